@@ -1,0 +1,45 @@
+# Two commands: `make repro` reproduces every experiment of params.yaml, `make test` runs the quick tests.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# -u: progress lines appear at once when stages are piped
+export PYTHONUNBUFFERED := 1
+# MLflow's helper for background jobs is not needed to look at runs: 7.6 s and 0.5 GB instead of 15.3 s and 2 GB
+export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
+PORT ?= 5000
+
+.PHONY: repro test test-all check format ui bench
+
+repro: .venv/ready
+	@dvc repro
+	@python pipelines/summary.py
+
+test: .venv/ready
+	pytest -q -m "not slow and not gpu"
+
+test-all: .venv/ready
+	pytest -q -m "not gpu"
+
+check: .venv/ready
+	ruff check .
+	ruff format --check .
+	mypy
+
+format: .venv/ready
+	ruff check --fix .
+	ruff format .
+
+ui: .venv/ready
+	@echo "MLflow: http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning  (Ctrl-C ends it)"
+	@mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1
+
+bench: .venv/ready
+	python pipelines/bench.py
+
+# torch first: with it installed, nothing asks the registry for its largest build; the lock fits CPU and CUDA
+.venv/ready: pyproject.toml requirements.lock
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+		{ echo "Python 3.11 or newer is needed, '$(PYTHON)' is older; try: make PYTHON=python3.11"; exit 2; }
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet "torch==$$(sed -n 's/^torch==//p' requirements.lock)"
+	.venv/bin/python -m pip install --quiet --constraint requirements.lock --editable ".[dev]"
+	touch .venv/ready

@@ -1,0 +1,1 @@
+"""goodfit: versioned data, composed configuration, honest evaluation, tracked runs, one command."""

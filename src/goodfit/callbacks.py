@@ -1,0 +1,69 @@
+"""What happens around the steps: augmentation before each, one line and one row of metrics after each epoch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from typing_extensions import override
+
+from goodfit.augment.base import Augment
+from goodfit.task.base import Task
+
+
+class Augmentation(pl.Callback):
+    """Augments training batches with a generator that is seeded by (seed, epoch, step) and nothing else."""
+
+    def __init__(self, augment: Augment, seed: int) -> None:
+        self.augment, self.seed = augment, seed
+        self._generator = torch.Generator()
+
+    @override
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+        key = (self.seed * 1_000_003 + trainer.current_epoch) * 1_000_003 + batch_idx
+        changed = self.augment(batch, self._generator.manual_seed(key % 2**63))
+        batch.inputs.update(changed.inputs)  # the hook cannot return a batch; the dictionary is this step's own
+        if changed.target is not batch.target:
+            batch.target.copy_(changed.target)
+
+
+class Curves(pl.Callback):
+    """Collects one row of metrics an epoch, hands it on, and prints a line about it."""
+
+    def __init__(self, record: Callable[[dict[str, float], int], None]) -> None:
+        self.record = record
+        self.history: list[dict[str, float]] = []
+        self._started = self._spoke = 0.0
+
+    @override
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._started = time.monotonic()
+
+    @override
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, Task)
+        row = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        row["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        row["epoch_seconds"] = time.monotonic() - self._started
+        self.history.append({"epoch": trainer.current_epoch, **row})
+        self.record(row, trainer.current_epoch)
+        last = trainer.current_epoch + 1 == trainer.max_epochs or trainer.should_stop
+        if last or time.monotonic() - self._spoke > 2:  # a line every two seconds is alive, more is noise
+            self._spoke = time.monotonic()
+            print(self._line(trainer, pl_module, row), flush=True)
+
+    def _line(self, trainer: pl.Trainer, task: Task, row: dict[str, float]) -> str:
+        key = f"val/{task.monitor}"
+        choose = min if task.mode(task.monitor) == "min" else max
+        best = choose(self.history, key=lambda past: past[key])
+        names = dict.fromkeys(["train/loss", "val/loss", f"val/{task.score}"])
+        shown = "  ".join(f"{name} {row[name]:.4f}" for name in names if name in row)
+        return (
+            f"epoch {trainer.current_epoch + 1:>3}/{trainer.max_epochs}  {shown}  "
+            f"best {key} {best[key]:.4f} (epoch {int(best['epoch']) + 1})  {row['epoch_seconds']:.1f} s"
+        )
+
+

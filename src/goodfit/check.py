@@ -1,0 +1,219 @@
+"""A configuration is right before anything heavy starts: names, types, ranges, and that the parts fit.
+
+Everything here reads YAML and source text; torch, Lightning and MLflow are not imported (a test holds that).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from goodfit import kinds, signature
+from goodfit.errors import UserError, nearest
+from goodfit.fetch import Source
+from goodfit.kinds import Amount, Count, Literal, Rate, Whole
+
+# `instantiate` calls whatever a `_target_` names; a configuration from a stranger must not choose freely
+ALLOWED = {
+    "data": ("goodfit.data.",),
+    "model": ("goodfit.model.",),
+    "task": ("goodfit.task.",),
+    "augment": ("goodfit.augment.",),
+    "baseline": ("goodfit.baseline.",),
+    "schedule": ("goodfit.schedule.",),
+    "optimizer": ("torch.optim.",),
+    "trainer": ("pytorch_lightning.Trainer",),
+}
+_NAMES: dict[str, Any] = {**{name: getattr(kinds, name) for name in kinds.__all__}, "Source": Source, "str": str}
+
+
+class _Section(BaseModel):
+    """Keys that are listed are checked; others are left to the class that receives them."""
+
+    model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True)
+
+
+class _Trainer(_Section):
+    max_epochs: Count
+    min_epochs: Count | None = None
+    max_steps: int = -1
+    accumulate_grad_batches: Count = 1
+    gradient_clip_val: Amount | None = None
+    limit_train_batches: Amount | None = None
+    limit_val_batches: Amount | None = None
+    check_val_every_n_epoch: Count = 1
+    accelerator: Literal["auto", "cpu", "gpu", "mps", "tpu"] = "auto"
+
+
+class _Optimizer(_Section):
+    lr: Rate
+    weight_decay: Amount = 0
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Loader(_Strict):
+    batch_size: Count
+
+
+class _EarlyStopping(_Strict):
+    patience: Count
+    min_delta: Amount
+
+
+class _Evaluate(_Strict):
+    resamples: Count
+    examples: Whole
+
+
+class _Tracking(_Strict):
+    uri: str
+    run_name: str | None
+
+
+SECTIONS: dict[str, Any] = {
+    "name": str,
+    "seed": Whole,
+    "average": float,
+    "loader": _Loader,
+    "early_stopping": _EarlyStopping,
+    "evaluate": _Evaluate,
+    "tracking": _Tracking,
+    "trainer": _Trainer,
+    "optimizer": _Optimizer,
+}
+
+
+def check(cfg: DictConfig) -> None:
+    """Raises UserError for the first thing in `cfg` that cannot be right."""
+    keys = {str(key) for key in cfg}
+    if OmegaConf.is_missing(cfg, "name"):
+        raise UserError("no experiment chosen: add experiment=<name>, or name=... with data=, model=, task=, baseline=")
+    for key in sorted(keys - {*ALLOWED, *SECTIONS}):
+        raise UserError(f"unknown key '{key}'.{nearest(key, {*ALLOWED, *SECTIONS})}")
+    for key in [*ALLOWED, *SECTIONS]:
+        if key not in cfg or OmegaConf.is_missing(cfg, key):
+            raise UserError(f"'{key}' is missing from the configuration")
+    content = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(content, dict)
+    for key in ALLOWED:
+        _check_target(key, content[key])
+    for key, kind in SECTIONS.items():
+        _validate(key, kind, content[key])
+    _check_fit(content)
+    if content["early_stopping"]["patience"] >= content["trainer"]["max_epochs"] > 1:
+        raise UserError(
+            f"early_stopping.patience={content['early_stopping']['patience']} can never act within "
+            f"trainer.max_epochs={content['trainer']['max_epochs']}; choose a smaller patience"
+        )
+
+
+def allowed(key: str, target: str) -> bool:
+    """Whether a section of the configuration may name this target."""
+    return any(target == prefix or (prefix[-1] == "." and target.startswith(prefix)) for prefix in ALLOWED[key])
+
+
+def _check_target(key: str, section: Mapping[str, Any]) -> None:
+    target = str(section.get("_target_", ""))
+    if not allowed(key, target):
+        raise UserError(f"{key}._target_ is '{target}'; only {' and '.join(ALLOWED[key])}* may be named there")
+    hidden = [path for path, name in _leaves(section) if name.startswith("_target_") and path != "_target_"]
+    if hidden:
+        raise UserError(f"{key}.{hidden[0]}: a _target_ may stand only at the top of a section")
+    if not target.startswith("goodfit."):
+        return
+    if signature.read(target) is None:
+        raise UserError(f"{key}._target_: there is no {target}")
+    expected = hyperparameters(target)
+    given = {name for name in section if not name.startswith("_")}
+    for name in sorted(given - set(expected)):
+        options = [f"{key}.{parameter}" for parameter in expected]
+        raise UserError(f"unknown key '{key}.{name}' for {target}.{nearest(f'{key}.{name}', options)}")
+    for name in sorted(set(expected) - given):
+        raise UserError(f"'{key}.{name}' is missing: {target} needs it")
+    for name, kind in expected.items():
+        _validate(f"{key}.{name}", kind, section[name])
+
+
+def hyperparameters(target: str) -> dict[str, Any]:
+    """Name and type of each keyword that a configuration must give; {} where there is no such target.
+
+    They are the keyword-only parameters whose annotation is made of `kinds`, str or Source. The program
+    itself gives the others (total_steps: int, optimizer: Partial).
+    """
+    found = signature.read(target)
+    types = {name: _type(text) for name, text in found.parameters.items()} if found else {}
+    return {name: kind for name, kind in types.items() if kind is not None}
+
+
+def _type(annotation: str) -> Any:
+    try:
+        return eval(annotation, {"__builtins__": {}}, _NAMES)  # noqa: S307 - source text of this project
+    except NameError:
+        return None
+
+
+def _validate(key: str, kind: Any, value: Any) -> None:
+    if value == "???":
+        raise UserError(f"'{key}' has no value; set {key}=...")
+    try:
+        TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join([key, *(str(part) for part in fault["loc"] if str(part) in _keys(value))])
+        got = f", got {fault['input']!r}" if not isinstance(fault["input"], dict) else ""
+        message = fault["msg"].replace("Input should be", "expected").replace("Extra inputs are not permitted", "unknown key")
+        known = nearest(place, [f"{key}.{name}" for name in kind.model_fields]) if "unknown" in message else ""
+        raise UserError(f"{place}: {message}{got}.{known}") from None
+
+
+def _check_fit(content: Mapping[str, Any]) -> None:
+    """Data, network, task and baseline name each other's inputs and kinds of target."""
+    data, model, task, baseline = (_signature(content, key) for key in ("data", "model", "task", "baseline"))
+    gives, takes = list(data.constants["inputs"]), list(model.forward)
+    needs = [name for name in takes if name not in model.optional]
+    name = content["model"]["_target_"].rpartition(".")[2]
+    if not set(needs) <= set(gives) <= set(takes):
+        raise UserError(f"{name}.forward takes {takes}, the data set gives {gives}; choose another model= or data=")
+    kind = content["data"].get("kind", data.constants["kind"])
+    for part, found in (("task", task), ("baseline", baseline)):
+        if kind not in found.constants["kinds"]:
+            raise UserError(
+                f"{part}={content[part]['_target_']} is for targets of kind {found.constants['kinds']}, "
+                f"the data set's are '{kind}'; choose another {part}="
+            )
+    if not set(baseline.constants["inputs"]) & set(gives):
+        raise UserError(
+            f"baseline={content['baseline']['_target_']} takes {baseline.constants['inputs']}, the data set gives {gives}"
+        )
+    scores = task.constants["scores"]
+    for key, options in (("monitor", {**scores, "loss": "min"}), ("score", scores)):
+        if content["task"][key] not in options:
+            raise UserError(f"task.{key}={content['task'][key]} does not exist.{nearest(content['task'][key], options)}")
+
+
+def _signature(content: Mapping[str, Any], key: str) -> signature.Signature:
+    found = signature.read(content[key]["_target_"])
+    assert found is not None  # _check_target ran before
+    return found
+
+
+def _keys(value: Any) -> set[str]:
+    return {path.rpartition(".")[2] for path, _ in _leaves(value)} | {path for path, _ in _leaves(value)}
+
+
+def _leaves(value: Any, path: str = "") -> list[tuple[str, str]]:
+    if isinstance(value, dict):
+        return [
+            leaf
+            for key, item in value.items()
+            for leaf in [(f"{path}{key}", str(key)), *_leaves(item, f"{path}{key}.")]
+        ]
+    if isinstance(value, list):
+        return [leaf for item in value for leaf in _leaves(item, f"{path}[].")]
+    return []

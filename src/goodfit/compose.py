@@ -1,0 +1,35 @@
+"""The first stage: one file for each experiment that says all the others depend on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from omegaconf import OmegaConf
+
+from goodfit import check, config, lineage
+from goodfit.errors import UserError, nearest
+from goodfit.files import write_text
+from goodfit.places import Places
+
+_HEADER = "# Composed from conf/ and params.yaml by `dvc repro`; edits here are overwritten.\n"
+
+
+def compose(name: str) -> None:
+    """Writes build/<name>.yaml: the resolved configuration, and under `code` a hash of what each stage runs.
+
+    DVC compares the sections of this file that a stage names. It never sees conf/ itself, where one edit
+    may concern one experiment, all or none.
+    """
+    options = [path.stem for path in Path("conf/experiment").glob("*.yaml")]
+    if name not in options:
+        raise UserError(f"params.yaml: experiment '{name}' does not exist.{nearest(name, options)}")
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    overrides = (params.get("overrides") or {}).get(name) or []
+    content = config.frozen(config.compose(Path(), [f"experiment={name}", *overrides]))
+    cfg = OmegaConf.create(content)
+    check.check(cfg)
+    if content["name"] != name:
+        raise UserError(f"conf/experiment/{name}.yaml has name: {content['name']}; expected name: {name}")
+    content["code"] = {stage: lineage.code(modules) for stage, modules in lineage.stage_modules(content).items()}
+    write_text(Places(name).config, _HEADER + config.dump(content))

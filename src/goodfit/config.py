@@ -1,0 +1,105 @@
+"""From conf/ and overrides to one resolved tree; from a tree to the file that the stages run from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from goodfit.errors import UserError, nearest
+
+_ENV = ("\u2039env:", "\u203a")  # ‹env:NAME›: stands for ${oc.env:NAME} while everything else is resolved
+
+
+def compose(root: Path, overrides: Sequence[str]) -> DictConfig:
+    """Hydra's composition of conf/config.yaml with these overrides; mistakes in them are UserErrors."""
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+
+    try:
+        with initialize_config_dir(str((root / "conf").resolve()), version_base="1.3", job_name="goodfit"):
+            return hydra_compose("config", list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(explain(error, root)) from None
+
+
+def explain(error: BaseException, root: Path) -> str:
+    """Hydra's message about an override in one or two lines, with the nearest right name."""
+    chain = [error, error.__cause__, error.__context__]
+    text = "\n".join(str(link) for link in chain if link)
+    if match := re.search(r"Could not find '(?P<group>[\w/]+)/(?P<choice>[^'/]+)'", text):
+        options = [path.stem for path in (root / "conf" / match["group"]).glob("*.yaml")]
+        return f"{match['group']}={match['choice']} does not exist.{nearest(match['choice'], options)}"
+    if match := re.search(r"(?:Could not override|Key) '(?P<key>[\w.@/]+)'", text):
+        full = re.search(r"full_key: (?P<key>\S+)", text)
+        key = full["key"] if full else match["key"]
+        return f"unknown key '{key}'.{nearest(key, _known(root))}"
+    if match := re.search(r"You must specify '(?P<group>[\w/]+)'", text):
+        options = sorted(path.stem for path in (root / "conf" / match["group"]).glob("*.yaml"))
+        experiments = sorted(path.stem for path in (root / "conf/experiment").glob("*.yaml"))
+        return (
+            f"'{match['group']}' is not chosen: add experiment=<{'|'.join(experiments)}>, "
+            f"or {match['group']}=<{'|'.join(options)}>"
+        )
+    lines = [line.strip() for line in text.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
+    return " ".join(lines[:2])
+
+
+def frozen(cfg: DictConfig) -> dict[str, Any]:
+    """The tree with every interpolation resolved except ${oc.env:...}, which stays a reference.
+
+    So a password in the environment reaches neither the composed file nor the tracked run.
+    """
+    content = yaml.safe_load(OmegaConf.to_yaml(cfg))
+    content.pop("hydra", None)
+    marked = OmegaConf.create(_map(content, lambda text: re.sub(r"\$\{oc\.env:([^}]*)\}", rf"{_ENV[0]}\1{_ENV[1]}", text)))
+    resolved = OmegaConf.to_container(marked, resolve=True)
+    result = _map(resolved, lambda text: text.replace(_ENV[0], "${oc.env:").replace(_ENV[1], "}"))
+    assert isinstance(result, dict)
+    return result
+
+
+def dump(content: dict[str, Any]) -> str:
+    """YAML with sorted keys: equal configurations are equal bytes."""
+    return yaml.safe_dump(content, sort_keys=True, allow_unicode=True, width=100)
+
+
+def load(path: Path) -> DictConfig:
+    """A composed configuration from its file; the section `code`, which only DVC reads, is left out."""
+    if not path.exists():
+        raise UserError(f"{path} does not exist; `dvc repro` composes it from conf/")
+    content = yaml.safe_load(path.read_text())
+    content.pop("code", None)
+    cfg = OmegaConf.create(content)
+    assert isinstance(cfg, DictConfig)
+    return cfg
+
+
+def _map(value: Any, change: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _map(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_map(item, change) for item in value]
+    return change(value) if isinstance(value, str) else value
+
+
+def _known(root: Path) -> list[str]:
+    """Every dotted key that some YAML in conf/ sets."""
+    keys: set[str] = {path.name for path in (root / "conf").iterdir() if path.is_dir()}
+    for path in (root / "conf").rglob("*.yaml"):
+        content = yaml.safe_load(path.read_text()) or {}
+        group = "" if path.parent.name in ("conf", "experiment") else path.parent.name + "."
+        keys |= {f"{group}{key}" for key in _dotted(content) if not key.startswith("_")}
+    return sorted(keys - {"defaults"})
+
+
+def _dotted(content: Any, prefix: str = "") -> list[str]:
+    if not isinstance(content, dict):
+        return []
+    return [name for key, item in content.items() for name in [f"{prefix}{key}", *_dotted(item, f"{prefix}{key}.")]]

@@ -1,0 +1,1 @@
+"""Data sets: one file for each; `base` is what they have in common, `packed` what training reads."""

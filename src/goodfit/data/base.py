@@ -1,0 +1,86 @@
+"""What a data set must say about itself; splitting, packing and checking are then the same for all."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from goodfit.contract import DataSpec
+from goodfit.data import split
+from goodfit.errors import UserError
+from goodfit.fetch import Source
+from goodfit.kinds import Fraction, Whole
+
+
+class DataSet(ABC):
+    """From one raw file to rows, from rows to arrays; rows are a table with one line for each sample.
+
+    `inputs` are the names that `encode` gives, and so the arguments of the networks that fit. `kind` is the
+    meaning of the target, as in `DataSpec`. Cells of the table may be arrays (a picture, a window).
+    """
+
+    inputs: ClassVar[tuple[str, ...]]
+    kind: ClassVar[str]
+    label: ClassVar[str] = "label"  # the column of the target
+
+    def __init__(self, *, source: Source, test: Fraction, validation: Fraction, split_seed: Whole) -> None:
+        self.source = source
+        self.test, self.validation, self.split_seed = test, validation, split_seed
+
+    @abstractmethod
+    def read(self, raw: Path) -> pd.DataFrame:
+        """The validated rows of the raw file; raises UserError that lists every fault found in it."""
+
+    @abstractmethod
+    def fit(self, train: pd.DataFrame) -> DataSpec:
+        """Labels, vocabulary, means: all that must be learned from the rows of the train split alone."""
+
+    @staticmethod
+    @abstractmethod
+    def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, np.ndarray[Any, Any]]:
+        """Raw rows to a network's inputs, each of shape (B, *spec.inputs[name].shape); needs no target."""
+
+    def split(self, rows: pd.DataFrame) -> np.ndarray[Any, Any]:
+        """The name of each row's split, "" for a row that belongs to none; stratified by the target here."""
+        # a number is stratified by its tenth of the range: each split then covers the range alike
+        target = rows[self.label]
+        ranks = target.rank(pct=True).mul(10).astype(int) if self.kind == "number" else target
+        strata = ranks.astype(str).to_numpy()
+        return split.stratified(strata, self.test, self.validation, self.split_seed)
+
+    def raw_example(self, raw: Path) -> pd.DataFrame:
+        """Three raw rows as a caller would send them, without the target: the example in the registry."""
+        return self.read(raw).drop(columns=self.label).head(3)
+
+    def key(self, rows: pd.DataFrame) -> list[bytes] | None:
+        """What makes two rows the same sample; None where rows are meant to overlap (windows of a series)."""
+        columns = [column for column in rows.columns if column != self.label]
+        return [repr([_plain(value) for value in row]).encode() for row in rows[columns].itertuples(index=False)]
+
+    def target(self, rows: pd.DataFrame, spec: DataSpec) -> np.ndarray[Any, Any]:
+        """Targets of shape (B, *spec.target.shape); raises UserError for labels that train does not have."""
+        if self.kind != "class":
+            return np.stack(list(rows[self.label])).astype(spec.target.dtype)
+        codes = {label: code for code, label in enumerate(spec.labels)}
+        found = rows[self.label].astype(str)
+        unseen = found[~found.isin(list(codes))].value_counts()
+        if len(unseen):
+            listed = ", ".join(f"'{label}' ({count} rows)" for label, count in unseen.items())
+            raise UserError(f"labels {listed} never occur in train; known: {', '.join(spec.labels)}")
+        return found.map(codes).to_numpy(np.int64)
+
+
+def class_labels(train: pd.DataFrame, column: str = "label") -> tuple[str, ...]:
+    """The sorted names of the classes in train; raises UserError where there is nothing to tell apart."""
+    labels = tuple(sorted(train[column].astype(str).unique()))
+    if len(labels) < 2:
+        raise UserError(f"train has a single class {', '.join(labels) or '(no rows)'}: nothing to learn")
+    return labels
+
+
+def _plain(value: Any) -> Any:
+    return (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value

@@ -1,0 +1,73 @@
+"""Files that are either whole or absent: written beside their place, then moved into it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; moves it into place only if the block ends without an error.
+
+    Works for a file and for a folder (which is made empty). The temporary name is in the same folder: a
+    rename across file systems is a copy, and a copy can be cut half-way.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.parent / f".{path.name}.part"
+    _remove(part)
+    if not path.suffix:
+        part.mkdir()
+    try:
+        yield part
+        for file in sorted(part.rglob("*")) if part.is_dir() else [part]:
+            _sync(file)
+        if part.is_dir():
+            _remove(path)
+        part.replace(path)
+        _sync(path.parent)
+    finally:
+        _remove(part)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` so that a reader, or a power cut, sees the old content or the new, never a mixture."""
+    with replacing(path) as part:
+        part.write_text(text)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """JSON with sorted keys; NaN is refused, since no other reader accepts it."""
+    write_text(path, json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file."""
+    return json.loads(path.read_text())
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

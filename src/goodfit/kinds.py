@@ -1,0 +1,21 @@
+"""The ranges a hyperparameter may take, as annotations that are checked before anything heavy is imported.
+
+`def __init__(self, spec, *, width: Count, dropout: Fraction)` is enough: `check.py` reads the annotation
+from the source text, without importing torch, and refuses `model.dropout=2` with one line.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictBool, StrictFloat, StrictInt
+
+Count = Annotated[StrictInt, Field(ge=1)]
+Whole = Annotated[StrictInt, Field(ge=0)]
+Real = Annotated[StrictInt | StrictFloat, Field(allow_inf_nan=False)]
+Fraction = Annotated[StrictInt | StrictFloat, Field(ge=0, lt=1)]
+Rate = Annotated[StrictInt | StrictFloat, Field(gt=0, allow_inf_nan=False)]
+Amount = Annotated[StrictInt | StrictFloat, Field(ge=0, allow_inf_nan=False)]
+Flag = StrictBool
+
+__all__ = ["Amount", "Count", "Flag", "Fraction", "Literal", "Rate", "Real", "Whole"]

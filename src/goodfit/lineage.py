@@ -1,0 +1,133 @@
+"""Where a result comes from: the code that made it, the commit, the data, the packages, the machine."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from goodfit.signature import source_file
+
+# a change of these versions can change the numbers, so it re-runs the stages that import them
+COMPUTING = {"torch", "pytorch_lightning", "torchmetrics", "numpy", "pandas", "sklearn"}
+_DISTRIBUTION = {"pytorch_lightning": "pytorch-lightning", "sklearn": "scikit-learn"}
+
+
+def code(modules: list[str]) -> dict[str, str]:
+    """The hash of every source file that these modules import, directly or not, and versions of libraries.
+
+    Written into the composed configuration, it makes DVC re-run a stage when, and only when, code that the
+    stage can reach has changed: a new network in src/goodfit/model re-runs nothing.
+    """
+    seen: dict[str, Path] = {}
+    libraries: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        path = source_file(module)
+        if module in seen or path is None:
+            continue
+        seen[module] = path
+        own, others = _imports(path)
+        waiting += own
+        libraries |= others & COMPUTING
+    hashes = {module: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for module, path in sorted(seen.items())}
+    return hashes | {f"{name} (version)": version(name) for name in sorted(libraries)}
+
+
+def version(package: str) -> str:
+    """The installed version, without the build: 2.13.0 is 2.13.0 on a CPU and on CUDA."""
+    return metadata.version(_DISTRIBUTION.get(package, package)).partition("+")[0]
+
+
+@cache
+def _imports(path: Path) -> tuple[list[str], set[str]]:
+    own, others = [], set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        own += [name for name in names if name.startswith("goodfit")]
+        others |= {name.partition(".")[0] for name in names if not name.startswith("goodfit")}
+    return own, others
+
+
+def git() -> dict[str, str]:
+    """Commit, branch, and the difference from the commit; what stages themselves write does not count as dirt."""
+    def ask(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    commit = ask("rev-parse", "HEAD")
+    if not commit:
+        return {"commit": "none", "dirty": "unknown", "diff": ""}
+    tracked = ["--", ".", ":!dvc.lock"]
+    status = ask("status", "--porcelain", *tracked)
+    return {
+        "commit": commit,
+        "branch": ask("rev-parse", "--abbrev-ref", "HEAD"),
+        "dirty": str(bool(status)).lower(),
+        "diff": f"{status}\n\n{ask('diff', 'HEAD', *tracked)}" if status else "",
+    }
+
+
+def dvc_hash(path: Path) -> str:
+    """DVC's hash of a stage's output as dvc.lock has it, "" before its first `dvc repro`."""
+    lock = Path("dvc.lock")
+    stages = (yaml.safe_load(lock.read_text()) or {}).get("stages", {}) if lock.exists() else {}
+    outs = [out for stage in stages.values() for out in stage.get("outs", [])]
+    return next((str(out.get("md5", "")) for out in outs if out["path"] == str(path)), "")
+
+
+def packages() -> str:
+    """All installed packages with their versions, one a line, as pip would freeze them."""
+    found = {f"{item.metadata['Name']}=={item.version}" for item in metadata.distributions()}
+    return "\n".join(sorted(found, key=str.lower)) + "\n"
+
+
+def hardware() -> dict[str, str]:
+    """Processor, cores, memory, accelerator, and the versions of Python and torch."""
+    facts = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+    }
+    if torch := sys.modules.get("torch"):
+        facts["torch"] = torch.__version__
+        facts["threads"] = str(torch.get_num_threads())
+        facts["gpus"] = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())) or "none"
+    return facts
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def stage_modules(content: dict[str, Any]) -> dict[str, list[str]]:
+    """The modules that each stage starts from: its own, and those that the configuration names."""
+    def of(*keys: str) -> list[str]:
+        return [content[key]["_target_"].rpartition(".")[0] for key in keys]
+
+    return {
+        "fetch": ["goodfit.fetch"],
+        "prepare": ["goodfit.prepare", *of("data")],
+        "train": ["goodfit.train", *of("data", "model", "task", "augment", "schedule")],
+        "evaluate": ["goodfit.evaluate", *of("data", "model", "task", "baseline")],
+        "report": ["goodfit.report"],
+        "register": ["goodfit.register", *of("data", "model", "task")],
+    }

@@ -1,0 +1,1 @@
+"""Networks: plain modules whose `forward` takes the data set's inputs by name."""

@@ -1,0 +1,53 @@
+"""Where an experiment's files lie, relative to the repository's root; dvc.yaml names the same folders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders and files of one experiment, one for each stage's output."""
+
+    name: str
+
+    @property
+    def config(self) -> Path:
+        """The composed configuration: written by compose, read by every other stage."""
+        return Path("build") / f"{self.name}.yaml"
+
+    @property
+    def raw(self) -> Path:
+        """The one raw data file, as it was published."""
+        return Path("data/raw") / self.name
+
+    @property
+    def prepared(self) -> Path:
+        """Packed arrays, spec.json and manifest.json."""
+        return Path("data/prepared") / self.name
+
+    @property
+    def model(self) -> Path:
+        """A trained model: config.yaml, spec.json, weights.pt; beside them what training measured."""
+        return Path("models") / self.name
+
+    @property
+    def evaluation(self) -> Path:
+        """What evaluate found on test data: evaluation.json, predictions.npz."""
+        return Path("report") / self.name / "evaluation"
+
+    @property
+    def metrics(self) -> Path:
+        """The few numbers that `dvc metrics show` prints."""
+        return Path("report") / self.name / "metrics.json"
+
+    @property
+    def page(self) -> Path:
+        """The experiment's report."""
+        return Path("report") / self.name / "index.html"
+
+    @property
+    def registered(self) -> Path:
+        """What register did, and why."""
+        return Path("report") / self.name / "registered.json"

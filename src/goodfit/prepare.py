@@ -1,0 +1,107 @@
+"""Raw file to packed arrays: validated, split, fitted on train only, with a manifest that can be checked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+
+from goodfit import build
+from goodfit.contract import DataSpec
+from goodfit.data.base import DataSet
+from goodfit.data.split import SPLITS
+from goodfit.errors import UserError
+from goodfit.files import replacing, sha256, write_json
+from goodfit.places import Places
+
+
+def stage(cfg: DictConfig) -> None:
+    """`dvc repro`: data/raw/<experiment> to data/prepared/<experiment>."""
+    places = Places(cfg.name)
+    data = build.data_set(cfg)
+    raw = places.raw / Path(data.source.file).name
+    if not raw.exists():
+        raise UserError(f"{raw} does not exist; bring it with `dvc repro fetch@{cfg.name}`")
+    manifest = prepare(data, raw, places.prepared)
+    sizes = ", ".join(f"{split} {sum(counts.values()):,}" for split, counts in manifest["counts"].items())
+    print(f"prepared {places.prepared}: {sizes}; {manifest['duplicates_dropped']} duplicates dropped")
+
+
+def prepare(data: DataSet, raw: Path, out: Path) -> dict[str, Any]:
+    """Writes train/, validation/ and test/ arrays, rows.parquet, spec.json and manifest.json; returns the last.
+
+    The three invariants that make a test score mean something: a sample is in one split only, an exact
+    copy of it in no other, and nothing that is fitted has seen validation or test.
+    """
+    rows = data.read(raw)
+    rows, dropped = without_duplicates(rows, data.key(rows))
+    side = data.split(rows)
+    spec = data.fit(rows[side == "train"])
+    with replacing(out) as part:
+        spec.write(part / "spec.json")
+        arrays = {split: _pack(data, rows[side == split], spec, part / split) for split in SPLITS}
+        _readable(rows, side).to_parquet(part / "rows.parquet", index=False)
+        files = {str(path.relative_to(part)): sha256(path) for path in sorted(part.rglob("*")) if path.is_file()}
+        manifest = {
+            "raw_sha256": sha256(raw),
+            "sha256": hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest(),
+            "test_sha256": hashlib.sha256(
+                repr([(name, files[name]) for name in files if name.startswith("test/")]).encode()
+            ).hexdigest(),
+            "files": files,
+            "duplicates_dropped": dropped,
+            "alike_after_encoding": _alike(arrays),
+            "counts": {split: _counts(data, rows[side == split]) for split in SPLITS},
+            "dropped_at_borders": int((side == "").sum()),
+        }
+        write_json(part / "manifest.json", manifest)
+    return manifest
+
+
+def without_duplicates(rows: pd.DataFrame, keys: list[bytes] | None) -> tuple[pd.DataFrame, int]:
+    """The first of all rows with equal keys; a copy on the other side of a split would be a leak."""
+    if keys is None:
+        return rows, 0
+    seen: set[bytes] = set()
+    first = [not (key in seen or seen.add(key)) for key in keys]  # type: ignore[func-returns-value]
+    return rows[first].reset_index(drop=True), len(rows) - sum(first)
+
+
+def _pack(data: DataSet, rows: pd.DataFrame, spec: DataSpec, folder: Path) -> dict[str, np.ndarray[Any, Any]]:
+    arrays = data.encode(rows, spec) | {"target": data.target(rows, spec)}
+    folder.mkdir()
+    for name, array in arrays.items():
+        field = spec.target if name == "target" else spec.inputs[name]
+        assert array.shape == (len(rows), *field.shape), (name, array.shape, field)
+        assert str(array.dtype) == field.dtype, (name, array.dtype, field)
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise UserError(f"{name} of {folder.name} holds values that are not finite; mend the raw data")
+        np.save(folder / f"{name}.npy", array)
+    return arrays
+
+
+def _alike(arrays: dict[str, dict[str, np.ndarray[Any, Any]]]) -> int:
+    """How many test samples look to the network exactly like a sample of train, though the raw ones differ."""
+    def keys(split: str) -> list[bytes]:
+        inputs = [array for name, array in sorted(arrays[split].items()) if name != "target"]
+        return [b"".join(parts) for parts in zip(*([row.tobytes() for row in array] for array in inputs), strict=True)]
+
+    train = {hashlib.sha256(key).digest() for key in keys("train")}
+    return sum(hashlib.sha256(key).digest() in train for key in keys("test"))
+
+
+def _counts(data: DataSet, rows: pd.DataFrame) -> dict[str, int]:
+    if data.kind != "class":
+        return {"samples": len(rows)}
+    return dict(sorted(Counter(rows[data.label].astype(str)).items()))
+
+
+def _readable(rows: pd.DataFrame, side: np.ndarray[Any, Any]) -> pd.DataFrame:
+    """The columns that a person can read, for the report's examples and for baselines on text."""
+    plain = [column for column in rows.columns if not isinstance(rows[column].iloc[0], np.ndarray)]
+    return rows[plain].assign(split=side)

@@ -1,0 +1,86 @@
+"""The registry: every evaluated model becomes a version; `champion` moves only to a better one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from goodfit import build, serve_files, tell, track
+from goodfit.files import read_json, write_json
+from goodfit.places import Places
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ALIAS = "champion"
+
+
+@dataclass(frozen=True)
+class Rank:
+    """What decides who is champion: the headline score on one test set."""
+
+    score: float
+    mode: str
+    test_sha256: str
+    worse_than_trivial: bool = False
+
+
+def stage(cfg: DictConfig) -> None:
+    """`dvc repro`: a new version of the registered model <experiment>, and report/<experiment>/registered.json."""
+    places = Places(cfg.name)
+    result = read_json(places.evaluation / "evaluation.json")
+    run = tell.run_of(cfg, places.model)
+    with track.truthful(run):
+        version = serve_files.log_and_register(run, cfg.name, places.model, build.data_set(cfg), places)
+        moved, reason = crown(run.client, cfg.name, version, rank_of(result))
+        run.client.log_artifact(run.run_id, str(places.page), "report")
+    print(f"registered {cfg.name} version {version}: {reason}")
+    write_json(places.registered, {"model": cfg.name, "version": version, "champion": moved, "reason": reason})
+
+
+def rank_of(result: dict[str, Any]) -> Rank:
+    """The rank of an evaluated model."""
+    key = result["score"]
+    worse = bool(result["verdict"]["worse_than_trivial"])
+    return Rank(result["network"][key]["value"], result["modes"][key], result["test_sha256"], worse)
+
+
+def decide(new: Rank, old: Rank | None) -> tuple[bool, str]:
+    """Whether the new model becomes champion, and why or why not."""
+    if new.worse_than_trivial:
+        return False, "not champion: worse than the trivial baseline"
+    if old is None:
+        return True, f"champion: the first that is not worse than the trivial baseline ({new.score:.4f})"
+    if new.test_sha256 != old.test_sha256:
+        return False, (
+            f"not champion: the present one was tested on other data ({old.test_sha256[:8]}, here {new.test_sha256[:8]}); "
+            "scores on different data do not compare"
+        )
+    better = new.score > old.score if new.mode == "max" else new.score < old.score
+    relation = "better than" if better else "not better than"
+    return better, f"{'champion' if better else 'not champion'}: {new.score:.4f} is {relation} {old.score:.4f}"
+
+
+def crown(client: MlflowClient, name: str, version: str, new: Rank) -> tuple[bool, str]:
+    """Moves the alias if `decide` says so; the version keeps its rank as tags."""
+    old = _present(client, name)
+    tags = {"score": repr(new.score), "mode": new.mode, "test_sha256": new.test_sha256}
+    for key, value in tags.items():
+        client.set_model_version_tag(name, version, f"goodfit.{key}", value)
+    moved, reason = decide(new, old)
+    client.set_model_version_tag(name, version, "goodfit.decision", reason)
+    if moved:
+        client.set_registered_model_alias(name, ALIAS, version)
+    return moved, reason
+
+
+def _present(client: MlflowClient, name: str) -> Rank | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        tags = client.get_model_version_by_alias(name, ALIAS).tags
+    except MlflowException:
+        return None
+    return Rank(float(tags["goodfit.score"]), tags["goodfit.mode"], tags["goodfit.test_sha256"])

@@ -1,0 +1,85 @@
+"""The table at the end of `make repro`: what each experiment scored, against what, and where to look next."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from goodfit import config
+from goodfit.errors import UserError
+from goodfit.files import read_json
+from goodfit.places import Places
+
+DATABASE = Path("mlflow.db")
+
+
+def summarize() -> None:
+    """Prints one row for each experiment of params.yaml; brings missing runs back into MLflow."""
+    names = yaml.safe_load(Path("params.yaml").read_text())["experiments"]
+    missing = [name for name in names if not (Places(name).evaluation / "evaluation.json").exists()]
+    if missing:
+        raise UserError(f"{', '.join(missing)}: not evaluated yet; run `make repro`")
+    Console().print(table(names))
+    for name in names:
+        if not _tracked(name):
+            _restore(name)
+    Console().print(
+        "Pages: report/index.html    Runs and curves: make ui    Numbers: dvc metrics show\n"
+        "Next: python pipelines/train.py experiment=mnist model.width=64, or edit conf/ and `make repro` again",
+        style="dim",
+    )
+
+
+def table(names: list[str]) -> Table:
+    """Score with 95 % interval, strong baseline, verdict, and what training took."""
+    result = Table("experiment", "test score", "95 % interval", "baseline", "verdict", "training", box=None)
+    for name in names:
+        found = read_json(Places(name).evaluation / "evaluation.json")
+        cost = read_json(Places(name).model / "train.json")["cost"]
+        key = found["score"]
+        ours = found["network"][key]
+        strong = next(item for item in found["baselines"] if item["role"] == "strong")
+        result.add_row(
+            f"[bold]{name}",
+            f"{key} {ours['value']:.4f}",
+            f"{ours['low']:.4f} to {ours['high']:.4f}",
+            f"{strong['scores'][key]['value']:.4f} {strong['title']}",
+            _verdict(found),
+            f"{cost['seconds']:.0f} s",
+        )
+    return result
+
+
+def _verdict(found: dict[str, Any]) -> str:
+    word = found["verdict"]["word"]
+    colour = {"beats": "green", "ties with": "yellow", "loses to": "red"}[word]
+    useless = ", worse than trivial" if found["verdict"]["worse_than_trivial"] else ""
+    return f"[{colour}]{word}{useless}"
+
+
+def _tracked(name: str) -> bool:
+    """Whether the local database knows the run; plain SQL, since importing MLflow takes 2 seconds."""
+    cfg = config.load(Places(name).config)
+    if cfg.tracking.uri != f"sqlite:///{DATABASE}":
+        return True  # a server is not asked each time
+    if not DATABASE.exists():
+        return False
+    run_id = read_json(Places(name).model / "train.json")["run_id"]
+    with sqlite3.connect(f"file:{DATABASE}?mode=ro", uri=True) as connection:
+        known = connection.execute("select 1 from runs where run_uuid = ?", [run_id]).fetchone()
+        query = "select 1 from tags where key = 'goodfit.recreated_from' and value = ?"
+        return bool(known or connection.execute(query, [run_id]).fetchone())
+
+
+def _restore(name: str) -> None:
+    from goodfit import tell
+
+    cfg = config.load(Places(name).config)
+    run = tell.run_of(cfg, Places(name).model)
+    tell.scores(run, cfg, read_json(Places(name).evaluation / "evaluation.json"), Places(name).evaluation)
+    print(f"{name}: DVC restored this model; its run was recreated in MLflow from models/{name}")

@@ -1,0 +1,57 @@
+"""One of K classes for each sample."""
+
+from __future__ import annotations
+
+import pandas as pd
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics.functional.classification import multiclass_accuracy, multiclass_auroc, multiclass_f1_score
+
+from goodfit.contract import DataSpec
+from goodfit.kinds import Fraction
+from goodfit.task.base import Partial, Score, Task
+
+
+class Classification(Task):
+    """Cross-entropy on logits (B, K); predictions are probabilities."""
+
+    kinds = ("class",)
+    scores = {"accuracy": "max", "f1": "max", "auroc": "max", "log_loss": "min"}  # noqa: RUF012 - read as a literal
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: DataSpec,
+        *,
+        monitor: str,
+        score: str,
+        label_smoothing: Fraction,
+        optimizer: Partial,
+        schedule: Partial,
+    ) -> None:
+        super().__init__(model, spec, monitor=monitor, score=score, optimizer=optimizer, schedule=schedule)
+        self.label_smoothing = label_smoothing
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Cross-entropy in nats; smoothed (Szegedy et al. 2016) in training only."""
+        return F.cross_entropy(output, target, label_smoothing=self.label_smoothing if self.training else 0.0)
+
+    def predict(self, output: Tensor) -> Tensor:
+        """Probabilities, (B, K), each row sums to one."""
+        return output.float().softmax(-1)
+
+    def metrics(self) -> dict[str, Score]:
+        """Accuracy, unweighted mean of the classes' F1 and one-against-rest AUROC, negative log likelihood."""
+        classes = self.spec.outputs
+        return {
+            "accuracy": lambda p, t: multiclass_accuracy(p, t, classes, average="micro", validate_args=False),
+            "f1": lambda p, t: multiclass_f1_score(p, t, classes, average="macro", validate_args=False),
+            "auroc": lambda p, t: multiclass_auroc(p, t, classes, average="macro", validate_args=False),
+            "log_loss": lambda p, t: F.nll_loss(p.clamp_min(1e-12).log(), t),
+        }
+
+    def decode(self, prediction: Tensor) -> pd.DataFrame:
+        """`label`, and `p_<label>` for each class."""
+        labels = self.spec.labels
+        columns = {f"p_{label}": prediction[:, place].tolist() for place, label in enumerate(labels)}
+        return pd.DataFrame({"label": [labels[place] for place in prediction.argmax(1).tolist()], **columns})

@@ -1,0 +1,37 @@
+"""One number for each sample."""
+
+from __future__ import annotations
+
+import pandas as pd
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics.functional import mean_absolute_error, mean_squared_error, r2_score
+
+from goodfit.task.base import Score, Task
+
+
+class Regression(Task):
+    """Squared error on standard scores; predictions (B,) are in the unit of the target."""
+
+    kinds = ("number",)
+    scores = {"rmse": "min", "mae": "min", "r2": "max"}  # noqa: RUF012 - read as a literal
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Mean squared error in units of the train split's deviation, so that a rate suits any unit."""
+        return F.mse_loss(output.squeeze(-1), (target - self.spec.target.mean) / self.spec.target.std)
+
+    def predict(self, output: Tensor) -> Tensor:
+        """Numbers in the unit of the target, (B,)."""
+        return output.squeeze(-1).float() * self.spec.target.std + self.spec.target.mean
+
+    def metrics(self) -> dict[str, Score]:
+        """Root mean squared error, mean absolute error, share of variance explained."""
+        return {
+            "rmse": lambda p, t: mean_squared_error(p, t, squared=False),
+            "mae": mean_absolute_error,
+            "r2": r2_score,
+        }
+
+    def decode(self, prediction: Tensor) -> pd.DataFrame:
+        """The column `value`."""
+        return pd.DataFrame({"value": prediction.tolist()})

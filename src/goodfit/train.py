@@ -1,0 +1,189 @@
+"""Training: one plain function from a configuration to a model on disk and a run in MLflow.
+
+It sees the train and validation splits only. The score that it gives back is that of the weights it keeps.
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+import resource
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+
+from goodfit import build, config, track
+from goodfit.callbacks import Augmentation, Curves
+from goodfit.checkpoint import AtomicCheckpoints
+from goodfit.data.packed import DataModule, Packed
+from goodfit.describe import open_run
+from goodfit.errors import UserError
+from goodfit.files import replacing, sha256, write_json
+from goodfit.places import Places
+from goodfit.predict import Predictor
+from goodfit.task.base import Task
+
+
+# its advertisement, and a notice about devices that says what the run's tags say
+logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+# Lightning 2.6 asks PyTorch 2.13 a question in an old way; nothing that a user can change
+warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gave: its run, and the monitored validation score of the weights that were kept."""
+
+    run_id: str
+    monitor: str
+    score: float
+    folder: Path
+
+
+def stage(cfg: DictConfig) -> None:
+    """`dvc repro`: the model goes to models/<experiment>."""
+    _tell(fit(cfg, out=Places(cfg.name).model))
+
+
+def by_hand(cfg: DictConfig) -> float:
+    """`python pipelines/train.py ...`: the model goes to build/runs/<run>, beside whatever DVC keeps."""
+    from hydra.core.hydra_config import HydraConfig
+
+    trained = fit(cfg, overrides=HydraConfig.get().overrides.task)
+    _tell(trained)
+    return trained.score
+
+
+def fit(cfg: DictConfig, *, out: Path | None = None, overrides: Sequence[str] = ()) -> Trained:
+    """Trains on prepared data, keeps the best weights by validation, tracks everything.
+
+    Raises:
+        UserError: the data are not prepared, or the parts do not fit.
+        NonFiniteLossError: before the optimizer step that would have destroyed the weights.
+    """
+    folder = Places(cfg.name).prepared
+    if not (folder / "manifest.json").exists():
+        raise UserError(f"{folder} does not hold prepared data; make them with `dvc repro prepare@{cfg.name}`")
+    build.optimizer_keywords(cfg)
+    pl.seed_everything(cfg.seed, verbose=False)
+    data = DataModule(folder, batch_size=cfg.loader.batch_size, seed=cfg.seed)
+    task = build.task(cfg, data.spec)
+    run = open_run(cfg, task, data, folder, overrides)
+    out = out or Path("build/runs") / run.run_id
+    with track.truthful(run):
+        trained = _fit(cfg, task, data, run, out)
+    return trained
+
+
+def _fit(cfg: DictConfig, task: Task, data: DataModule, run: track.Run, out: Path) -> Trained:
+    curves = Curves(run.log)
+    best = ModelCheckpoint(
+        Path("build/checkpoints") / run.run_id,
+        "best",
+        monitor=f"val/{task.monitor}",
+        mode=task.mode(task.monitor),
+        save_weights_only=True,
+        enable_version_counter=False,
+    )
+    # two of them: with a monitor, save_last=True leaves the best epoch under the name of the last
+    last = ModelCheckpoint(best.dirpath, "last", enable_version_counter=False)
+    trainer = build.trainer(cfg, callbacks=_callbacks(cfg, task, curves, best, last), **_quiet(cfg, best.dirpath))
+    started = time.monotonic()
+    trainer.fit(task, datamodule=data)
+    seconds = time.monotonic() - started
+    if not Path(best.best_model_path).is_file():
+        raise UserError(f"no epoch had a finite val/{task.monitor}; nothing was kept")
+    kept = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
+    task.load_state_dict(kept["state_dict"])
+    scores = kept_scores(task, data)
+    facts = {
+        "run_id": run.run_id,
+        "monitor": f"val/{task.monitor}",
+        "epochs": len(curves.history),
+        "best_epoch": int(kept["epoch"]),
+        "steps": trainer.global_step,
+        "scores": scores,
+        "cost": {
+            "seconds": round(seconds, 2),
+            "parameters": sum(p.numel() for p in task.parameters()),
+            "peak_memory_mb": round(_peak_memory()),
+        },
+    }
+    _write(cfg, task, curves.history, facts, out)
+    run.log({f"final/{name}": value for name, value in scores.items()})
+    run.log({f"cost/{name}": value for name, value in facts["cost"].items()})
+    run.folder(out, "model")
+    return Trained(run.run_id, facts["monitor"], scores[facts["monitor"]], out)
+
+
+def _callbacks(cfg: DictConfig, task: Task, curves: Curves, *checkpoints: ModelCheckpoint) -> list[Callback]:
+    stop = EarlyStopping(
+        f"val/{task.monitor}",
+        mode=task.mode(task.monitor),
+        patience=cfg.early_stopping.patience,
+        min_delta=cfg.early_stopping.min_delta,
+    )
+    average = [EMAWeightAveraging(decay=cfg.average)] if cfg.average else []
+    return [Augmentation(build.augment(cfg), cfg.seed), *average, curves, stop, *checkpoints]
+
+
+def _quiet(cfg: DictConfig, folder: str | Path | None) -> dict[str, Any]:
+    """Trainer's own bar, summary, trial run and logger are ours to do: they cost up to 5 ms a step."""
+    return {
+        "logger": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "default_root_dir": folder,
+        "plugins": [AtomicCheckpoints()],
+        "use_distributed_sampler": False,
+    }
+
+
+def kept_scores(task: Task, data: DataModule) -> dict[str, float]:
+    """Loss and scores of the kept weights on both splits, without dropout and augmentation, and their gap."""
+    task.eval()
+    scores = {**_measure(task, data.train, "train"), **_measure(task, data.validation, "val")}
+    names = ["loss", *task.scores]
+    return scores | {f"gap/{name}": scores[f"val/{name}"] - scores[f"train/{name}"] for name in names}
+
+
+def _measure(task: Task, split: Packed, name: str) -> dict[str, float]:
+    predictor = Predictor(task, task.spec)
+    raw = predictor.raw_outputs(split)
+    prediction = task.predict(raw)
+    row = {f"{name}/loss": float(task.loss(raw, split.target))}
+    return row | {f"{name}/{key}": float(score(prediction, split.target)) for key, score in task.metrics().items()}
+
+
+def _write(cfg: DictConfig, task: Task, history: list[dict[str, float]], facts: dict[str, Any], out: Path) -> None:
+    with replacing(out) as part:
+        (part / "config.yaml").write_text(config.dump(config.frozen(cfg)))
+        task.spec.write(part / "spec.json")
+        torch.save(task.model.state_dict(), part / "weights.pt")
+        write_json(part / "train.json", {**facts, "weights_sha256": sha256(part / "weights.pt")})
+        with (part / "history.csv").open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, list(history[-1]))
+            writer.writeheader()
+            writer.writerows(history)
+
+
+def _peak_memory() -> float:
+    """Of this process so far, in MB; on a GPU, of the GPU."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated() / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def _tell(trained: Trained) -> None:
+    print(f"{trained.monitor} {trained.score:.4f} with the weights kept in {trained.folder}; run {trained.run_id}")
+
+
