@@ -6,12 +6,12 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from hydra.errors import InstantiationException
-from hydra.utils import get_class, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from goodfit import check
 from goodfit.contract import DataSpec
-from goodfit.errors import UserError, nearest
+from goodfit.errors import UserError
 
 if TYPE_CHECKING:
     from goodfit.augment.base import Augment
@@ -58,14 +58,8 @@ def baseline(cfg: DictConfig) -> Baseline:
 
 
 def trainer(cfg: DictConfig, **more: Any) -> Any:
-    """Lightning's Trainer with our callbacks; arguments it does not take are UserErrors."""
-    _check_keywords("trainer", cfg.trainer, get_class("pytorch_lightning.Trainer"))
+    """Lightning's Trainer with our callbacks."""
     return _make("trainer", cfg.trainer, **more)
-
-
-def optimizer_keywords(cfg: DictConfig) -> None:
-    """Raises UserError for an argument that the optimizer's class does not take."""
-    _check_keywords("optimizer", cfg.optimizer, get_class(cfg.optimizer["_target_"]))
 
 
 def _make(key: str, section: DictConfig, *args: Any, **more: Any) -> Any:
@@ -81,10 +75,3 @@ def _make(key: str, section: DictConfig, *args: Any, **more: Any) -> Any:
         if isinstance(cause, ValueError | TypeError) or type(cause).__name__ == "MisconfigurationException":
             raise UserError(f"{key}: {cause}") from error
         raise cause from None
-
-
-def _check_keywords(key: str, section: DictConfig, kind: Any) -> None:
-    known = set(inspect.signature(kind).parameters)
-    for name in section:
-        if not str(name).startswith("_") and name not in known:
-            raise UserError(f"unknown key '{key}.{name}'.{nearest(f'{key}.{name}', [f'{key}.{k}' for k in known])}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
 from typing_extensions import override
 
 from goodfit.augment.base import Augment
@@ -22,12 +23,26 @@ class Augmentation(pl.Callback):
         self._generator = torch.Generator()
 
     @override
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         key = (self.seed * 1_000_003 + trainer.current_epoch) * 1_000_003 + batch_idx
         changed = self.augment(batch, self._generator.manual_seed(key % 2**63))
         batch.inputs.update(changed.inputs)  # the hook cannot return a batch; the dictionary is this step's own
         if changed.target is not batch.target:
             batch.target.copy_(changed.target)
+
+
+def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Exponential average of the weights whose decay grows to `decay`, so that the first ones are forgotten soon.
+
+    The decay after n steps is min(decay, (n + 1) / (n + 10)), as in TensorFlow's ExponentialMovingAverage.
+    """
+
+    def average(old: Tensor, new: Tensor, steps: Tensor) -> Tensor:
+        return torch.lerp(new, old, min(decay, float((steps + 1) / (steps + 10)))) if old.is_floating_point() else new
+
+    return average
 
 
 class Curves(pl.Callback):
@@ -65,5 +80,3 @@ class Curves(pl.Callback):
             f"epoch {trainer.current_epoch + 1:>3}/{trainer.max_epochs}  {shown}  "
             f"best {key} {best[key]:.4f} (epoch {int(best['epoch']) + 1})  {row['epoch_seconds']:.1f} s"
         )
-
-

@@ -6,7 +6,7 @@ Everything here reads YAML and source text; torch, Lightning and MLflow are not 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from goodfit import kinds, signature
 from goodfit.errors import UserError, nearest
 from goodfit.fetch import Source
-from goodfit.kinds import Amount, Count, Literal, Rate, Whole
+from goodfit.kinds import Amount, Count, Rate, Whole
 
 # `instantiate` calls whatever a `_target_` names; a configuration from a stranger must not choose freely
 ALLOWED = {
@@ -27,7 +27,11 @@ ALLOWED = {
     "optimizer": ("torch.optim.",),
     "trainer": ("pytorch_lightning.Trainer",),
 }
-_NAMES: dict[str, Any] = {**{name: getattr(kinds, name) for name in kinds.__all__}, "Source": Source, "str": str}
+_NAMES: dict[str, Any] = {
+    **{name: getattr(kinds, name) for name in kinds.__all__},
+    "Source": Source,
+    "str": str,
+}
 
 
 class _Section(BaseModel):
@@ -99,8 +103,7 @@ def check(cfg: DictConfig) -> None:
     for key in [*ALLOWED, *SECTIONS]:
         if key not in cfg or OmegaConf.is_missing(cfg, key):
             raise UserError(f"'{key}' is missing from the configuration")
-    content = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(content, dict)
+    content: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     for key in ALLOWED:
         _check_target(key, content[key])
     for key, kind in SECTIONS.items():
@@ -126,6 +129,7 @@ def _check_target(key: str, section: Mapping[str, Any]) -> None:
     if hidden:
         raise UserError(f"{key}.{hidden[0]}: a _target_ may stand only at the top of a section")
     if not target.startswith("goodfit."):
+        _check_foreign(key, target, section)
         return
     if signature.read(target) is None:
         raise UserError(f"{key}._target_: there is no {target}")
@@ -138,6 +142,18 @@ def _check_target(key: str, section: Mapping[str, Any]) -> None:
         raise UserError(f"'{key}.{name}' is missing: {target} needs it")
     for name, kind in expected.items():
         _validate(f"{key}.{name}", kind, section[name])
+
+
+def _check_foreign(key: str, target: str, section: Mapping[str, Any]) -> None:
+    """torch.optim.AdamW is the class AdamW of torch/optim/adamw.py; Lightning's Trainer lies two folders deep."""
+    package, _, name = target.rpartition(".")
+    module = f"{package}.trainer.trainer" if name == "Trainer" else f"{package}.{name.lower()}"
+    found = signature.read(f"{module}.{name}")
+    if found is None:
+        raise UserError(f"{key}._target_: there is no {target}")
+    for option in sorted(name for name in section if not name.startswith("_") and name not in found.arguments):
+        options = [f"{key}.{known}" for known in found.arguments]
+        raise UserError(f"unknown key '{key}.{option}' for {target}.{nearest(f'{key}.{option}', options)}")
 
 
 def hyperparameters(target: str) -> dict[str, Any]:
@@ -167,7 +183,9 @@ def _validate(key: str, kind: Any, value: Any) -> None:
         fault = error.errors()[0]
         place = ".".join([key, *(str(part) for part in fault["loc"] if str(part) in _keys(value))])
         got = f", got {fault['input']!r}" if not isinstance(fault["input"], dict) else ""
-        message = fault["msg"].replace("Input should be", "expected").replace("Extra inputs are not permitted", "unknown key")
+        message = (
+            fault["msg"].replace("Input should be", "expected").replace("Extra inputs are not permitted", "unknown key")
+        )
         known = nearest(place, [f"{key}.{name}" for name in kind.model_fields]) if "unknown" in message else ""
         raise UserError(f"{place}: {message}{got}.{known}") from None
 
@@ -177,24 +195,33 @@ def _check_fit(content: Mapping[str, Any]) -> None:
     data, model, task, baseline = (_signature(content, key) for key in ("data", "model", "task", "baseline"))
     gives, takes = list(data.constants["inputs"]), list(model.forward)
     needs = [name for name in takes if name not in model.optional]
-    name = content["model"]["_target_"].rpartition(".")[2]
     if not set(needs) <= set(gives) <= set(takes):
-        raise UserError(f"{name}.forward takes {takes}, the data set gives {gives}; choose another model= or data=")
+        raise UserError(
+            f"{_name(content, 'model')}.forward takes {takes}, the data set gives {gives}; "
+            "choose another model= or data="
+        )
     kind = content["data"].get("kind", data.constants["kind"])
     for part, found in (("task", task), ("baseline", baseline)):
         if kind not in found.constants["kinds"]:
             raise UserError(
-                f"{part}={content[part]['_target_']} is for targets of kind {found.constants['kinds']}, "
-                f"the data set's are '{kind}'; choose another {part}="
+                f"{part} {_name(content, part)} is for targets of kind {' or '.join(found.constants['kinds'])}, "
+                f"the data set's are of kind {kind}; choose another {part}="
             )
     if not set(baseline.constants["inputs"]) & set(gives):
         raise UserError(
-            f"baseline={content['baseline']['_target_']} takes {baseline.constants['inputs']}, the data set gives {gives}"
+            f"baseline {_name(content, 'baseline')} takes {list(baseline.constants['inputs'])}, "
+            f"the data set gives {gives}; choose another baseline="
         )
     scores = task.constants["scores"]
     for key, options in (("monitor", {**scores, "loss": "min"}), ("score", scores)):
         if content["task"][key] not in options:
-            raise UserError(f"task.{key}={content['task'][key]} does not exist.{nearest(content['task'][key], options)}")
+            raise UserError(
+                f"task.{key}={content['task'][key]} does not exist.{nearest(content['task'][key], options)}"
+            )
+
+
+def _name(content: Mapping[str, Any], key: str) -> str:
+    return str(content[key]["_target_"]).rpartition(".")[2]
 
 
 def _signature(content: Mapping[str, Any], key: str) -> signature.Signature:

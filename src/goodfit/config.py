@@ -44,8 +44,8 @@ def explain(error: BaseException, root: Path) -> str:
         options = sorted(path.stem for path in (root / "conf" / match["group"]).glob("*.yaml"))
         experiments = sorted(path.stem for path in (root / "conf/experiment").glob("*.yaml"))
         return (
-            f"'{match['group']}' is not chosen: add experiment=<{'|'.join(experiments)}>, "
-            f"or {match['group']}=<{'|'.join(options)}>"
+            f"no experiment chosen: add experiment=<{'|'.join(experiments)}>, "
+            f"or name=... and each group, such as {match['group']}=<{'|'.join(options)}>"
         )
     lines = [line.strip() for line in text.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
     return " ".join(lines[:2])
@@ -58,7 +58,9 @@ def frozen(cfg: DictConfig) -> dict[str, Any]:
     """
     content = yaml.safe_load(OmegaConf.to_yaml(cfg))
     content.pop("hydra", None)
-    marked = OmegaConf.create(_map(content, lambda text: re.sub(r"\$\{oc\.env:([^}]*)\}", rf"{_ENV[0]}\1{_ENV[1]}", text)))
+    marked = OmegaConf.create(
+        _map(content, lambda text: re.sub(r"\$\{oc\.env:([^}]*)\}", rf"{_ENV[0]}\1{_ENV[1]}", text))
+    )
     resolved = OmegaConf.to_container(marked, resolve=True)
     result = _map(resolved, lambda text: text.replace(_ENV[0], "${oc.env:").replace(_ENV[1], "}"))
     assert isinstance(result, dict)

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 class Batch(NamedTuple):
     """Samples on their way through a network; `inputs` are the keyword arguments of `model.forward`.
 
-    The first dimension of every tensor is B, the samples. `index` holds each sample's row in its split, so
+    The first dimension of every tensor is B, the samples. `rows` holds each sample's row in its split, so
     that an error can name the samples it is about.
     """
 
     inputs: dict[str, Tensor]
     target: Tensor
-    index: Tensor
+    rows: Tensor
 
 
 @dataclass(frozen=True)

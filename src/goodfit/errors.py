@@ -15,11 +15,19 @@ class NonFiniteLossError(RuntimeError):
 
 
 def nearest(name: str, options: Iterable[str]) -> str:
-    """The closest of `options` as " Did you mean 'x'?", or the whole list where none is close."""
+    """The closest of `options` as " Did you mean 'x'?", or the first of them where none is close.
+
+    Of dotted names the last part counts: trainer.foo is not close to trainer.logger, though most letters agree.
+    """
     known = sorted(options)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if not close:  # model.widht is closer to width than to anything that shares its prefix
-        tails = {option.rsplit(".", 1)[-1]: option for option in known}
-        tail = difflib.get_close_matches(name.rsplit(".", 1)[-1], tails, n=1, cutoff=0.6)
-        close = [tails[match] for match in tail]
-    return f" Did you mean '{close[0]}'?" if close else f" Known: {', '.join(known) or 'none'}."
+    close = max(known, key=lambda option: _alike(name, option), default="")
+    if close and _alike(name, close) >= 0.6:
+        return f" Did you mean '{close}'?"
+    listed = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
+    return f" Known: {listed or 'none'}."
+
+
+def _alike(one: str, other: str) -> float:
+    whole = difflib.SequenceMatcher(None, one, other).ratio()
+    ends = difflib.SequenceMatcher(None, one.rpartition(".")[2], other.rpartition(".")[2]).ratio()
+    return ends + whole / 10  # the whole name decides between equal ends

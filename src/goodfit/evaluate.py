@@ -40,7 +40,7 @@ def stage(cfg: DictConfig) -> None:
         result["test_sha256"] = manifest["test_sha256"]
         with replacing(places.evaluation) as part:
             write_json(part / "evaluation.json", result)
-            np.savez(part / "predictions.npz", **predictions)
+            np.savez(part / "predictions.npz", **predictions)  # type: ignore[arg-type]
             _plots(result, part)
         write_json(places.metrics, summary(result, places.model))
         tell.scores(run, cfg, result, places.evaluation)
@@ -64,7 +64,9 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[dict[str, Any], 
     draws = resamples(len(test), cfg.evaluate.resamples, seed=0)
     network = intervals(task.metrics(), prediction, test.target, draws)
     methods = _baselines(cfg, data, spec)
-    scored = {title: intervals(task.metrics(), forecast, test.target, draws) for title, (_, forecast) in methods.items()}
+    scored = {
+        title: intervals(task.metrics(), forecast, test.target, draws) for title, (_, forecast) in methods.items()
+    }
     roles = {title: role for title, (role, _) in methods.items()}
     result = {
         "experiment": cfg.name,
@@ -74,6 +76,7 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[dict[str, Any], 
         "score": task.score,
         "modes": task.scores,
         "samples": len(test),
+        "weights_sha256": read_json(model / "train.json")["weights_sha256"],
         "resamples": cfg.evaluate.resamples,
         "seconds_per_1000": round(1000 * seconds / len(test), 3),
         "network": _plain(network),
@@ -89,7 +92,7 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[dict[str, Any], 
 def verdict(name: str, task: Task, network: Scored, scored: dict[str, Scored], roles: dict[str, str]) -> dict[str, Any]:
     """In words: does the network beat, tie with or lose to each baseline, by the task's score?"""
     key = task.score
-    against = []
+    against: list[dict[str, Any]] = []
     for title, scores in scored.items():
         outcome, difference = compare(network[key], scores[key], task.scores[key])
         against.append({"title": title, "role": roles[title], "outcome": outcome, "difference": difference.plain()})
@@ -104,7 +107,12 @@ def verdict(name: str, task: Task, network: Scored, scored: dict[str, Scored], r
     useless = [item["title"] for item in against if item["role"] == "trivial" and item["outcome"] < 0]
     if useless:
         text += f"; it is worse than {' and '.join(useless)}"
-    return {"word": WORDS[strong["outcome"]], "text": text, "against": against, "worse_than_trivial": bool(useless)}
+    return {
+        "word": WORDS[strong["outcome"]],
+        "text": text,
+        "against": against,
+        "worse_than_trivial": bool(useless),
+    }
 
 
 def summary(result: dict[str, Any], model: Path) -> dict[str, Any]:
@@ -155,5 +163,3 @@ def _plots(result: dict[str, Any], folder: Path) -> None:
         key = result["score"]
         writer.writerow(["network", result["network"][key]["value"]])
         writer.writerows([item["title"], item["scores"][key]["value"]] for item in result["baselines"])
-
-

@@ -54,7 +54,10 @@ def _look(spec: DataSpec, test: Packed, rows: pd.DataFrame, place: int) -> dict[
         if field.dtype == "uint8" and len(field.shape) == 3:
             return {"image": _png(array)}
         if name == "past":
-            return {"past": array.reshape(-1)[-2 * spec.outputs :].tolist(), "start": str(rows["start"].iloc[place])}
+            return {
+                "past": array.reshape(-1)[-2 * spec.outputs :].tolist(),
+                "start": str(rows["start"].iloc[place]),
+            }
     if "text" in rows:
         return {"text": str(rows["text"].iloc[place])}
     columns = {name: facts for name, facts in spec.facts.get("columns", {}).items() if "mean" in facts}

@@ -12,10 +12,10 @@ from pydantic import Field, StrictBool, StrictFloat, StrictInt
 
 Count = Annotated[StrictInt, Field(ge=1)]
 Whole = Annotated[StrictInt, Field(ge=0)]
-Real = Annotated[StrictInt | StrictFloat, Field(allow_inf_nan=False)]
-Fraction = Annotated[StrictInt | StrictFloat, Field(ge=0, lt=1)]
-Rate = Annotated[StrictInt | StrictFloat, Field(gt=0, allow_inf_nan=False)]
-Amount = Annotated[StrictInt | StrictFloat, Field(ge=0, allow_inf_nan=False)]
+Real = Annotated[StrictFloat, Field(allow_inf_nan=False)]
+Fraction = Annotated[StrictFloat, Field(ge=0, lt=1)]
+Rate = Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]
+Amount = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
 Flag = StrictBool
 
 __all__ = ["Amount", "Count", "Flag", "Fraction", "Literal", "Rate", "Real", "Whole"]

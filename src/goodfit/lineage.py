@@ -40,7 +40,10 @@ def code(modules: list[str]) -> dict[str, str]:
         own, others = _imports(path)
         waiting += own
         libraries |= others & COMPUTING
-    hashes = {module: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for module, path in sorted(seen.items())}
+    files = dict(sorted(seen.items()))
+    if "goodfit.report" in seen:  # the pages' text is in templates, which nothing imports
+        files |= {path.name: path for path in sorted((seen["goodfit.report"].parent / "templates").iterdir())}
+    hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for name, path in files.items()}
     return hashes | {f"{name} (version)": version(name) for name in sorted(libraries)}
 
 
@@ -52,8 +55,12 @@ def version(package: str) -> str:
 @cache
 def _imports(path: Path) -> tuple[list[str], set[str]]:
     own, others = [], set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    hints = {id(line) for node in ast.walk(tree) if _for_types(node) for line in ast.walk(node)}
+    for node in ast.walk(tree):
         names = []
+        if id(node) in hints:
+            continue
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
@@ -63,8 +70,14 @@ def _imports(path: Path) -> tuple[list[str], set[str]]:
     return own, others
 
 
+def _for_types(node: ast.AST) -> bool:
+    """`if TYPE_CHECKING:` runs in no process."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
 def git() -> dict[str, str]:
     """Commit, branch, and the difference from the commit; what stages themselves write does not count as dirt."""
+
     def ask(*arguments: str) -> str:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
         return done.stdout.strip() if done.returncode == 0 else ""
@@ -120,6 +133,7 @@ def _processor() -> str:
 
 def stage_modules(content: dict[str, Any]) -> dict[str, list[str]]:
     """The modules that each stage starts from: its own, and those that the configuration names."""
+
     def of(*keys: str) -> list[str]:
         return [content[key]["_target_"].rpartition(".")[0] for key in keys]
 

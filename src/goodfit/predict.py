@@ -54,7 +54,7 @@ class Predictor:
         encode = get_class(self.spec.data).encode  # type: ignore[attr-defined]
         inputs = {name: torch.from_numpy(array) for name, array in encode(rows, self.spec).items()}
         nothing = torch.zeros(len(rows))
-        pieces = zip(*(array.split(BATCH) for array in inputs.values()), strict=True)
+        pieces = zip(*(torch.split(array, BATCH) for array in inputs.values()), strict=True)
         batches = (Batch(dict(zip(inputs, piece, strict=True)), nothing, nothing) for piece in pieces)
         return self.task.decode(self.task.predict(self._outputs(batches)))
 

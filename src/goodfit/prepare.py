@@ -25,11 +25,9 @@ def stage(cfg: DictConfig) -> None:
     places = Places(cfg.name)
     data = build.data_set(cfg)
     raw = places.raw / Path(data.source.file).name
-    if not raw.exists():
-        raise UserError(f"{raw} does not exist; bring it with `dvc repro fetch@{cfg.name}`")
     manifest = prepare(data, raw, places.prepared)
     sizes = ", ".join(f"{split} {sum(counts.values()):,}" for split, counts in manifest["counts"].items())
-    print(f"prepared {places.prepared}: {sizes}; {manifest['duplicates_dropped']} duplicates dropped")
+    print(f"prepared {places.prepared}: {sizes}; {manifest['duplicates_dropped'] or 'no'} duplicates dropped")
 
 
 def prepare(data: DataSet, raw: Path, out: Path) -> dict[str, Any]:
@@ -54,19 +52,20 @@ def prepare(data: DataSet, raw: Path, out: Path) -> dict[str, Any]:
                 repr([(name, files[name]) for name in files if name.startswith("test/")]).encode()
             ).hexdigest(),
             "files": files,
+            "split": data.rule,
             "duplicates_dropped": dropped,
             "alike_after_encoding": _alike(arrays),
             "counts": {split: _counts(data, rows[side == split]) for split in SPLITS},
-            "dropped_at_borders": int((side == "").sum()),
+            "in_no_split": int((side == "").sum()),
         }
         write_json(part / "manifest.json", manifest)
     return manifest
 
 
-def without_duplicates(rows: pd.DataFrame, keys: list[bytes] | None) -> tuple[pd.DataFrame, int]:
+def without_duplicates(rows: pd.DataFrame, keys: list[bytes] | None) -> tuple[pd.DataFrame, int | None]:
     """The first of all rows with equal keys; a copy on the other side of a split would be a leak."""
     if keys is None:
-        return rows, 0
+        return rows, None
     seen: set[bytes] = set()
     first = [not (key in seen or seen.add(key)) for key in keys]  # type: ignore[func-returns-value]
     return rows[first].reset_index(drop=True), len(rows) - sum(first)
@@ -87,6 +86,7 @@ def _pack(data: DataSet, rows: pd.DataFrame, spec: DataSpec, folder: Path) -> di
 
 def _alike(arrays: dict[str, dict[str, np.ndarray[Any, Any]]]) -> int:
     """How many test samples look to the network exactly like a sample of train, though the raw ones differ."""
+
     def keys(split: str) -> list[bytes]:
         inputs = [array for name, array in sorted(arrays[split].items()) if name != "target"]
         return [b"".join(parts) for parts in zip(*([row.tobytes() for row in array] for array in inputs), strict=True)]

@@ -55,12 +55,15 @@ def decide(new: Rank, old: Rank | None) -> tuple[bool, str]:
         return True, f"champion: the first that is not worse than the trivial baseline ({new.score:.4f})"
     if new.test_sha256 != old.test_sha256:
         return False, (
-            f"not champion: the present one was tested on other data ({old.test_sha256[:8]}, here {new.test_sha256[:8]}); "
-            "scores on different data do not compare"
+            f"not champion: the present one was tested on other data ({old.test_sha256[:8]}, "
+            f"here {new.test_sha256[:8]}); scores on different data do not compare"
         )
     better = new.score > old.score if new.mode == "max" else new.score < old.score
     relation = "better than" if better else "not better than"
-    return better, f"{'champion' if better else 'not champion'}: {new.score:.4f} is {relation} {old.score:.4f}"
+    return (
+        better,
+        f"{'champion' if better else 'not champion'}: {new.score:.4f} is {relation} {old.score:.4f}",
+    )
 
 
 def crown(client: MlflowClient, name: str, version: str, new: Rank) -> tuple[bool, str]:

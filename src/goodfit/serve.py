@@ -11,10 +11,10 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc.model import PythonModel
 
 
-class Served(PythonModel):  # type: ignore[misc]
+class Served(PythonModel):
     """A Predictor behind MLflow's interface; takes what the data set's `encode` takes."""
 
     def load_context(self, context: Any) -> None:

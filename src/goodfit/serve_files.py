@@ -10,7 +10,16 @@ from goodfit.files import sha256
 from goodfit.places import Places
 from goodfit.predict import Predictor
 
-REQUIREMENTS = ("torch", "pytorch_lightning", "torchmetrics", "numpy", "pandas", "hydra-core", "omegaconf", "pydantic")
+REQUIREMENTS = (
+    "torch",
+    "pytorch_lightning",
+    "torchmetrics",
+    "numpy",
+    "pandas",
+    "hydra-core",
+    "omegaconf",
+    "pydantic",
+)
 
 
 def log_and_register(run: track.Run, name: str, model: Path, data: DataSet, places: Places) -> str:
@@ -48,4 +57,3 @@ def _version_of(run: track.Run, name: str, digest: str) -> str | None:
     found = run.client.search_model_versions(f"name = '{name}'")
     same = [item for item in found if item.tags.get("goodfit.weights_sha256") == digest]
     return str(same[0].version) if same else None
-

@@ -15,9 +15,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Signature:
-    """Keyword-only parameters with their annotations as text, the arguments of `forward`, class constants."""
+    """Keyword-only parameters with their annotations as text, all arguments' names, those of `forward`, constants."""
 
     parameters: dict[str, str]
+    arguments: tuple[str, ...] = ()
     forward: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     constants: dict[str, Any] = field(default_factory=dict)
@@ -36,14 +37,14 @@ def read(target: str) -> Signature | None:
     tree = ast.parse(path.read_text())
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
-            return Signature(_keywords(node))
+            return Signature(_keywords(node), _arguments(node))
         if isinstance(node, ast.ClassDef) and node.name == name:
             return _class(node, tree)
     return None
 
 
 def source_file(module: str) -> Path | None:
-    """The file of a module of this project, without importing it."""
+    """The file of a module, without importing it or the packages that it is in."""
     package, *rest = module.split(".")
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -56,22 +57,31 @@ def source_file(module: str) -> Path | None:
 def _class(node: ast.ClassDef, tree: ast.Module) -> Signature:
     parents = [read(origin) for base in node.bases if (origin := _origin(base, tree))]
     known = [parent for parent in parents if parent]
-    parameters, forward, optional, constants = {}, (), (), {}  # type: ignore[var-annotated]
+    parameters: dict[str, str] = {}
+    arguments: tuple[str, ...] = ()
+    forward: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    constants: dict[str, Any] = {}
     for parent in reversed(known):
-        parameters, forward, optional = parent.parameters, parent.forward, parent.optional
+        parameters, arguments = parent.parameters, parent.arguments
+        forward, optional = parent.forward, parent.optional
         constants = {**constants, **parent.constants}
     for item in node.body:
         if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-            parameters = _keywords(item)
+            parameters, arguments = _keywords(item), _arguments(item)
         if isinstance(item, ast.FunctionDef) and item.name == "forward":
             forward = tuple(argument.arg for argument in item.args.args[1:])
             optional = forward[len(forward) - len(item.args.defaults) :]
         constants |= _constant(item)
-    return Signature(parameters, forward, optional, constants)
+    return Signature(parameters, arguments, forward, optional, constants)
 
 
 def _keywords(node: ast.FunctionDef) -> dict[str, str]:
     return {item.arg: ast.unparse(item.annotation) if item.annotation else "" for item in node.args.kwonlyargs}
+
+
+def _arguments(node: ast.FunctionDef) -> tuple[str, ...]:
+    return tuple(item.arg for item in [*node.args.args, *node.args.kwonlyargs] if item.arg != "self")
 
 
 def _constant(item: ast.stmt) -> dict[str, Any]:

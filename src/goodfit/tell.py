@@ -33,7 +33,7 @@ def run_of(cfg: DictConfig, model: Path) -> track.Run:
         f"{content['model']['_target_'].rpartition('.')[2]} (seed {content['seed']}, restored)",
         tags={
             "goodfit.recreated_from": facts["run_id"],
-            "mlflow.note.content": f"Recreated from {model}/: DVC restored this model, trained as run {facts['run_id']}.",
+            "mlflow.note.content": f"Recreated from {model}/, which DVC restored; trained as {facts['run_id']}.",
             "goodfit.weights_sha256": facts["weights_sha256"],
         },
         params=track.leaves(content),
@@ -51,9 +51,13 @@ def run_of(cfg: DictConfig, model: Path) -> track.Run:
 
 def scores(run: track.Run, cfg: DictConfig, result: dict[str, Any], folder: Path) -> None:
     """Test scores with their bounds, the baselines' scores, the verdict, and evaluate's files."""
-    row = {}
+    row: dict[str, float] = {}
     for name, found in result["network"].items():
-        row |= {f"test/{name}": found["value"], f"test/{name}_low": found["low"], f"test/{name}_high": found["high"]}
+        row |= {
+            f"test/{name}": found["value"],
+            f"test/{name}_low": found["low"],
+            f"test/{name}_high": found["high"],
+        }
     for item in result["baselines"]:
         key = result["score"]
         row[f"baseline/{key}/{item['title'].replace(' ', '_')}"] = item["scores"][key]["value"]
@@ -76,4 +80,3 @@ def _recreated(uri: str, run_id: str) -> track.Run | None:
     experiments = [item.experiment_id for item in client.search_experiments()]
     found = client.search_runs(experiments, f"tags.`goodfit.recreated_from` = '{run_id}'", max_results=1)
     return track.Run(client, found[0].info.run_id) if found else None
-

@@ -97,7 +97,9 @@ def start(uri: str, experiment: str, name: str, *, tags: Mapping[str, str], para
         number = found.experiment_id if found else client.create_experiment(experiment)
     _bury(client, number)
     own = {_PROCESS: _process_id(), _HOST: socket.gethostname(), "mlflow.runName": name}
-    created = client.create_run(number, tags={**{key: mask(value) for key, value in tags.items()}, **own}, run_name=name)
+    created = client.create_run(
+        number, tags={**{key: mask(value) for key, value in tags.items()}, **own}, run_name=name
+    )
     run = Run(client, created.info.run_id)
     values = [Param(key, mask(str(value))[:_LONGEST]) for key, value in params.items()]
     for first in range(0, len(values), 100):  # the server takes at most 100 parameters in one call

@@ -18,10 +18,10 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
 
-from goodfit import build, config, track
-from goodfit.callbacks import Augmentation, Curves
+from goodfit import build, config, lineage, track
+from goodfit.callbacks import Augmentation, Curves, moving_average
 from goodfit.checkpoint import AtomicCheckpoints
 from goodfit.data.packed import DataModule, Packed
 from goodfit.describe import open_run
@@ -30,7 +30,6 @@ from goodfit.files import replacing, sha256, write_json
 from goodfit.places import Places
 from goodfit.predict import Predictor
 from goodfit.task.base import Task
-
 
 # its advertisement, and a notice about devices that says what the run's tags say
 logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
@@ -66,21 +65,17 @@ def fit(cfg: DictConfig, *, out: Path | None = None, overrides: Sequence[str] = 
     """Trains on prepared data, keeps the best weights by validation, tracks everything.
 
     Raises:
-        UserError: the data are not prepared, or the parts do not fit.
+        UserError: the parts do not fit.
         NonFiniteLossError: before the optimizer step that would have destroyed the weights.
     """
     folder = Places(cfg.name).prepared
-    if not (folder / "manifest.json").exists():
-        raise UserError(f"{folder} does not hold prepared data; make them with `dvc repro prepare@{cfg.name}`")
-    build.optimizer_keywords(cfg)
     pl.seed_everything(cfg.seed, verbose=False)
     data = DataModule(folder, batch_size=cfg.loader.batch_size, seed=cfg.seed)
     task = build.task(cfg, data.spec)
     run = open_run(cfg, task, data, folder, overrides)
     out = out or Path("build/runs") / run.run_id
     with track.truthful(run):
-        trained = _fit(cfg, task, data, run, out)
-    return trained
+        return _fit(cfg, task, data, run, out)
 
 
 def _fit(cfg: DictConfig, task: Task, data: DataModule, run: track.Run, out: Path) -> Trained:
@@ -90,9 +85,9 @@ def _fit(cfg: DictConfig, task: Task, data: DataModule, run: track.Run, out: Pat
         "best",
         monitor=f"val/{task.monitor}",
         mode=task.mode(task.monitor),
-        save_weights_only=True,
         enable_version_counter=False,
     )
+    # whole ones: with save_weights_only, Lightning 2.6 would write the last weights instead of their average
     # two of them: with a monitor, save_last=True leaves the best epoch under the name of the last
     last = ModelCheckpoint(best.dirpath, "last", enable_version_counter=False)
     trainer = build.trainer(cfg, callbacks=_callbacks(cfg, task, curves, best, last), **_quiet(cfg, best.dirpath))
@@ -104,7 +99,10 @@ def _fit(cfg: DictConfig, task: Task, data: DataModule, run: track.Run, out: Pat
     kept = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
     task.load_state_dict(kept["state_dict"])
     scores = kept_scores(task, data)
+    git = lineage.git()
     facts = {
+        "commit": git["commit"],
+        "dirty": git["dirty"],
         "run_id": run.run_id,
         "monitor": f"val/{task.monitor}",
         "epochs": len(curves.history),
@@ -131,8 +129,8 @@ def _callbacks(cfg: DictConfig, task: Task, curves: Curves, *checkpoints: ModelC
         patience=cfg.early_stopping.patience,
         min_delta=cfg.early_stopping.min_delta,
     )
-    average = [EMAWeightAveraging(decay=cfg.average)] if cfg.average else []
-    return [Augmentation(build.augment(cfg), cfg.seed), *average, curves, stop, *checkpoints]
+    average = [WeightAveraging(avg_fn=moving_average(cfg.average))] if cfg.average else []
+    return [Augmentation(build.augment(cfg), cfg.seed), *average, stop, curves, *checkpoints]
 
 
 def _quiet(cfg: DictConfig, folder: str | Path | None) -> dict[str, Any]:
@@ -185,5 +183,3 @@ def _peak_memory() -> float:
 
 def _tell(trained: Trained) -> None:
     print(f"{trained.monitor} {trained.score:.4f} with the weights kept in {trained.folder}; run {trained.run_id}")
-
-

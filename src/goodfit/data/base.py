@@ -26,6 +26,7 @@ class DataSet(ABC):
     inputs: ClassVar[tuple[str, ...]]
     kind: ClassVar[str]
     label: ClassVar[str] = "label"  # the column of the target
+    rule: ClassVar[str] = "at random, each label in the same proportion on every side"  # of the split, in words
 
     def __init__(self, *, source: Source, test: Fraction, validation: Fraction, split_seed: Whole) -> None:
         self.source = source
@@ -57,7 +58,7 @@ class DataSet(ABC):
         return self.read(raw).drop(columns=self.label).head(3)
 
     def key(self, rows: pd.DataFrame) -> list[bytes] | None:
-        """What makes two rows the same sample; None where rows are meant to overlap (windows of a series)."""
+        """What makes two rows the same sample; None where rows overlap by design (windows of a series)."""
         columns = [column for column in rows.columns if column != self.label]
         return [repr([_plain(value) for value in row]).encode() for row in rows[columns].itertuples(index=False)]
 

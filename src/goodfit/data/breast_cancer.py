@@ -11,9 +11,18 @@ import pandas as pd
 
 from goodfit.data.table import Table
 
-_MEASURES = (
-    "radius texture perimeter area smoothness compactness concavity concave_points symmetry fractal_dimension"
-).split()
+_MEASURES = [
+    "radius",
+    "texture",
+    "perimeter",
+    "area",
+    "smoothness",
+    "compactness",
+    "concavity",
+    "concave_points",
+    "symmetry",
+    "fractal_dimension",
+]
 COLUMNS = [f"{measure}_{of}" for of in ("mean", "error", "worst") for measure in _MEASURES]
 
 

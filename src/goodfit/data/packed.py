@@ -30,10 +30,10 @@ class Packed:
     def __len__(self) -> int:
         return len(self.target)
 
-    def batch(self, index: Tensor) -> Batch:
-        """The samples at `index` (B,), in that order."""
-        inputs = {name: array.index_select(0, index) for name, array in self.inputs.items()}
-        return Batch(inputs, self.target.index_select(0, index), index)
+    def batch(self, rows: Tensor) -> Batch:
+        """The samples at `rows` (B,), in that order."""
+        inputs = {name: array.index_select(0, rows) for name, array in self.inputs.items()}
+        return Batch(inputs, self.target.index_select(0, rows), rows)
 
 
 class Batches:
@@ -55,8 +55,8 @@ class Batches:
         else:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch())
             order = torch.randperm(len(self.data), generator=generator)
-        for index in order.split(self.size):
-            yield self.data.batch(index)
+        for rows in torch.split(order, self.size):
+            yield self.data.batch(rows)
 
 
 class DataModule(pl.LightningDataModule):

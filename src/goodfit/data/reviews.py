@@ -30,6 +30,7 @@ class Reviews(DataSet):
 
     inputs = ("tokens", "mask")
     kind = "class"
+    rule = "whole films on one side, the labels in nearly the same proportion"
 
     def __init__(
         self,

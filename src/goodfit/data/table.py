@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from goodfit.contract import DataSpec, Field
 from goodfit.data.base import DataSet, class_labels
 from goodfit.errors import UserError, nearest
 from goodfit.fetch import Source
-from goodfit.kinds import Fraction, Literal, Whole
+from goodfit.kinds import Fraction, Whole
 
 MOST_CATEGORIES = 100  # a text column with more different values is a name or a text, not a category
 

@@ -32,7 +32,14 @@ class Task(pl.LightningModule):
     scores: ClassVar[dict[str, str]]
 
     def __init__(
-        self, model: nn.Module, spec: DataSpec, *, monitor: str, score: str, optimizer: Partial, schedule: Partial
+        self,
+        model: nn.Module,
+        spec: DataSpec,
+        *,
+        monitor: str,
+        score: str,
+        optimizer: Partial,
+        schedule: Partial,
     ) -> None:
         super().__init__()
         self.model, self.spec, self.monitor, self.score = model, spec, monitor, score
@@ -65,10 +72,10 @@ class Task(pl.LightningModule):
         output = self.model(**batch.inputs)
         loss = self.loss(output, batch.target)
         if not torch.isfinite(loss):
-            ids = ", ".join(map(str, batch.index[:10].tolist()))
+            ids = ", ".join(map(str, batch.rows[:10].tolist()))
             raise NonFiniteLossError(
                 f"non-finite loss ({loss.item()}) at epoch {self.current_epoch} step {step}, before the optimizer "
-                f"step; training samples [{ids}{', ...' if len(batch.index) > 10 else ''}]. "
+                f"step; training samples [{ids}{', ...' if len(batch.rows) > 10 else ''}]. "
                 "Try a smaller optimizer.lr or trainer.gradient_clip_val."
             )
         self._keep("train", output, loss, batch)
