@@ -42,8 +42,8 @@ def stage(cfg: DictConfig) -> None:
             write_json(part / "evaluation.json", result)
             np.savez(part / "predictions.npz", **predictions)  # type: ignore[arg-type]
             _plots(result, part)
+            tell.scores(run, cfg, result, part)  # before the files are in place: a stage that fails leaves none
         write_json(places.metrics, summary(result, places.model))
-        tell.scores(run, cfg, result, places.evaluation)
     print(f"{cfg.name}: {result['verdict']['text']}")
 
 

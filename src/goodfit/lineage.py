@@ -140,8 +140,8 @@ def stage_modules(content: dict[str, Any]) -> dict[str, list[str]]:
     return {
         "fetch": ["goodfit.fetch"],
         "prepare": ["goodfit.prepare", *of("data")],
-        "train": ["goodfit.train", *of("data", "model", "task", "augment", "schedule")],
-        "evaluate": ["goodfit.evaluate", *of("data", "model", "task", "baseline")],
+        "train": ["goodfit.train", *of("model", "task", "augment", "schedule")],
+        "evaluate": ["goodfit.evaluate", *of("model", "task", "baseline")],
         "report": ["goodfit.report"],
         "register": ["goodfit.register", *of("data", "model", "task")],
     }

@@ -13,6 +13,7 @@ from goodfit.places import Places
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
 ALIAS = "champion"
 
@@ -68,7 +69,10 @@ def decide(new: Rank, old: Rank | None) -> tuple[bool, str]:
 
 def crown(client: MlflowClient, name: str, version: str, new: Rank) -> tuple[bool, str]:
     """Moves the alias if `decide` says so; the version keeps its rank as tags."""
-    old = _present(client, name)
+    present = _champion(client, name)
+    if present and present.version == version:
+        return True, f"still champion: the same weights as before ({new.score:.4f})"
+    old = _rank(present.tags) if present else None
     tags = {"score": repr(new.score), "mode": new.mode, "test_sha256": new.test_sha256}
     for key, value in tags.items():
         client.set_model_version_tag(name, version, f"goodfit.{key}", value)
@@ -79,11 +83,14 @@ def crown(client: MlflowClient, name: str, version: str, new: Rank) -> tuple[boo
     return moved, reason
 
 
-def _present(client: MlflowClient, name: str) -> Rank | None:
+def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
     from mlflow.exceptions import MlflowException
 
     try:
-        tags = client.get_model_version_by_alias(name, ALIAS).tags
+        return client.get_model_version_by_alias(name, ALIAS)
     except MlflowException:
         return None
+
+
+def _rank(tags: dict[str, str]) -> Rank:
     return Rank(float(tags["goodfit.score"]), tags["goodfit.mode"], tags["goodfit.test_sha256"])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -24,11 +25,13 @@ def summarize() -> None:
     missing = [name for name in names if not (Places(name).evaluation / "evaluation.json").exists()]
     if missing:
         raise UserError(f"{', '.join(missing)}: not evaluated yet; run `make repro`")
-    Console().print(table(names))
+    console = Console()
+    console = Console(width=max(console.width, 132))  # piped into a file there is no width, and 80 would break names
+    console.print(table(names))
     for name in names:
         if not _tracked(name):
             _restore(name)
-    Console().print(
+    console.print(
         "Pages: report/index.html    Runs and curves: make ui    Numbers: dvc metrics show\n"
         "Next: python pipelines/train.py experiment=mnist model.width=64, or edit conf/ and `make repro` again",
         style="dim",
@@ -37,7 +40,7 @@ def summarize() -> None:
 
 def table(names: list[str]) -> Table:
     """Score with 95 % interval, strong baseline, verdict, and what training took."""
-    result = Table("experiment", "test score", "95 % interval", "baseline", "verdict", "training", box=None)
+    result = Table("experiment", "test score [95 % interval]", "baseline", "verdict", "seconds", box=SIMPLE_HEAD)
     for name in names:
         found = read_json(Places(name).evaluation / "evaluation.json")
         cost = read_json(Places(name).model / "train.json")["cost"]
@@ -46,11 +49,10 @@ def table(names: list[str]) -> Table:
         strong = next(item for item in found["baselines"] if item["role"] == "strong")
         result.add_row(
             f"[bold]{name}",
-            f"{key} {ours['value']:.4f}",
-            f"{ours['low']:.4f} to {ours['high']:.4f}",
+            f"{key} {ours['value']:.4f} \\[{ours['low']:.4f}, {ours['high']:.4f}]",
             f"{strong['scores'][key]['value']:.4f} {strong['title']}",
             _verdict(found),
-            f"{cost['seconds']:.0f} s",
+            f"{cost['seconds']:.0f}",
         )
     return result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,10 @@ def scores(run: track.Run, cfg: DictConfig, result: dict[str, Any], folder: Path
         }
     for item in result["baselines"]:
         key = result["score"]
-        row[f"baseline/{key}/{item['title'].replace(' ', '_')}"] = item["scores"][key]["value"]
+        title = re.sub(r"[^a-zA-Z0-9]+", "_", item["title"])  # MLflow takes no other signs in a metric's name
+        row[f"baseline/{key}/{title}"] = item["scores"][key]["value"]
     run.log(row)
+    run.flush()
     run.tag(verdict=result["verdict"]["text"])
     places_hash = lineage.dvc_hash(Path("data/prepared") / cfg.name)
     track.data_input(

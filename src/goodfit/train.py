@@ -115,10 +115,12 @@ def _fit(cfg: DictConfig, task: Task, data: DataModule, run: track.Run, out: Pat
             "peak_memory_mb": round(_peak_memory()),
         },
     }
-    _write(cfg, task, curves.history, facts, out)
-    run.log({f"final/{name}": value for name, value in scores.items()})
-    run.log({f"cost/{name}": value for name, value in facts["cost"].items()})
-    run.folder(out, "model")
+    with replacing(out) as part:
+        _write(cfg, task, curves.history, facts, part)
+        run.log({f"final/{name}": value for name, value in scores.items()})
+        run.log({f"cost/{name}": value for name, value in facts["cost"].items()})
+        run.flush()
+        run.folder(part, "model")  # before the files are in place: a stage that fails leaves none
     return Trained(run.run_id, facts["monitor"], scores[facts["monitor"]], out)
 
 
@@ -163,15 +165,14 @@ def _measure(task: Task, split: Packed, name: str) -> dict[str, float]:
 
 
 def _write(cfg: DictConfig, task: Task, history: list[dict[str, float]], facts: dict[str, Any], out: Path) -> None:
-    with replacing(out) as part:
-        (part / "config.yaml").write_text(config.dump(config.frozen(cfg)))
-        task.spec.write(part / "spec.json")
-        torch.save(task.model.state_dict(), part / "weights.pt")
-        write_json(part / "train.json", {**facts, "weights_sha256": sha256(part / "weights.pt")})
-        with (part / "history.csv").open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, list(history[-1]))
-            writer.writeheader()
-            writer.writerows(history)
+    (out / "config.yaml").write_text(config.dump(config.frozen(cfg)))
+    task.spec.write(out / "spec.json")
+    torch.save(task.model.state_dict(), out / "weights.pt")
+    write_json(out / "train.json", {**facts, "weights_sha256": sha256(out / "weights.pt")})
+    with (out / "history.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(history[-1]))
+        writer.writeheader()
+        writer.writerows(history)
 
 
 def _peak_memory() -> float:

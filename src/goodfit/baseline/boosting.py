@@ -38,19 +38,16 @@ class Boosting(Baseline):
 
 
 def features(split: Split) -> Array:
-    """One row for each sample and step ahead, (B T, F): the same step of each past day, lags, means, calendar."""
-    past, lags, calendar = split.inputs["past"], split.inputs["lags"], split.inputs["calendar"]
+    """One row for each sample and step ahead, (B T, F): the same step of each past day, lags, means, what is known."""
+    past, lags, known = split.inputs["past"], split.inputs["lags"], split.inputs["known"]
     samples, steps = lags.shape[:2]
     same_step = past.transpose(0, 2, 1)  # (B, S, P): the demand at this step on each past day
-    error = (lags[..., 1] - lags[..., 4])[..., None]  # of yesterday's reference
     each = [
         past[:, -1, -4:],
         past[:, -1:].mean(2),
         past[:, -1:].max(2),
         past[:, -7:].mean((1, 2))[:, None],
-        error.mean(1),
-        error[:, -8:].mean(1),
     ]
     shared = np.repeat(np.concatenate(each, 1)[:, None], steps, 1)
     place = np.tile(np.arange(steps)[None, :, None], (samples, 1, 1))
-    return np.concatenate([same_step, lags, calendar, error, shared, place], 2).reshape(samples * steps, -1)
+    return np.concatenate([same_step, lags, known, shared, place], 2).reshape(samples * steps, -1)

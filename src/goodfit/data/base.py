@@ -55,7 +55,8 @@ class DataSet(ABC):
 
     def raw_example(self, raw: Path) -> pd.DataFrame:
         """Three raw rows as a caller would send them, without the target: the example in the registry."""
-        return self.read(raw).drop(columns=self.label).head(3)
+        rows = self.read(raw).drop(columns=self.label).head(3)
+        return rows.map(lambda cell: cell.tolist() if isinstance(cell, np.ndarray) else cell)
 
     def key(self, rows: pd.DataFrame) -> list[bytes] | None:
         """What makes two rows the same sample; None where rows overlap by design (windows of a series)."""

@@ -37,7 +37,7 @@ class Electricity(DataSet):
     from midnight, every `stride`, which gives seven times as many windows that look like those of test.
     """
 
-    inputs = ("past", "days", "lags", "calendar")
+    inputs = ("past", "days", "lags", "known")
     kind = "series"
     label = "target"
     rule = "by time: test is the last days, validation those before it, each day forecast once from midnight"
@@ -108,7 +108,7 @@ class Electricity(DataSet):
                 "past": Field((DAYS, DAY), "float32", mean, std),
                 "days": Field((DAYS, 8), "float32"),
                 "lags": Field((DAY, 5), "float32", mean, std),
-                "calendar": Field((DAY, 15), "float32"),
+                "known": Field((DAY, 18), "float32"),
             },
             target=Field((DAY,), "float32", mean, std),
             facts={"season": 7 * DAY, "unit": "GW", "step": "30 min"},
@@ -116,10 +116,11 @@ class Electricity(DataSet):
 
     @staticmethod
     def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:
-        """`past` (B, 14, 48) and `lags` (B, 48, 5) in GW, `days` (B, 14, 8) and `calendar` (B, 48, 15) flags.
+        """`past` (B, 14, 48) and `lags` (B, 48, 5) in GW; facts `days` (B, 14, 8) of past days, `known` (B, 48, 18).
 
         The lags of a step: the reference, the demand 1, 2 and 7 days earlier, yesterday's reference. The
-        reference is the mean of the last 3 days at the same half hour with the same flag for work.
+        reference is the mean of the last 3 days at the same half hour with the same flag for work. Known of
+        a step are the calendar and by how much yesterday's reference erred: there, on average, and lately.
         """
         demand = _windows(rows["demand"], HISTORY, "demand")
         work = _windows(rows["workday"], HISTORY + 2 * DAY, "workday")
@@ -135,11 +136,16 @@ class Electricity(DataSet):
         flags = [work[:, now], *(work[:, HISTORY - lag : HISTORY - lag + DAY] for lag in (DAY, 7 * DAY, -DAY))]
         past_work = work[:, DAY:HISTORY].reshape(-1, DAYS, DAY).mean(2, keepdims=True)
         past_weekday = np.eye(7)[(first[:, None] - DAYS + np.arange(DAYS)) % 7]
+        error = (shifted[0] - yesterday) / spec.target.std
+        errors = [
+            error,
+            *(np.broadcast_to(part.mean(1, keepdims=True), error.shape) for part in (error, error[:, -6:])),
+        ]
         return {
             "past": demand[:, DAY:].reshape(-1, DAYS, DAY),
             "days": np.concatenate([past_work, past_weekday], 2).astype(np.float32),
             "lags": np.stack([tomorrow, *shifted, yesterday], 2).astype(np.float32),
-            "calendar": np.concatenate([np.stack([*waves, *flags], 2), weekday], 2).astype(np.float32),
+            "known": np.concatenate([np.stack([*waves, *flags, *errors], 2), weekday], 2).astype(np.float32),
         }
 
 

@@ -95,4 +95,4 @@ class Reviews(DataSet):
 
 def words(text: str) -> list[str]:
     """Lower-case words, numbers and marks."""
-    return _WORD.findall(text.lower())
+    return _WORD.findall(text.lower().replace("\u2019", "'"))

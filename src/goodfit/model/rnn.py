@@ -21,21 +21,21 @@ class RNN(nn.Module):
     def __init__(self, spec: DataSpec, *, width: Count, context: Count, dropout: Fraction, noise: Amount) -> None:
         super().__init__()
         (periods, steps), (_, facts) = spec.inputs["past"].shape, spec.inputs["days"].shape
-        (_, lags), (_, calendar) = spec.inputs["lags"].shape, spec.inputs["calendar"].shape
+        (_, lags), (_, known) = spec.inputs["lags"].shape, spec.inputs["known"].shape
         self.width, self.noise, self.week = width, noise, min(7, periods)
         self.mean, self.std = spec.target.mean, spec.target.std
         self.embed = nn.Linear(steps + facts, width)
         self.encoder = nn.GRU(width, width, batch_first=True)
         self.start = nn.Linear(width, 2 * width)
         self.context = nn.Linear(width, context)
-        self.decoder = nn.GRU(lags + calendar + context, width, batch_first=True, bidirectional=True)
+        self.decoder = nn.GRU(lags + known + context, width, batch_first=True, bidirectional=True)
         self.head = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, 1))
         self.dropout = nn.Dropout(dropout)
         nn.init.zeros_(self.head[-1].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.head[-1].bias)  # type: ignore[arg-type]
 
-    def forward(self, past: Tensor, days: Tensor, lags: Tensor, calendar: Tensor) -> Tensor:
-        """past (B, P, S), days (B, P, C), lags (B, T, L), calendar (B, T, K) to standard scores (B, T).
+    def forward(self, past: Tensor, days: Tensor, lags: Tensor, known: Tensor) -> Tensor:
+        """past (B, P, S), days (B, P, C), lags (B, T, L), known (B, T, K) to standard scores (B, T).
 
         The first of the lags is the reference. Values are taken relative to the mean of the last week, so
         the same network serves a cold winter and a mild spring.
@@ -49,6 +49,6 @@ class RNN(nn.Module):
         state = self.dropout(state[0])  # (B, D)
         both = torch.tanh(self.start(state)).view(-1, 2, self.width).transpose(0, 1).contiguous()
         context = self.context(state)[:, None].expand(-1, lags.shape[1], -1)
-        decoded, _ = self.decoder(torch.cat([lags, calendar, context], -1), both)
+        decoded, _ = self.decoder(torch.cat([lags, known, context], -1), both)
         correction: Tensor = self.head(self.dropout(decoded)).squeeze(-1)
         return lags[..., 0] + correction + (level.squeeze(-1) - self.mean) / self.std
