@@ -7,7 +7,7 @@ export PYTHONUNBUFFERED := 1
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 PORT ?= 5000
 
-.PHONY: repro test test-all check format ui bench
+.PHONY: repro test test-all check format ui bench results
 
 repro: .venv/ready
 	@dvc repro
@@ -31,6 +31,9 @@ format: .venv/ready
 ui: .venv/ready
 	@echo "MLflow: http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning  (Ctrl-C ends it)"
 	@mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1
+
+results: .venv/ready
+	python pipelines/results.py
 
 bench: .venv/ready
 	python pipelines/bench.py

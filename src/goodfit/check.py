@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from goodfit import kinds, signature
 from goodfit.errors import UserError, nearest
 from goodfit.fetch import Source
-from goodfit.kinds import Amount, Count, Rate, Whole
+from goodfit.kinds import Amount, Count, Fraction, Name, Rate, Whole
 
 # `instantiate` calls whatever a `_target_` names; a configuration from a stranger must not choose freely
 ALLOWED = {
@@ -81,9 +81,9 @@ class _Tracking(_Strict):
 
 
 SECTIONS: dict[str, Any] = {
-    "name": str,
+    "name": Name,
     "seed": Whole,
-    "average": float,
+    "average": Fraction,
     "loader": _Loader,
     "early_stopping": _EarlyStopping,
     "evaluate": _Evaluate,

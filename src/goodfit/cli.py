@@ -25,9 +25,9 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def stage(target: str, *, by_hand: str | None = None, needs: dict[str, str] | None = None) -> None:
-    """Runs `module:function` on a configuration: `build/<name>.yaml`, or one composed from overrides.
+    """Runs `module:function` on a configuration: `build/<name>.json`, or one composed from overrides.
 
-    `python pipelines/train.py build/mnist.yaml` is what dvc.yaml calls; `python pipelines/train.py
+    `python pipelines/train.py build/mnist.json` is what dvc.yaml calls; `python pipelines/train.py
     experiment=mnist model.width=64` composes conf/ by itself, and takes all of Hydra's flags. `needs` names
     the places that must exist (see `Places`) with the stage that makes each; they are looked for before
     the function's module, and with it torch, is imported.
@@ -37,7 +37,7 @@ def stage(target: str, *, by_hand: str | None = None, needs: dict[str, str] | No
     arguments = sys.argv[1:]
     if {"--help", "-h"} & set(arguments):
         print(usage(root))
-    elif len(arguments) == 1 and arguments[0].endswith(".yaml") and "=" not in arguments[0]:
+    elif len(arguments) == 1 and arguments[0].endswith((".json", ".yaml")) and "=" not in arguments[0]:
         guarded(lambda: _run(target, config.load(Path(arguments[0])), needs or {}), root)
     else:
         guarded(lambda: _from_hydra(by_hand or target, root, needs or {}), root)
@@ -51,7 +51,7 @@ def usage(root: Path) -> str:
     return "\n".join(
         [
             f"python pipelines/{script} experiment=<name> [group=choice] [group.key=value] ...",
-            f"python pipelines/{script} build/<name>.yaml     what `dvc repro` runs",
+            f"python pipelines/{script} build/<name>.json     what `dvc repro` runs",
             "",
             *lines,
             "",

@@ -9,14 +9,12 @@ from omegaconf import OmegaConf
 
 from goodfit import check, config, lineage
 from goodfit.errors import UserError, nearest
-from goodfit.files import write_text
+from goodfit.files import write_json
 from goodfit.places import Places
-
-_HEADER = "# Composed from conf/ and params.yaml by `dvc repro`; edits here are overwritten.\n"
 
 
 def compose(name: str) -> None:
-    """Writes build/<name>.yaml: the resolved configuration, and under `code` a hash of what each stage runs.
+    """Writes build/<name>.json: the resolved configuration, and under `code` a hash of what each stage runs.
 
     DVC compares the sections of this file that a stage names. It never sees conf/ itself, where one edit
     may concern one experiment, all or none.
@@ -32,4 +30,4 @@ def compose(name: str) -> None:
     if content["name"] != name:
         raise UserError(f"conf/experiment/{name}.yaml has name: {content['name']}; expected name: {name}")
     content["code"] = {stage: lineage.code(modules) for stage, modules in lineage.stage_modules(content).items()}
-    write_text(Places(name).config, _HEADER + config.dump(content))
+    write_json(Places(name).config, content)

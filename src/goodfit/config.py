@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from goodfit.errors import UserError, nearest
 
-_ENV = ("\u2039env:", "\u203a")  # ‹env:NAME›: stands for ${oc.env:NAME} while everything else is resolved
+_SIGN = "\u2063"  # invisible separator: occurs in no configuration
 
 
 def compose(root: Path, overrides: Sequence[str]) -> DictConfig:
@@ -54,17 +54,36 @@ def explain(error: BaseException, root: Path) -> str:
 def frozen(cfg: DictConfig) -> dict[str, Any]:
     """The tree with every interpolation resolved except ${oc.env:...}, which stays a reference.
 
-    So a password in the environment reaches neither the composed file nor the tracked run.
+    So a password in the environment reaches neither the composed file nor the tracked run, not even through
+    a second key that refers to the first.
     """
     content = yaml.safe_load(OmegaConf.to_yaml(cfg))
     content.pop("hydra", None)
-    marked = OmegaConf.create(
-        _map(content, lambda text: re.sub(r"\$\{oc\.env:([^}]*)\}", rf"{_ENV[0]}\1{_ENV[1]}", text))
-    )
-    resolved = OmegaConf.to_container(marked, resolve=True)
-    result = _map(resolved, lambda text: text.replace(_ENV[0], "${oc.env:").replace(_ENV[1], "}"))
+    references: list[str] = []
+
+    def mark(text: str) -> str:
+        """Each ${oc.env:...}, whatever it holds, becomes a sign that resolving leaves alone."""
+        while (start := text.find("${oc.env:")) >= 0:
+            end = _closing(text, start)
+            references.append(text[start:end])
+            text = f"{text[:start]}{_SIGN}{len(references) - 1}{_SIGN}{text[end:]}"
+        return text
+
+    resolved = OmegaConf.to_container(OmegaConf.create(_map(content, mark)), resolve=True)
+    sign = re.compile(rf"{_SIGN}(\d+){_SIGN}")
+    result = _map(resolved, lambda text: sign.sub(lambda match: references[int(match[1])], text))
     assert isinstance(result, dict)
     return result
+
+
+def _closing(text: str, start: int) -> int:
+    """The place after the brace that closes the one of `${` at `start`."""
+    depth = 0
+    for place in range(start + 1, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        if depth == 0 and text[place] == "}":
+            return place + 1
+    return len(text)
 
 
 def dump(content: dict[str, Any]) -> str:
@@ -76,7 +95,12 @@ def load(path: Path) -> DictConfig:
     """A composed configuration from its file; the section `code`, which only DVC reads, is left out."""
     if not path.exists():
         raise UserError(f"{path} does not exist; `dvc repro` composes it from conf/")
-    content = yaml.safe_load(path.read_text())
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not a configuration: {' '.join(str(error).split())[:200]}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not a configuration: it holds {type(content).__name__}, expected names and values")
     content.pop("code", None)
     cfg = OmegaConf.create(content)
     assert isinstance(cfg, DictConfig)

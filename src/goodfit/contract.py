@@ -52,8 +52,8 @@ class DataSpec:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
-        """JSON with sorted keys: equal specs are equal bytes."""
-        path.write_text(json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        """JSON in the order of the fields: a table's columns are encoded in the order in which they stand here."""
+        path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> DataSpec:

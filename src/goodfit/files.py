@@ -21,6 +21,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.parent / f".{path.name}.part"
+    old = path.parent / f".{path.name}.old"
     _remove(part)
     if not path.suffix:
         part.mkdir()
@@ -28,12 +29,14 @@ def replacing(path: Path) -> Iterator[Path]:
         yield part
         for file in sorted(part.rglob("*")) if part.is_dir() else [part]:
             _sync(file)
-        if part.is_dir():
-            _remove(path)
+        if path.is_dir():  # a folder cannot be replaced in one call: the old one steps aside whole, then goes
+            _remove(old)
+            path.replace(old)
         part.replace(path)
         _sync(path.parent)
     finally:
         _remove(part)
+        _remove(old)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -17,5 +17,6 @@ Fraction = Annotated[StrictFloat, Field(ge=0, lt=1)]
 Rate = Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]
 Amount = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
 Flag = StrictBool
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]  # of folders and of a registered model
 
-__all__ = ["Amount", "Count", "Flag", "Fraction", "Literal", "Rate", "Real", "Whole"]
+__all__ = ["Amount", "Count", "Flag", "Fraction", "Literal", "Name", "Rate", "Real", "Whole"]

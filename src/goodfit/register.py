@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ ALIAS = "champion"
 class Rank:
     """What decides who is champion: the headline score on one test set."""
 
+    name: str
     score: float
     mode: str
     test_sha256: str
@@ -45,11 +47,13 @@ def rank_of(result: dict[str, Any]) -> Rank:
     """The rank of an evaluated model."""
     key = result["score"]
     worse = bool(result["verdict"]["worse_than_trivial"])
-    return Rank(result["network"][key]["value"], result["modes"][key], result["test_sha256"], worse)
+    return Rank(key, result["network"][key]["value"], result["modes"][key], result["test_sha256"], worse)
 
 
 def decide(new: Rank, old: Rank | None) -> tuple[bool, str]:
     """Whether the new model becomes champion, and why or why not."""
+    if not math.isfinite(new.score):
+        return False, f"not champion: its {new.name} is {new.score}"
     if new.worse_than_trivial:
         return False, "not champion: worse than the trivial baseline"
     if old is None:
@@ -59,6 +63,8 @@ def decide(new: Rank, old: Rank | None) -> tuple[bool, str]:
             f"not champion: the present one was tested on other data ({old.test_sha256[:8]}, "
             f"here {new.test_sha256[:8]}); scores on different data do not compare"
         )
+    if (new.name, new.mode) != (old.name, old.mode):
+        return False, f"not champion: measured by {new.name}, the present one by {old.name}; set task.score={old.name}"
     better = new.score > old.score if new.mode == "max" else new.score < old.score
     relation = "better than" if better else "not better than"
     return (
@@ -70,10 +76,10 @@ def decide(new: Rank, old: Rank | None) -> tuple[bool, str]:
 def crown(client: MlflowClient, name: str, version: str, new: Rank) -> tuple[bool, str]:
     """Moves the alias if `decide` says so; the version keeps its rank as tags."""
     present = _champion(client, name)
-    if present and present.version == version:
+    if present and str(present.version) == version:
         return True, f"still champion: the same weights as before ({new.score:.4f})"
     old = _rank(present.tags) if present else None
-    tags = {"score": repr(new.score), "mode": new.mode, "test_sha256": new.test_sha256}
+    tags = {"score_name": new.name, "score": repr(new.score), "mode": new.mode, "test_sha256": new.test_sha256}
     for key, value in tags.items():
         client.set_model_version_tag(name, version, f"goodfit.{key}", value)
     moved, reason = decide(new, old)
@@ -93,4 +99,6 @@ def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
 
 
 def _rank(tags: dict[str, str]) -> Rank:
-    return Rank(float(tags["goodfit.score"]), tags["goodfit.mode"], tags["goodfit.test_sha256"])
+    return Rank(
+        tags["goodfit.score_name"], float(tags["goodfit.score"]), tags["goodfit.mode"], tags["goodfit.test_sha256"]
+    )

@@ -45,6 +45,8 @@ def read(target: str) -> Signature | None:
 
 def source_file(module: str) -> Path | None:
     """The file of a module, without importing it or the packages that it is in."""
+    if not module:
+        return None
     package, *rest = module.split(".")
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -55,7 +57,12 @@ def source_file(module: str) -> Path | None:
 
 
 def _class(node: ast.ClassDef, tree: ast.Module) -> Signature:
-    parents = [read(origin) for base in node.bases if (origin := _origin(base, tree))]
+    here = {item.name: item for item in tree.body if isinstance(item, ast.ClassDef)}
+    parents = [
+        _class(here[base.id], tree) if base.id in here else read(_origin(base, tree))
+        for base in node.bases
+        if isinstance(base, ast.Name)
+    ]
     known = [parent for parent in parents if parent]
     parameters: dict[str, str] = {}
     arguments: tuple[str, ...] = ()
@@ -98,11 +105,9 @@ def _constant(item: ast.stmt) -> dict[str, Any]:
         return {}
 
 
-def _origin(base: ast.expr, tree: ast.Module) -> str | None:
-    """The dotted name of a base class that is imported from this project or defined in the same file."""
-    if not isinstance(base, ast.Name):
-        return None
+def _origin(base: ast.Name, tree: ast.Module) -> str:
+    """The dotted name of a base class that is imported from this project."""
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and any(alias.name == base.id for alias in node.names):
-            return f"{node.module}.{base.id}" if str(node.module).startswith("goodfit") else None
-    return None
+            return f"{node.module}.{base.id}" if str(node.module).startswith("goodfit") else ""
+    return ""

@@ -96,6 +96,7 @@ def start(uri: str, experiment: str, name: str, *, tags: Mapping[str, str], para
         found = client.get_experiment_by_name(experiment)
         number = found.experiment_id if found else client.create_experiment(experiment)
     _bury(client, number)
+    name = mask(name)
     own = {_PROCESS: _process_id(), _HOST: socket.gethostname(), "mlflow.runName": name}
     created = client.create_run(
         number, tags={**{key: mask(value) for key, value in tags.items()}, **own}, run_name=name

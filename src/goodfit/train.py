@@ -27,6 +27,7 @@ from goodfit.data.packed import DataModule, Packed
 from goodfit.describe import open_run
 from goodfit.errors import UserError
 from goodfit.files import replacing, sha256, write_json
+from goodfit.mask import mask
 from goodfit.places import Places
 from goodfit.predict import Predictor
 from goodfit.task.base import Task
@@ -165,7 +166,7 @@ def _measure(task: Task, split: Packed, name: str) -> dict[str, float]:
 
 
 def _write(cfg: DictConfig, task: Task, history: list[dict[str, float]], facts: dict[str, Any], out: Path) -> None:
-    (out / "config.yaml").write_text(config.dump(config.frozen(cfg)))
+    (out / "config.yaml").write_text(mask(config.dump(config.frozen(cfg))))
     task.spec.write(out / "spec.json")
     torch.save(task.model.state_dict(), out / "weights.pt")
     write_json(out / "train.json", {**facts, "weights_sha256": sha256(out / "weights.pt")})

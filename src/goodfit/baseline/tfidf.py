@@ -26,6 +26,6 @@ class TfIdf(Baseline):
         x = counts.fit_transform(train.rows["text"])
         held, asked = counts.transform(validation.rows["text"]), counts.transform(test.rows["text"])
         models = [LogisticRegression(C=strength, max_iter=2000).fit(x, train.target) for strength in STRENGTHS]
-        losses = [log_loss(validation.target, model.predict_proba(held)) for model in models]
+        losses = [log_loss(validation.target, model.predict_proba(held), labels=model.classes_) for model in models]
         probabilities: Array = models[int(np.argmin(losses))].predict_proba(asked)
         return probabilities

@@ -128,7 +128,7 @@ class Electricity(DataSet):
         now = slice(HISTORY, HISTORY + DAY)
         tomorrow, yesterday = reference(demand, work, HISTORY), reference(demand, work, HISTORY - DAY)
         shifted = [demand[:, HISTORY - lag : HISTORY - lag + DAY] for lag in (DAY, 2 * DAY, 7 * DAY)]
-        first, last = start.dayofweek.to_numpy(), start.hour.to_numpy() * 2 + start.minute.to_numpy() // 30
+        first, last = start.day_of_week.to_numpy(), start.hour.to_numpy() * 2 + start.minute.to_numpy() // 30
         slot = last[:, None] + np.arange(DAY)  # half hours since the midnight before the start
         weekday = np.eye(7)[(first[:, None] + slot // DAY) % 7]
         angle = 2 * np.pi * slot / DAY
@@ -197,8 +197,11 @@ class _Plain(pickle.Unpickler):
 
 def read_pickle(path: Path) -> pd.DataFrame:
     """The table of an xz-compressed pickle, refused if it names anything but the parts of one."""
-    with lzma.open(path) as stream:
-        table = _Plain(io.BytesIO(stream.read())).load()
+    try:
+        with lzma.open(path) as stream:
+            table = _Plain(io.BytesIO(stream.read())).load()
+    except (lzma.LZMAError, pickle.UnpicklingError, EOFError) as error:
+        raise UserError(f"{path.name} is not an xz-compressed table: {error}; fetch it again") from None
     if not isinstance(table, pd.DataFrame):
         raise UserError(f"{path.name} holds a {type(table).__name__}, expected a table")
     return table

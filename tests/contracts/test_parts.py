@@ -1,0 +1,166 @@
+"""What every augmentation, schedule and baseline must do; new ones are tested by being in conf/."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+import torch
+from omegaconf import OmegaConf
+
+from goodfit import build
+from goodfit.baseline.base import Split
+from goodfit.baseline.trivial import trivial
+from goodfit.contract import Batch, DataSpec
+from goodfit.data.packed import Packed
+
+Prepared = Callable[[str], Path]
+STEPS = 40
+augments = pytest.mark.parametrize("augment", tiny.names("augment"))
+schedules = pytest.mark.parametrize("schedule", tiny.names("schedule"))
+baselines = pytest.mark.parametrize(
+    ("baseline", "case"), [(name, case) for case in tiny.cases() for name in tiny.baselines(case)]
+)
+
+
+def changed(augment: str, batch: Batch, seed: int = 0) -> Batch:
+    cfg = OmegaConf.create({"augment": tiny.section("augment", augment)})
+    return build.augment(cfg)(batch, torch.Generator().manual_seed(seed))
+
+
+def batches(augment: str, prepared: Prepared) -> list[Batch]:
+    """A batch of each data set that the augmentation is for."""
+    found = []
+    for case in tiny.cases():
+        batch = Packed(prepared(case), "train").batch(torch.arange(8))
+        with contextlib.suppress(KeyError):  # it asks for an input that this data set does not give
+            changed(augment, batch)
+            found.append(batch)
+    return found
+
+
+@augments
+def test_some_data_set_gives_what_an_augmentation_changes(augment: str, prepared: Prepared) -> None:
+    assert batches(augment, prepared)
+
+
+@augments
+def test_an_augmentation_keeps_shapes(augment: str, prepared: Prepared) -> None:
+    for batch in batches(augment, prepared):
+        found = changed(augment, batch)
+        shapes = [{name: x.shape for name, x in each.inputs.items()} for each in (found, batch)]
+        assert shapes[0] == shapes[1]
+        assert found.target.shape == batch.target.shape
+
+
+@augments
+def test_an_augmentation_draws_from_its_generator_alone(augment: str, prepared: Prepared) -> None:
+    for batch in batches(augment, prepared):
+        first = changed(augment, batch).inputs
+        torch.rand(5)
+        again = changed(augment, batch).inputs
+        assert all(torch.equal(again[name], first[name]) for name in first)
+
+
+@augments
+def test_an_augmentation_leaves_the_batch_that_it_was_given(augment: str, prepared: Prepared) -> None:
+    for batch in batches(augment, prepared):
+        before = {name: x.clone() for name, x in batch.inputs.items()}
+        changed(augment, batch)
+        assert all(torch.equal(batch.inputs[name], before[name]) for name in before)
+
+
+@augments
+def test_no_sample_vanishes_in_an_augmentation(augment: str, prepared: Prepared) -> None:
+    for batch in batches(augment, prepared):
+        for name, x in changed(augment, batch).inputs.items():
+            largest = [each.float().abs().flatten(1).amax(1) for each in (x, batch.inputs[name])]
+            assert (largest[0] >= 0.5 * largest[1]).all()
+
+
+def rates(schedule: str, total: int) -> list[float]:
+    """The factor of the learning rate at each step."""
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], 1.0)
+    made = build._make("schedule", OmegaConf.create(tiny.section("schedule", schedule)))(optimizer, total_steps=total)
+    found = []
+    for _ in range(total):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        made.step()
+    return found
+
+
+@schedules
+def test_a_schedule_stays_above_zero_and_reaches_the_full_rate(schedule: str) -> None:
+    found = rates(schedule, STEPS)
+    assert min(found) > 0
+    assert max(found) == pytest.approx(1.0)
+
+
+@schedules
+def test_a_schedule_rises_then_never_rises_again(schedule: str) -> None:
+    found = rates(schedule, STEPS)
+    top = found.index(max(found))
+    assert found[: top + 1] == sorted(found[: top + 1])
+    assert found[top:] == sorted(found[top:], reverse=True)
+
+
+@schedules
+def test_a_schedule_of_one_step_has_a_rate(schedule: str) -> None:
+    assert rates(schedule, 1) == [1.0]
+
+
+def test_the_cosine_is_half_way_down_in_the_middle_of_its_fall() -> None:
+    found = rates("cosine", STEPS)
+    rise = round(tiny.section("schedule", "cosine")["warmup"] * STEPS)
+    assert found[rise + (STEPS - rise) // 2] == pytest.approx(0.5)
+
+
+def splits(case: str, folder: Path) -> tuple[list[Split], DataSpec]:
+    spec = DataSpec.read(folder / "spec.json")
+    rows = pd.read_parquet(folder / "rows.parquet")
+    made = []
+    for name in ("train", "validation", "test"):
+        inputs = {key: np.load(folder / name / f"{key}.npy") for key in spec.inputs}
+        own = rows[rows["split"] == name].reset_index(drop=True)
+        made.append(Split(inputs, own, np.load(folder / name / "target.npy")))
+    return made, spec
+
+
+def forecast(baseline: str, made: list[Split], spec: DataSpec) -> np.ndarray:
+    return build.baseline(OmegaConf.create({"baseline": tiny.section("baseline", baseline)})).predict(*made, spec)
+
+
+@baselines
+def test_a_baseline_predicts_in_the_form_of_a_network(baseline: str, case: str, prepared: Prepared) -> None:
+    made, spec = splits(case, prepared(case))
+    found = forecast(baseline, made, spec)
+    form = (spec.outputs,) if spec.kind == "class" else spec.target.shape
+    assert found.shape == (len(made[2].target), *form)
+    if spec.kind == "class":
+        assert found.sum(1) == pytest.approx(1.0)
+
+
+@baselines
+def test_a_baseline_never_looks_at_the_targets_of_test(baseline: str, case: str, prepared: Prepared) -> None:
+    made, spec = splits(case, prepared(case))
+    first = forecast(baseline, made, spec)
+    blind = Split(made[2].inputs, made[2].rows, np.zeros_like(made[2].target))
+    for column in set(blind.rows.columns) & {"label", "target", "price", "bought", "diagnosis"}:
+        blind.rows = blind.rows.drop(columns=column)
+    assert np.array_equal(forecast(baseline, [*made[:2], blind], spec), first)
+
+
+@pytest.mark.parametrize("case", tiny.cases())
+def test_a_trivial_forecast_never_looks_at_the_targets_of_test(case: str, prepared: Prepared) -> None:
+    (train, _, test), spec = splits(case, prepared(case))
+    blind = Split(test.inputs, test.rows, np.zeros_like(test.target))
+    first, second = trivial(train, test, spec), trivial(train, blind, spec)
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[name], second[name]) for name in first)

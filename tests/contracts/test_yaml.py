@@ -1,0 +1,118 @@
+"""conf/ and src/goodfit say the same: names, targets, hyperparameters; every experiment can run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tiny
+from omegaconf import OmegaConf
+
+from goodfit import config, signature
+from goodfit.check import _type, check, hyperparameters
+
+MIRRORED = ("augment", "baseline", "data", "model", "schedule", "task")
+FROM_THE_PROGRAM = {"optimizer", "schedule", "total_steps"}  # given by build.py and the task, not by YAML
+FILES = [(group, name) for group in MIRRORED for name in tiny.names(group)]
+TARGETS = sorted({tiny.section(group, name)["_target_"] for group, name in FILES})
+files = pytest.mark.parametrize(("group", "name"), FILES)
+experiments = pytest.mark.parametrize("experiment", tiny.names("experiment"))
+
+
+def test_every_folder_of_the_package_has_its_group() -> None:
+    folders = {path.parent.name for path in (tiny.ROOT / "src/goodfit").glob("*/__init__.py")}
+    assert folders == set(MIRRORED)
+    assert all(tiny.names(group) for group in MIRRORED)
+
+
+@files
+def test_the_target_is_in_the_module_of_the_same_name(group: str, name: str) -> None:
+    assert tiny.section(group, name)["_target_"].startswith(f"goodfit.{group}.{name}.")
+
+
+@files
+def test_the_target_exists(group: str, name: str) -> None:
+    assert signature.read(tiny.section(group, name)["_target_"]) is not None
+
+
+@files
+def test_the_keys_are_exactly_the_hyperparameters(group: str, name: str) -> None:
+    section = tiny.section(group, name)
+    keys = {key for key in section if not key.startswith("_")}
+    assert keys == set(hyperparameters(section["_target_"]))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_annotation_of_a_hyperparameter_is_understood(target: str) -> None:
+    found = signature.read(target)
+    assert found is not None
+    unknown = {name: text for name, text in found.parameters.items() if _type(text) is None}
+    assert set(unknown) <= FROM_THE_PROGRAM, unknown
+
+
+@pytest.mark.parametrize("group", MIRRORED)
+def test_every_module_with_a_concrete_class_has_its_yaml(group: str) -> None:
+    """base, blocks, split, packed, trivial and their like hold what others use."""
+    targets = {tiny.section(group, name)["_target_"].rpartition(".")[0] for name in tiny.names(group)}
+    modules = {f"goodfit.{group}.{name}" for name in tiny.names(group)}
+    assert targets == modules
+
+
+def test_config_yaml_names_every_group() -> None:
+    composed = OmegaConf.to_container(OmegaConf.load(tiny.ROOT / "conf/config.yaml"), resolve=False)
+    named = {key for item in composed["defaults"] if isinstance(item, dict) for key in item}  # type: ignore[index, call-overload]
+    groups = {path.name for path in (tiny.ROOT / "conf").iterdir() if path.is_dir()} - {"hydra", "search"}
+    assert groups <= named
+
+
+@experiments
+def test_every_experiment_passes_the_check(experiment: str) -> None:
+    check(OmegaConf.create(config.frozen(config.compose(tiny.ROOT, [f"experiment={experiment}"]))))
+
+
+@experiments
+def test_an_experiment_is_named_like_its_file(experiment: str) -> None:
+    assert config.compose(tiny.ROOT, [f"experiment={experiment}"]).name == experiment
+
+
+@experiments
+def test_an_experiment_says_only_what_differs_from_the_defaults(experiment: str) -> None:
+    content = OmegaConf.to_container(OmegaConf.load(tiny.ROOT / f"conf/experiment/{experiment}.yaml"), resolve=False)
+    assert isinstance(content, dict)
+    groups = [f"{key.removeprefix('override /')}={name}" for item in content["defaults"] for key, name in item.items()]
+    plain = config.compose(tiny.ROOT, ["name=x", *groups])
+    own = {key: value for key, value in content.items() if key not in ("defaults", "name")}
+    repeated = [
+        key
+        for key, value in signature_leaves(own).items()
+        if OmegaConf.select(plain, key, default=None) == value and value is not None
+    ]
+    assert repeated == []
+
+
+def signature_leaves(content: object, prefix: str = "") -> dict[str, object]:
+    if not isinstance(content, dict):
+        return {prefix[:-1]: content}
+    return {k: v for key, item in content.items() for k, v in signature_leaves(item, f"{prefix}{key}.").items()}
+
+
+def test_a_class_without_init_takes_what_its_base_takes_in_another_file() -> None:
+    table, cancer = (signature.read(f"goodfit.data.{name}") for name in ("table.Table", "breast_cancer.BreastCancer"))
+    assert table is not None
+    assert cancer is not None
+    assert cancer.parameters == table.parameters
+
+
+def test_a_class_without_init_takes_what_its_base_takes_in_the_same_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "goodfit_nets").mkdir()
+    (tmp_path / "goodfit_nets/__init__.py").write_text("")
+    (tmp_path / "goodfit_nets/two.py").write_text(
+        "class Net:\n    def __init__(self, spec, *, width: Count): ...\n    def forward(self, image): ...\n"
+        "class Wide(Net):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    found = signature.read("goodfit_nets.two.Wide")
+    assert found is not None
+    assert (found.parameters, found.forward) == ({"width": "Count"}, ("image",))

@@ -1,0 +1,138 @@
+"""A wrong configuration is refused in a line that names what is right, before anything heavy is imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import tiny
+from omegaconf import OmegaConf
+
+from goodfit.check import ALLOWED, allowed, check
+from goodfit.errors import UserError, nearest
+
+BAD: list[tuple[str, Any, str]] = [
+    ("model.widht", 3, "unknown key 'model.widht' for goodfit.model.mlp.MLP. Did you mean 'model.width'?"),
+    ("trainer.max_epoch", 3, "Did you mean 'trainer.max_epochs'?"),
+    ("optimizer.weight_decey", 0.1, "Did you mean 'optimizer.weight_decay'?"),
+    ("loader.batchsize", 3, "Did you mean 'loader.batch_size'?"),
+    ("early_stopping.patiense", 3, "Did you mean 'early_stopping.patience'?"),
+    ("data.splitseed", 3, "Did you mean 'data.split_seed'?"),
+    ("data.source.sha", "x", "Did you mean 'data.source.sha256'?"),
+    ("optimiser", {}, "unknown key 'optimiser'. Did you mean 'optimizer'?"),
+    ("model.width", "abc", "model.width: expected a valid integer, got 'abc'"),
+    ("model.width", 0, "model.width: expected greater than or equal to 1, got 0"),
+    ("model.width", 8.5, "model.width: expected a valid integer, got 8.5"),
+    ("model.width", True, "model.width: expected a valid integer, got True"),
+    ("model.dropout", 1.0, "model.dropout: expected less than 1, got 1.0"),
+    ("model.dropout", -0.1, "model.dropout: expected greater than or equal to 0, got -0.1"),
+    ("model.dropout", float("nan"), "model.dropout: expected"),
+    ("optimizer.lr", "abc", "optimizer.lr: expected a valid number, got 'abc'"),
+    ("optimizer.lr", -0.1, "optimizer.lr: expected greater than 0, got -0.1"),
+    ("optimizer.lr", float("inf"), "optimizer.lr: expected a finite number"),
+    ("trainer.max_epochs", -5, "trainer.max_epochs: expected greater than or equal to 1, got -5"),
+    ("trainer.accelerator", "gpuu", "trainer.accelerator: expected 'auto', 'cpu', 'gpu'"),
+    ("loader.batch_size", 0, "loader.batch_size: expected greater than or equal to 1"),
+    ("seed", -1, "seed: expected greater than or equal to 0, got -1"),
+    ("average", 1.5, "average: expected less than 1, got 1.5"),
+    ("average", -0.5, "average: expected greater than or equal to 0, got -0.5"),
+    ("schedule.warmup", 2.0, "schedule.warmup: expected less than 1, got 2.0"),
+    ("evaluate.resamples", 0, "evaluate.resamples: expected greater than or equal to 1"),
+    ("data.test", 1.2, "data.test: expected less than 1, got 1.2"),
+    ("data.kind", "colour", "data.kind: expected 'class' or 'number', got 'colour'"),
+    ("data.label", "???", "'data.label' has no value; set data.label=..."),
+    ("task.monitor", "lost", "task.monitor=lost does not exist. Did you mean 'loss'?"),
+    ("task.score", "acuracy", "task.score=acuracy does not exist. Did you mean 'accuracy'?"),
+    ("task.score", "loss", "task.score=loss does not exist."),
+    ("early_stopping.patience", 3, "early_stopping.patience=3 can never act within trainer.max_epochs=3"),
+    ("name", "???", "no experiment chosen: add experiment=<name>"),
+    ("name", "../elsewhere", "name"),
+    ("name", "a/b", "name"),
+    ("model._target_", "os.system", "model._target_ is 'os.system'; only goodfit.model.* may be named there"),
+    ("trainer._target_", "pytorch_lightning.Trainer.fit", "only pytorch_lightning.Trainer* may be named there"),
+    ("optimizer._target_", "torch.optim.AdamX", "optimizer._target_: there is no torch.optim.AdamX"),
+    ("model._target_", "goodfit.model.mlp.MLPs", "model._target_: there is no goodfit.model.mlp.MLPs"),
+    ("model._target_", "goodfit.data.mnist.Mnist", "only goodfit.model.* may be named there"),
+    ("trainer.logger", {"_target_": "os.system"}, "trainer.logger._target_: a _target_ may stand only at the top"),
+    ("trainer.callbacks", [{"_target_": "os.system"}], "a _target_ may stand only at the top of a section"),
+]
+
+
+@pytest.fixture(scope="module")
+def good() -> dict[str, Any]:
+    return OmegaConf.to_container(tiny.cfg("breast_cancer"), resolve=False)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("case", [case for case in tiny.cases() if tiny.models(case) and tiny.baselines(case)])
+def test_a_right_configuration_passes(case: str) -> None:
+    check(tiny.cfg(case))
+
+
+@pytest.mark.parametrize(("key", "value", "message"), BAD, ids=[f"{key}={value}" for key, value, _ in BAD])
+def test_a_wrong_value_is_refused_with_what_is_right(key: str, value: Any, message: str, good: dict[str, Any]) -> None:
+    cfg = OmegaConf.create(good)
+    OmegaConf.update(cfg, key, value, force_add=True)
+    with pytest.raises(UserError) as error:
+        check(cfg)
+    assert message in str(error.value)
+    assert len(str(error.value).splitlines()) <= 2
+
+
+@pytest.mark.parametrize("key", ["model.width", "task.score", "schedule.warmup", "data.test", "data.source"])
+def test_a_missing_hyperparameter_is_named(key: str, good: dict[str, Any]) -> None:
+    cfg = OmegaConf.create(good)
+    group, _, name = key.partition(".")
+    del cfg[group][name]
+    with pytest.raises(UserError, match=f"'{key}' is missing: goodfit"):
+        check(cfg)
+
+
+@pytest.mark.parametrize("key", ["seed", "loader", "trainer", "model"])
+def test_a_missing_section_is_named(key: str, good: dict[str, Any]) -> None:
+    cfg = OmegaConf.create({name: value for name, value in good.items() if name != key})
+    with pytest.raises(UserError, match=f"'{key}' is missing from the configuration"):
+        check(cfg)
+
+
+def test_a_network_that_takes_other_inputs_is_refused() -> None:
+    with pytest.raises(UserError, match=r"CNN.forward takes \['image'\], the data set gives \['numbers'\]"):
+        check(tiny.cfg("breast_cancer", model="cnn"))
+
+
+def test_a_task_for_other_targets_is_refused() -> None:
+    with pytest.raises(UserError, match="task Forecasting is for targets of kind series, the data set's are of kind"):
+        check(tiny.cfg("breast_cancer", task="forecasting"))
+
+
+def test_a_baseline_for_other_inputs_is_refused() -> None:
+    with pytest.raises(UserError, match=r"baseline SupportVectors takes \['image'\], the data set gives"):
+        check(tiny.cfg("breast_cancer", baseline="svm"))
+
+
+@pytest.mark.parametrize("key", sorted(ALLOWED))
+@pytest.mark.parametrize("target", ["os.system", "builtins.exec", "goodfit", "goodfit.files.replacing", ""])
+def test_no_section_may_name_what_is_not_its_own(key: str, target: str) -> None:
+    assert not allowed(key, target)
+
+
+def test_the_nearest_name_is_the_one_whose_last_part_is_like_it() -> None:
+    assert nearest("trainer.max_epoch", ["trainer.max_epochs", "trainer.max_time", "loader.max_epochs"]) == (
+        " Did you mean 'trainer.max_epochs'?"
+    )
+
+
+def test_what_is_like_nothing_gets_the_list() -> None:
+    assert nearest("xyz", ["width", "depth"]) == " Known: depth, width."
+
+
+def test_composing_and_checking_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from pathlib import Path; from omegaconf import OmegaConf; from goodfit import check, config;"
+        "[check.check(OmegaConf.create(config.frozen(config.compose(Path(), [f'experiment={p.stem}']))))"
+        " for p in Path('conf/experiment').glob('*.yaml')];"
+        "print(sorted({'torch','pytorch_lightning','mlflow','optuna','pandas','sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tiny.ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,92 @@
+"""Files from strangers are read as data and run nothing."""
+
+from __future__ import annotations
+
+import lzma
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import tiny
+import torch
+from omegaconf import OmegaConf
+
+from goodfit import build
+from goodfit.contract import DataSpec
+from goodfit.data import electricity
+from goodfit.errors import UserError
+
+
+class Order:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.marker}",)
+
+
+def hostile(path: Path, marker: Path) -> Path:
+    path.write_bytes(lzma.compress(pickle.dumps(Order(marker))))
+    return path
+
+
+def test_a_pickle_that_names_a_command_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"wants to call posix\.system"):
+        electricity.read_pickle(hostile(tmp_path / "x.pkl.compress", tmp_path / "marker"))
+
+
+def test_the_command_in_a_refused_pickle_never_ran(tmp_path: Path) -> None:
+    data = build.data_set(tiny.cfg("electricity"))
+    with pytest.raises(UserError):
+        data.read(hostile(tmp_path / "x.pkl.compress", tmp_path / "marker"))
+    assert not (tmp_path / "marker").exists()
+
+
+def test_the_command_would_have_run_in_a_plain_unpickling(tmp_path: Path) -> None:
+    pickle.loads(lzma.open(hostile(tmp_path / "x", tmp_path / "marker")).read())  # noqa: S301, SIM115
+    assert (tmp_path / "marker").exists()
+
+
+def test_a_pickle_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(lzma.compress(pickle.dumps([1, 2])))
+    with pytest.raises(UserError, match="holds a list, expected a table"):
+        electricity.read_pickle(tmp_path / "x")
+
+
+NO_TABLES = {"no xz": b"plain", "no pickle": lzma.compress(b"plain"), "empty": lzma.compress(b"")}
+
+
+@pytest.mark.parametrize("content", NO_TABLES.values(), ids=list(NO_TABLES))
+def test_a_raw_file_that_is_no_pickle_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "elecdemand").write_bytes(content)
+    with pytest.raises(UserError, match="elecdemand"):
+        electricity.read_pickle(tmp_path / "elecdemand")
+
+
+@pytest.mark.parametrize("key", ["model", "task", "augment", "baseline", "optimizer", "schedule", "trainer"])
+def test_build_refuses_a_target_outside_the_projects_own_before_calling_it(key: str, tmp_path: Path) -> None:
+    cfg = OmegaConf.create({key: {"_target_": "os.system", "command": f"touch {tmp_path / 'marker'}"}})
+    with pytest.raises(UserError, match=rf"{key}._target_ is 'os.system'"):
+        build._make(key, cfg[key])
+    assert not (tmp_path / "marker").exists()
+
+
+def test_a_checkpoint_with_a_command_is_not_loaded(tmp_path: Path) -> None:
+    torch.save({"weight": Order(tmp_path / "marker")}, tmp_path / "weights.pt")
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(tmp_path / "weights.pt", weights_only=True)
+    assert not (tmp_path / "marker").exists()
+
+
+def test_a_spec_that_names_a_foreign_class_is_refused(trained: Any, tmp_path: Path) -> None:
+    from goodfit.predict import Predictor
+
+    predictor = Predictor.load(trained[0] / "model")
+    foreign = {**predictor.spec.__dict__, "data": "subprocess.Popen"}
+    with pytest.raises(UserError, match=r"spec.json names 'subprocess.Popen'"):
+        Predictor(predictor.task, DataSpec(**foreign)).predict(pd.DataFrame({"a": [1]}))

@@ -1,0 +1,92 @@
+"""Which side a sample falls on: proportions hold, groups stay whole, no target straddles a border."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from goodfit.data.split import SPLITS, by_time, grouped, stratified
+from goodfit.errors import UserError
+
+STRATA = np.array(["a"] * 101 + ["b"] * 37 + ["c"] * 12)
+
+
+def films(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 60, 900).astype(str), rng.choice(["fresh", "rotten"], 900, p=[0.6, 0.4])
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("test", "validation"), [(0.2, 0.1), (0.15, 0.3), (0.1, 0.1)])
+def test_each_stratum_has_the_wanted_shares_within_one_sample(test: float, validation: float, seed: int) -> None:
+    side = stratified(STRATA, test, validation, seed)
+    wanted = {"train": 1 - test - validation, "validation": validation, "test": test}
+    for stratum, size in Counter(STRATA.tolist()).items():
+        counts = Counter(side[stratum == STRATA].tolist())
+        assert all(abs(counts[name] - share * size) <= 1 for name, share in wanted.items())
+
+
+def test_a_split_is_a_function_of_its_seed() -> None:
+    assert (stratified(STRATA, 0.2, 0.1, 7) == stratified(STRATA, 0.2, 0.1, 7)).all()
+
+
+def test_another_seed_splits_otherwise() -> None:
+    assert (stratified(STRATA, 0.2, 0.1, 7) != stratified(STRATA, 0.2, 0.1, 8)).any()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_group_is_on_two_sides(seed: int) -> None:
+    groups, strata = films(seed)
+    side = grouped(groups, strata, 0.2, 0.1, seed)
+    assert all(len(set(side[groups == group])) == 1 for group in set(groups))
+
+
+def test_whole_groups_leave_each_split_within_two_percent_of_its_share() -> None:
+    groups, strata = films(0)
+    side = grouped(groups, strata, 0.2, 0.1, 0)
+    shares = {name: (side == name).mean() for name in SPLITS}
+    assert shares == pytest.approx({"train": 0.7, "validation": 0.1, "test": 0.2}, abs=0.02)
+
+
+def test_whole_groups_leave_the_strata_in_like_proportions() -> None:
+    groups, strata = films(1)
+    side = grouped(groups, strata, 0.2, 0.1, 0)
+    shares = [(strata[side == name] == "fresh").mean() for name in SPLITS]
+    assert max(shares) - min(shares) < 0.06
+
+
+def test_a_target_that_straddles_a_border_is_in_no_split() -> None:
+    first = np.arange(100)
+    last = first + 9
+    side = by_time(first, last, 50, 80)
+    assert [int(row) for row in np.flatnonzero(side == "")] == [*range(41, 50), *range(71, 80)]
+
+
+def test_all_targets_of_train_end_before_the_first_of_validation_begins() -> None:
+    first = np.random.default_rng(0).permutation(200)
+    last = first + 5
+    side = by_time(first, last, 120, 160)
+    assert last[side == "train"].max() < 120 <= first[side == "validation"].min()
+    assert last[side == "validation"].max() < 160 <= first[side == "test"].min()
+
+
+def test_an_empty_split_is_named() -> None:
+    with pytest.raises(UserError, match=r"3 samples leave the test split empty"):
+        stratified(np.array(["a"] * 3), 0.1, 0.4, 0)
+
+
+def test_one_group_cannot_be_split() -> None:
+    with pytest.raises(UserError, match="validation and test split empty"):
+        grouped(np.array(["a"] * 9), np.array(["x"] * 9), 0.2, 0.2, 0)
+
+
+def test_borders_outside_the_series_are_refused() -> None:
+    with pytest.raises(UserError, match="test split empty"):
+        by_time(np.arange(10), np.arange(10), 5, 20)
+
+
+def test_shares_that_leave_nothing_to_train_on_are_refused() -> None:
+    with pytest.raises(UserError, match="leave nothing to train on"):
+        stratified(STRATA, 0.6, 0.4, 0)

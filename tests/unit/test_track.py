@@ -1,0 +1,212 @@
+"""A run in MLflow says the truth about its training, and nothing that is secret. The database is a real one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from goodfit import track
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Barrier
+
+    from omegaconf import DictConfig
+
+CANARY, HERON = "canary-7f3a", "heron-55d1"
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["goodfit.track", "mlflow"])  # imported once for all processes
+
+
+def run_alone(uri: str, barrier: Barrier) -> None:
+    """What each of several trainings that start together does."""
+    barrier.wait()
+    with track.truthful(track.start(uri, "shared", f"by {os.getpid()}", tags={}, params={"a": 1})) as run:
+        run.log({"loss": 1.0})
+
+
+def run_and_die(uri: str) -> None:
+    """A training that is killed in its midst."""
+    track.start(uri, "x", "dies", tags={}, params={})
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture
+def uri(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(database, tmp_path / "mlflow.db")
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+def begin(uri: str, **params: object) -> track.Run:
+    return track.start(uri, "x", "a run", tags={}, params=params)
+
+
+def status(uri: str, run_id: str) -> str:
+    return str(track.connect(uri).get_run(run_id).info.status)
+
+
+def runs(uri: str, experiment: str) -> list[Any]:
+    client = track.connect(uri)
+    found = client.get_experiment_by_name(experiment)
+    assert found is not None
+    return list(client.search_runs([found.experiment_id]))
+
+
+@pytest.mark.slow
+def test_eight_processes_that_start_together_on_no_database_all_succeed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    uri = f"sqlite:///{tmp_path / 'fresh.db'}"
+    barrier = PROCESSES.Barrier(8)
+    started = [PROCESSES.Process(target=run_alone, args=(uri, barrier)) for _ in range(8)]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join(120)
+    assert [process.exitcode for process in started] == [0] * 8
+    assert [run.info.status for run in runs(uri, "shared")] == [track.FINISHED] * 8
+
+
+def test_a_killed_run_is_marked_by_the_next_one(uri: str) -> None:
+    dying = PROCESSES.Process(target=run_and_die, args=(uri,))
+    dying.start()
+    dying.join(60)
+    assert dying.exitcode == -signal.SIGKILL
+    begin(uri)
+    states = {run.info.run_name: run.info.status for run in runs(uri, "x")}
+    assert states == {"dies": track.KILLED, "a run": track.RUNNING}
+
+
+def test_a_run_that_is_alive_is_left_alone(uri: str) -> None:
+    first = begin(uri)
+    begin(uri)
+    assert status(uri, first.run_id) == track.RUNNING
+
+
+def test_a_block_that_ends_finishes_the_run(uri: str) -> None:
+    with track.truthful(begin(uri)) as run:
+        pass
+    assert status(uri, run.run_id) == track.FINISHED
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ZeroDivisionError("x"), track.FAILED),
+        (SystemExit(143), track.KILLED),
+        (KeyboardInterrupt(), track.KILLED),
+        (MemoryError(), track.FAILED),
+    ],
+)
+def test_a_block_that_is_left_says_how(uri: str, error: BaseException, expected: str) -> None:
+    run = begin(uri)
+
+    def leave() -> None:
+        with track.truthful(run):
+            raise error
+
+    with pytest.raises(type(error)):
+        leave()
+    assert status(uri, run.run_id) == expected
+
+
+def test_what_waits_is_sent_before_a_failed_run_ends(uri: str) -> None:
+    run = begin(uri)
+
+    def leave() -> None:
+        with track.truthful(run):
+            run.log({"loss": 2.0}, 5)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        leave()
+    assert [(m.step, m.value) for m in run.client.get_metric_history(run.run_id, "loss")] == [(5, 2.0)]
+
+
+def test_metrics_arrive_complete_and_in_order(uri: str) -> None:
+    run = begin(uri)
+    for step in range(1000):
+        run.log({"a": step / 7, "b": -step, "c": 1.0}, step)
+    run.end(track.FINISHED)
+    found = [(m.step, m.value) for m in run.client.get_metric_history(run.run_id, "a")]
+    assert found == [(step, step / 7) for step in range(1000)]
+
+
+def test_a_batch_is_sent_before_it_is_too_large_for_the_server(uri: str) -> None:
+    run = begin(uri)
+    run.log({f"m{number}": 1.0 for number in range(2500)})
+    run.end(track.FINISHED)
+    assert len(run.client.get_run(run.run_id).data.metrics) == 2500
+
+
+def test_more_than_a_hundred_parameters_arrive(uri: str) -> None:
+    params = {f"p{number}": number for number in range(250)}
+    run = begin(uri, **params)
+    assert run.client.get_run(run.run_id).data.params == {key: str(value) for key, value in params.items()}
+
+
+def test_a_parameter_that_is_too_long_is_cut(uri: str) -> None:
+    run = begin(uri, long="x" * 20_000)
+    assert set(run.client.get_run(run.run_id).data.params["long"]) == {"x"}
+
+
+def test_a_run_is_found_again_and_an_unknown_one_is_not(uri: str) -> None:
+    run = begin(uri)
+    found = track.find(uri, run.run_id)
+    assert found is not None
+    assert found.run_id == run.run_id
+    assert track.find(uri, "0" * 32) is None
+
+
+def test_leaves_are_dotted_names() -> None:
+    assert track.leaves({"a": {"b": 1, "c": [2]}, "d": None}) == {"a.b": 1, "a.c": [2], "d": None}
+
+
+def leaks(home: Path) -> list[str]:
+    """The files of the store that hold the canary."""
+    stored = [home / "mlflow.db", *(home / "mlruns").rglob("*")]
+    return [
+        f"{word} in {path}"
+        for path in stored
+        if path.is_file()
+        for word in (CANARY, HERON)
+        if word.encode() in path.read_bytes()
+    ]
+
+
+def test_a_secret_of_the_environment_is_in_no_byte_of_database_and_artifacts(
+    home: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from goodfit.train import fit
+
+    monkeypatch.setenv("DEPLOY_TOKEN", CANARY)  # its name says it is secret
+    monkeypatch.setenv("PLAIN", HERON)  # that the configuration refers to it says so
+    mirrors = ["https://me:${oc.env:PLAIN}@host/x", "https://host/${oc.env:DEPLOY_TOKEN}"]
+    cfg = home(data={"source": {"mirrors": mirrors}}, trainer={"max_epochs": 1})
+    (tmp_path / "notes.txt").write_text("nothing")
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x"]
+    for arguments in (["init", "-q"], ["add", "notes.txt"], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *arguments], check=True)
+    (tmp_path / "notes.txt").write_text(f"tokens {CANARY} {HERON}")
+    run = fit(cfg, overrides=["experiment=x", f"+note={CANARY}"])
+    assert track.connect(cfg.tracking.uri).get_run(run.run_id).data.tags["goodfit.git_dirty"] == "true"
+    assert leaks(tmp_path) == []
+
+
+def test_a_login_written_into_the_configuration_reaches_no_artifact(
+    home: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    from goodfit.train import fit
+
+    mirrors = [f"https://me:{CANARY}@host/x"]
+    fit(home(data={"source": {"mirrors": mirrors}}, trainer={"max_epochs": 1}))
+    assert leaks(tmp_path) == []

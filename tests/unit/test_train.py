@@ -1,0 +1,183 @@
+"""Training can be repeated, keeps what it scores, stops before harm, and never opens test data."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from goodfit import build, config, track
+from goodfit.errors import NonFiniteLossError, UserError
+from goodfit.files import read_json
+from goodfit.train import fit
+
+if TYPE_CHECKING:
+    from goodfit.task.base import Task
+
+Home = Callable[..., DictConfig]
+
+
+def history(model: Path) -> list[dict[str, float]]:
+    """The rows of history.csv without the times."""
+    with (model / "history.csv").open() as stream:
+        return [{key: float(v) for key, v in row.items() if key != "epoch_seconds"} for row in csv.DictReader(stream)]
+
+
+def weights(model: Path) -> dict[str, torch.Tensor]:
+    return dict(torch.load(model / "weights.pt", weights_only=True))
+
+
+def test_the_same_seed_gives_the_same_history_and_weights_bit_by_bit(home: Home, trained: Any, tmp_path: Path) -> None:
+    fit(home(), out=tmp_path / "again")
+    first, again = trained[0] / "model", tmp_path / "again"
+    assert history(again) == history(first)
+    assert all(torch.equal(value, weights(again)[name]) for name, value in weights(first).items())
+
+
+def test_another_seed_gives_another_history(home: Home, trained: Any, tmp_path: Path) -> None:
+    fit(home(seed=1), out=tmp_path / "other")
+    assert history(tmp_path / "other") != history(trained[0] / "model")
+
+
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_the_score_is_that_of_the_weights_that_are_kept(home: Home, tmp_path: Path, average: float) -> None:
+    """Without dropout, so that an average that was not saved cannot hide in noise."""
+    done = fit(tiny.calm(home(average=average, optimizer={"lr": 0.05})), out=tmp_path / "model")
+    facts = read_json(tmp_path / "model/train.json")
+    rows = history(tmp_path / "model")
+    best = min(rows, key=lambda row: row["val/loss"])
+    assert facts["best_epoch"] == best["epoch"]
+    assert done.score == facts["scores"]["val/loss"] == pytest.approx(best["val/loss"], rel=1e-5)
+    assert facts["scores"]["val/accuracy"] == pytest.approx(best["val/accuracy"])
+
+
+def test_an_average_of_the_weights_is_not_the_last_weights(home: Home, tmp_path: Path) -> None:
+    for name, average in (("plain", 0.0), ("average", 0.9)):
+        fit(home(average=average, trainer={"max_epochs": 1}), out=tmp_path / name)
+    plain, average = weights(tmp_path / "plain"), weights(tmp_path / "average")
+    assert any(not torch.equal(plain[name], average[name]) for name in plain)
+
+
+def test_the_row_of_the_run_is_the_row_of_the_history(trained: Any) -> None:
+    place, cfg, done = trained
+    found = track.connect(cfg.tracking.uri).get_metric_history(done.run_id, "val/loss")
+    assert [metric.value for metric in found] == [row["val/loss"] for row in history(place / "model")]
+
+
+def test_a_finished_training_is_finished_in_mlflow(trained: Any) -> None:
+    assert track.connect(trained[1].tracking.uri).get_run(trained[2].run_id).info.status == track.FINISHED
+
+
+def test_training_learns(trained: Any) -> None:
+    rows = history(trained[0] / "model")
+    assert rows[-1]["train/loss"] < rows[0]["train/loss"]
+
+
+def spoil(home: Path, row: int) -> None:
+    """One training sample becomes infinite after it was prepared."""
+    path = home / "data/prepared/tiny/train/numbers.npy"
+    array = np.load(path)
+    array[row] = np.inf
+    np.save(path, array)
+
+
+def failed(cfg: DictConfig, monkeypatch: pytest.MonkeyPatch) -> tuple[Task, str]:
+    """The network that a training with a non-finite loss leaves behind, and the message."""
+    made: list[Task] = []
+    real = build.task
+
+    def remember(*arguments: Any) -> Task:
+        made.append(real(*arguments))
+        return made[0]
+
+    monkeypatch.setattr(build, "task", remember)
+    with pytest.raises(NonFiniteLossError) as error:
+        fit(cfg, out=Path("model"))
+    return made[0], str(error.value)
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_step(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = home()
+    spoil(tmp_path, 5)
+    task, _ = failed(cfg, monkeypatch)
+    assert all(torch.isfinite(value).all() for value in task.parameters())
+
+
+def test_the_message_names_the_samples_of_the_batch(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = home(loader={"batch_size": 4})
+    spoil(tmp_path, 5)
+    _, message = failed(cfg, monkeypatch)
+    rows = message.partition("[")[2].partition("]")[0].split(", ")
+    assert "5" in rows
+    assert "at epoch 0 step" in message
+
+
+def test_a_training_that_failed_is_failed_in_mlflow_and_leaves_no_model(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = home()
+    spoil(tmp_path, 5)
+    failed(cfg, monkeypatch)
+    client = track.connect(cfg.tracking.uri)
+    found = client.get_experiment_by_name("tiny")
+    assert found is not None
+    assert [run.info.status for run in client.search_runs([found.experiment_id])] == [track.FAILED]
+    assert not Path("model").exists()
+
+
+def test_training_works_without_test_data(home: Home, tmp_path: Path, trained: Any) -> None:
+    cfg = home()
+    shutil.rmtree(tmp_path / "data/prepared/tiny/test")
+    done = fit(cfg, out=tmp_path / "model")
+    assert done.score == trained[2].score
+
+
+def test_training_stops_when_nothing_gets_better(home: Home, tmp_path: Path) -> None:
+    cfg = home(trainer={"max_epochs": 20}, early_stopping={"patience": 2, "min_delta": 100.0})
+    fit(cfg, out=tmp_path / "model")
+    assert read_json(tmp_path / "model/train.json")["epochs"] == 3
+
+
+def test_a_batch_size_that_leaves_a_single_sample_is_refused_before_a_run_begins(home: Home) -> None:
+    cfg = home()
+    samples = len(np.load("data/prepared/tiny/train/target.npy"))
+    cfg.loader.batch_size = samples - 1
+    with pytest.raises(UserError, match="choose another batch_size"):
+        fit(cfg)
+    assert track.connect(cfg.tracking.uri).get_experiment_by_name("tiny") is None
+
+
+def test_sigterm_ends_with_143_and_the_run_is_killed(home: Home, tmp_path: Path) -> None:
+    cfg = home(trainer={"max_epochs": 100_000}, early_stopping={"patience": 99_999})
+    for name in ("pipelines", "conf"):
+        shutil.copytree(tiny.ROOT / name, tmp_path / name)
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build/tiny.json").write_text(config.dump(OmegaConf.to_container(cfg)))  # type: ignore[arg-type]
+    command = [sys.executable, "pipelines/train.py", "build/tiny.json"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    assert line.startswith("epoch")
+    client = track.connect(cfg.tracking.uri)
+    found = client.get_experiment_by_name("tiny")
+    assert found is not None
+    states = [run.info.status for run in client.search_runs([found.experiment_id])]
+    assert (process.returncode, states, (tmp_path / "models").exists()) == (143, [track.KILLED], False)
+    assert errors.splitlines()[-1] == "goodfit: stopped by SIGTERM"
