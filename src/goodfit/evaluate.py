@@ -41,9 +41,9 @@ def stage(cfg: DictConfig) -> None:
         with replacing(places.evaluation) as part:
             write_json(part / "evaluation.json", result)
             np.savez(part / "predictions.npz", **predictions)  # type: ignore[arg-type]
-            _plots(result, part)
             tell.scores(run, cfg, result, part)  # before the files are in place: a stage that fails leaves none
         write_json(places.metrics, summary(result, places.model))
+        _plots(result, places)
     print(f"{cfg.name}: {result['verdict']['text']}")
 
 
@@ -155,11 +155,17 @@ def _plain(scored: Scored) -> dict[str, dict[str, float]]:
     return {name: found.plain() for name, (found, _) in scored.items()}
 
 
-def _plots(result: dict[str, Any], folder: Path) -> None:
-    """CSV files for `dvc plots show`."""
-    with (folder / "scores.csv").open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["method", "score"])
-        key = result["score"]
-        writer.writerow(["network", result["network"][key]["value"]])
-        writer.writerows([item["title"], item["scores"][key]["value"]] for item in result["baselines"])
+def _plots(result: dict[str, Any], places: Places) -> None:
+    """The two tables that `dvc plots show` draws."""
+    key = result["score"]
+    methods = [("network", result["network"]), *((item["title"], item["scores"]) for item in result["baselines"])]
+    _table(places.scores, ["method", "score"], [[title, scores[key]["value"]] for title, scores in methods])
+    history = pd.read_csv(places.model / "history.csv")
+    names = {"train": "train/loss", "validation": "val/loss"}
+    rows = [[int(row["epoch"]) + 1, split, row[name]] for split, name in names.items() for _, row in history.iterrows()]
+    _table(places.curves, ["epoch", "split", "loss"], rows)
+
+
+def _table(path: Path, header: list[str], rows: list[list[Any]]) -> None:
+    with replacing(path) as part, part.open("w", newline="") as stream:
+        csv.writer(stream).writerows([header, *rows])

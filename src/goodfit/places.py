@@ -44,6 +44,16 @@ class Places:
         return Path("report") / self.name / "metrics.json"
 
     @property
+    def curves(self) -> Path:
+        """Loss by epoch and split, for `dvc plots show`."""
+        return Path("report") / self.name / "curves.csv"
+
+    @property
+    def scores(self) -> Path:
+        """The headline score of each method, for `dvc plots show`."""
+        return Path("report") / self.name / "scores.csv"
+
+    @property
     def page(self) -> Path:
         """The experiment's report."""
         return Path("report") / self.name / "index.html"

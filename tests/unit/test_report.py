@@ -74,7 +74,7 @@ def make(name: str, kind: str = "class", outcome: int = 0, trivial: int = 1, sec
     put(Path(f"report/{name}/evaluation/evaluation.json"), evaluation)
     scores = {f"{split}/{item}": 0.7 for split in ("train", "val", "gap") for item in ("loss", *MODES[kind])}
     train = {"run_id": "r", "monitor": "val/loss", "epochs": 3, "best_epoch": 1, "steps": 30, "scores": scores,
-             "cost": {"seconds": 61.0, "parameters": 1234, "peak_memory_mb": 600}, 
+             "cost": {"seconds": 61.0, "parameters": 1234, "peak_memory_mb": 600},
              "commit": "c0ffee", "dirty": "false", "weights_sha256": "w"}  # fmt: skip
     put(Path(f"models/{name}/train.json"), train)
     rows = [f"{epoch},{loss},0.5,{loss},0.6,1.5" for epoch, loss in enumerate((0.9, 0.4, 0.6))]

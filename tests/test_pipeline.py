@@ -1,0 +1,179 @@
+"""The whole line in a real DVC repository: raw samples to registered models, with everything in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from goodfit.files import sha256
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "tests/samples"
+EXPERIMENTS = {"breast_cancer": "breast_cancer.csv", "mnist": "mnist_5k.csv.gz"}
+STAGES = ("compose", "fetch", "prepare", "train", "evaluate", "report", "register")
+pytestmark = pytest.mark.slow
+
+
+class Repository:
+    """A clone of this project's files with sample data; `run` returns what the command printed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.env = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW", "DVC"))}
+        self.env |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(path / "src")}
+
+    def run(self, *command: str, code: int = 0) -> str:
+        done = subprocess.run(command, cwd=self.path, env=self.env, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def repro(self) -> list[str]:
+        """The stages that ran."""
+        lines = self.run("dvc", "repro").splitlines()
+        return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+
+    def edit(self, file: str, **values: object) -> None:
+        path = self.path / file
+        path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | values))
+
+    def sql(self, query: str) -> list[tuple[object, ...]]:
+        with sqlite3.connect(self.path / "mlflow.db") as connection:
+            return connection.execute(query).fetchall()
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    path = tmp_path_factory.mktemp("repository")
+    for name in ("conf", "pipelines", "src", ".dvc", "dvc.yaml", "requirements.lock", ".dvcignore", ".gitignore"):
+        source = ROOT / name
+        skip = shutil.ignore_patterns("__pycache__", "cache", "tmp", "*.egg-info", "config.local")
+        shutil.copytree(source, path / name, ignore=skip) if source.is_dir() else shutil.copy(source, path / name)
+    made = Repository(path)
+    (path / "data/inbox").mkdir(parents=True)
+    overrides = {}
+    for name, file in EXPERIMENTS.items():
+        shutil.copy(SAMPLES / file, path / "data/inbox" / file)
+        overrides[name] = [
+            f"data.source.sha256={sha256(SAMPLES / file)}",
+            "trainer.max_epochs=2",
+            "early_stopping.patience=1",
+            "evaluate.resamples=50",
+        ]
+    (path / "params.yaml").write_text(yaml.safe_dump({"experiments": list(EXPERIMENTS), "overrides": overrides}))
+    for command in ("git init -q", "git add -A", "git -c user.name=a -c user.email=a@b.c commit -qm first"):
+        made.run(*command.split())
+    assert made.repro() == [f"{stage}@{name}" for name in EXPERIMENTS for stage in STAGES]
+    return made
+
+
+def test_a_second_repro_has_nothing_to_do(repository: Repository) -> None:
+    assert repository.repro() == []
+
+
+def test_the_registered_champion_answers_raw_rows(repository: Repository) -> None:
+    code = """
+import json, mlflow, pandas
+mlflow.set_tracking_uri("sqlite:///mlflow.db")
+model = mlflow.pyfunc.load_model("models:/mnist@champion")
+rows = pandas.DataFrame({"image": [[[0] * 28] * 28, [[255] * 28] * 28]})
+print(json.dumps([sorted(model.predict(rows)["label"]), str(model.metadata.signature.inputs)]))
+"""
+    found = json.loads(repository.run(sys.executable, "-c", code).splitlines()[-1])
+    assert len(found[0]) == 2
+    assert "image" in found[1]
+
+
+def test_one_run_holds_training_and_evaluation_and_is_finished(repository: Repository) -> None:
+    run_id = json.loads((repository.path / "models/mnist/train.json").read_text())["run_id"]
+    names = {name for (name,) in repository.sql(f"select key from metrics where run_uuid = '{run_id}'")}
+    assert {"train/loss", "val/accuracy", "gap/loss", "final/val/loss", "test/accuracy", "test/accuracy_low"} <= names
+    assert repository.sql(f"select status from runs where run_uuid = '{run_id}'") == [("FINISHED",)]
+
+
+def test_the_run_knows_the_hash_that_dvc_gave_the_data(repository: Repository) -> None:
+    lock = yaml.safe_load((repository.path / "dvc.lock").read_text())
+    md5 = lock["stages"]["prepare@mnist"]["outs"][0]["md5"]
+    assert {(md5,)} == set(repository.sql("select digest from datasets where name like 'mnist/%'"))
+
+
+def test_dvc_shows_metrics_and_plots(repository: Repository) -> None:
+    metrics = json.loads(repository.run("dvc", "metrics", "show", "--json"))
+    assert set(metrics[""]["data"]) == {f"report/{name}/metrics.json" for name in EXPERIMENTS}
+    plots = json.loads(repository.run("dvc", "plots", "show", "--json"))["data"]
+    assert set(plots) == {f"report/{name}/{kind}.csv" for name in EXPERIMENTS for kind in ("curves", "scores")}
+
+
+def test_an_edit_re_runs_exactly_what_it_concerns(repository: Repository) -> None:
+    later = ["train@mnist", "evaluate@mnist", "report@mnist", "register@mnist"]
+    compose = [f"compose@{name}" for name in EXPERIMENTS]
+    repository.edit("conf/model/cnn.yaml", width=4)
+    assert sorted(repository.repro()) == sorted([*compose, *later])  # a network's width prepares nothing again
+    repository.edit("conf/model/rnn.yaml", width=4)
+    assert repository.repro() == compose  # a group that nothing uses
+    (repository.path / "src/goodfit/model/unused.py").write_text('"""A new network."""\n')
+    assert repository.repro() == compose
+    repository.edit("conf/baseline/boosting.yaml", trees=7)
+    assert repository.repro() == compose
+
+
+def test_a_lost_database_is_refilled_from_the_files_of_the_stages(repository: Repository) -> None:
+    (repository.path / "mlflow.db").rename(repository.path / "mlflow.old")
+    printed = repository.run(sys.executable, "pipelines/summary.py")
+    assert "its run was recreated" in printed
+    run_id = json.loads((repository.path / "models/mnist/train.json").read_text())["run_id"]
+    marked = repository.sql("select value from tags where key = 'goodfit.recreated_from'")
+    assert (run_id,) in marked
+    assert repository.sql("select count(*) from metrics where key = 'test/accuracy'") == [(2,)]
+    assert "recreated" not in repository.run(sys.executable, "pipelines/summary.py")
+    (repository.path / "mlflow.old").rename(repository.path / "mlflow.db")
+
+
+def test_sigterm_in_a_stage_is_not_taken_for_the_end_of_it(repository: Repository) -> None:
+    before = (repository.path / "dvc.lock").read_text()
+    repository.edit("params.yaml", experiments=["mnist"])
+    repository.edit("conf/experiment/mnist.yaml", seed=7)
+    source = repository.path / "conf/experiment/mnist.yaml"
+    source.write_text("# @package _global_\n" + source.read_text())
+    config = yaml.safe_load((repository.path / "params.yaml").read_text())
+    config["overrides"]["mnist"] = [item for item in config["overrides"]["mnist"] if "max_epochs" not in item]
+    config["overrides"]["mnist"] += ["trainer.max_epochs=100000", "early_stopping.patience=99999"]
+    (repository.path / "params.yaml").write_text(yaml.safe_dump(config))
+    process = subprocess.Popen(
+        ["dvc", "repro"],
+        cwd=repository.path,
+        env=repository.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    child = _wait_for_training(repository)
+    os.kill(child, signal.SIGTERM)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode != 0, printed
+    assert "exited with 143" in printed
+    after = yaml.safe_load((repository.path / "dvc.lock").read_text())["stages"]["train@mnist"]
+    assert after == yaml.safe_load(before)["stages"]["train@mnist"]
+    assert not (repository.path / "models/mnist").exists()
+    assert repository.sql("select status from runs order by start_time desc limit 1") == [("KILLED",)]
+
+
+def _wait_for_training(repository: Repository) -> int:
+    """The process of the training that is RUNNING in the database."""
+    query = "select value from tags join runs using (run_uuid) where key = 'goodfit.pid' and status = 'RUNNING'"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if found := repository.sql(query):
+            time.sleep(2)  # into its first epochs
+            return int(str(found[0][0]).partition("@")[0])
+        time.sleep(0.2)
+    raise AssertionError("no training started")
