@@ -42,7 +42,9 @@ bench: .venv/ready
 .venv/ready: pyproject.toml requirements.lock
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
 		{ echo "Python 3.11 or newer is needed, '$(PYTHON)' is older; try: make PYTHON=python3.11"; exit 2; }
-	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet "torch==$$(sed -n 's/^torch==//p' requirements.lock)"
-	.venv/bin/python -m pip install --quiet --constraint requirements.lock --editable ".[dev]"
-	touch .venv/ready
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@echo "installing the locked versions into .venv, once, about three minutes: first torch ..."
+	@.venv/bin/python -m pip install --quiet "torch==$$(sed -n 's/^torch==//p' requirements.lock)"
+	@echo "... then the others ..."
+	@.venv/bin/python -m pip install --quiet --constraint requirements.lock --editable ".[dev]"
+	@touch .venv/ready && echo "... done"

@@ -27,6 +27,9 @@ ALLOWED = {
     "optimizer": ("torch.optim.",),
     "trainer": ("pytorch_lightning.Trainer",),
 }
+# arguments of Trainer that training gives; a user's own would be lost without a word
+OURS = {"callbacks", "logger", "plugins", "default_root_dir", "enable_progress_bar", "enable_model_summary"}
+OURS |= {"num_sanity_val_steps", "use_distributed_sampler"}
 _NAMES: dict[str, Any] = {
     **{name: getattr(kinds, name) for name in kinds.__all__},
     "Source": Source,
@@ -49,6 +52,8 @@ class _Trainer(_Section):
     limit_train_batches: Amount | None = None
     limit_val_batches: Amount | None = None
     check_val_every_n_epoch: Count = 1
+    devices: Literal[1] = 1  # Lightning's own relaunch for more replays the command line: not safe in a sweep
+    num_nodes: Literal[1] = 1
     accelerator: Literal["auto", "cpu", "gpu", "mps", "tpu"] = "auto"
 
 
@@ -109,11 +114,6 @@ def check(cfg: DictConfig) -> None:
     for key, kind in SECTIONS.items():
         _validate(key, kind, content[key])
     _check_fit(content)
-    if content["early_stopping"]["patience"] >= content["trainer"]["max_epochs"] > 1:
-        raise UserError(
-            f"early_stopping.patience={content['early_stopping']['patience']} can never act within "
-            f"trainer.max_epochs={content['trainer']['max_epochs']}; choose a smaller patience"
-        )
 
 
 def allowed(key: str, target: str) -> bool:
@@ -137,7 +137,8 @@ def _check_target(key: str, section: Mapping[str, Any]) -> None:
     given = {name for name in section if not name.startswith("_")}
     for name in sorted(given - set(expected)):
         options = [f"{key}.{parameter}" for parameter in expected]
-        raise UserError(f"unknown key '{key}.{name}' for {target}.{nearest(f'{key}.{name}', options)}")
+        hint = f"{nearest(f'{key}.{name}', options)} If the experiment's file sets it, add '~{key}.{name}'."
+        raise UserError(f"unknown key '{key}.{name}' for {target}.{hint}")
     for name in sorted(set(expected) - given):
         raise UserError(f"'{key}.{name}' is missing: {target} needs it")
     for name, kind in expected.items():
@@ -151,6 +152,8 @@ def _check_foreign(key: str, target: str, section: Mapping[str, Any]) -> None:
     found = signature.read(f"{module}.{name}")
     if found is None:
         raise UserError(f"{key}._target_: there is no {target}")
+    for option in sorted(OURS & set(section)) if name == "Trainer" else []:
+        raise UserError(f"{key}.{option} is set by goodfit itself; leave it out")
     for option in sorted(name for name in section if not name.startswith("_") and name not in found.arguments):
         options = [f"{key}.{known}" for known in found.arguments]
         raise UserError(f"unknown key '{key}.{option}' for {target}.{nearest(f'{key}.{option}', options)}")

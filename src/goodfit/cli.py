@@ -21,7 +21,7 @@ MISTAKE, FAILURE = 2, 1
 
 # Threads of a network wait for each other many times a step. GNU OpenMP lets them spin for milliseconds, and beside
 # two other busy processes a step of a CNN took 14 times as long as alone; with this, 1.6 times (two cores).
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 
 def stage(target: str, *, by_hand: str | None = None, needs: dict[str, str] | None = None) -> None:

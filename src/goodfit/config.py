@@ -39,7 +39,9 @@ def explain(error: BaseException, root: Path) -> str:
     if match := re.search(r"(?:Could not override|Key) '(?P<key>[\w.@/]+)'", text):
         full = re.search(r"full_key: (?P<key>\S+)", text)
         key = full["key"] if full else match["key"]
-        return f"unknown key '{key}'.{nearest(key, _known(root))}"
+        known = _known(root)
+        inside = [name for name in known if name.startswith(key.partition(".")[0] + ".")] if "." in key else known
+        return f"unknown key '{key}'.{nearest(key, inside or known)}"
     if match := re.search(r"You must specify '(?P<group>[\w/]+)'", text):
         options = sorted(path.stem for path in (root / "conf" / match["group"]).glob("*.yaml"))
         experiments = sorted(path.stem for path in (root / "conf/experiment").glob("*.yaml"))

@@ -69,7 +69,9 @@ def fetch(source: Source, folder: Path) -> Path:
             if found == source.sha256:
                 print(f"fetched {name} from {mask(place)}: {target.stat().st_size:,} bytes, SHA-256 as pinned")
                 break
-            tried.append(f"{place} (SHA-256 {found}, expected {source.sha256})")
+            tried.append(
+                f"{place} (SHA-256 {found}, {f'expected {source.sha256}' if source.sha256 else 'none is pinned'})"
+            )
         else:
             pin = "" if source.sha256 else " Pin the hash that you trust as data.source.sha256."
             raise UserError(

@@ -138,7 +138,6 @@ def stage_modules(content: dict[str, Any]) -> dict[str, list[str]]:
         return [content[key]["_target_"].rpartition(".")[0] for key in keys]
 
     return {
-        "fetch": ["goodfit.fetch"],
         "prepare": ["goodfit.prepare", *of("data")],
         "train": ["goodfit.train", *of("model", "task", "augment", "schedule")],
         "evaluate": ["goodfit.evaluate", *of("model", "task", "baseline")],

@@ -13,10 +13,11 @@ from rich.table import Table
 
 from goodfit import config
 from goodfit.errors import UserError
-from goodfit.files import read_json
+from goodfit.files import read_json, write_text
 from goodfit.places import Places
 
 DATABASE = Path("mlflow.db")
+INDEX = Path("report/index.html")
 
 
 def summarize() -> None:
@@ -31,6 +32,10 @@ def summarize() -> None:
     for name in names:
         if not _tracked(name):
             _restore(name)
+    if not INDEX.exists():  # it compares experiments, so it is no output of any one of them for DVC to bring back
+        from goodfit import report, report_facts
+
+        write_text(INDEX, report.comparison_page(report_facts.experiments()))
     console.print(
         "Pages: report/index.html    Runs and curves: make ui    Numbers: dvc metrics show\n"
         "Next: python pipelines/train.py experiment=mnist model.width=64, or edit conf/ and `make repro` again",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"
 _FULL = 900  # metrics in one call; the server takes at most 1,000
+_OFTEN = 2.0  # seconds between two calls, so that a long training's curves can be watched
 _LONGEST = 5_000  # characters of a parameter; MLflow takes 6,000
 _PROCESS, _HOST = "goodfit.pid", "goodfit.host"
 
@@ -28,8 +29,8 @@ _PROCESS, _HOST = "goodfit.pid", "goodfit.host"
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-for _name in ("mlflow", "alembic"):
-    logging.getLogger(_name).setLevel(logging.WARNING)
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 class Run:
@@ -38,14 +39,15 @@ class Run:
     def __init__(self, client: MlflowClient, run_id: str) -> None:
         self.client, self.run_id = client, run_id
         self._waiting: list[Any] = []
+        self._sent = time.monotonic()
 
     def log(self, row: Mapping[str, float], step: int = 0) -> None:
-        """Keeps a row of metrics; sends them once there are enough for a call."""
+        """Keeps a row of metrics; sends them every two seconds, or when a call is full."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
         self._waiting += [Metric(name, float(value), now, step) for name, value in row.items()]
-        if len(self._waiting) >= _FULL:
+        if len(self._waiting) >= _FULL or time.monotonic() - self._sent > _OFTEN:
             self.flush()
 
     def flush(self) -> None:
@@ -53,6 +55,7 @@ class Run:
         while self._waiting:
             self.client.log_batch(self.run_id, metrics=self._waiting[:_FULL])
             self._waiting = self._waiting[_FULL:]
+        self._sent = time.monotonic()
 
     def tag(self, **tags: str) -> None:
         """Tags named goodfit.<key>."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import logging
 import resource
+import sys
 import time
 import warnings
 from collections.abc import Sequence
@@ -81,6 +82,8 @@ def fit(cfg: DictConfig, *, out: Path | None = None, overrides: Sequence[str] = 
 
 def _fit(cfg: DictConfig, task: Task, data: DataModule, run: track.Run, out: Path) -> Trained:
     curves = Curves(run.log)
+    if cfg.early_stopping.patience >= cfg.trainer.max_epochs:
+        print(f"early_stopping.patience={cfg.early_stopping.patience} never acts in {cfg.trainer.max_epochs} epochs")
     best = ModelCheckpoint(
         Path("build/checkpoints") / run.run_id,
         "best",
@@ -180,7 +183,8 @@ def _peak_memory() -> float:
     """Of this process so far, in MB; on a GPU, of the GPU."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated() / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kilobytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def _tell(trained: Trained) -> None:

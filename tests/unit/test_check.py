@@ -46,7 +46,6 @@ BAD: list[tuple[str, Any, str]] = [
     ("task.monitor", "lost", "task.monitor=lost does not exist. Did you mean 'loss'?"),
     ("task.score", "acuracy", "task.score=acuracy does not exist. Did you mean 'accuracy'?"),
     ("task.score", "loss", "task.score=loss does not exist."),
-    ("early_stopping.patience", 3, "early_stopping.patience=3 can never act within trainer.max_epochs=3"),
     ("name", "???", "no experiment chosen: add experiment=<name>"),
     ("name", "../elsewhere", "name"),
     ("name", "a/b", "name"),

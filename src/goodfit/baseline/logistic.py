@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -9,7 +11,7 @@ from sklearn.metrics import log_loss
 from goodfit.baseline.base import Array, Baseline, Split
 from goodfit.contract import DataSpec
 
-STRENGTHS = (0.01, 0.1, 1.0, 10.0)  # inverse of the penalty's weight
+STRENGTHS = (0.01, 0.1, 1.0, 3.0, 10.0)  # inverse of the penalty's weight
 
 
 class Logistic(Baseline):
@@ -21,12 +23,13 @@ class Logistic(Baseline):
 
     def predict(self, train: Split, validation: Split, test: Split, spec: DataSpec) -> Array:
         """Probabilities, (B, K)."""
-        return best_logistic(train.inputs["numbers"], train.target, validation, test, "numbers")
+        model = best_logistic(train.inputs["numbers"], train.target, validation.inputs["numbers"], validation.target)
+        probabilities: Array = model.predict_proba(test.inputs["numbers"])
+        return probabilities
 
 
-def best_logistic(x: Array, y: Array, validation: Split, test: Split, name: str) -> Array:
-    """Fits one model for each strength and gives the probabilities of the best one on validation."""
+def best_logistic(x: Any, y: Array, held: Any, truth: Array) -> LogisticRegression:
+    """The model of `STRENGTHS` whose probabilities for the held-out rows, dense or sparse, are best."""
     models = [LogisticRegression(C=strength, max_iter=5000).fit(x, y) for strength in STRENGTHS]
-    losses = [log_loss(validation.target, m.predict_proba(validation.inputs[name]), labels=m.classes_) for m in models]
-    probabilities: Array = models[int(np.argmin(losses))].predict_proba(test.inputs[name])
-    return probabilities
+    losses = [log_loss(truth, model.predict_proba(held), labels=model.classes_) for model in models]
+    return models[int(np.argmin(losses))]
