@@ -82,7 +82,10 @@ def crown(client: MlflowClient, name: str, version: str, new: Rank) -> tuple[boo
     tags = {"score_name": new.name, "score": repr(new.score), "mode": new.mode, "test_sha256": new.test_sha256}
     for key, value in tags.items():
         client.set_model_version_tag(name, version, f"goodfit.{key}", value)
-    moved, reason = decide(new, old)
+    if present and old is None:
+        moved, reason = False, f"not champion: version {present.version} is, and carries no score to compare with"
+    else:
+        moved, reason = decide(new, old)
     client.set_model_version_tag(name, version, "goodfit.decision", reason)
     if moved:
         client.set_registered_model_alias(name, ALIAS, version)
@@ -98,7 +101,10 @@ def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
         return None
 
 
-def _rank(tags: dict[str, str]) -> Rank:
-    return Rank(
-        tags["goodfit.score_name"], float(tags["goodfit.score"]), tags["goodfit.mode"], tags["goodfit.test_sha256"]
-    )
+def _rank(tags: dict[str, str]) -> Rank | None:
+    """What a version was crowned by; None for one that something else than `crown` made champion."""
+    try:
+        name, score = tags["goodfit.score_name"], float(tags["goodfit.score"])
+        return Rank(name, score, tags["goodfit.mode"], tags["goodfit.test_sha256"])
+    except KeyError:
+        return None

@@ -102,3 +102,10 @@ def test_the_decision_is_kept_with_the_version(client: MlflowClient) -> None:
     crown(client, "net", "1", OLD)
     _, reason = crown(client, "net", "2", Rank("accuracy", 0.5, "max", "aa"))
     assert client.get_model_version("net", "2").tags["goodfit.decision"] == reason
+
+
+def test_a_champion_that_somebody_else_made_is_not_replaced(client: MlflowClient) -> None:
+    client.set_registered_model_alias("net", "champion", "1")
+    moved, reason = crown(client, "net", "2", Rank("accuracy", 0.99, "max", "aa"))
+    assert (moved, champion(client)) == (False, "1")
+    assert "carries no score" in reason
