@@ -50,7 +50,7 @@ def pack(folder: Path, inputs: dict[str, np.ndarray[Any, Any]], target: Any, cla
 def finished(stages: dict[str, Any], name: str) -> None:
     """A small file, or a folder with one, for every output of an experiment and every file in one."""
     for stage in stages.values():
-        for item in [*stage.get("deps", []), *stage.get("outs", []), *stage.get("metrics", [])]:
+        for item in [item for kind in ("deps", "outs", "metrics", "plots") for item in stage.get(kind, [])]:
             path = Path((item if isinstance(item, str) else next(iter(item))).replace("${item.experiment}", name))
             if not path.exists():
                 file = path if path.suffix else path / "made"
