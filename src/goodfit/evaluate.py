@@ -13,7 +13,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from goodfit import build, tell
+from goodfit import build, tell, track
 from goodfit.baseline.base import Split
 from goodfit.baseline.trivial import trivial
 from goodfit.bootstrap import WORDS, Interval, compare, intervals, resamples
@@ -35,7 +35,7 @@ def stage(cfg: DictConfig) -> None:
     places = Places(cfg.name)
     manifest = read_json(places.prepared / "manifest.json")
     run = tell.run_of(cfg, places.model)
-    with tell.truthful(run):
+    with track.truthful(run):
         result, predictions = evaluate(cfg, places.prepared, places.model)
         result["test_sha256"] = manifest["test_sha256"]
         with replacing(places.evaluation) as part:

@@ -12,9 +12,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from goodfit import config, lineage, track
 from goodfit.files import read_json
-from goodfit.track import truthful
-
-__all__ = ["run_of", "scores", "truthful"]
 
 
 def run_of(cfg: DictConfig, model: Path) -> track.Run:
