@@ -8,14 +8,14 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
-
-from goodfit import check, config
 from goodfit.errors import NonFiniteLossError, UserError
 from goodfit.mask import mask
 from goodfit.places import Places
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 MISTAKE, FAILURE = 2, 1
 
@@ -38,7 +38,7 @@ def stage(target: str, *, by_hand: str | None = None, needs: dict[str, str] | No
     if {"--help", "-h"} & set(arguments):
         print(usage(root))
     elif len(arguments) == 1 and arguments[0].endswith((".json", ".yaml")) and "=" not in arguments[0]:
-        guarded(lambda: _run(target, config.load(Path(arguments[0])), needs or {}), root)
+        guarded(lambda: _from_file(target, Path(arguments[0]), needs or {}), root)
     else:
         guarded(lambda: _from_hydra(by_hand or target, root, needs or {}), root)
 
@@ -62,19 +62,20 @@ def usage(root: Path) -> str:
 
 def guarded(action: Callable[[], Any], root: Path = Path()) -> None:
     """Calls `action` and ends the process as the module's first line says; a defect keeps its traceback."""
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     try:
         action()
     except UserError as error:
         _say(str(error), MISTAKE)
-    except (HydraException, OmegaConfBaseException) as error:
-        _say(config.explain(error, root), MISTAKE)
     except NonFiniteLossError as error:
         _say(str(error), FAILURE)
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in ("hydra", "omegaconf"):
+            raise
+        from goodfit import config
+
+        _say(config.explain(error, root), MISTAKE)
 
 
 def _stop(number: int, _frame: object) -> None:
@@ -88,8 +89,17 @@ def _say(message: str, code: int) -> None:
     raise SystemExit(code)
 
 
+def _from_file(target: str, path: Path, needs: dict[str, str]) -> Any:
+    from goodfit import config
+
+    return _run(target, config.load(path), needs)
+
+
 def _from_hydra(target: str, root: Path, needs: dict[str, str]) -> None:
     import hydra
+    from omegaconf import OmegaConf
+
+    from goodfit import config
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
     mistakes: list[Exception] = []
@@ -108,9 +118,13 @@ def _from_hydra(target: str, root: Path, needs: dict[str, str]) -> None:
 
 
 def _run(target: str, cfg: DictConfig, needs: dict[str, str]) -> Any:
+    from goodfit import check
+
     check.check(cfg)
     for need, maker in needs.items():
         if not (place := getattr(Places(cfg.name), need)).exists():
-            raise UserError(f"{place} does not exist; make it with `dvc repro {maker}@{cfg.name}`")
+            known = Path("conf/experiment", f"{cfg.name}.yaml").exists()
+            advice = f"make it with `dvc repro {maker}@{cfg.name}`" if known else f"no experiment is named '{cfg.name}'"
+            raise UserError(f"{place} does not exist; {advice}")
     module, function = target.split(":")
     return getattr(importlib.import_module(module), function)(cfg)

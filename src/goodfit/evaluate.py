@@ -18,6 +18,7 @@ from goodfit.baseline.base import Split
 from goodfit.baseline.trivial import trivial
 from goodfit.bootstrap import WORDS, Interval, compare, intervals, resamples
 from goodfit.contract import DataSpec
+from goodfit.data.base import lists
 from goodfit.data.packed import Packed
 from goodfit.errors import UserError
 from goodfit.examples import worst
@@ -41,6 +42,8 @@ def stage(cfg: DictConfig) -> None:
         with replacing(places.evaluation) as part:
             write_json(part / "evaluation.json", result)
             np.savez(part / "predictions.npz", **predictions)  # type: ignore[arg-type]
+            answer = Predictor.load(places.model).predict(lists(pd.read_parquet(places.prepared / "example.parquet")))
+            answer.to_parquet(part / "answer.parquet", index=False)  # so that register need not import torch
             tell.scores(run, cfg, result, part)  # before the files are in place: a stage that fails leaves none
         write_json(places.metrics, summary(result, places.model))
         _plots(result, places)

@@ -142,5 +142,5 @@ def stage_modules(content: dict[str, Any]) -> dict[str, list[str]]:
         "train": ["goodfit.train", *of("model", "task", "augment", "schedule")],
         "evaluate": ["goodfit.evaluate", *of("model", "task", "baseline")],
         "report": ["goodfit.report"],
-        "register": ["goodfit.register", *of("data", "model", "task")],
+        "register": ["goodfit.register", *of("data", "model", "task")],  # it carries their code
     }

@@ -31,7 +31,9 @@ def stage(cfg: DictConfig) -> None:
 
 
 def prepare(data: DataSet, raw: Path, out: Path) -> dict[str, Any]:
-    """Writes train/, validation/ and test/ arrays, rows.parquet, spec.json and manifest.json; returns the last.
+    """Writes train/, validation/ and test/ arrays, rows.parquet, example.parquet, spec.json and manifest.json.
+
+    Returns the manifest.
 
     The three invariants that make a test score mean something: a sample is in one split only, an exact
     copy of it in no other, and nothing that is fitted has seen validation or test.
@@ -43,6 +45,7 @@ def prepare(data: DataSet, raw: Path, out: Path) -> dict[str, Any]:
     with replacing(out) as part:
         spec.write(part / "spec.json")
         arrays = {split: _pack(data, rows[side == split], spec, part / split) for split in SPLITS}
+        data.example(rows).to_parquet(part / "example.parquet", index=False)
         _readable(rows, side).to_parquet(part / "rows.parquet", index=False)
         files = {str(path.relative_to(part)): sha256(path) for path in sorted(part.rglob("*")) if path.is_file()}
         manifest = {

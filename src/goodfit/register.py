@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from goodfit import build, serve_files, tell, track
+from goodfit import serve_files, tell, track
 from goodfit.files import read_json, write_json
 from goodfit.places import Places
 
@@ -36,7 +36,7 @@ def stage(cfg: DictConfig) -> None:
     result = read_json(places.evaluation / "evaluation.json")
     run = tell.run_of(cfg, places.model)
     with track.truthful(run):
-        version = serve_files.log_and_register(run, cfg.name, places.model, build.data_set(cfg), places)
+        version = serve_files.log_and_register(run, cfg.name, places)
         moved, reason = crown(run.client, cfg.name, version, rank_of(result))
         run.client.log_artifact(run.run_id, str(places.page), "report")
     print(f"registered {cfg.name} version {version}: {reason}")

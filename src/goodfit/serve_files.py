@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from goodfit import lineage, serve, track
-from goodfit.data.base import DataSet
+from goodfit.data.base import lists
 from goodfit.files import sha256
 from goodfit.places import Places
-from goodfit.predict import Predictor
 
 REQUIREMENTS = (
     "torch",
@@ -22,26 +21,27 @@ REQUIREMENTS = (
 )
 
 
-def log_and_register(run: track.Run, name: str, model: Path, data: DataSet, places: Places) -> str:
+def log_and_register(run: track.Run, name: str, places: Places) -> str:
     """Logs the model to the run, registers it, and returns the new version's number.
 
     The same weights are not registered twice: their version is found by the hash of weights.pt.
     """
-    digest = sha256(model / "weights.pt")
+    digest = sha256(places.model / "weights.pt")
     if found := _version_of(run, name, digest):
         return found
     import mlflow
+    import pandas as pd
     from mlflow.models import infer_signature
 
-    example = data.raw_example(places.raw / Path(data.source.file).name)
-    answer = Predictor.load(model).predict(example)
+    example = lists(pd.read_parquet(places.prepared / "example.parquet"))
+    answer = pd.read_parquet(places.evaluation / "answer.parquet")
     mlflow.set_tracking_uri(run.client.tracking_uri)
     mlflow.set_registry_uri(run.client.tracking_uri)
     with mlflow.start_run(run_id=run.run_id):
         info = mlflow.pyfunc.log_model(
             name=name,
             python_model=str(Path(serve.__file__)),
-            artifacts={"model": str(model)},
+            artifacts={"model": str(places.model)},
             code_paths=[str(Path(serve.__file__).parent)],
             signature=infer_signature(example, answer),
             input_example=example,

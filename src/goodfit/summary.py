@@ -11,7 +11,6 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from goodfit import config
 from goodfit.errors import UserError
 from goodfit.files import read_json, write_text
 from goodfit.places import Places
@@ -71,8 +70,10 @@ def _verdict(found: dict[str, Any]) -> str:
 
 def _tracked(name: str) -> bool:
     """Whether the local database knows the run; plain SQL, since importing MLflow takes 2 seconds."""
-    cfg = config.load(Places(name).config)
-    if cfg.tracking.uri != f"sqlite:///{DATABASE}":
+    from omegaconf import OmegaConf
+
+    tracking = OmegaConf.create(read_json(Places(name).config)["tracking"])
+    if tracking.uri != f"sqlite:///{DATABASE}":
         return True  # a server is not asked each time
     if not DATABASE.exists():
         return False
@@ -84,7 +85,7 @@ def _tracked(name: str) -> bool:
 
 
 def _restore(name: str) -> None:
-    from goodfit import tell
+    from goodfit import config, tell
 
     cfg = config.load(Places(name).config)
     run = tell.run_of(cfg, Places(name).model)

@@ -150,7 +150,7 @@ def test_the_manifest_names_every_array(case: str, prepared: Prepared) -> None:
 def test_a_raw_example_is_encoded_without_its_target(case: str, prepared: Prepared) -> None:
     data = data_set(case)
     spec = DataSpec.read(prepared(case) / "spec.json")
-    example = data.raw_example(raw(data))
+    example = data.example(data.read(raw(data)))
     assert data.label not in example
     arrays = data.encode(example, spec)
     assert {len(array) for array in arrays.values()} == {len(example)}

@@ -79,7 +79,7 @@ def test_a_missing_file_is_named(model: Path, name: str) -> None:
 
 def test_a_missing_column_is_named(trained: Any) -> None:
     data = build.data_set(trained[1])
-    example = data.raw_example(tiny.SAMPLES / "breast_cancer.csv").drop(columns="radius_mean")
+    example = data.example(data.read(tiny.SAMPLES / "breast_cancer.csv")).drop(columns="radius_mean")
     with pytest.raises(UserError, match="radius_mean"):
         Predictor.load(trained[0] / "model").predict(example)
 

@@ -53,10 +53,9 @@ class DataSet(ABC):
         strata = ranks.astype(str).to_numpy()
         return split.stratified(strata, self.test, self.validation, self.split_seed)
 
-    def raw_example(self, raw: Path) -> pd.DataFrame:
-        """Three raw rows as a caller would send them, without the target: the example in the registry."""
-        rows = self.read(raw).drop(columns=self.label).head(3)
-        return rows.map(lambda cell: cell.tolist() if isinstance(cell, np.ndarray) else cell)
+    def example(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Three rows as a caller would send them, without the target: the example in the registry."""
+        return lists(rows.drop(columns=self.label).head(3))
 
     def key(self, rows: pd.DataFrame) -> list[bytes] | None:
         """What makes two rows the same sample; None where rows overlap by design (windows of a series)."""
@@ -82,6 +81,11 @@ def class_labels(train: pd.DataFrame, column: str = "label") -> tuple[str, ...]:
     if len(labels) < 2:
         raise UserError(f"train has a single class {', '.join(labels) or '(no rows)'}: nothing to learn")
     return labels
+
+
+def lists(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with arrays in their cells as lists, which JSON and MLflow's signatures know."""
+    return rows.map(lambda cell: cell.tolist() if isinstance(cell, np.ndarray) else cell)
 
 
 def _plain(value: Any) -> Any:

@@ -62,9 +62,9 @@ class Reviews(DataSet):
         films, labels = rows["film"].to_numpy(str), rows["label"].to_numpy(str)
         return split.grouped(films, labels, self.test, self.validation, self.split_seed)
 
-    def raw_example(self, raw: Path) -> pd.DataFrame:
+    def example(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The text is all that a caller needs to know."""
-        return super().raw_example(raw)[["text"]]
+        return super().example(rows)[["text"]]
 
     def key(self, rows: pd.DataFrame) -> list[bytes]:
         """The text alone: the same words about two films are still the same sample."""
