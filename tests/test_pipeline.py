@@ -169,11 +169,11 @@ def test_sigterm_in_a_stage_is_not_taken_for_the_end_of_it(repository: Repositor
 
 def _wait_for_training(repository: Repository) -> int:
     """The process of the training that is RUNNING in the database."""
-    query = "select value from tags join runs using (run_uuid) where key = 'goodfit.pid' and status = 'RUNNING'"
+    query = "select value from tags join runs using (run_uuid) where key = 'goodfit.process' and status = 'RUNNING'"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if found := repository.sql(query):
             time.sleep(2)  # into its first epochs
-            return int(str(found[0][0]).partition("@")[0])
+            return int(str(found[0][0]).rpartition(":")[2].partition("@")[0])
         time.sleep(0.2)
     raise AssertionError("no training started")

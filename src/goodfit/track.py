@@ -5,16 +5,14 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from goodfit.mask import mask
+from goodfit.process import gone, identity
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,7 +21,7 @@ RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"
 _FULL = 900  # metrics in one call; the server takes at most 1,000
 _OFTEN = 2.0  # seconds between two calls, so that a long training's curves can be watched
 _LONGEST = 5_000  # characters of a parameter; MLflow takes 6,000
-_PROCESS, _HOST = "goodfit.pid", "goodfit.host"
+_PROCESS = "goodfit.process"
 
 # neither the usage report nor the banner about it belongs into a training run
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -100,7 +98,7 @@ def start(uri: str, experiment: str, name: str, *, tags: Mapping[str, str], para
         number = found.experiment_id if found else client.create_experiment(experiment)
     _bury(client, number)
     name = mask(name)
-    own = {_PROCESS: _process_id(), _HOST: socket.gethostname(), "mlflow.runName": name}
+    own = {_PROCESS: identity(), "mlflow.runName": name}
     created = client.create_run(
         number, tags={**{key: mask(value) for key, value in tags.items()}, **own}, run_name=name
     )
@@ -126,6 +124,7 @@ def find(uri: str, run_id: str) -> Run | None:
 @contextmanager
 def truthful(run: Run) -> Iterator[Run]:
     """Ends the run as what happened in the block: FINISHED, FAILED, or KILLED if it was told to stop."""
+    run.client.set_tag(run.run_id, _PROCESS, identity())  # evaluate goes on in the run that train began
     run.client.update_run(run.run_id, status=RUNNING)
     try:
         yield run
@@ -157,23 +156,12 @@ def leaves(content: Any, prefix: str = "") -> dict[str, Any]:
 
 def _bury(client: MlflowClient, experiment: str) -> None:
     """kill -9 leaves no time to say goodbye; the next run on the machine says it for the dead one."""
-    filter_ = f"attributes.status = 'RUNNING' AND tags.`{_HOST}` = '{socket.gethostname()}'"
-    for run in client.search_runs([experiment], filter_):
-        if not _alive(run.data.tags.get(_PROCESS, "")):
-            client.set_tag(run.info.run_id, "goodfit.ended", "the process is gone without a word")
-            client.set_terminated(run.info.run_id, KILLED)
-
-
-def _process_id() -> str:
-    return f"{os.getpid()}@{psutil.Process().create_time():.0f}"  # numbers of processes are used again
-
-
-def _alive(process_id: str) -> bool:
-    number, _, born = process_id.partition("@")
-    try:
-        return f"{psutil.Process(int(number)).create_time():.0f}" == born
-    except (psutil.Error, ValueError):
-        return False
+    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
+        number = run.info.run_id
+        # it may have ended well since it was listed: what a process that is gone left behind is its last word
+        if gone(run.data.tags.get(_PROCESS, "")) and client.get_run(number).info.status == RUNNING:
+            client.set_tag(number, "goodfit.ended", "the process is gone without a word")
+            client.set_terminated(number, KILLED)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -90,6 +91,39 @@ def test_a_run_that_is_alive_is_left_alone(uri: str) -> None:
     first = begin(uri)
     begin(uri)
     assert status(uri, first.run_id) == track.RUNNING
+
+
+def end_and_exit(uri: str, run_id: str) -> None:
+    """A training's last moments, in a process that is then gone."""
+    run = track.find(uri, run_id)
+    assert run is not None
+    with track.truthful(run):
+        pass
+
+
+def test_a_run_that_ends_while_another_looks_keeps_its_own_last_word(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = begin(uri)
+    listed = run.client.search_runs
+
+    def ends_meanwhile(self: object, experiments: list[str], query: str) -> list[Any]:
+        found = list(listed(experiments, query))
+        process = PROCESSES.Process(target=end_and_exit, args=(uri, run.run_id))
+        process.start()
+        process.join(60)
+        return found
+
+    run.client.set_tag(run.run_id, "goodfit.process", f"{socket.gethostname()}:1@0")  # number 1 was born otherwise
+    monkeypatch.setattr(type(run.client), "search_runs", ends_meanwhile)
+    begin(uri)
+    assert status(uri, run.run_id) == track.FINISHED
+
+
+def test_who_goes_on_in_a_run_is_the_process_of_the_run(uri: str) -> None:
+    run = begin(uri)
+    run.client.set_tag(run.run_id, "goodfit.process", f"{socket.gethostname()}:1@0")
+    with track.truthful(run):
+        begin(uri)
+        assert status(uri, run.run_id) == track.RUNNING
 
 
 def test_a_block_that_ends_finishes_the_run(uri: str) -> None:

@@ -1,0 +1,34 @@
+"""Which process this is, in a way that outlives it: numbers of processes are used again."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import psutil
+
+
+def identity() -> str:
+    """host:number@birth of this process."""
+    return f"{socket.gethostname()}:{os.getpid()}@{_birth(os.getpid())}"
+
+
+def gone(identity: str) -> bool:
+    """Whether that process ran on this machine and does so no longer; False for one on another machine."""
+    host, _, rest = identity.rpartition(":")
+    number, _, birth = rest.partition("@")
+    if host != socket.gethostname():
+        return False
+    try:
+        return _birth(int(number)) != birth
+    except (psutil.Error, OSError, ValueError):
+        return True
+
+
+def _birth(number: int) -> str:
+    """When the process began: ticks since boot where the kernel tells, for a time of day moves with the clock."""
+    stat = Path(f"/proc/{number}/stat")
+    if Path("/proc/self/stat").exists():
+        return stat.read_text().rpartition(")")[2].split()[19]  # field 22; a name in field 2 may hold blanks
+    return f"{psutil.Process(number).create_time():.0f}"
