@@ -1,0 +1,174 @@
+"""The study in its database: opened safely, resumed with the same space only, rid of trials that nobody works on."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from goodfit import process
+from hydra_plugins.hydra_optuna_sweeper.errors import SweepError
+
+WORKER, REASON = "worker", "reason"  # user attributes of a trial
+MISSED = 6  # signs of life, after which a trial on another machine counts as dead
+
+
+def url_of(storage: Any, sweep_dir: Path) -> str:
+    """The database's URL with an absolute path, since jobs may change the folder; a file in the sweep's by default."""
+    if storage is None:
+        return f"sqlite:///{(sweep_dir / 'optuna.db').resolve()}"
+    if not isinstance(storage, str) or "://" not in storage:
+        raise SweepError(f"hydra.sweeper.storage={storage}: expected a URL such as sqlite:///optuna.db or null")
+    path = storage.removeprefix("sqlite:///")
+    return f"sqlite:///{Path(path).resolve()}" if path != storage else storage
+
+
+def connect(url: str, *, heartbeat: int, max_retry: int, create: bool = False) -> RDBStorage:
+    """The storage behind a URL; a SQLite file in WAL mode, where readers and one writer do not wait for each other.
+
+    Raises:
+        SweepError: the database does not answer, or its driver is not installed.
+    """
+    shown = url
+    options: dict[str, Any] = {"connect_args": {"timeout": 60} if url.startswith("sqlite") else {"connect_timeout": 10}}
+    try:
+        shown = make_url(url).render_as_string(hide_password=True)
+        with _alone(url) if create else _nothing(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            storage = RDBStorage(
+                url,
+                options,
+                heartbeat_interval=heartbeat,
+                grace_period=heartbeat * MISSED,
+                heartbeat_stale_trial_callback=retry(max_retry),
+                skip_table_creation=not create,
+            )
+    except ImportError as error:
+        raise SweepError(f"hydra.sweeper.storage={shown}: {error}; install the database's driver") from None
+    except (DBAPIError, OSError, NoSuchModuleError, ArgumentError, RuntimeError) as error:
+        cause = " ".join(str(getattr(error, "orig", None) or error.__cause__ or error).split())
+        raise SweepError(f"hydra.sweeper.storage={shown} does not answer: {cause[:200]}") from None
+    if url.startswith("sqlite"):
+        event.listen(storage.engine, "connect", _pragmas)
+        storage.engine.dispose()  # connections made before have no pragmas
+    return storage
+
+
+def open_study(storage: RDBStorage, name: str | None, directions: Sequence[str], space: str) -> optuna.Study:
+    """The study of this name, new or resumed.
+
+    Raises:
+        SweepError: it was begun with another space or other directions.
+    """
+    wanted = [StudyDirection[word.upper()] for word in directions]
+    study = optuna.create_study(storage=storage, study_name=name, directions=wanted, load_if_exists=True)
+    advice = "choose another hydra.sweeper.study_name, or the space it was begun with"
+    if study.directions != wanted:
+        theirs = [direction.name.lower() for direction in study.directions]
+        raise SweepError(f"study '{study.study_name}' has directions {theirs}, got {list(directions)}; {advice}")
+    known = study.user_attrs.get("space")
+    if known is None:
+        study.set_user_attr("space", space)
+    elif known != space:
+        old, new = json.loads(known), json.loads(space)
+        differing = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+        raise SweepError(f"study '{study.study_name}' searches another space: {', '.join(differing)} differ; {advice}")
+    return study
+
+
+def bury(study: optuna.Study, max_retry: int) -> int:
+    """Ends trials whose process on this machine is gone, and puts them back in the queue; returns how many.
+
+    Heartbeats do this for other machines, but only after a minute.
+    """
+    dead = [
+        trial
+        for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+        if process.gone(trial.user_attrs.get(WORKER, ""))
+    ]
+    for trial in dead:
+        cut(study, trial.number, "the sweep was killed", max_retry)
+    return len(dead)
+
+
+def cut(study: optuna.Study, number: int, reason: str, max_retry: int) -> None:
+    """Records that a trial was stopped from outside, and queues its point again, at most `max_retry` times."""
+    trial = study.get_trials(deepcopy=False)[number]
+    if trial.state.is_finished():
+        return
+    study._storage.set_trial_user_attr(trial._trial_id, REASON, reason)
+    if study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL):
+        retry(max_retry)(study, trial)
+
+
+def retry(max_retry: int) -> Callable[[optuna.Study, FrozenTrial], None]:
+    """Queues a trial's point again, with the list of attempts so far."""
+
+    def again(study: optuna.Study, trial: FrozenTrial) -> None:
+        history = [*trial.system_attrs.get("retry_history", []), trial.number]
+        if not trial.params or len(history) > max_retry:
+            return
+        study.add_trial(
+            optuna.create_trial(
+                state=TrialState.WAITING,
+                params=trial.params,
+                distributions=trial.distributions,
+                system_attrs={"failed_trial": trial.number, "retry_history": history},
+            )
+        )
+
+    return again
+
+
+def counts(study: optuna.Study) -> dict[str, int]:
+    """How many trials are complete, pruned, failed, running, waiting; one that is tried again counts as `cut`."""
+    trials = study.get_trials(deepcopy=False)
+    again = {trial.system_attrs["failed_trial"] for trial in trials if "failed_trial" in trial.system_attrs}
+    found = {state.name.lower(): 0 for state in TrialState} | {"cut": 0}
+    for trial in trials:
+        failed = trial.state == TrialState.FAIL
+        lost = failed and (trial.number in again or not trial.params)
+        found["cut" if lost else trial.state.name.lower()] += 1
+    return found
+
+
+def done(found: dict[str, int]) -> int:
+    """Trials that count towards n_trials."""
+    return found["complete"] + found["pruned"] + found["fail"]
+
+
+def _pragmas(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+@contextmanager
+def _alone(url: str) -> Iterator[None]:
+    """One process at a time makes a SQLite file's tables."""
+    if not url.startswith("sqlite:///"):
+        yield
+        return
+    path = Path(url.removeprefix("sqlite:///"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(path.name + ".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield

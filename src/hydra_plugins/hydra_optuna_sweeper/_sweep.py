@@ -1,0 +1,244 @@
+"""A sweep: reads the space, checks it, runs the study in worker processes, says what was found."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import random
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import optuna
+from hydra.errors import HydraException
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext
+from hydra.utils import get_method, instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
+
+from hydra_plugins.hydra_optuna_sweeper import _space as spaces
+from hydra_plugins.hydra_optuna_sweeper import _study as studies
+from hydra_plugins.hydra_optuna_sweeper._job import Job, make_sampler
+from hydra_plugins.hydra_optuna_sweeper._progress import Progress
+from hydra_plugins.hydra_optuna_sweeper._workers import Workers
+from hydra_plugins.hydra_optuna_sweeper.errors import SweepError
+
+MISTAKE, FAILURE = 2, 1
+
+
+class Listener(Protocol):
+    """What `hydra.sweeper.listener` may be told; a project's own tracking hangs here."""
+
+    def check(self, config: DictConfig) -> None:
+        """A job's configuration at a corner of the space; raises ValueError where it cannot be right."""
+
+    def began(self, study: optuna.Study) -> None:
+        """Before the first worker is forked; a resumed study begins again."""
+
+    def trial_ended(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """After each trial, whatever became of it."""
+
+    def ended(self, study: optuna.Study, sweep: Sweep) -> None:
+        """After the last trial; `sweep.repeat` can run more jobs."""
+
+    def stopped(self, study: optuna.Study) -> None:
+        """The sweep was stopped before its end."""
+
+
+@dataclass
+class Sweep:
+    """One call of the sweeper: options, the composed configuration, Hydra's context, and a launcher."""
+
+    options: DictConfig
+    config: DictConfig
+    context: HydraContext
+    launcher: Launcher
+    url: str = ""
+
+    def run(self, arguments: list[str]) -> None:
+        """Runs the study; ends the process with 2 for a mistake, 1 where too many trials failed."""
+        try:
+            self._sweep(arguments)
+        except SweepError as error:
+            print(f"hydra-optuna-sweeper: {error}", file=sys.stderr, flush=True)
+            raise SystemExit(MISTAKE) from None
+
+    def _sweep(self, arguments: list[str]) -> None:
+        options = self.options
+        sweep_dir = Path(self.config.hydra.sweep.dir)
+        sweep_dir.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, sweep_dir / "multirun.yaml")
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        directions = _directions(options.direction)
+        space = self._space(arguments)
+        points = self._points(space, directions)
+        listener: Listener | None = instantiate(options.listener) if options.listener else None
+        self._check_corners(space, listener)
+        self.url = studies.url_of(options.storage, sweep_dir)
+        storage = studies.connect(self.url, heartbeat=options.heartbeat, max_retry=options.max_retry, create=True)
+        study = studies.open_study(storage, options.study_name, directions, space.fingerprint())
+        if revived := studies.bury(study, options.max_retry):
+            print(f"{revived} trials of a sweep that was killed are tried again")
+        for point in points:
+            study.enqueue_trial(point, skip_if_exists=True)
+        n_trials = min(options.n_trials, len(points)) if points else options.n_trials
+        print(f"study {study.study_name} in {_shown(self.url)}: {_already(study)}up to {n_trials} trials", flush=True)
+        if listener:
+            listener.began(study)
+        try:
+            self._run(study, space, n_trials, listener)
+        except BaseException:
+            if listener:
+                listener.stopped(study)
+            raise
+        if listener:
+            listener.ended(study, self)
+
+    def _run(self, study: optuna.Study, space: spaces.Space, n_trials: int, listener: Listener | None) -> None:
+        """The workers' loop, with a line for each trial; then the table and optimization_results.yaml."""
+        job = Job(self.launcher, self.config, space, self.url, study.study_name)
+        with Progress(study, n_trials, self.options.timeout) as progress:
+            for number in self._workers(job, study).run(n_trials, self._deadline()):
+                trial = study.get_trials(deepcopy=False)[number]
+                progress.ended(trial)
+                if listener:
+                    listener.trial_ended(study, trial)
+                self._stop_if_hopeless(study, final=False)
+        self._stop_if_hopeless(study, final=True)
+        progress.end()
+        results = OmegaConf.create(_results(study))
+        OmegaConf.save(results, Path(self.config.hydra.sweep.dir) / "optimization_results.yaml")
+
+    def repeat(self, study: optuna.Study, rows: Sequence[Sequence[str]], on_end: Any = None) -> list[FrozenTrial]:
+        """Runs jobs with these overrides in the same workers, without pruning; a second study remembers them.
+
+        Returns the trial of each row. The rows' hash is in that study's name, so a repetition that was
+        stopped goes on, and other rows are another study.
+        """
+        points = spaces.Points(rows)
+        digest = hashlib.sha256(points.fingerprint().encode()).hexdigest()[:8]
+        directions = [direction.name.lower() for direction in study.directions]
+        again = studies.open_study(
+            study._storage,  # type: ignore[arg-type]
+            f"{study.study_name}-repeat-{digest}",
+            directions,
+            points.fingerprint(),
+        )
+        again.set_user_attr("repeats", study.study_name)
+        studies.bury(again, self.options.max_retry)
+        for row in range(len(rows)):
+            again.enqueue_trial({"row": row}, skip_if_exists=True)
+        job = Job(self.launcher, self.config, points, self.url, again.study_name, prune=False)
+        for number in self._workers(job, again).run(len(rows), None):
+            if on_end:
+                on_end(again, again.get_trials(deepcopy=False)[number])
+        ended = [trial for trial in again.get_trials(deepcopy=False) if trial.params]
+        return [[trial for trial in ended if trial.params["row"] == row][-1] for row in range(len(rows))]
+
+    def _space(self, arguments: list[str]) -> spaces.Space:
+        options = self.options
+        params = [f"{key}={value}" for key, value in (options.params or {}).items()]
+        custom = None
+        if options.custom_search_space:
+            try:
+                custom = get_method(options.custom_search_space)
+            except Exception as error:  # whatever importing the module raises is the user's to know
+                raise SweepError(f"hydra.sweeper.custom_search_space={options.custom_search_space}: {error}") from None
+        return spaces.read(
+            [*params, *arguments],
+            conditions=OmegaConf.to_container(options.conditions) if options.conditions else [],  # type: ignore[arg-type]
+            constraints=list(options.constraints or []),
+            custom=custom,
+            loader=self.context.config_loader,
+        )
+
+    def _points(self, space: spaces.Space, directions: list[str]) -> list[dict[str, Any]]:
+        """What waits in the queue from the start: a grid's points. Raises where sampler and space do not fit."""
+        name = str(self.config.hydra.sweeper.sampler["_target_"]).rpartition(".")[2]
+        numeric = any(not isinstance(found, CategoricalDistribution) for found in space.searched.values())
+        if name == "CmaEsSampler" and (len(directions) > 1 or not numeric):
+            fault = "several directions" if len(directions) > 1 else "a space of choices only"
+            raise SweepError(f"the cmaes sampler cannot search {fault}; choose another hydra/sweeper/sampler")
+        if not (space.searched or space.custom):
+            raise SweepError("there is nothing to search; give a range such as x=interval(0,1) or x=choice(1,2)")
+        make_sampler(self.config.hydra.sweeper.sampler, space)  # a missing package shows here, not in a worker
+        if name != "GridSampler":
+            return []
+        points = space.grid()
+        if len(points) > self.options.n_trials:  # a part of the grid is drawn, the same one when the sweep goes on
+            seed = self.config.hydra.sweeper.sampler.seed or 0
+            points = random.Random(seed).sample(points, self.options.n_trials)  # noqa: S311 - not for secrets
+        return points
+
+    def _check_corners(self, space: spaces.Space, listener: Listener | None) -> None:
+        """Composes the job at every end of every range: a typo shows here, not in the first trial."""
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        for corner in space.corners():
+            study.enqueue_trial(corner)
+            overrides = space.suggest(study.ask(), self.config)
+            try:
+                job = self.context.config_loader.load_sweep_config(self.config, overrides)
+                if listener:
+                    listener.check(job)
+            except (HydraException, OmegaConfBaseException, ValueError) as error:
+                lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+                raise SweepError(f"{' '.join(map(str, overrides))}: {' '.join(lines[:2])}") from None
+
+    def _workers(self, job: Job, study: optuna.Study) -> Workers:
+        for module in self.options.preload:
+            importlib.import_module(module)
+        options = self.options
+        return Workers(job, study, options.n_jobs, recycle=options.recycle, max_retry=options.max_retry)
+
+    def _deadline(self) -> float | None:
+        return None if self.options.timeout is None else time.monotonic() + float(self.options.timeout)
+
+    def _stop_if_hopeless(self, study: optuna.Study, *, final: bool) -> None:
+        found = studies.counts(study)
+        ended, failed = studies.done(found), found["fail"] + found["cut"]
+        rate = found["fail"] / max(ended, 1)
+        allowed = self.options.max_failure_rate
+        none = final and found["complete"] == 0
+        if (rate <= allowed and not none) or (not final and ended < self.options.n_jobs):
+            return
+        last = [trial for trial in study.get_trials(deepcopy=False) if trial.state == TrialState.FAIL][-1:]
+        reason = f"; the last one: {last[0].user_attrs.get(studies.REASON, 'unknown')}" if last else ""
+        print(
+            f"hydra-optuna-sweeper: {failed} of {ended} trials failed"
+            f"{', none is complete' if none else f', max_failure_rate is {allowed}'}{reason}",
+            file=sys.stderr,
+            flush=True,
+        )
+        raise SystemExit(FAILURE)
+
+
+def _directions(direction: Any) -> list[str]:
+    found = list(direction) if OmegaConf.is_list(direction) else [direction]
+    words = [str(getattr(item, "name", item)).lower() for item in found]
+    if not words or any(word not in ("minimize", "maximize") for word in words):
+        raise SweepError(f"hydra.sweeper.direction={direction}: expected minimize, maximize, or a list of them")
+    return words
+
+
+def _results(study: optuna.Study) -> dict[str, Any]:
+    """The documented content of optimization_results.yaml."""
+    if len(study.directions) == 1:
+        return {"name": "optuna", "best_params": study.best_trial.params, "best_value": study.best_trial.value}
+    solutions = [{"params": trial.params, "values": trial.values} for trial in study.best_trials]
+    return {"name": "optuna", "solutions": solutions}
+
+
+def _already(study: optuna.Study) -> str:
+    done = studies.done(studies.counts(study))
+    return f"goes on after {done} trials, " if done else ""
+
+
+def _shown(url: str) -> str:
+    return make_url(url).render_as_string(hide_password=True)

@@ -1,0 +1,179 @@
+"""Worker processes: forked once, warm, each on one trial at a time; a free one takes the next trial at once.
+
+The parent decides how many trials there are and sees who dies; the storage is the truth about trials. A worker
+is a fork: what the parent has imported is there, and a task function needs no name to be found by.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING, Any
+
+import optuna
+
+from hydra_plugins.hydra_optuna_sweeper import _study as studies
+from hydra_plugins.hydra_optuna_sweeper._job import Job
+from hydra_plugins.hydra_optuna_sweeper.errors import SweepError
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+_GRACE = 15.0  # seconds that a stopped worker has to record what became of its trial
+_STARTING = -1  # a worker that was told to begin and has not said with which trial
+_STILLBORN = 3  # workers in a row that die before their first trial: the fault is not in a trial
+
+
+@dataclass
+class Worker:
+    """One process with its line to the parent; `trial` is None while it waits."""
+
+    process: BaseProcess
+    line: Connection
+    trial: int | None = None
+    trials: int = 0
+
+
+class Workers:
+    """A fixed number of worker processes; yields the number of each trial that ended."""
+
+    def __init__(self, job: Job, study: optuna.Study, count: int, *, recycle: int, max_retry: int) -> None:
+        self.job, self.study, self.count = job, study, count
+        self.recycle, self.max_retry = recycle, max_retry
+        self._workers: dict[int, Worker] = {}
+        self._stillborn = 0
+
+    def run(self, n_trials: int, deadline: float | None) -> Iterator[int]:
+        """Hands out trials until the study has `n_trials`, and yields each one's number when it ends."""
+        try:
+            while True:
+                self._hand_out(n_trials, deadline)
+                busy = [worker for worker in self._workers.values() if worker.trial is not None]
+                if not busy:
+                    return
+                yield from self._hear()
+        finally:
+            self._end()
+
+    def _hand_out(self, n_trials: int, deadline: float | None) -> None:
+        if deadline is not None and time.monotonic() > deadline:
+            return
+        found = studies.counts(self.study)
+        starting = sum(worker.trial == _STARTING for worker in self._workers.values())
+        left = n_trials - studies.done(found) - found["running"] - starting
+        for place in range(self.count):
+            worker = self._workers.get(place)
+            if left <= 0:
+                return
+            if worker is None or worker.trial is None:
+                worker = worker or self._fork(place)
+                worker.line.send(True)
+                worker.trial = _STARTING
+                left -= 1
+
+    def _fork(self, place: int) -> Worker:
+        ours, theirs = multiprocessing.Pipe()
+        context = multiprocessing.get_context("fork")
+        sys.stdout.flush()
+        process = context.Process(target=_work, args=(self.job, place, self.count, theirs, self.recycle), daemon=False)
+        process.start()
+        theirs.close()
+        self._workers[place] = Worker(process, ours)
+        return self._workers[place]
+
+    def _hear(self) -> Iterator[int]:
+        """Waits for a word from a worker, or for its death."""
+        places = {worker.line: place for place, worker in self._workers.items()}
+        for line in wait_for(list(places), timeout=1.0):
+            place = places[line]  # type: ignore[index]
+            worker = self._workers[place]
+            try:
+                word, number = worker.line.recv()
+            except (EOFError, ConnectionResetError):
+                yield from self._mourn(place)
+                continue
+            worker.trial = number if word == "began" else None
+            self._stillborn = 0
+            if word == "ended":
+                worker.trials += 1
+                if worker.trials >= self.recycle:
+                    self._dismiss(place)
+                yield number
+
+    def _mourn(self, place: int) -> Iterator[int]:
+        """A worker is gone: its trial is cut, the next one gets a new process."""
+        worker = self._workers.pop(place)
+        worker.process.join()
+        code = worker.process.exitcode or 0
+        reason = f"killed by {signal.Signals(-code).name}" if code < 0 else f"its process ended with exit code {code}"
+        if worker.trial is None or worker.trial == _STARTING:
+            studies.bury(self.study, self.max_retry)
+            self._stillborn += 1
+            if self._stillborn >= _STILLBORN:
+                raise SweepError(f"{_STILLBORN} workers died before they began a trial, the last one: {reason}")
+            return
+        studies.cut(self.study, worker.trial, reason, self.max_retry)
+        yield worker.trial
+
+    def _dismiss(self, place: int) -> None:
+        worker = self._workers.pop(place)
+        worker.line.close()
+        worker.process.join(_GRACE)
+
+    def _end(self) -> None:
+        """No worker outlives the sweep; one in the middle of a trial is told to stop, then made to."""
+        for worker in self._workers.values():
+            worker.line.close()
+            if worker.trial is not None and worker.process.pid:
+                worker.process.terminate()
+        deadline = time.monotonic() + _GRACE
+        for worker in self._workers.values():
+            worker.process.join(max(0.1, deadline - time.monotonic()))
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+        if any(worker.trial is not None for worker in self._workers.values()):
+            studies.bury(self.study, self.max_retry)
+        self._workers.clear()
+
+
+def _work(job: Job, place: int, count: int, line: Connection, recycle: int) -> None:
+    """The life of a worker: a trial for each word of the parent, until the line is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    _die_with_parent(os.getppid())
+    job.settle(place, count)
+    storage: RDBStorage = job.connect()
+    for number in range(recycle):
+        try:
+            line.recv()
+        except EOFError:
+            break
+        job.run(storage, seed_offset=place if number == 0 else None, say=lambda *word: _say(line, word))
+    with contextlib.suppress(EOFError, OSError):
+        line.recv()  # the parent closes the line when it has counted the last trial
+
+
+def _say(line: Connection, word: Any) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        line.send(word)
+
+
+def _die_with_parent(parent: int) -> None:
+    """A worker whose parent was killed ends its trial as if told to stop: nobody would count it."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,152 @@
+"""The sweeper's keys with their types and defaults; `hydra/sweeper=optuna` and its groups sampler and pruner.
+
+The keys of the released sweeper keep their names and meanings. New ones say "new" and can be left alone.
+"""
+
+from dataclasses import dataclass, field, make_dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+Maybe = Any | None  # a structured config knows no unions of int, float and None
+
+
+@dataclass
+class OptunaSweeperConf:
+    """hydra.sweeper.*"""
+
+    _target_: str = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
+    _recursive_: bool = False  # each worker makes a sampler of its own, with a seed of its own
+    defaults: list[Any] = field(default_factory=lambda: [{"sampler": "tpe"}, {"pruner": "median"}])
+
+    sampler: Any = MISSING
+    pruner: Any = MISSING  # new: asked at every trial.report(); without a report it has no say
+    direction: Any = "minimize"  # or maximize, or a list of them for several objectives
+    storage: Maybe = None  # a database's URL; null: a SQLite file optuna.db in hydra.sweep.dir
+    study_name: Maybe = None  # the same name on the same storage goes on where it stopped
+    n_trials: int = 20  # of the whole study: a study that is resumed is topped up
+    n_jobs: int = 2  # worker processes
+    max_failure_rate: float = 1.0  # the sweep ends when a larger share of its trials has failed
+    params: Maybe = None  # key: what could stand behind `key=` on the command line
+    custom_search_space: Maybe = None  # dotted name of a function (cfg, trial) that suggests more
+    conditions: Maybe = None  # new: [{when: {key: value}, params: {...}}], ranges that exist only then
+    constraints: Maybe = None  # new: ["parameters <= 1e5", "model.width * model.depth <= 512"]
+    timeout: Maybe = None  # new: seconds; no trial starts later
+    heartbeat: int = 10  # new: seconds between signs of life; six missed ones mean a dead trial
+    max_retry: int = 1  # new: how often a trial that was cut (not: that failed) is tried again
+    recycle: int = 50  # new: trials after which a worker is replaced, so that memory is given back
+    preload: list[str] = field(default_factory=list)  # new: modules imported once, before workers are forked
+    quiet: bool = False  # new: what trials print goes to worker-<n>.log in hydra.sweep.dir
+    listener: Maybe = None  # new: an object to instantiate that is told of the sweep; see Listener
+
+
+SAMPLERS: dict[str, dict[str, Any]] = {
+    "TPESampler": {
+        "seed": None,
+        "n_startup_trials": 10,
+        "n_ei_candidates": 24,
+        "multivariate": None,
+        "group": False,
+        "constant_liar": True,
+        "warn_independent_sampling": None,
+        "consider_prior": None,
+        "prior_weight": None,
+        "consider_magic_clip": None,
+        "consider_endpoints": None,
+    },
+    "RandomSampler": {"seed": None},
+    "GridSampler": {"seed": None, "_partial_": True},  # the grid comes from params
+    "CmaEsSampler": {
+        "seed": None,
+        "x0": None,
+        "sigma0": None,
+        "n_startup_trials": 1,
+        "independent_sampler": None,
+        "warn_independent_sampling": False,
+        "consider_pruned_trials": False,
+        "restart_strategy": None,
+        "popsize": None,
+        "inc_popsize": -1,
+        "use_separable_cma": False,
+        "with_margin": False,
+        "lr_adapt": False,
+        "source_trials": None,
+    },
+    "QMCSampler": {
+        "seed": None,
+        "qmc_type": "sobol",
+        "scramble": False,
+        "independent_sampler": None,
+        "warn_asynchronous_seeding": False,
+        "warn_independent_sampling": False,
+    },
+    "GPSampler": {
+        "seed": None,
+        "independent_sampler": None,
+        "n_startup_trials": 10,
+        "deterministic_objective": False,
+        "warn_independent_sampling": False,
+    },
+    "NSGAIISampler": {
+        "seed": None,
+        "population_size": 50,
+        "mutation_prob": None,
+        "crossover_prob": 0.9,
+        "swapping_prob": 0.5,
+        "constraints_func": None,
+    },
+}
+PRUNERS: dict[str, dict[str, Any]] = {
+    "MedianPruner": {"n_startup_trials": 5, "n_warmup_steps": 0, "interval_steps": 1, "n_min_trials": 1},
+    "HyperbandPruner": {"min_resource": 1, "max_resource": "auto", "reduction_factor": 3, "bootstrap_count": 0},
+    "PercentilePruner": {
+        "percentile": 25.0,
+        "n_startup_trials": 5,
+        "n_warmup_steps": 0,
+        "interval_steps": 1,
+        "n_min_trials": 1,
+    },
+    "PatientPruner": {
+        "wrapped_pruner": {"_target_": "optuna.pruners.MedianPruner"},
+        "patience": 2,
+        "min_delta": 0.0,
+    },
+    "ThresholdPruner": {"lower": None, "upper": None, "n_warmup_steps": 0, "interval_steps": 1},
+    "NopPruner": {},
+}
+_GROUPS = {
+    "sampler": {
+        "tpe": "TPESampler",
+        "random": "RandomSampler",
+        "grid": "GridSampler",
+        "cmaes": "CmaEsSampler",
+        "qmc": "QMCSampler",
+        "gp": "GPSampler",
+        "nsgaii": "NSGAIISampler",
+    },
+    "pruner": {
+        "median": "MedianPruner",
+        "hyperband": "HyperbandPruner",
+        "percentile": "PercentilePruner",
+        "patient": "PatientPruner",
+        "threshold": "ThresholdPruner",
+        "none": "NopPruner",
+    },
+}
+
+
+def _node(module: str, name: str, keys: dict[str, Any]) -> Any:
+    fields = [("_target_", str, field(default=f"optuna.{module}.{name}"))]
+    fields += [(key, Any, field(default_factory=lambda value=value: value)) for key, value in keys.items()]  # type: ignore[misc]
+    return make_dataclass(f"{name}Conf", fields)
+
+
+def register() -> None:
+    """Puts hydra/sweeper=optuna and its groups where Hydra's composition finds them."""
+    store = ConfigStore.instance()
+    store.store(group="hydra/sweeper", name="optuna", node=OptunaSweeperConf, provider="optuna_sweeper")
+    for group, classes in {"sampler": SAMPLERS, "pruner": PRUNERS}.items():
+        for choice, name in _GROUPS[group].items():
+            node = _node(f"{group}s", name, classes[name])
+            store.store(group=f"hydra/sweeper/{group}", name=choice, node=node, provider="optuna_sweeper")

@@ -1,0 +1,67 @@
+"""The link from a running job to its trial: report a value, learn whether to stop.
+
+A job calls `current()`; outside a sweep it gives None. Under the basic launcher the job runs in the worker
+itself; under one that starts other processes (submitit) the trial is found again through the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import optuna
+
+_VARIABLE = "HYDRA_OPTUNA_TRIAL"
+_here: optuna.Trial | None = None
+
+
+def current() -> optuna.Trial | None:
+    """The trial that this process works on, None outside a sweep.
+
+    Of a job's ranks only rank 0 has one (by RANK or SLURM_PROCID): a value is reported once.
+    """
+    if _here is not None or _VARIABLE not in os.environ:
+        return _here
+    if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) != 0:
+        return None
+    import optuna
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.utils import instantiate
+
+    found = json.loads(os.environ[_VARIABLE])
+    pruner = instantiate(HydraConfig.get().sweeper.pruner)
+    study = optuna.load_study(study_name=found["study"], storage=found["storage"], pruner=pruner)
+    return optuna.Trial(study, found["trial"])
+
+
+def report(trial: optuna.Trial, value: float, step: int) -> bool:
+    """Tells the pruner of an intermediate value, once a step; true where the trial should end now."""
+    if len(trial.study.directions) > 1:
+        return False  # Optuna prunes by one value only
+    trial.report(value, step)
+    return trial.should_prune()
+
+
+def prune(trial: optuna.Trial, reason: str) -> optuna.TrialPruned:
+    """The exception to raise; noted in the storage too, since launchers wrap what a job raises."""
+    import optuna
+
+    trial.set_user_attr("pruned", reason)
+    return optuna.TrialPruned(reason)
+
+
+@contextmanager
+def running(trial: optuna.Trial, storage: str) -> Iterator[None]:
+    """Makes `trial` the current one, here and in processes that the block starts."""
+    global _here
+    _here = trial
+    os.environ[_VARIABLE] = json.dumps({"storage": storage, "study": trial.study.study_name, "trial": trial._trial_id})
+    try:
+        yield
+    finally:
+        _here = None
+        os.environ.pop(_VARIABLE, None)
