@@ -96,9 +96,10 @@ def tracked(cfg: DictConfig) -> tuple[Stopwatch, dict[str, Tensor], int]:
     counted_fit = patch.object(pl.Trainer, "fit", watch.around(pl.Trainer.fit))
     counted_flush = patch.object(track.Run, "flush", watch.around(track.Run.flush))
     with counted_fit, counted_flush, contextlib.redirect_stdout(io.StringIO()):
-        trained = fit(cfg)
-    steps = yaml.safe_load((trained.folder / "train.json").read_text())["steps"]
-    return watch, torch.load(trained.folder / "weights.pt", weights_only=True), steps
+        folder = fit(cfg).folder
+    assert folder is not None
+    steps = yaml.safe_load((folder / "train.json").read_text())["steps"]
+    return watch, torch.load(folder / "weights.pt", weights_only=True), steps
 
 
 def loop(cfg: DictConfig, folder: Path) -> tuple[float, dict[str, Tensor]]:

@@ -116,6 +116,13 @@ def check(cfg: DictConfig) -> None:
     _check_fit(content)
 
 
+def mode(cfg: DictConfig) -> str:
+    """Whether the validation score that the task monitors is better when it is "max" or "min"."""
+    found = signature.read(cfg.task["_target_"])
+    assert found is not None  # the configuration has been checked
+    return str({**found.constants["scores"], "loss": "min"}[cfg.task.monitor])
+
+
 def allowed(key: str, target: str) -> bool:
     """Whether a section of the configuration may name this target."""
     return any(target == prefix or (prefix[-1] == "." and target.startswith(prefix)) for prefix in ALLOWED[key])

@@ -100,7 +100,13 @@ def _from_hydra(target: str, root: Path, needs: dict[str, str]) -> None:
     from omegaconf import OmegaConf
 
     from goodfit import config
+    from hydra_plugins.hydra_optuna_sweeper import trial as trials
 
+    if more := config.tuned(root, sys.argv[1:]):
+        place = next(i for i, item in enumerate(sys.argv) if item.lstrip("+").startswith("experiment="))
+        sys.argv[place:place] = more  # beside it: Hydra's parser wants all overrides in one row
+        stream = sys.stderr if {"--cfg", "-c"} & set(sys.argv) else sys.stdout  # there the configuration alone
+        print(f"with conf/tuned/{more[0].partition('=')[2]}.yaml; '~tuned' leaves it out", file=stream, flush=True)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
     mistakes: list[Exception] = []
 
@@ -109,6 +115,8 @@ def _from_hydra(target: str, root: Path, needs: dict[str, str]) -> None:
         try:
             return _run(target, OmegaConf.create(config.frozen(cfg)), needs)
         except (UserError, NonFiniteLossError) as error:
+            if trials.active():
+                raise  # the sweep notes why the trial failed, and goes on
             mistakes.append(error)  # through Hydra it would come with a line of noise for each job
             return None
 

@@ -24,7 +24,10 @@ def compose(name: str) -> None:
         raise UserError(f"params.yaml: experiment '{name}' does not exist.{nearest(name, options)}")
     params = yaml.safe_load(Path("params.yaml").read_text())
     overrides = (params.get("overrides") or {}).get(name) or []
-    content = config.frozen(config.compose(Path(), [f"experiment={name}", *overrides]))
+    chosen = [f"experiment={name}", *overrides]
+    if config.tuned(Path(), chosen):
+        print(f"{name}: with conf/tuned/{name}.yaml, which a sweep wrote")
+    content = config.frozen(config.compose(Path(), chosen))
     cfg = OmegaConf.create(content)
     check.check(cfg)
     if content["name"] != name:

@@ -24,9 +24,20 @@ def compose(root: Path, overrides: Sequence[str]) -> DictConfig:
 
     try:
         with initialize_config_dir(str((root / "conf").resolve()), version_base="1.3", job_name="goodfit"):
-            return hydra_compose("config", list(overrides))
+            return hydra_compose("config", [*overrides, *tuned(root, overrides)])
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(explain(error, root)) from None
+
+
+def tuned(root: Path, overrides: Sequence[str]) -> list[str]:
+    """`tuned=<experiment>` where conf/tuned/ has the file, unless the overrides speak of tuned themselves.
+
+    Hydra's own `optional tuned: ${experiment}` would allow no choice of another group in that file.
+    """
+    found = {key.lstrip("+~"): value for key, _, value in (item.partition("=") for item in overrides)}
+    name = found.get("experiment", "")
+    known = name and "tuned" not in found and (root / "conf/tuned" / f"{name}.yaml").is_file()
+    return [f"tuned={name}"] if known else []
 
 
 def explain(error: BaseException, root: Path) -> str:

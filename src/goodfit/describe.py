@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -14,12 +15,14 @@ from goodfit.files import read_json
 from goodfit.task.base import Task
 
 
-def open_run(cfg: DictConfig, task: Task, data: DataModule, folder: Path, overrides: Sequence[str]) -> track.Run:
-    """Starts the MLflow run of a training, with all that is known before its first step."""
+def open_run(
+    cfg: DictConfig, task: Task, data: DataModule, folder: Path, overrides: Sequence[str], more: Mapping[str, str]
+) -> track.Run:
+    """Starts the MLflow run of a training, with all that is known before its first step; `more` are tags."""
     content = config.frozen(cfg)
     text = config.dump(content)
     git = lineage.git()
-    changed = ", ".join(item for item in overrides if not item.startswith("experiment="))
+    changed = ", ".join(item for item in overrides if not item.startswith(("experiment=", "search=")))
     network = type(task.model).__name__
     name = cfg.tracking.run_name or f"{network}{' ' + changed if changed else ''} (seed {cfg.seed})"
     manifest = read_json(folder / "manifest.json")
@@ -32,15 +35,26 @@ def open_run(cfg: DictConfig, task: Task, data: DataModule, folder: Path, overri
         "goodfit.data_sha256": manifest["sha256"],
         "goodfit.data_dvc": lineage.dvc_hash(folder),
         **{f"goodfit.{key}": value for key, value in lineage.hardware().items()},
+        **more,
     }
     run = track.start(
         str(OmegaConf.select(cfg, "tracking.uri")), cfg.name, name, tags=tags, params=track.leaves(content)
     )
+    try:
+        _inputs(run, cfg, folder, manifest, text, git["diff"])
+    except BaseException:
+        run.end(track.FAILED)
+        raise
+    return run
+
+
+def _inputs(run: track.Run, cfg: DictConfig, folder: Path, manifest: dict[str, Any], text: str, diff: str) -> None:
+    """The files that say what the run was made of, and its data."""
     run.text("config.yaml", text, text)
     run.text("lineage/packages.txt", lineage.packages())
     run.text("lineage/manifest.json", json.dumps(manifest, indent=1))
-    if git["diff"]:
-        run.text("lineage/uncommitted.diff", git["diff"], text)
+    if diff:
+        run.text("lineage/uncommitted.diff", diff, text)
     for split in ("train", "validation"):
         counts = manifest["counts"][split]
         track.data_input(
@@ -51,7 +65,6 @@ def open_run(cfg: DictConfig, task: Task, data: DataModule, folder: Path, overri
             context={"train": "training"}.get(split, split),
             profile=json.dumps(counts),
         )
-    return run
 
 
 def _note(cfg: DictConfig, task: Task, data: DataModule, git: dict[str, str], changed: str) -> str:

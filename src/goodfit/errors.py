@@ -14,6 +14,10 @@ class NonFiniteLossError(RuntimeError):
     """The loss is NaN or infinite; raised before the optimizer step, so the weights are still finite."""
 
 
+class PrunedError(Exception):
+    """A trial of a sweep that is not worth going on with; says why. Not a failure."""
+
+
 def nearest(name: str, options: Iterable[str]) -> str:
     """The closest of `options` as " Did you mean 'x'?", or the first of them where none is close.
 

@@ -28,7 +28,8 @@ def gone(identity: str) -> bool:
 
 def _birth(number: int) -> str:
     """When the process began: ticks since boot where the kernel tells, for a time of day moves with the clock."""
-    stat = Path(f"/proc/{number}/stat")
     if Path("/proc/self/stat").exists():
-        return stat.read_text().rpartition(")")[2].split()[19]  # field 22; a name in field 2 may hold blanks
+        fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()  # a name may hold blanks
+        # a zombie is dead; in a container whose first process is no init, nobody buries it
+        return "" if fields[0] == "Z" else fields[19]
     return f"{psutil.Process(number).create_time():.0f}"

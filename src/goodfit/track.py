@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goodfit.errors import PrunedError
 from goodfit.mask import mask
 from goodfit.process import gone, identity
 
@@ -69,6 +70,21 @@ class Run:
         """All files of a folder as artifacts under `place`."""
         self.client.log_artifacts(self.run_id, str(path), place)
 
+    @property
+    def experiment(self) -> str:
+        """The number of the experiment that the run belongs to."""
+        return str(self.client.get_run(self.run_id).info.experiment_id)
+
+    def children(self, filter_: str) -> list[Run]:
+        """Runs nested in this one that also satisfy the filter."""
+        nested = f"tags.`mlflow.parentRunId` = '{self.run_id}' AND {filter_}"
+        return [Run(self.client, found.info.run_id) for found in self.client.search_runs([self.experiment], nested)]
+
+    def reopen(self) -> None:
+        """The run is RUNNING, and this process is the one that writes it."""
+        self.client.set_tag(self.run_id, _PROCESS, identity())
+        self.client.update_run(self.run_id, status=RUNNING)
+
     def end(self, status: str) -> None:
         """The last word about the run."""
         self.flush()
@@ -88,6 +104,13 @@ def connect(uri: str) -> MlflowClient:
     return client
 
 
+def disconnect(client: MlflowClient) -> None:
+    """Closes the connections of this process: SQLite's locks do not survive that a fork inherits an open file."""
+    engine = getattr(client._tracking_client.store, "engine", None)  # a server's store has none
+    if engine is not None:
+        engine.dispose()
+
+
 def start(uri: str, experiment: str, name: str, *, tags: Mapping[str, str], params: Mapping[str, Any]) -> Run:
     """A new run in state RUNNING; runs of dead processes on this machine are first marked KILLED."""
     from mlflow.entities import Param
@@ -96,7 +119,7 @@ def start(uri: str, experiment: str, name: str, *, tags: Mapping[str, str], para
     with _alone(uri):
         found = client.get_experiment_by_name(experiment)
         number = found.experiment_id if found else client.create_experiment(experiment)
-    _bury(client, number)
+    bury(client, number)
     name = mask(name)
     own = {_PROCESS: identity(), "mlflow.runName": name}
     created = client.create_run(
@@ -123,14 +146,17 @@ def find(uri: str, run_id: str) -> Run | None:
 
 @contextmanager
 def truthful(run: Run) -> Iterator[Run]:
-    """Ends the run as what happened in the block: FINISHED, FAILED, or KILLED if it was told to stop."""
-    run.client.set_tag(run.run_id, _PROCESS, identity())  # evaluate goes on in the run that train began
-    run.client.update_run(run.run_id, status=RUNNING)
+    """Ends the run as what happened in the block: FINISHED, FAILED, or KILLED if it was told to stop or pruned."""
+    run.reopen()  # evaluate goes on in the run that train began
     try:
         yield run
     except (KeyboardInterrupt, SystemExit) as stop:
         run.tag(ended=f"stopped: {stop!r}")
         run.end(KILLED)
+        raise
+    except PrunedError as stop:
+        run.tag(ended=f"pruned: {stop}")
+        run.end(KILLED)  # MLflow has no word of its own for it
         raise
     except BaseException as error:
         run.tag(ended=f"{type(error).__name__}: {error}"[:_LONGEST])
@@ -142,9 +168,14 @@ def truthful(run: Run) -> Iterator[Run]:
 def data_input(run: Run, *, name: str, digest: str, source: str, context: str, profile: str) -> None:
     """Says which data the run used, as MLflow's dataset input; `digest` is a hash of at most 36 characters."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.exceptions import MlflowException
 
     made = Dataset(name=name, digest=digest[:36], source_type="dvc", source=source, profile=profile)
-    run.client.log_inputs(run.run_id, [DatasetInput(made, [InputTag("mlflow.data.context", context)])])
+    inputs = [DatasetInput(made, [InputTag("mlflow.data.context", context)])]
+    try:
+        run.client.log_inputs(run.run_id, inputs)
+    except MlflowException:  # another run has just made the same data set, between MLflow's look and its own insert
+        run.client.log_inputs(run.run_id, inputs)
 
 
 def leaves(content: Any, prefix: str = "") -> dict[str, Any]:
@@ -154,8 +185,8 @@ def leaves(content: Any, prefix: str = "") -> dict[str, Any]:
     return {prefix[:-1]: content}
 
 
-def _bury(client: MlflowClient, experiment: str) -> None:
-    """kill -9 leaves no time to say goodbye; the next run on the machine says it for the dead one."""
+def bury(client: MlflowClient, experiment: str) -> None:
+    """Marks runs of dead processes KILLED: kill -9 leaves no time to say goodbye, so the next one says it for them."""
     for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
         number = run.info.run_id
         # it may have ended well since it was listed: what a process that is gone left behind is its last word

@@ -8,10 +8,11 @@ from __future__ import annotations
 import csv
 import logging
 import resource
+import shutil
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,12 +42,12 @@ warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training gave: its run, and the monitored validation score of the weights that were kept."""
+    """What a training gave: its run, the monitored validation score of the weights that were kept, and where."""
 
     run_id: str
     monitor: str
     score: float
-    folder: Path
+    folder: Path | None
 
 
 def stage(cfg: DictConfig) -> None:
@@ -55,46 +56,80 @@ def stage(cfg: DictConfig) -> None:
 
 
 def by_hand(cfg: DictConfig) -> float:
-    """`python pipelines/train.py ...`: the model goes to build/runs/<run>, beside whatever DVC keeps."""
+    """`python pipelines/train.py ...`: the model goes to build/runs/<run>, beside whatever DVC keeps.
+
+    A trial of a sweep keeps none: the winner is trained again by `dvc repro`.
+    """
     from hydra.core.hydra_config import HydraConfig
 
-    trained = fit(cfg, overrides=HydraConfig.get().overrides.task)
+    from hydra_plugins.hydra_optuna_sweeper import trial as trials
+
+    overrides = HydraConfig.get().overrides.task
+    if trials.active():
+        from goodfit import search
+
+        return search.objective(cfg, overrides)
+    trained = fit(cfg, overrides=overrides)
     _tell(trained)
     return trained.score
 
 
-def fit(cfg: DictConfig, *, out: Path | None = None, overrides: Sequence[str] = ()) -> Trained:
+def fit(
+    cfg: DictConfig,
+    *,
+    out: Path | None = None,
+    overrides: Sequence[str] = (),
+    callbacks: Sequence[Callback] = (),
+    tags: Mapping[str, str] | None = None,
+    keep: bool = True,
+) -> Trained:
     """Trains on prepared data, keeps the best weights by validation, tracks everything.
+
+    Without `keep`, only the run's numbers and texts stay.
 
     Raises:
         UserError: the parts do not fit.
         NonFiniteLossError: before the optimizer step that would have destroyed the weights.
+        PrunedError: one of `callbacks` ended a training that was not worth going on with.
     """
     folder = Places(cfg.name).prepared
     pl.seed_everything(cfg.seed, verbose=False)
     data = DataModule(folder, batch_size=cfg.loader.batch_size, seed=cfg.seed)
     task = build.task(cfg, data.spec)
-    run = open_run(cfg, task, data, folder, overrides)
-    out = out or Path("build/runs") / run.run_id
+    run = open_run(cfg, task, data, folder, overrides, tags or {})
+    checkpoints = Path("build/checkpoints") / run.run_id
     with track.truthful(run):
-        return _fit(cfg, task, data, run, out)
+        try:
+            curves, facts = _optimize(cfg, task, data, checkpoints, run, callbacks)
+        finally:
+            if not keep:
+                shutil.rmtree(checkpoints, ignore_errors=True)
+        for group in ("scores", "cost"):
+            prefix = {"scores": "final"}.get(group, group)
+            run.log({f"{prefix}/{name}": value for name, value in facts[group].items()})
+        run.flush()
+        place = (out or Path("build/runs") / run.run_id) if keep else None
+        if place:
+            with replacing(place) as part:
+                _write(cfg, task, curves.history, facts, part)
+                run.folder(part, "model")  # before the files are in place: a stage that fails leaves none
+    return Trained(run.run_id, facts["monitor"], facts["scores"][facts["monitor"]], place)
 
 
-def _fit(cfg: DictConfig, task: Task, data: DataModule, run: track.Run, out: Path) -> Trained:
+def _optimize(
+    cfg: DictConfig, task: Task, data: DataModule, folder: Path, run: track.Run, more: Sequence[Callback]
+) -> tuple[Curves, dict[str, Any]]:
+    """Leaves the best weights in `task`, and says what training measured."""
     curves = Curves(run.log)
     if cfg.early_stopping.patience >= cfg.trainer.max_epochs:
         print(f"early_stopping.patience={cfg.early_stopping.patience} never acts in {cfg.trainer.max_epochs} epochs")
     best = ModelCheckpoint(
-        Path("build/checkpoints") / run.run_id,
-        "best",
-        monitor=f"val/{task.monitor}",
-        mode=task.mode(task.monitor),
-        enable_version_counter=False,
+        folder, "best", monitor=f"val/{task.monitor}", mode=task.mode(task.monitor), enable_version_counter=False
     )
     # whole ones: with save_weights_only, Lightning 2.6 would write the last weights instead of their average
     # two of them: with a monitor, save_last=True leaves the best epoch under the name of the last
-    last = ModelCheckpoint(best.dirpath, "last", enable_version_counter=False)
-    trainer = build.trainer(cfg, callbacks=_callbacks(cfg, task, curves, best, last), **_quiet(cfg, best.dirpath))
+    last = ModelCheckpoint(folder, "last", enable_version_counter=False)
+    trainer = build.trainer(cfg, callbacks=[*_callbacks(cfg, task, curves, best, last), *more], **_quiet(folder))
     started = time.monotonic()
     trainer.fit(task, datamodule=data)
     seconds = time.monotonic() - started
@@ -102,9 +137,8 @@ def _fit(cfg: DictConfig, task: Task, data: DataModule, run: track.Run, out: Pat
         raise UserError(f"no epoch had a finite val/{task.monitor}; nothing was kept")
     kept = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
     task.load_state_dict(kept["state_dict"])
-    scores = kept_scores(task, data)
     git = lineage.git()
-    facts = {
+    return curves, {
         "commit": git["commit"],
         "dirty": git["dirty"],
         "run_id": run.run_id,
@@ -112,20 +146,13 @@ def _fit(cfg: DictConfig, task: Task, data: DataModule, run: track.Run, out: Pat
         "epochs": len(curves.history),
         "best_epoch": int(kept["epoch"]),
         "steps": trainer.global_step,
-        "scores": scores,
+        "scores": kept_scores(task, data),
         "cost": {
             "seconds": round(seconds, 2),
             "parameters": sum(p.numel() for p in task.parameters()),
             "peak_memory_mb": round(_peak_memory()),
         },
     }
-    with replacing(out) as part:
-        _write(cfg, task, curves.history, facts, part)
-        run.log({f"final/{name}": value for name, value in scores.items()})
-        run.log({f"cost/{name}": value for name, value in facts["cost"].items()})
-        run.flush()
-        run.folder(part, "model")  # before the files are in place: a stage that fails leaves none
-    return Trained(run.run_id, facts["monitor"], scores[facts["monitor"]], out)
 
 
 def _callbacks(cfg: DictConfig, task: Task, curves: Curves, *checkpoints: ModelCheckpoint) -> list[Callback]:
@@ -139,7 +166,7 @@ def _callbacks(cfg: DictConfig, task: Task, curves: Curves, *checkpoints: ModelC
     return [Augmentation(build.augment(cfg), cfg.seed), *average, stop, curves, *checkpoints]
 
 
-def _quiet(cfg: DictConfig, folder: str | Path | None) -> dict[str, Any]:
+def _quiet(folder: Path) -> dict[str, Any]:
     """Trainer's own bar, summary, trial run and logger are ours to do: they cost up to 5 ms a step."""
     return {
         "logger": False,

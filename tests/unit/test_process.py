@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
 
 from goodfit.process import gone, identity
 
@@ -22,6 +23,18 @@ def test_another_process_is_gone_once_it_has_ended() -> None:
         assert not gone(name)
         other.kill()
     assert gone(name)
+
+
+def test_one_that_has_ended_but_was_not_waited_for_is_gone() -> None:
+    with subprocess.Popen([sys.executable, "-c", TELL], stdin=-1, stdout=-1, text=True) as other:
+        assert other.stdout is not None
+        name = other.stdout.readline().strip()
+        other.kill()
+        deadline = time.monotonic() + 10
+        while not gone(name) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert gone(name)
+        assert other.returncode is None  # a zombie: nobody has asked for its end yet
 
 
 def test_a_number_that_another_process_has_now_is_gone() -> None:

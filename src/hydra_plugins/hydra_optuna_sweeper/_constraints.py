@@ -13,7 +13,7 @@ from typing import Any
 
 import optuna
 
-from hydra_plugins.hydra_optuna_sweeper.errors import SweepError
+from hydra_plugins.hydra_optuna_sweeper._errors import SweepError
 
 _SIGNS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -22,6 +22,9 @@ _SIGNS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Div: operator.truediv,
     ast.Pow: operator.pow,
 }
+
+
+_FAR = 1e300  # the excess of what has no value, such as a division by zero
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,8 @@ class Constraint:
     names: frozenset[str]
 
     @classmethod
-    def read(cls, text: str, searched: Collection[str]) -> Constraint:
-        """Parses the inequality; dotted names must be searched, others may come from the job.
+    def read(cls, text: str, searched: Collection[str] | None = None) -> Constraint:
+        """Parses the inequality; dotted names must be among those `searched`, others may come from the job.
 
         Raises:
             SweepError: not an inequality of sums and products, or a dotted name that no range has.
@@ -52,7 +55,7 @@ class Constraint:
             case _:
                 raise SweepError(f"hydra.sweeper.constraints: '{text}' is not of the form a <= b or a >= b")
         names = frozenset(_names(left, text) | _names(right, text))
-        for name in sorted(name for name in names if "." in name and name not in searched):
+        for name in sorted(name for name in names if searched is not None and "." in name and name not in searched):
             raise SweepError(f"hydra.sweeper.constraints: '{text}' speaks of '{name}', which is not searched")
         return cls(text, left, right, names)
 
@@ -60,7 +63,12 @@ class Constraint:
         """By how much the left side is too large (positive: violated); None where a name has no value yet."""
         if not self.names <= set(values):
             return None
-        return float(_value(self.left, values) - _value(self.right, values))
+        try:
+            return float(_value(self.left, values) - _value(self.right, values))
+        except (ZeroDivisionError, OverflowError):
+            return _FAR
+        except TypeError:
+            raise SweepError(f"hydra.sweeper.constraints: '{self.text}' needs numbers, got {dict(values)}") from None
 
 
 def violated(constraints: Collection[Constraint], trial: optuna.Trial) -> str | None:
@@ -69,9 +77,11 @@ def violated(constraints: Collection[Constraint], trial: optuna.Trial) -> str | 
     return next((item.text for item in constraints if (item.excess(values) or 0) > 0), None)
 
 
-def for_sampler(constraints: Collection[Constraint]) -> Callable[[optuna.trial.FrozenTrial], list[float]]:
-    """Optuna's constraints_func: one number for each constraint, positive where it is broken."""
-    return lambda trial: [item.excess(facts(trial)) or 0.0 for item in constraints]
+def tell(constraints: Collection[Constraint], trial: optuna.Trial) -> None:
+    """Says by how much each is broken, for samplers that learn from it; once a trial, when all is known."""
+    values = facts(trial)
+    for item in constraints:
+        trial.set_constraint(item.text, item.excess(values) or 0.0)
 
 
 def facts(trial: optuna.Trial | optuna.trial.FrozenTrial) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
 import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,15 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from optuna.storages import RDBStorage
 
 from goodfit import process
 from hydra_plugins.hydra_optuna_sweeper import _study as studies
 from hydra_plugins.hydra_optuna_sweeper import trial as trials
-from hydra_plugins.hydra_optuna_sweeper._constraints import for_sampler, violated
+from hydra_plugins.hydra_optuna_sweeper._constraints import tell, violated
+from hydra_plugins.hydra_optuna_sweeper._errors import SweepError
+from hydra_plugins.hydra_optuna_sweeper._options import make
 from hydra_plugins.hydra_optuna_sweeper._space import Points, Space
 
 
@@ -37,6 +41,7 @@ class Job:
     study_name: str
     prune: bool = True
     _study: optuna.Study | None = None
+    _exhausted: bool = False  # what ate the memory may still hold it: a new process takes over
 
     def settle(self, place: int, count: int) -> None:
         """Makes the process a worker: its share of the cores, its own GPU, its own file for output."""
@@ -44,7 +49,7 @@ class Job:
         signal.signal(signal.SIGTERM, _stop)
         logging.getLogger("hydra").setLevel(logging.WARNING)  # a launcher's line for each job says nothing new
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        if devices := gpus():
+        if count > 1 and (devices := gpus()):  # a single worker's job may use all of them
             os.environ["CUDA_VISIBLE_DEVICES"] = devices[place % len(devices)]
         if count > 1:
             threads = max(1, len(os.sched_getaffinity(0)) // count)
@@ -63,36 +68,45 @@ class Job:
         options = self.config.hydra.sweeper
         return studies.connect(self.url, heartbeat=options.heartbeat, max_retry=options.max_retry)
 
-    def run(self, storage: RDBStorage, seed_offset: int | None, say: Callable[..., None]) -> None:
-        """One trial from asking to telling; `say` hears that it began and that it ended."""
+    def run(self, storage: RDBStorage, n_trials: int, seed_offset: int | None, say: Callable[..., None]) -> None:
+        """One trial from asking to telling; `say` hears that it began and that it ended, or that none is left."""
         if self._study is None or seed_offset is not None:
             self._study = self._load(storage, seed_offset or 0)
-        begun: list[int] = []
+        study, begun = self._study, []
+        with contextlib.ExitStack() as alone, warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            alone.enter_context(studies.alone(self.url))  # of two sweeps on one study, one takes the last trial
+            if studies.taken(study) >= n_trials:
+                say("none", -1)
+                return
 
-        def objective(trial: optuna.Trial) -> Any:
-            begun.append(trial.number)
-            trial.set_user_attr(studies.WORKER, process.identity())
-            say("began", trial.number)
-            return self._objective(trial)
+            def begin(trial: optuna.trial.FrozenTrial) -> None:
+                begun.append(trial.number)
+                study._storage.set_trial_user_attr(trial._trial_id, studies.WORKER, process.identity())
+                alone.close()
+                say("began", trial.number)
 
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                self._study.optimize(objective, n_trials=1, catch=(Exception,))
-        except SystemExit:
-            if begun:
-                studies.cut(self._study, begun[0], "told to stop", self.config.hydra.sweeper.max_retry)
-            raise
-        say("ended", begun[0])
+            study.sampler.before_trial = _first(begin, type(study.sampler).before_trial)  # type: ignore[method-assign]
+            try:
+                study.optimize(self._objective, n_trials=1, catch=(Exception,))
+            except _Stopped:
+                if begun:
+                    studies.cut(study, begun[0], "told to stop", self.config.hydra.sweeper.max_retry)
+                raise
+        say("left" if self._exhausted else "ended", begun[0])
 
     def _load(self, storage: RDBStorage, offset: int) -> optuna.Study:
         """Each worker samples with a seed of its own, and a resumed study goes on instead of repeating its points."""
         options = self.config.hydra.sweeper
-        pruner = instantiate(options.pruner) if self.prune else optuna.pruners.NopPruner()
-        study = optuna.load_study(study_name=self.study_name, storage=storage, pruner=pruner)
+        study = optuna.load_study(study_name=self.study_name, storage=storage, pruner=make("pruner", self._pruner()))
         offset += 1000 * len(study.get_trials(deepcopy=False))
         study.sampler = make_sampler(options.sampler, self.space, offset)
         return study
+
+    def _pruner(self) -> dict[str, Any]:
+        if not self.prune:
+            return {"_target_": "optuna.pruners.NopPruner"}
+        return OmegaConf.to_container(self.config.hydra.sweeper.pruner, resolve=True)  # type: ignore[return-value]
 
     def _objective(self, trial: optuna.Trial) -> Any:
         try:
@@ -100,16 +114,31 @@ class Job:
             trial.set_user_attr("overrides", overrides)
             if broken := violated(self.space.constraints, trial):
                 raise trials.prune(trial, f"not tried: {broken} does not hold")
-            with trials.running(trial, self.url):
-                result = self.launcher.launch([overrides], initial_job_idx=trial.number)[0].return_value
-            return numbers(result, len(trial.study.directions))
-        except optuna.TrialPruned:
+            constraints = [item.text for item in self.space.constraints]
+            with trials.running(trial, self.url, pruner=self._pruner(), constraints=constraints):
+                result = _returned(self.launcher.launch([overrides], initial_job_idx=trial.number)[0])
+            found = numbers(result, len(trial.study.directions))
+            if broken := violated(self.space.constraints, trial):  # by a fact that the job set
+                raise trials.prune(trial, f"{broken} does not hold")
+            return found
+        except (optuna.TrialPruned, _Stopped):
             raise
-        except Exception as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # a job's sys.exit ends the job, not the worker
             if pruned := trial.user_attrs.get("pruned"):  # some launchers wrap what a job raises
                 raise optuna.TrialPruned(pruned) from error
             trial.set_user_attr(studies.REASON, f"{type(error).__name__}: {error}"[:2000])
-            raise
+            traceback.print_exception(error)
+            self._exhausted |= "MemoryError" in type(error).__name__  # Python's MemoryError, torch's OutOfMemoryError
+            raise error if isinstance(error, Exception) else RuntimeError(str(error)) from error
+        finally:
+            tell(self.space.constraints, trial)
+
+
+def _returned(job: JobReturn) -> Any:
+    """What the job returned or raised; the property return_value writes a line to stderr for each that raised."""
+    if job.status == JobStatus.FAILED:
+        raise job._return_value
+    return job.return_value
 
 
 def numbers(result: Any, count: int) -> float | list[float]:
@@ -130,15 +159,13 @@ def make_sampler(config: DictConfig, space: Space | Points, offset: int = 0) -> 
     """The sampler of the configuration, its seed moved by `offset`."""
     options: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     name = str(options["_target_"]).rpartition(".")[2]
+    if not isinstance(options.get("seed"), int | None):
+        raise SweepError(f"hydra.sweeper.sampler.seed={options['seed']}: expected a whole number or null")
     if options.get("seed") is not None and name != "QMCSampler":  # all of a sequence's points come from one seed
         options["seed"] += offset
-    if space.constraints and name in ("TPESampler", "NSGAIISampler", "GPSampler"):
-        options["constraints_func"] = for_sampler(space.constraints)
     if name == "GridSampler":  # its points wait in the queue; asked for one at a time, two workers could take the same
         return optuna.samplers.RandomSampler()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        made: optuna.samplers.BaseSampler = instantiate(options)
+    made: optuna.samplers.BaseSampler = make("sampler", options)
     return made
 
 
@@ -150,5 +177,19 @@ def gpus() -> list[str]:
     return [str(place) for place in range(len(list(folder.iterdir())))] if folder.is_dir() else []
 
 
+def _first(begin: Callable[[optuna.trial.FrozenTrial], None], rest: Callable[..., None]) -> Callable[..., None]:
+    """Of a sampler's methods, this one is called as soon as a trial exists; choosing its point may take long."""
+
+    def before_trial(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        begin(trial)
+        rest(study.sampler, study, trial)
+
+    return before_trial
+
+
+class _Stopped(SystemExit):
+    """The worker was told to stop; a job that calls sys.exit is another matter."""
+
+
 def _stop(number: int, _frame: object) -> None:
-    raise SystemExit(128 + number)
+    raise _Stopped(128 + number)

@@ -29,7 +29,14 @@ class Progress:
         self.study, self.n_trials, self.timeout = study, n_trials, timeout
         self.console = Console(soft_wrap=True, highlight=False)
         self._started, self._before = time.monotonic(), studies.done(studies.counts(study))
-        self._live = Live(console=self.console, refresh_per_second=2, get_renderable=self._summary)
+        # no thread that could hold a lock when a worker is forked, no stdout that a worker would inherit
+        self._live = Live(
+            console=self.console,
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            get_renderable=self._summary,
+        )
 
     def __enter__(self) -> Progress:
         if self.console.is_terminal:
@@ -45,13 +52,14 @@ class Progress:
     def ended(self, trial: FrozenTrial) -> None:
         """One line; into a file, with the summary behind it."""
         values = f"{_value(trial.values)}" if trial.state == TrialState.COMPLETE else _why(trial)
-        seconds = f"{trial.duration.total_seconds():.1f} s" if trial.duration else ""
         line = Text(f"trial {trial.number:>3}  ")
         line.append(f"{_WORDS[trial.state]:<8}", _COLOURS[trial.state])
-        line.append(f"  {values}  {_point(trial)}  {seconds}")
+        line.append(f"  {values}  {_point(trial)}  {_seconds(trial)} s")
         if not self.console.is_terminal:
             line.append(f"  [{self._summary()}]")
         self.console.print(line)
+        if self.console.is_terminal:
+            self._live.refresh()
 
     def _summary(self) -> Text:
         found = studies.counts(self.study)
@@ -87,12 +95,16 @@ class Progress:
             self.console.print(f"importance of each hyperparameter (they sum to 1): {shares}")
 
     def _table(self, title: str, trials: Sequence[FrozenTrial]) -> None:
-        keys = list(dict.fromkeys(key for trial in trials for key in trial.params))
-        table = Table("trial", "value", *keys, "seconds", box=SIMPLE_HEAD, title=title, title_justify="left")
+        """A column for each trial: there may be many hyperparameters."""
+        table = Table("trial", box=SIMPLE_HEAD, title=title, title_justify="left")
         for trial in trials:
-            seconds = f"{trial.duration.total_seconds():.1f}" if trial.duration else ""
-            row = [_short(trial.params[key]) if key in trial.params else "" for key in keys]
-            table.add_row(str(trial.number), _value(trial.values), *row, seconds)
+            table.add_column(str(trial.number), justify="right")
+        table.add_row("value", *(_value(trial.values) for trial in trials))
+        for key in dict.fromkeys(key for trial in trials for key in trial.params):
+            table.add_row(key, *(_short(trial.params[key]) if key in trial.params else "" for trial in trials))
+        table.add_row(
+            "seconds", *(f"{trial.duration.total_seconds():.1f}" if trial.duration else "" for trial in trials)
+        )
         Console(width=max(self.console.width, 100), highlight=False).print(table)
 
 
@@ -113,6 +125,10 @@ def importances(study: optuna.Study) -> dict[str, float]:
             return {}
 
 
+def _seconds(trial: FrozenTrial) -> str:
+    return f"{trial.duration.total_seconds():.1f}" if trial.duration else ""
+
+
 def _best(study: optuna.Study) -> FrozenTrial | None:
     try:
         return study.best_trial if len(study.directions) == 1 else None
@@ -122,8 +138,11 @@ def _best(study: optuna.Study) -> FrozenTrial | None:
 
 def _why(trial: FrozenTrial) -> str:
     if trial.state == TrialState.PRUNED:
-        return str(trial.user_attrs.get("pruned", f"after step {trial.last_step}"))
-    return str(trial.user_attrs.get(studies.REASON, "")).split("\n")[0][:160]
+        said = trial.user_attrs.get("pruned", f"after step {trial.last_step}")
+    else:
+        said = trial.user_attrs.get(studies.REASON, "")
+    words = str(said).split("\n")[0][:160]
+    return "".join(letter for letter in words if letter.isprintable())  # a job's error may hold colours
 
 
 def _point(trial: FrozenTrial) -> str:

@@ -9,14 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import (
-    IntervalSweep,
-    Override,
-    QuotedString,
-    RangeSweep,
-)
-from hydra.errors import HydraException
 from omegaconf import DictConfig
 from optuna.distributions import (
     BaseDistribution,
@@ -26,8 +18,9 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
+from hydra_plugins.hydra_optuna_sweeper import _grammar as grammar
 from hydra_plugins.hydra_optuna_sweeper._constraints import Constraint
-from hydra_plugins.hydra_optuna_sweeper.errors import SweepError
+from hydra_plugins.hydra_optuna_sweeper._errors import SweepError
 
 
 @dataclass(frozen=True)
@@ -64,10 +57,14 @@ class Space:
                     trial._suggest(key, distribution)
         if self.custom:
             self.custom(cfg, trial)
-        names = {_bare(override.partition("=")[0]) for override in self.fixed}
-        if both := sorted(key for key in trial.params if _bare(key) in names):
+        names = {grammar.bare(override.partition("=")[0]) for override in self.fixed}
+        if both := sorted(key for key in trial.params if grammar.bare(key) in names):
             raise SweepError(f"{', '.join(both)}: searched by custom_search_space and given as a value; leave one out")
-        return [*self.fixed, *(f"{key}={written(value)}" for key, value in trial.params.items())]
+        own = {*self.searched, *(key for condition in self.conditions for key in condition.searched)}
+        chosen = {
+            key: grammar.written(value) if key in own else grammar.typed(value) for key, value in trial.params.items()
+        }
+        return [*self.fixed, *(f"{key}={value}" for key, value in chosen.items())]
 
     def grid(self) -> list[dict[str, Any]]:
         """Every combination of values; raises SweepError for a range that cannot be counted up."""
@@ -85,7 +82,7 @@ class Space:
             when = {key: value[0] if isinstance(value, list) else value for key, value in condition.when.items()}
             for key, distribution in condition.searched.items():
                 found += [{**when, key: value} for value in _ends(distribution)]
-        return found
+        return found[1:] or found
 
     def fingerprint(self) -> str:
         """The space as text: a study is resumed only with the space that it was begun with."""
@@ -96,6 +93,19 @@ class Space:
                 for key, found in condition.searched.items()
             }
         return json.dumps(ranges, sort_keys=True)
+
+    def keys(self) -> set[str]:
+        """The dotted keys that are searched, in some trials or in all."""
+        conditional = {key for condition in self.conditions for key in condition.searched}
+        return {grammar.bare(key) for key in {*self.searched, *conditional}}
+
+    def described(self) -> dict[str, str]:
+        """A few words on each range, and on when it exists."""
+        found = {key: _words(distribution) for key, distribution in self.searched.items()}
+        for condition in self.conditions:
+            when = " and ".join(f"{key} is {value}" for key, value in condition.when.items())
+            found |= {f"{key} (if {when})": _words(item) for key, item in condition.searched.items()}
+        return found
 
 
 @dataclass(frozen=True)
@@ -129,93 +139,24 @@ def read(
     """
     searched: dict[str, BaseDistribution] = {}
     fixed: dict[str, str] = {}
-    for override in _parsed(arguments, loader):
+    for override in grammar.parsed(arguments, loader):
         key = override.get_key_element()
-        for same in [name for name in (*searched, *fixed) if _bare(name) == _bare(key)]:
+        for same in [name for name in (*searched, *fixed) if grammar.bare(name) == grammar.bare(key)]:
             searched.pop(same, None)
             fixed.pop(same, None)
         if override.is_sweep_override():
-            searched[key] = distribution(override)
+            searched[key] = grammar.distribution(override)
         else:
             fixed[key] = str(override.input_line)
-    found = [_condition(dict(item), searched, fixed, loader) for item in conditions]
-    known = {_bare(key) for key in searched} | {_bare(key) for item in found for key in item.searched}
+    found = [_condition(item, searched, fixed, loader) for item in conditions]
+    known = {grammar.bare(key) for key in searched} | {grammar.bare(key) for item in found for key in item.searched}
     return Space(searched, list(fixed.values()), found, [Constraint.read(text, known) for text in constraints], custom)
 
 
-def distribution(override: Override) -> BaseDistribution:
-    """The values that a sweep override stands for, in Optuna's terms.
-
-    As in the released sweeper, range(a, b) has both ends: Hydra's own sweeper leaves b out.
-    """
-    key = override.get_key_element()
-    value = override.value()
-    try:
-        if override.is_choice_sweep():
-            return CategoricalDistribution(list(dict.fromkeys(_choice(item) for item in override.sweep_iterator())))
-        if isinstance(value, RangeSweep):
-            if value.shuffle:
-                return CategoricalDistribution([_choice(item) for item in override.sweep_iterator()])
-            return _range(value)
-        assert isinstance(value, IntervalSweep)
-        return _interval(value)
-    except ValueError as error:
-        raise SweepError(f"{override.input_line}: there is nothing to choose from '{key}': {error}") from None
-
-
-def written(value: Any) -> str:
-    """A value as Hydra's grammar wants it behind `key=`."""
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _choice(item: Any) -> Any:
-    """A choice is kept as it would be typed, so that spaces, quotes, commas and = survive the trip.
-
-    Numbers, booleans and null stay what they are; quotes that change nothing go.
-    """
-    if item is None or isinstance(item, bool | int | float):
-        return item
-    text = Override._get_value_element_as_str(item)
-    if isinstance(item, QuotedString) and _plain(item.text):
-        return item.text
-    return text
-
-
-def _plain(text: str) -> bool:
-    """Whether the text without quotes is read as the same text."""
-    try:
-        override = OverridesParser.create().parse_override(f"key={text}")
-    except HydraException:
-        return False
-    return not override.is_sweep_override() and isinstance(override.value(), str) and override.value() == text
-
-
-def _range(value: RangeSweep) -> BaseDistribution:
-    assert value.start is not None and value.stop is not None  # noqa: PT018 - the grammar gives both or neither
-    start, stop, step = value.start, value.stop, value.step
-    if stop <= start:
-        raise ValueError(f"range from {start} to {stop} is empty")
-    if any(isinstance(number, float) for number in (start, stop, step)):
-        steps = int((stop - start) / step + 1e-9)  # Optuna warns where the last step does not meet the end
-        return FloatDistribution(float(start), float(start + steps * step), step=float(step))
-    return IntDistribution(int(start), int(start + (stop - start) // step * step), step=int(step))
-
-
-def _interval(value: IntervalSweep) -> BaseDistribution:
-    assert value.start is not None and value.end is not None  # noqa: PT018 - the grammar demands both
-    if value.end <= value.start:
-        raise ValueError(f"interval from {value.start} to {value.end} is empty")
-    log = "log" in value.tags
-    if isinstance(value.start, int) and isinstance(value.end, int):
-        return IntDistribution(value.start, value.end, log=log)
-    return FloatDistribution(float(value.start), float(value.end), log=log)
-
-
-def _condition(item: dict[str, Any], searched: Mapping[str, Any], fixed: Mapping[str, str], loader: Any) -> Condition:
-    if set(item) != {"when", "params"}:
-        raise SweepError(f"hydra.sweeper.conditions: got keys {sorted(item)}, expected when and params")
+def _condition(item: Any, searched: Mapping[str, Any], fixed: Mapping[str, str], loader: Any) -> Condition:
+    right = isinstance(item, dict) and set(item) == {"when", "params"}
+    if not right or not all(isinstance(part, dict) for part in item.values()):
+        raise SweepError(f"hydra.sweeper.conditions: got {item}, expected when: {{key: value}} and params: {{...}}")
     for key, value in item["when"].items():
         options = searched.get(key)
         wanted = value if isinstance(value, list) else [value]
@@ -225,12 +166,12 @@ def _condition(item: dict[str, Any], searched: Mapping[str, Any], fixed: Mapping
             raise SweepError(
                 f"hydra.sweeper.conditions: {key} is never {missing}; choices: {', '.join(map(str, options.choices))}"
             )
-    parsed = _parsed([f"{key}={value}" for key, value in item["params"].items()], loader)
-    names = {_bare(key) for key in (*searched, *fixed)}
+    parsed = grammar.parsed([f"{key}={value}" for key, value in item["params"].items()], loader)
+    names = {grammar.bare(key) for key in (*searched, *fixed)}
     for override in parsed:
-        if not override.is_sweep_override() or _bare(override.get_key_element()) in names:
+        if not override.is_sweep_override() or grammar.bare(override.get_key_element()) in names:
             raise SweepError(f"hydra.sweeper.conditions: '{override.input_line}' must be a range of its own")
-    return Condition(item["when"], {override.get_key_element(): distribution(override) for override in parsed})
+    return Condition(item["when"], {override.get_key_element(): grammar.distribution(override) for override in parsed})
 
 
 def _points(key: str, found: BaseDistribution) -> list[Any]:
@@ -244,19 +185,16 @@ def _points(key: str, found: BaseDistribution) -> list[Any]:
     raise SweepError(f"{key}: the grid sampler counts values up, an interval has no end of them; use range or choice")
 
 
+def _words(found: BaseDistribution) -> str:
+    if isinstance(found, CategoricalDistribution):
+        return ", ".join(map(str, found.choices))
+    assert isinstance(found, IntDistribution | FloatDistribution)
+    step = f" by {found.step}" if found.step not in (None, 1) else ""
+    return f"{found.low:g} to {found.high:g}{step}{', logarithmic' if found.log else ''}"
+
+
 def _ends(found: BaseDistribution) -> list[Any]:
     if isinstance(found, CategoricalDistribution):
         return list(found.choices)
     assert isinstance(found, IntDistribution | FloatDistribution)
     return [found.low, found.high]
-
-
-def _parsed(arguments: Sequence[str], loader: Any) -> list[Override]:
-    try:
-        return OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
-    except HydraException as error:
-        raise SweepError(" ".join(str(error).split())) from None
-
-
-def _bare(key: str) -> str:
-    return key.lstrip("+~")

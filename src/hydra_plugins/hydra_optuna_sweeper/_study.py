@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
+from omegaconf import DictConfig, OmegaConf
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -19,9 +21,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from goodfit import process
-from hydra_plugins.hydra_optuna_sweeper.errors import SweepError
+from hydra_plugins.hydra_optuna_sweeper._errors import SweepError
+from hydra_plugins.hydra_optuna_sweeper._secrets import hidden
 
-WORKER, REASON = "worker", "reason"  # user attributes of a trial
+WORKER, REASON, CUT = "worker", "reason", "cut"  # user attributes of a trial
 MISSED = 6  # signs of life, after which a trial on another machine counts as dead
 
 
@@ -31,6 +34,8 @@ def url_of(storage: Any, sweep_dir: Path) -> str:
         return f"sqlite:///{(sweep_dir / 'optuna.db').resolve()}"
     if not isinstance(storage, str) or "://" not in storage:
         raise SweepError(f"hydra.sweeper.storage={storage}: expected a URL such as sqlite:///optuna.db or null")
+    if storage in ("sqlite://", "sqlite:///", "sqlite:///:memory:"):
+        raise SweepError(f"hydra.sweeper.storage={storage}: workers share no memory; leave it null for a file")
     path = storage.removeprefix("sqlite:///")
     return f"sqlite:///{Path(path).resolve()}" if path != storage else storage
 
@@ -41,11 +46,11 @@ def connect(url: str, *, heartbeat: int, max_retry: int, create: bool = False) -
     Raises:
         SweepError: the database does not answer, or its driver is not installed.
     """
-    shown = url
+    shown = hidden(url)
     options: dict[str, Any] = {"connect_args": {"timeout": 60} if url.startswith("sqlite") else {"connect_timeout": 10}}
     try:
-        shown = make_url(url).render_as_string(hide_password=True)
-        with _alone(url) if create else _nothing(), warnings.catch_warnings():
+        make_url(url)
+        with alone(url) if create else _nothing(), warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             storage = RDBStorage(
                 url,
@@ -57,9 +62,9 @@ def connect(url: str, *, heartbeat: int, max_retry: int, create: bool = False) -
             )
     except ImportError as error:
         raise SweepError(f"hydra.sweeper.storage={shown}: {error}; install the database's driver") from None
-    except (DBAPIError, OSError, NoSuchModuleError, ArgumentError, RuntimeError) as error:
+    except (DBAPIError, OSError, NoSuchModuleError, ArgumentError, RuntimeError, ValueError) as error:
         cause = " ".join(str(getattr(error, "orig", None) or error.__cause__ or error).split())
-        raise SweepError(f"hydra.sweeper.storage={shown} does not answer: {cause[:200]}") from None
+        raise SweepError(f"hydra.sweeper.storage={shown} does not answer: {hidden(cause)[:200]}") from None
     if url.startswith("sqlite"):
         event.listen(storage.engine, "connect", _pragmas)
         storage.engine.dispose()  # connections made before have no pragmas
@@ -88,6 +93,43 @@ def open_study(storage: RDBStorage, name: str | None, directions: Sequence[str],
     return study
 
 
+def same_start(study: optuna.Study, config: DictConfig, searched: Collection[str]) -> None:
+    """A study goes on with the values that it was begun with, for its scores are to be compared; what is searched may
+    differ. Hashes are kept, not values: one of them may be a password.
+
+    Raises:
+        SweepError: names the keys that differ.
+    """
+    content: Any = OmegaConf.to_container(config, resolve=False)
+    content.pop("hydra", None)
+    values = {
+        key: hashlib.sha256(repr(value).encode()).hexdigest()[:8]
+        for key, value in _leaves(content, "")
+        if not any(key == name or key.startswith(f"{name}.") for name in searched)
+    }
+    known = study.user_attrs.get("start")
+    if known is None:
+        study.set_user_attr("start", values)
+        return
+    if changed := sorted(key for key in {*known, *values} if known.get(key) != values.get(key)):
+        raise SweepError(
+            f"study '{study.study_name}' was begun with another value of {', '.join(changed[:6])}; "
+            "choose another hydra.sweeper.study_name, or the value it was begun with"
+        )
+
+
+def _leaves(content: Any, prefix: str) -> list[tuple[str, Any]]:
+    if not isinstance(content, dict):
+        return [(prefix[:-1], content)]
+    return [leaf for key, item in content.items() for leaf in _leaves(item, f"{prefix}{key}.")]
+
+
+def disconnect(study: optuna.Study) -> None:
+    """Closes the connections of this process: SQLite's locks do not survive that a fork inherits an open file."""
+    backend: Any = getattr(study._storage, "_backend", study._storage)  # Optuna wraps a database in a cache
+    backend.engine.dispose()
+
+
 def bury(study: optuna.Study, max_retry: int) -> int:
     """Ends trials whose process on this machine is gone, and puts them back in the queue; returns how many.
 
@@ -103,12 +145,20 @@ def bury(study: optuna.Study, max_retry: int) -> int:
     return len(dead)
 
 
+def reap(study: optuna.Study) -> None:
+    """Ends trials, of whatever machine, that have given no sign of life for long; their points are queued again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        optuna.storages.fail_stale_trials(study)
+
+
 def cut(study: optuna.Study, number: int, reason: str, max_retry: int) -> None:
     """Records that a trial was stopped from outside, and queues its point again, at most `max_retry` times."""
     trial = study.get_trials(deepcopy=False)[number]
     if trial.state.is_finished():
         return
     study._storage.set_trial_user_attr(trial._trial_id, REASON, reason)
+    study._storage.set_trial_user_attr(trial._trial_id, CUT, True)
     if study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL):
         retry(max_retry)(study, trial)
 
@@ -139,7 +189,7 @@ def counts(study: optuna.Study) -> dict[str, int]:
     found = {state.name.lower(): 0 for state in TrialState} | {"cut": 0}
     for trial in trials:
         failed = trial.state == TrialState.FAIL
-        lost = failed and (trial.number in again or not trial.params)
+        lost = failed and (trial.number in again or (CUT in trial.user_attrs and not trial.params))
         found["cut" if lost else trial.state.name.lower()] += 1
     return found
 
@@ -147,6 +197,12 @@ def counts(study: optuna.Study) -> dict[str, int]:
 def done(found: dict[str, int]) -> int:
     """Trials that count towards n_trials."""
     return found["complete"] + found["pruned"] + found["fail"]
+
+
+def taken(study: optuna.Study) -> int:
+    """Trials that need not be begun any more, here or in another sweep."""
+    found = counts(study)
+    return done(found) + found["running"]
 
 
 def _pragmas(connection: Any, _record: object) -> None:
@@ -157,8 +213,8 @@ def _pragmas(connection: Any, _record: object) -> None:
 
 
 @contextmanager
-def _alone(url: str) -> Iterator[None]:
-    """One process at a time makes a SQLite file's tables."""
+def alone(url: str) -> Iterator[None]:
+    """One process at a time makes a SQLite file's tables or begins a trial; other databases are not locked."""
     if not url.startswith("sqlite:///"):
         yield
         return

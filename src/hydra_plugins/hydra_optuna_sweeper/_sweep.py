@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import random
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,21 +15,26 @@ import optuna
 from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
-from hydra.utils import get_method, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import make_url
 
+from hydra_plugins.hydra_optuna_sweeper import _deprecated as deprecated
+from hydra_plugins.hydra_optuna_sweeper import _grammar as grammar
 from hydra_plugins.hydra_optuna_sweeper import _space as spaces
 from hydra_plugins.hydra_optuna_sweeper import _study as studies
+from hydra_plugins.hydra_optuna_sweeper._constraints import violated
+from hydra_plugins.hydra_optuna_sweeper._errors import SweepError
 from hydra_plugins.hydra_optuna_sweeper._job import Job, make_sampler
+from hydra_plugins.hydra_optuna_sweeper._options import check, ending_orderly, function
+from hydra_plugins.hydra_optuna_sweeper._options import directions as directions_of
 from hydra_plugins.hydra_optuna_sweeper._progress import Progress
+from hydra_plugins.hydra_optuna_sweeper._secrets import hidden
 from hydra_plugins.hydra_optuna_sweeper._workers import Workers
-from hydra_plugins.hydra_optuna_sweeper.errors import SweepError
 
-MISTAKE, FAILURE = 2, 1
+MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130
 
 
 class Listener(Protocol):
@@ -39,8 +43,8 @@ class Listener(Protocol):
     def check(self, config: DictConfig) -> None:
         """A job's configuration at a corner of the space; raises ValueError where it cannot be right."""
 
-    def began(self, study: optuna.Study) -> None:
-        """Before the first worker is forked; a resumed study begins again."""
+    def began(self, study: optuna.Study, sweep: Sweep) -> None:
+        """Before the first worker is forked; a resumed study begins again. A ValueError ends the sweep."""
 
     def trial_ended(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """After each trial, whatever became of it."""
@@ -61,14 +65,21 @@ class Sweep:
     context: HydraContext
     launcher: Launcher
     url: str = ""
+    space: spaces.Space = field(default_factory=lambda: spaces.Space({}))
 
     def run(self, arguments: list[str]) -> None:
         """Runs the study; ends the process with 2 for a mistake, 1 where too many trials failed."""
         try:
-            self._sweep(arguments)
+            with ending_orderly():
+                self._sweep(arguments)
         except SweepError as error:
-            print(f"hydra-optuna-sweeper: {error}", file=sys.stderr, flush=True)
+            print(f"hydra-optuna-sweeper: {hidden(' '.join(str(error).split()))}", file=sys.stderr, flush=True)
             raise SystemExit(MISTAKE) from None
+        except KeyboardInterrupt:
+            resumable = self.options.storage and self.options.study_name
+            advice = "; the same command goes on where it stopped" if resumable else ""
+            print(f"hydra-optuna-sweeper: stopped{advice}", file=sys.stderr, flush=True)
+            raise SystemExit(INTERRUPTED) from None
 
     def _sweep(self, arguments: list[str]) -> None:
         options = self.options
@@ -76,30 +87,35 @@ class Sweep:
         sweep_dir.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, sweep_dir / "multirun.yaml")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        directions = _directions(options.direction)
-        space = self._space(arguments)
+        check(options)
+        directions = directions_of(options.direction)
+        space = self.space = self._space(arguments)
         points = self._points(space, directions)
-        listener: Listener | None = instantiate(options.listener) if options.listener else None
+        listener = self._listener()
         self._check_corners(space, listener)
         self.url = studies.url_of(options.storage, sweep_dir)
         storage = studies.connect(self.url, heartbeat=options.heartbeat, max_retry=options.max_retry, create=True)
         study = studies.open_study(storage, options.study_name, directions, space.fingerprint())
+        studies.same_start(study, self.config, space.keys())
         if revived := studies.bury(study, options.max_retry):
             print(f"{revived} trials of a sweep that was killed are tried again")
         for point in points:
             study.enqueue_trial(point, skip_if_exists=True)
         n_trials = min(options.n_trials, len(points)) if points else options.n_trials
-        print(f"study {study.study_name} in {_shown(self.url)}: {_already(study)}up to {n_trials} trials", flush=True)
+        print(f"study {study.study_name} in {hidden(self.url)}: {_already(study)}up to {n_trials} trials", flush=True)
         if listener:
-            listener.began(study)
+            try:
+                listener.began(study, self)
+            except ValueError as error:
+                raise SweepError(str(error)) from None
         try:
             self._run(study, space, n_trials, listener)
+            if listener:
+                listener.ended(study, self)
         except BaseException:
             if listener:
                 listener.stopped(study)
             raise
-        if listener:
-            listener.ended(study, self)
 
     def _run(self, study: optuna.Study, space: spaces.Space, n_trials: int, listener: Listener | None) -> None:
         """The workers' loop, with a line for each trial; then the table and optimization_results.yaml."""
@@ -131,7 +147,9 @@ class Sweep:
             directions,
             points.fingerprint(),
         )
-        again.set_user_attr("repeats", study.study_name)
+        for key, value in {**study.user_attrs, "repeats": study.study_name}.items():
+            if key != "space":
+                again.set_user_attr(key, value)
         studies.bury(again, self.options.max_retry)
         for row in range(len(rows)):
             again.enqueue_trial({"row": row}, skip_if_exists=True)
@@ -144,13 +162,10 @@ class Sweep:
 
     def _space(self, arguments: list[str]) -> spaces.Space:
         options = self.options
-        params = [f"{key}={value}" for key, value in (options.params or {}).items()]
-        custom = None
-        if options.custom_search_space:
-            try:
-                custom = get_method(options.custom_search_space)
-            except Exception as error:  # whatever importing the module raises is the user's to know
-                raise SweepError(f"hydra.sweeper.custom_search_space={options.custom_search_space}: {error}") from None
+        params = [f"{key}={grammar.written(value)}" for key, value in (options.params or {}).items()]
+        if options.search_space is not None:
+            params += deprecated.overrides(options.search_space, options.params)
+        custom = function("custom_search_space", options.custom_search_space) if options.custom_search_space else None
         return spaces.read(
             [*params, *arguments],
             conditions=OmegaConf.to_container(options.conditions) if options.conditions else [],  # type: ignore[arg-type]
@@ -166,8 +181,9 @@ class Sweep:
         if name == "CmaEsSampler" and (len(directions) > 1 or not numeric):
             fault = "several directions" if len(directions) > 1 else "a space of choices only"
             raise SweepError(f"the cmaes sampler cannot search {fault}; choose another hydra/sweeper/sampler")
-        if not (space.searched or space.custom):
-            raise SweepError("there is nothing to search; give a range such as x=interval(0,1) or x=choice(1,2)")
+        if not (space.searched or space.custom):  # as in the released sweeper, which runs them all the same
+            hint = "give a range such as x=interval(0,1) or x=choice(1,2)"
+            print(f"hydra-optuna-sweeper: no range is searched, so all trials are equal; {hint}", file=sys.stderr)
         make_sampler(self.config.hydra.sweeper.sampler, space)  # a missing package shows here, not in a worker
         if name != "GridSampler":
             return []
@@ -182,7 +198,14 @@ class Sweep:
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
         for corner in space.corners():
             study.enqueue_trial(corner)
-            overrides = space.suggest(study.ask(), self.config)
+            trial = study.ask()
+            try:
+                overrides = space.suggest(trial, self.config)
+            except SweepError:
+                raise
+            except Exception as error:  # whatever the user's function raises
+                raise SweepError(f"custom_search_space: {type(error).__name__}: {error}") from None
+            violated(space.constraints, trial)  # one that does not hold is fine, one without numbers is not
             try:
                 job = self.context.config_loader.load_sweep_config(self.config, overrides)
                 if listener:
@@ -191,9 +214,16 @@ class Sweep:
                 lines = [line.strip() for line in str(error).splitlines() if line.strip()]
                 raise SweepError(f"{' '.join(map(str, overrides))}: {' '.join(lines[:2])}") from None
 
+    def _listener(self) -> Listener | None:
+        if not self.options.listener:
+            return None
+        try:
+            made: Listener = instantiate(self.options.listener)
+        except HydraException as error:
+            raise SweepError(f"hydra.sweeper.listener: {error.__cause__ or error}") from None
+        return made
+
     def _workers(self, job: Job, study: optuna.Study) -> Workers:
-        for module in self.options.preload:
-            importlib.import_module(module)
         options = self.options
         return Workers(job, study, options.n_jobs, recycle=options.recycle, max_retry=options.max_retry)
 
@@ -202,8 +232,8 @@ class Sweep:
 
     def _stop_if_hopeless(self, study: optuna.Study, *, final: bool) -> None:
         found = studies.counts(study)
-        ended, failed = studies.done(found), found["fail"] + found["cut"]
-        rate = found["fail"] / max(ended, 1)
+        ended, failed = studies.done(found), found["fail"]
+        rate = failed / max(ended, 1)
         allowed = self.options.max_failure_rate
         none = final and found["complete"] == 0
         if (rate <= allowed and not none) or (not final and ended < self.options.n_jobs):
@@ -219,14 +249,6 @@ class Sweep:
         raise SystemExit(FAILURE)
 
 
-def _directions(direction: Any) -> list[str]:
-    found = list(direction) if OmegaConf.is_list(direction) else [direction]
-    words = [str(getattr(item, "name", item)).lower() for item in found]
-    if not words or any(word not in ("minimize", "maximize") for word in words):
-        raise SweepError(f"hydra.sweeper.direction={direction}: expected minimize, maximize, or a list of them")
-    return words
-
-
 def _results(study: optuna.Study) -> dict[str, Any]:
     """The documented content of optimization_results.yaml."""
     if len(study.directions) == 1:
@@ -238,7 +260,3 @@ def _results(study: optuna.Study) -> dict[str, Any]:
 def _already(study: optuna.Study) -> str:
     done = studies.done(studies.counts(study))
     return f"goes on after {done} trials, " if done else ""
-
-
-def _shown(url: str) -> str:
-    return make_url(url).render_as_string(hide_password=True)

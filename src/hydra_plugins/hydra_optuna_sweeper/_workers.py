@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from hydra_plugins.hydra_optuna_sweeper import _study as studies
+from hydra_plugins.hydra_optuna_sweeper._errors import SweepError
 from hydra_plugins.hydra_optuna_sweeper._job import Job
-from hydra_plugins.hydra_optuna_sweeper.errors import SweepError
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -58,10 +58,10 @@ class Workers:
         try:
             while True:
                 self._hand_out(n_trials, deadline)
-                busy = [worker for worker in self._workers.values() if worker.trial is not None]
-                if not busy:
+                if any(worker.trial is not None for worker in self._workers.values()):
+                    yield from self._hear()
+                elif not self._others(n_trials, deadline):
                     return
-                yield from self._hear()
         finally:
             self._end()
 
@@ -77,15 +77,29 @@ class Workers:
                 return
             if worker is None or worker.trial is None:
                 worker = worker or self._fork(place)
-                worker.line.send(True)
+                with contextlib.suppress(BrokenPipeError):  # it died while it waited; _hear finds out
+                    worker.line.send(n_trials)
                 worker.trial = _STARTING
                 left -= 1
+
+    def _others(self, n_trials: int, deadline: float | None) -> bool:
+        """Whether the last trials are another sweep's: they may be cut, and then there is work again."""
+        found = studies.counts(self.study)
+        late = deadline is not None and time.monotonic() > deadline
+        if late or not found["running"] or studies.done(found) >= n_trials:
+            return False
+        time.sleep(1.0)
+        studies.reap(self.study)
+        return True
 
     def _fork(self, place: int) -> Worker:
         ours, theirs = multiprocessing.Pipe()
         context = multiprocessing.get_context("fork")
         sys.stdout.flush()
-        process = context.Process(target=_work, args=(self.job, place, self.count, theirs, self.recycle), daemon=False)
+        studies.disconnect(self.study)
+        inherited = [ours, *(worker.line for worker in self._workers.values())]
+        arguments = (self.job, place, self.count, theirs, self.recycle, inherited)
+        process = context.Process(target=_work, args=arguments, daemon=False)
         process.start()
         theirs.close()
         self._workers[place] = Worker(process, ours)
@@ -93,20 +107,23 @@ class Workers:
 
     def _hear(self) -> Iterator[int]:
         """Waits for a word from a worker, or for its death."""
-        places = {worker.line: place for place, worker in self._workers.items()}
-        for line in wait_for(list(places), timeout=1.0):
-            place = places[line]  # type: ignore[index]
-            worker = self._workers[place]
+        wait_for([worker.line for worker in self._workers.values()], timeout=1.0)
+        for place, worker in list(self._workers.items()):
+            alive = worker.process.is_alive()  # a process that the job left behind may hold a dead worker's line open
+            if not worker.line.poll():
+                if not alive:
+                    yield from self._mourn(place)
+                continue
             try:
                 word, number = worker.line.recv()
             except (EOFError, ConnectionResetError):
                 yield from self._mourn(place)
                 continue
             worker.trial = number if word == "began" else None
-            self._stillborn = 0
-            if word == "ended":
+            if word in ("ended", "left"):
+                self._stillborn = 0
                 worker.trials += 1
-                if worker.trials >= self.recycle:
+                if worker.trials >= self.recycle or word == "left":
                     self._dismiss(place)
                 yield number
 
@@ -116,14 +133,17 @@ class Workers:
         worker.process.join()
         code = worker.process.exitcode or 0
         reason = f"killed by {signal.Signals(-code).name}" if code < 0 else f"its process ended with exit code {code}"
-        if worker.trial is None or worker.trial == _STARTING:
+        began = worker.trial if worker.trial != _STARTING else None
+        if began is None:
             studies.bury(self.study, self.max_retry)
+        else:
+            studies.cut(self.study, began, reason, self.max_retry)
+        if began is None or not self.study.get_trials(deepcopy=False)[began].params:
             self._stillborn += 1
-            if self._stillborn >= _STILLBORN:
-                raise SweepError(f"{_STILLBORN} workers died before they began a trial, the last one: {reason}")
-            return
-        studies.cut(self.study, worker.trial, reason, self.max_retry)
-        yield worker.trial
+        if self._stillborn >= _STILLBORN:
+            raise SweepError(f"{_STILLBORN} workers died before they began a trial, the last one: {reason}")
+        if began is not None:
+            yield began
 
     def _dismiss(self, place: int) -> None:
         worker = self._workers.pop(place)
@@ -147,18 +167,20 @@ class Workers:
         self._workers.clear()
 
 
-def _work(job: Job, place: int, count: int, line: Connection, recycle: int) -> None:
+def _work(job: Job, place: int, count: int, line: Connection, recycle: int, inherited: Sequence[Connection]) -> None:
     """The life of a worker: a trial for each word of the parent, until the line is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    for other in inherited:  # a line whose near end is open here too is never seen to be closed
+        other.close()
     _die_with_parent(os.getppid())
     job.settle(place, count)
     storage: RDBStorage = job.connect()
     for number in range(recycle):
         try:
-            line.recv()
+            n_trials = line.recv()
         except EOFError:
             break
-        job.run(storage, seed_offset=place if number == 0 else None, say=lambda *word: _say(line, word))
+        job.run(storage, n_trials, seed_offset=place if number == 0 else None, say=lambda *word: _say(line, word))
     with contextlib.suppress(EOFError, OSError):
         line.recv()  # the parent closes the line when it has counted the last trial
 
@@ -175,5 +197,7 @@ def _die_with_parent(parent: int) -> None:
         while os.getppid() == parent:
             time.sleep(1)
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_GRACE)
+        os._exit(128 + signal.SIGTERM)  # the job is deep in a library and hears no signal
 
     threading.Thread(target=watch, daemon=True).start()

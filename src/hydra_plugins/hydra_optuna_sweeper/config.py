@@ -28,6 +28,7 @@ class OptunaSweeperConf:
     n_trials: int = 20  # of the whole study: a study that is resumed is topped up
     n_jobs: int = 2  # worker processes
     max_failure_rate: float = 1.0  # the sweep ends when a larger share of its trials has failed
+    search_space: Maybe = None  # deprecated since 1.2: params says the same in fewer words
     params: Maybe = None  # key: what could stand behind `key=` on the command line
     custom_search_space: Maybe = None  # dotted name of a function (cfg, trial) that suggests more
     conditions: Maybe = None  # new: [{when: {key: value}, params: {...}}], ranges that exist only then
@@ -98,12 +99,13 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     },
 }
 PRUNERS: dict[str, dict[str, Any]] = {
-    "MedianPruner": {"n_startup_trials": 5, "n_warmup_steps": 0, "interval_steps": 1, "n_min_trials": 1},
+    # two steps of grace, where Optuna gives none: the first epochs say little about the last ones
+    "MedianPruner": {"n_startup_trials": 5, "n_warmup_steps": 2, "interval_steps": 1, "n_min_trials": 1},
     "HyperbandPruner": {"min_resource": 1, "max_resource": "auto", "reduction_factor": 3, "bootstrap_count": 0},
     "PercentilePruner": {
         "percentile": 25.0,
         "n_startup_trials": 5,
-        "n_warmup_steps": 0,
+        "n_warmup_steps": 2,
         "interval_steps": 1,
         "n_min_trials": 1,
     },

@@ -1,7 +1,3 @@
-"""What ends a sweep before a worker starts."""
+"""The sweeper's exception under its public name; Hydra's search for plugins executes this file once more."""
 
-from __future__ import annotations
-
-
-class SweepError(Exception):
-    """A mistake that the user can mend: what was got, what was expected, what to do. Exit code 2."""
+from hydra_plugins.hydra_optuna_sweeper._errors import SweepError as SweepError

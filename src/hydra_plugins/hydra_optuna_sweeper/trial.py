@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import optuna
@@ -29,13 +29,25 @@ def current() -> optuna.Trial | None:
     if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) != 0:
         return None
     import optuna
-    from hydra.core.hydra_config import HydraConfig
     from hydra.utils import instantiate
 
     found = json.loads(os.environ[_VARIABLE])
-    pruner = instantiate(HydraConfig.get().sweeper.pruner)
-    study = optuna.load_study(study_name=found["study"], storage=found["storage"], pruner=pruner)
+    study = optuna.load_study(study_name=found["study"], storage=found["storage"], pruner=instantiate(found["pruner"]))
     return optuna.Trial(study, found["trial"])
+
+
+def active() -> bool:
+    """Whether this process works on a trial; true on every rank of it."""
+    return _VARIABLE in os.environ
+
+
+def admit(trial: optuna.Trial, **facts: float) -> str:
+    """Notes facts about the job, such as its number of parameters; the first constraint that they break, or ""."""
+    from hydra_plugins.hydra_optuna_sweeper._constraints import Constraint, violated
+
+    for name, value in facts.items():
+        trial.set_user_attr(name, value)
+    return violated([Constraint.read(text) for text in json.loads(os.environ[_VARIABLE])["constraints"]], trial) or ""
 
 
 def report(trial: optuna.Trial, value: float, step: int) -> bool:
@@ -55,11 +67,14 @@ def prune(trial: optuna.Trial, reason: str) -> optuna.TrialPruned:
 
 
 @contextmanager
-def running(trial: optuna.Trial, storage: str) -> Iterator[None]:
-    """Makes `trial` the current one, here and in processes that the block starts."""
+def running(
+    trial: optuna.Trial, storage: str, *, pruner: Mapping[str, Any], constraints: Sequence[str]
+) -> Iterator[None]:
+    """Makes `trial` the current one, here and in processes that the block starts; `pruner` as it is configured."""
     global _here
     _here = trial
-    os.environ[_VARIABLE] = json.dumps({"storage": storage, "study": trial.study.study_name, "trial": trial._trial_id})
+    known = {"storage": storage, "study": trial.study.study_name, "trial": trial._trial_id}
+    os.environ[_VARIABLE] = json.dumps({**known, "pruner": pruner, "constraints": constraints})
     try:
         yield
     finally:

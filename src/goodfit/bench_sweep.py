@@ -1,0 +1,237 @@
+"""What a sweep costs beside a process for each trial and beside a loop by hand, and what pruning saves."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytorch_lightning as pl
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from goodfit import bench_made, config
+from goodfit.places import Places
+from goodfit.task.base import Task
+from goodfit.train import fit
+from goodfit.tuned import interval
+
+PROTOCOL = """\
+sweeps    Trials a minute of one tracked training of about half a second, by the study's own times, from the first
+          trial's start to the last one's end; ours with all of it: Hydra composes and checks each trial. One process
+          for each trial: `pipelines/train.py`, by the clock. A loop by hand: study.optimize around the same `fit`.
+          In turns; the ratio is that of the medians.
+pruning   Recorded: 120 random configurations are trained once for 15 epochs. Replayed with 20 seeds: 30 of them in
+          random order, with the default pruner and without; both arms try the same points. The mean over the seeds
+          of the share of epochs used, with a 95 % t-interval, and of the loss of the best score."""
+
+_FIXED = ["experiment=breast_cancer", "trainer=cpu", "trainer.max_epochs=2", "loader.batch_size=128"]
+_WIDTHS, _RATES = (16, 32, 64), (1e-3, 1e-1)
+_SPACE = ["model.width=choice(16,32,64)", "optimizer.lr=tag(log,interval(1e-3,1e-1))"]
+_EPOCHS, _POOL, _TRIALS, _SEEDS = 15, 120, 30, 20
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Trials a minute of both ways in each turn, and the least ratio that we promise."""
+
+    name: str
+    ours: list[float]
+    other: list[float]
+    goal: float
+
+    @property
+    def ratio(self) -> float:
+        """Of medians."""
+        return statistics.median(self.ours) / statistics.median(self.other)
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """For each seed: the share of epochs that the pruner left, and how much worse the best score became."""
+
+    shares: list[float]
+    losses: list[float]
+    goal: float = 0.6
+
+
+def bench(root: Path, turns: int) -> tuple[list[Rate], Pruned]:
+    """Both comparisons in the present folder, about six minutes on two free cores."""
+    app = Path("app").resolve()
+    for name in ("conf", "pipelines", "src"):
+        shutil.copytree(root / name, app / name, ignore=shutil.ignore_patterns("__pycache__", "tuned"))
+    with contextlib.chdir(app):
+        _data(Places("breast_cancer").prepared)
+        found = rates(turns)
+        return found, pruning(config.compose(Path(), [*_FIXED, f"trainer.max_epochs={_EPOCHS}"]))
+
+
+def rates(turns: int) -> list[Rate]:
+    """One worker, two workers, a loop by hand and single processes, one after the other, `turns` times."""
+    seen: dict[str, list[float]] = {"one": [], "two": [], "loop": [], "single": []}
+    for turn in range(turns):
+        for name, measure in _WAYS.items():
+            seen[name].append(measure(turn))
+        said = ", ".join(f"{name} {values[-1]:.0f}" for name, values in seen.items())
+        print(f"trials a minute {turn + 1}/{turns}: {said}", flush=True)
+    return [
+        Rate("one worker : a process for each trial", seen["one"], seen["single"], 20.0),
+        Rate("one worker : a loop by hand", seen["one"], seen["loop"], 0.9),
+        Rate("two workers : a loop by hand", seen["two"], seen["loop"], 1.6),
+    ]
+
+
+def _ours(workers: int) -> Callable[[int], float]:
+    def measure(turn: int) -> float:
+        url = f"sqlite:///sweep-{workers}-{turn}.db"
+        options = [f"n_jobs={workers}", f"n_trials={12 * workers}", f"storage={url}", "study_name=s", "listener=null"]
+        keys = [f"hydra.sweeper.{option}" for option in options]
+        _python("pipelines/train.py", "-m", *_FIXED, *_SPACE, "search=custom", "hydra/sweeper/pruner=none", *keys)
+        return _pace(url)
+
+    return measure
+
+
+def _single(turn: int) -> float:
+    started = time.monotonic()
+    for width in _WIDTHS[:2]:
+        _python("pipelines/train.py", *_FIXED, f"model.width={width}", f"seed={turn}")
+    return 60 * 2 / (time.monotonic() - started)
+
+
+def _loop(turn: int) -> float:
+    url = f"sqlite:///loop-{turn}.db"
+    _python("-c", f"from goodfit.bench_sweep import loop; loop({url!r})")
+    return _pace(url)
+
+
+_WAYS: dict[str, Callable[[int], float]] = {"one": _ours(1), "loop": _loop, "two": _ours(2), "single": _single}
+
+
+def loop(url: str) -> None:
+    """A plain study around `fit` in one process, with the same sampler."""
+    base = config.compose(Path(), _FIXED)
+
+    def objective(trial: optuna.Trial) -> float:
+        cfg = copy.deepcopy(base)
+        cfg.model.width = trial.suggest_categorical("model.width", _WIDTHS)
+        cfg.optimizer.lr = trial.suggest_float("optimizer.lr", *_RATES, log=True)
+        with contextlib.redirect_stdout(io.StringIO()):
+            return fit(cfg, keep=False).score
+
+    sampler = optuna.samplers.TPESampler(seed=0)
+    optuna.create_study(storage=url, study_name="s", sampler=sampler).optimize(objective, n_trials=12)
+
+
+def _pace(url: str) -> float:
+    trials = optuna.load_study(study_name="s", storage=url).trials
+    starts = [trial.datetime_start for trial in trials if trial.datetime_start]
+    ends = [trial.datetime_complete for trial in trials if trial.datetime_complete]
+    assert len(ends) == len(trials), "a trial did not end"
+    assert all(trial.state.name == "COMPLETE" for trial in trials), "a trial failed"
+    return 60 * len(trials) / (max(ends) - min(starts)).total_seconds()
+
+
+def pruning(cfg: DictConfig) -> Pruned:
+    """Replays recorded trainings with the sweeper's default pruner and without."""
+    from hydra_plugins.hydra_optuna_sweeper.config import PRUNERS
+
+    pool = _recorded(cfg)
+    shares, losses = [], []
+    for seed in range(_SEEDS):
+        order = np.random.default_rng(seed).choice(len(pool), _TRIALS, replace=False)
+        rows = [pool[place] for place in order]
+        pruner = instantiate({"_target_": "optuna.pruners.MedianPruner", **PRUNERS["MedianPruner"]})
+        (used, best), (whole, reference) = _replayed(rows, pruner), _replayed(rows, optuna.pruners.NopPruner())
+        shares.append(used / whole)
+        losses.append(best / reference - 1)
+    return Pruned(shares, losses)
+
+
+def _replayed(rows: list[list[float]], pruner: optuna.pruners.BasePruner) -> tuple[int, float]:
+    """Epochs used and the best score; a trial's score is that of its best epoch, as in a training."""
+    study = optuna.create_study(pruner=pruner)
+    epochs = 0
+    for row in rows:
+        trial = study.ask()
+        for step, value in enumerate(row):
+            epochs += 1
+            trial.report(value, step)
+            if step + 1 < len(row) and trial.should_prune():
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+                break
+        else:
+            study.tell(trial, min(row))
+    return epochs, study.best_value
+
+
+def _recorded(cfg: DictConfig) -> list[list[float]]:
+    random = np.random.default_rng(0)
+    found = []
+    for place in range(_POOL):
+        job = copy.deepcopy(cfg)
+        job.model.width = int(random.choice(_WIDTHS))
+        job.model.dropout = float(random.uniform(0, 0.5))
+        job.optimizer.lr = float(np.exp(random.uniform(np.log(1e-4), np.log(3e-1))))
+        job.early_stopping.patience = _EPOCHS
+        seen = _Validations()
+        with contextlib.redirect_stdout(io.StringIO()):
+            fit(job, callbacks=[seen], keep=False)
+        found.append(seen.values)
+        if place % 20 == 19:
+            print(f"pruning: {place + 1}/{_POOL} recorded", flush=True)
+    return found
+
+
+class _Validations(pl.Callback):
+    """The monitored score after each epoch."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, Task)
+        self.values.append(float(trainer.callback_metrics[f"val/{pl_module.monitor}"]))
+
+
+def _data(folder: Path) -> None:
+    random = np.random.default_rng(0)
+    numbers = random.normal(size=(2_500, 32)).astype(np.float32)
+    classes = (np.tanh(numbers @ random.normal(size=(32, 4))) + random.normal(size=(2_500, 4))).argmax(1)
+    bench_made.pack(folder, {"numbers": numbers}, classes, 4, 2_000)
+
+
+def _python(*arguments: str) -> None:
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def shown(rates: list[Rate], pruned: Pruned) -> Table:
+    """A row for each comparison; red is a goal that was missed."""
+    table = Table("", "ours", "other", "ratio", "goal", box=SIMPLE_HEAD)
+    for rate in rates:
+        colour = "green" if rate.ratio >= rate.goal else "red"
+        sides = [f"{statistics.median(side):.0f} trials a minute" for side in (rate.ours, rate.other)]
+        table.add_row(f"[bold]{rate.name}", *sides, f"[{colour}]{rate.ratio:.2f}[/]", f"at least {rate.goal:g}")
+    words: list[Any] = []
+    for values in (pruned.shares, pruned.losses):
+        low, high = interval(values)
+        words.append(f"{statistics.fmean(values):.3f} ({low:.3f} to {high:.3f})")
+    colour = "green" if statistics.fmean(pruned.shares) <= pruned.goal else "red"
+    table.add_row("[bold]epochs with the pruner", words[0], "1", f"[{colour}]{words[0]}[/]", f"at most {pruned.goal:g}")
+    same = sum(loss == 0 for loss in pruned.losses)
+    table.add_row("[bold]loss of the best score", words[1], f"same best in {same} of {len(pruned.losses)}", "", "")
+    return table

@@ -1,0 +1,70 @@
+"""A repository of its own for tests that run the project's commands: its files, sample data, a first commit."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from goodfit.files import sha256
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "tests/samples"
+EXPERIMENTS = {"breast_cancer": "breast_cancer.csv", "mnist": "mnist_5k.csv.gz"}
+FILES = ("conf", "pipelines", "src", ".dvc", "dvc.yaml", "requirements.lock", ".dvcignore", ".gitignore")
+
+
+class Repository:
+    """A clone of this project's files with sample data; `run` returns what the command printed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.env = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW", "DVC"))}
+        self.env |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(path / "src")}
+
+    def run(self, *command: str, code: int = 0) -> str:
+        done = subprocess.run(command, cwd=self.path, env=self.env, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def repro(self) -> list[str]:
+        """The stages that ran."""
+        lines = self.run("dvc", "repro").splitlines()
+        return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+
+    def edit(self, file: str, **values: object) -> None:
+        path = self.path / file
+        path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | values))
+
+    def sql(self, query: str) -> list[tuple[object, ...]]:
+        with sqlite3.connect(self.path / "mlflow.db") as connection:
+            return connection.execute(query).fetchall()
+
+
+def make(path: Path) -> Repository:
+    """Copies the project's files to `path`, puts the samples where fetch finds them, and commits."""
+    for name in FILES:
+        source = ROOT / name
+        skip = shutil.ignore_patterns("__pycache__", "cache", "tmp", "*.egg-info", "config.local", "tuned")
+        shutil.copytree(source, path / name, ignore=skip) if source.is_dir() else shutil.copy(source, path / name)
+    made = Repository(path)
+    (path / "data/inbox").mkdir(parents=True)
+    (path / "conf/tuned").mkdir()  # a winner of this repository's data is none of the samples'
+    overrides = {}
+    for name, file in EXPERIMENTS.items():
+        shutil.copy(SAMPLES / file, path / "data/inbox" / file)
+        overrides[name] = [
+            f"data.source.sha256={sha256(SAMPLES / file)}",
+            "trainer.max_epochs=2",
+            "early_stopping.patience=1",
+            "evaluate.resamples=50",
+        ]
+    (path / "params.yaml").write_text(yaml.safe_dump({"experiments": list(EXPERIMENTS), "overrides": overrides}))
+    for command in ("git init -q", "git add -A", "git -c user.name=a -c user.email=a@b.c commit -qm first"):
+        made.run(*command.split())
+    return made

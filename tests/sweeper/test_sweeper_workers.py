@@ -1,0 +1,209 @@
+"""Workers: one trial's end is not another's, a dead worker is replaced, a free one does not wait."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sweeping
+from omegaconf import DictConfig
+from optuna.trial import TrialState
+from sweeping import Sweep
+
+from hydra_plugins.hydra_optuna_sweeper._job import numbers
+
+
+def exhaust() -> float:
+    """Runs out of memory at 256 MB more than the process has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 2**28,) * 2)
+    return float(len(bytearray(2**32)))
+
+
+ENDS: dict[str, Callable[[], Any]] = {
+    "raises": lambda: 1 / 0,
+    "not_finite": lambda: float("nan"),
+    "text": lambda: "fast",
+    "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "exits": lambda: os._exit(3),
+    "quits": lambda: sys.exit(4),
+    "memory": exhaust,
+    "good": lambda: 1.0,
+    "number_as_text": lambda: "2.5",
+}
+REASONS = {
+    "raises": "ZeroDivisionError: division by zero",
+    "not_finite": "ValueError: the job returned nan, which is not finite",
+    "text": "ValueError: the job returned 'fast', expected a number",
+    "killed": "killed by SIGKILL",
+    "exits": "its process ended with exit code 3",
+    "quits": "SystemExit: 4",
+    "memory": "MemoryError: ",
+    "good": None,
+    "number_as_text": None,
+}
+
+
+def ending(cfg: DictConfig) -> Any:
+    """Ends as x says."""
+    with Path("pids").open("a") as file:
+        print(cfg.x, os.getpid(), file=file)
+    return ENDS[cfg.x]()
+
+
+def test_each_way_to_fail_has_its_reason_and_the_others_go_on(sweep: Sweep, tmp_path: Path) -> None:
+    done = sweep(ending, f"x={','.join(ENDS)}", "hydra/sweeper/sampler=grid", "hydra.sweeper.max_retry=0")
+    assert done.code == 0, done.err
+    assert {trial.params["x"]: trial.user_attrs.get("reason") for trial in done.trials} == REASONS
+    complete = [trial.params["x"] for trial in done.trials if trial.state == TrialState.COMPLETE]
+    assert sorted(complete) == ["good", "number_as_text"]
+    pids = dict(line.split() for line in sweeping.lines(tmp_path / "pids"))
+    assert pids["raises"] == pids["not_finite"] == pids["killed"] != pids["exits"] != pids["quits"] == pids["memory"]
+    assert pids["memory"] != pids["good"]
+
+
+@pytest.mark.parametrize(
+    ("result", "count", "message"),
+    [
+        (None, 1, "returned None, expected a number"),
+        ((1.0, 2.0), 1, "returned 2 numbers, expected 1"),
+        ([1.0], 2, "returned 1 numbers, expected 2"),
+        (float("inf"), 1, "returned inf, which is not finite"),
+        ((1.0, float("nan")), 2, "which is not finite"),
+        ({"a": 1}, 1, "expected a number"),
+        (("a", 1.0), 2, "expected numbers"),
+    ],
+)
+def test_what_is_no_score_is_told(result: Any, count: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        numbers(result, count)
+
+
+@pytest.mark.slow
+def test_a_failed_job_shows_its_traceback_and_the_sweep_one_line(sweep: Sweep) -> None:
+    done = sweep(ending, "x=raises,good", "hydra/sweeper/sampler=grid")
+    assert "ZeroDivisionError" in done.err
+    assert "in <lambda>" in done.err
+    assert [line for line in done.out.splitlines() if "failed    ZeroDivisionError: division by zero  x=raises" in line]
+
+
+def pid(cfg: DictConfig) -> float:
+    with Path("pids").open("a") as file:
+        print(os.getpid(), file=file)
+    return 0.0
+
+
+def test_a_worker_is_replaced_after_its_share_of_trials(sweep: Sweep, tmp_path: Path) -> None:
+    done = sweep(pid, "x=range(1,9)", "hydra.sweeper.recycle=2", "hydra.sweeper.n_trials=3")
+    first, second, third = sweeping.lines(tmp_path / "pids")
+    assert (first == second, len({first, third, str(os.getpid())})) == (True, 3)
+    assert done.states() == [TrialState.COMPLETE] * 3
+
+
+def slow(cfg: DictConfig) -> float:
+    """With x=0, waits until the three others are done."""
+    if cfg.x == 0:
+        sweeping.until(lambda: len(sweeping.lines(Path("ended"))) == 3, "the other trials")
+    with Path("ended").open("a") as file:
+        print(cfg.x, file=file)
+    return 0.0
+
+
+def test_a_slow_job_does_not_hold_up_the_others(sweep: Sweep, tmp_path: Path) -> None:
+    done = sweep(slow, "x=0,1,2,3", "hydra/sweeper/sampler=grid", "hydra.sweeper.n_jobs=2")
+    assert done.states() == [TrialState.COMPLETE] * 4
+    assert sweeping.lines(tmp_path / "ended")[-1] == "0"
+
+
+@pytest.mark.slow
+def test_eight_workers_share_a_new_database(sweep: Sweep) -> None:
+    done = sweep(pid, "x=range(1,99)", "hydra.sweeper.n_jobs=8", "hydra.sweeper.n_trials=9")
+    assert (done.code, done.states()) == (0, [TrialState.COMPLETE] * 9), done.err
+
+
+def device(cfg: DictConfig) -> float:
+    """Notes the GPUs that it sees; ends when each worker has had a trial."""
+    with Path("devices").open("a") as file:
+        print(os.environ["CUDA_VISIBLE_DEVICES"], file=file)
+    sweeping.until(lambda: len(sweeping.lines(Path("devices"))) >= cfg.y, "the other worker")
+    return 0.0
+
+
+@pytest.mark.parametrize(("workers", "seen"), [(2, ["0", "1"]), pytest.param(1, ["0,1"], marks=pytest.mark.slow)])
+def test_each_of_several_workers_has_a_gpu_of_its_own(
+    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, seen: list[str]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    sweep(device, "x=1,2", f"y={workers}", f"hydra.sweeper.n_jobs={workers}", f"hydra.sweeper.n_trials={workers}")
+    assert sorted(sweeping.lines(tmp_path / "devices")) == seen
+
+
+def talk(cfg: DictConfig) -> float:
+    os.write(1, b"a word of the job\n")
+    return 0.0
+
+
+@pytest.mark.slow
+def test_a_quiet_sweep_keeps_what_jobs_print_in_a_file(sweep: Sweep, tmp_path: Path) -> None:
+    done = sweep(talk, "x=1,2", "hydra.sweeper.quiet=true", "hydra.sweeper.n_trials=1")
+    assert "a word of the job" not in done.out
+    assert "a word of the job" in (tmp_path / "swept/worker-0.log").read_text()
+
+
+def stillborn(cfg: DictConfig, trial: Any) -> None:
+    """In a worker (not in the parent, which tries it first) the process dies before it chooses a value."""
+    if os.getpid() != int(Path("parent").read_text()):
+        os._exit(7)
+    trial.suggest_int("x", 0, 9)
+
+
+@pytest.mark.slow
+def test_workers_that_die_before_each_trial_end_the_sweep(
+    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    (tmp_path / "parent").write_text(str(os.getpid()))
+    done = sweep(talk, "hydra.sweeper.custom_search_space=test_sweeper_workers.stillborn")
+    assert done.code == 2
+    assert "3 workers died before they began a trial, the last one: its process ended with exit code 7" in done.err
+    assert set(done.states()) == {TrialState.FAIL}
+
+
+def wild(cfg: DictConfig, trial: Any) -> None:
+    """In a worker it raises before any value is chosen."""
+    if os.getpid() != int(Path("parent").read_text()):
+        raise KeyError("nowhere")
+    trial.suggest_int("x", 0, 9)
+
+
+@pytest.mark.slow
+def test_a_function_that_always_raises_ends_the_sweep(
+    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    (tmp_path / "parent").write_text(str(os.getpid()))
+    done = sweep(talk, "hydra.sweeper.custom_search_space=test_sweeper_workers.wild", "hydra.sweeper.n_trials=3")
+    assert (done.code, len(done.trials)) == (1, 3)
+    assert "3 of 3 trials failed, none is complete; the last one: KeyError: 'nowhere'" in done.err
+
+
+def leave_a_child(cfg: DictConfig) -> float:
+    """Dies, and leaves a process behind that holds all that it had open."""
+    if os.fork() == 0:
+        sweeping.until(lambda: len(sweeping.lines(Path("done"))) == 1, "the sweep")
+        os._exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0.0
+
+
+@pytest.mark.slow
+def test_a_dead_worker_is_seen_though_its_child_lives(sweep: Sweep, tmp_path: Path) -> None:
+    done = sweep(leave_a_child, "x=1,2", "hydra.sweeper.n_trials=1", "hydra.sweeper.max_retry=0")
+    (tmp_path / "done").write_text("1\n")
+    assert [trial.user_attrs["reason"] for trial in done.trials] == ["killed by SIGKILL"]

@@ -1,0 +1,172 @@
+"""A search from the command line to the file of its winner, and on again after it was stopped or killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import optuna
+import pytest
+import yaml
+from optuna.trial import FrozenTrial, TrialState
+from repository import Repository, make
+
+pytestmark = pytest.mark.slow
+SEARCH = ("pipelines/train.py", "-m", "experiment=breast_cancer", "search=mlp", "trainer.max_epochs=4")
+SMALL = ("hydra.sweeper.n_trials=6", "hydra.sweeper.listener.top=1", "hydra.sweeper.listener.seeds=3")
+TUNED = Path("conf/tuned/breast_cancer.yaml")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """Prepared data without the test split and the raw file: whoever opens them fails.
+
+    The experiment's own rate is so small that nothing is learned with it: any search finds better.
+    """
+    made = make(tmp_path_factory.mktemp("sweep"))
+    made.run("dvc", "repro", "-q", "prepare@breast_cancer")
+    shutil.rmtree(made.path / "data/raw")
+    shutil.rmtree(made.path / "data/inbox")
+    shutil.rmtree(made.path / "data/prepared/breast_cancer/test")
+    made.edit("conf/experiment/breast_cancer.yaml", optimizer={"lr": 1e-7})
+    file = made.path / "conf/experiment/breast_cancer.yaml"
+    file.write_text("# @package _global_\n" + file.read_text())
+    return made
+
+
+@pytest.fixture(scope="module")
+def swept(prepared: Repository) -> str:
+    """What the sweep printed."""
+    return prepared.run(sys.executable, *SEARCH, *SMALL)
+
+
+def trials(repository: Repository, study: str = "breast_cancer-mlp") -> list[FrozenTrial]:
+    return optuna.load_study(study_name=study, storage=f"sqlite:///{repository.path / 'optuna.db'}").trials
+
+
+def runs(repository: Repository, study: str) -> list[tuple[object, ...]]:
+    """Status, trial and trial_state of the study's runs."""
+    tag = "(select value from tags where run_uuid = r.run_uuid and key = 'goodfit.{}')"
+    columns = ", ".join(["r.status", tag.format("trial"), tag.format("trial_state")])
+    return repository.sql(f"select {columns} from runs r where {tag.format('study')} = '{study}'")
+
+
+def test_a_sweep_needs_neither_raw_nor_test_data(prepared: Repository, swept: str) -> None:
+    assert "6/6 trials" in swept
+    assert not (prepared.path / "data/prepared/breast_cancer/test").exists()
+
+
+def test_each_trial_has_a_run_that_says_what_became_of_it(prepared: Repository, swept: str) -> None:
+    words = {TrialState.COMPLETE: ("FINISHED", "complete"), TrialState.PRUNED: ("KILLED", "pruned")}
+    tried = [item for item in trials(prepared) if not item.user_attrs.get("pruned", "").startswith("not tried")]
+    expected = {(words[item.state][0], str(item.number), words[item.state][1]) for item in tried}
+    assert set(runs(prepared, "breast_cancer-mlp")) == expected | {("FINISHED", None, None)}  # and the parent
+
+
+def test_the_parent_holds_plots_and_the_summary(prepared: Repository, swept: str) -> None:
+    found = {path.name for path in (prepared.path / "mlruns").rglob("plots/*.png")}
+    assert {"history.png", "parallel_coordinates.png", "slices.png", "curves.png"} <= found
+    assert len(list((prepared.path / "mlruns").rglob("summary.md"))) == 1
+
+
+def test_the_objective_in_mlflow_is_the_value_of_the_study(prepared: Repository, swept: str) -> None:
+    query = (
+        "select t.value, m.value from metrics m join tags t using (run_uuid) join tags s using (run_uuid) "
+        "where m.key = 'objective' and t.key = 'goodfit.trial' "
+        "and s.key = 'goodfit.study' and s.value = 'breast_cancer-mlp'"
+    )
+    complete = {str(item.number): item.value for item in trials(prepared) if item.state == TrialState.COMPLETE}
+    assert dict(prepared.sql(query)) == complete
+
+
+def test_the_winner_is_written_and_the_next_composition_says_so(prepared: Repository, swept: str) -> None:
+    assert "the values before" in swept
+    content = yaml.safe_load((prepared.path / TUNED).read_text())
+    assert content["optimizer"]["lr"] > 1e-7
+    assert "with conf/tuned/breast_cancer.yaml" in prepared.run(sys.executable, "pipelines/compose.py", "breast_cancer")
+    (prepared.path / TUNED).rename(prepared.path / "aside.yaml")
+    assert "conf/tuned" not in prepared.run(sys.executable, "pipelines/compose.py", "breast_cancer")
+    (prepared.path / "aside.yaml").rename(prepared.path / TUNED)
+
+
+def test_the_same_command_again_trains_nothing(prepared: Repository, swept: str) -> None:
+    before = trials(prepared)
+    again = prepared.run(sys.executable, *SEARCH, *SMALL)
+    assert "goes on after 6 trials" in again
+    assert trials(prepared) == before
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("trainer.max_epochs=3", "trainer.max_epochs"),
+        ("hydra.sweeper.direction=maximize", "hydra.sweeper.direction=minimize"),
+        ("experiment=mnist search=cnn", "dvc repro prepare@mnist"),
+        ("model.width=choice(0,8)", "model.width"),
+        ("model.wdith=choice(8,16)", "model.wdith"),
+        ("model=choice(mlp,cnn)", "unknown key 'model.depth'"),
+        ("hydra.sweeper.listener.seeds=1", "seeds >= 3"),
+        ("hydra.sweeper.constraints=[nonsense]", "nonsense"),
+    ],
+)
+def test_a_mistake_ends_with_2_and_names_what_to_do(
+    prepared: Repository, swept: str, override: str, expected: str
+) -> None:
+    said = prepared.run(sys.executable, *SEARCH, *SMALL, *override.split(), code=2)
+    assert expected in said
+    assert "Traceback" not in said
+
+
+def start(repository: Repository, *overrides: str) -> subprocess.Popen[str]:
+    command = [sys.executable, *SEARCH, *overrides]
+    return subprocess.Popen(
+        command, cwd=repository.path, env=repository.env, stdout=-1, stderr=-2, text=True, start_new_session=True
+    )
+
+
+def wait_for_trials(process: subprocess.Popen[str], count: int) -> None:
+    """Until so many trials have ended."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        count -= line.startswith("trial ")
+        if count == 0:
+            time.sleep(0.5)  # into the next one
+            return
+    raise AssertionError("the sweep ended before that")
+
+
+def test_killed_with_9_a_sweep_goes_on_and_repeats_nothing_that_was_finished(prepared: Repository) -> None:
+    options = ("hydra.sweeper.study_name=killed", "hydra.sweeper.n_trials=5", "trainer.max_epochs=20", "~tuned")
+    options += ("hydra.sweeper.listener.top=0", "hydra.sweeper.listener.seeds=3")
+    process = start(prepared, *options)
+    wait_for_trials(process, 2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    finished = [item for item in trials(prepared, "killed") if item.state.is_finished()]
+    assert 2 <= len(finished) < 5
+    prepared.run(sys.executable, *SEARCH, *options)
+    after = trials(prepared, "killed")
+    assert [item for item in after if item.number in {one.number for one in finished}] == finished
+    states = Counter(item.state for item in after)
+    assert states[TrialState.RUNNING] == states[TrialState.WAITING] == 0
+    assert states[TrialState.COMPLETE] + states[TrialState.PRUNED] == 5
+    assert not [run for run in runs(prepared, "killed") if run[0] == "RUNNING"]
+
+
+def test_ctrl_c_ends_a_sweep_with_130_and_nothing_is_left_running(prepared: Repository) -> None:
+    process = start(prepared, "hydra.sweeper.study_name=stopped", "trainer.max_epochs=50", "~tuned")
+    wait_for_trials(process, 1)
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert not [item for item in trials(prepared, "stopped") if item.state == TrialState.RUNNING]
+    found = runs(prepared, "stopped")
+    assert ("KILLED", None, None) in found
+    assert not [run for run in found if run[0] == "RUNNING"]
