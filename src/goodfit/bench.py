@@ -25,7 +25,7 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from goodfit import bench_made, build, config, track
+from goodfit import bench_made, bench_sweep, build, config, track
 from goodfit.bench_measure import Result, Stopwatch, Turns, shown
 from goodfit.compose import compose
 from goodfit.contract import DataSpec
@@ -42,13 +42,14 @@ training  From Trainer.fit's first line to its last and the sending of metrics t
           same batches. Equal: the largest difference between the weights that both keep.
 batches   An epoch of 20,000 images, 3 x 32 x 32 bytes, in batches of 128, from a memory map. Equal: every batch.
 no-op     `dvc repro` with nothing to do, in a copy of dvc.yaml whose outputs are empty files, against as many
-          stages `echo` with an output each. Equal: both say that nothing changed."""
+          stages `echo` with an output each. Equal: both say that nothing changed.
+"""
 
 
 def bench() -> None:
-    """Runs all four comparisons, about four minutes on two free cores, and prints one table."""
+    """Runs all comparisons, about ten minutes on two free cores, and prints two tables."""
     root = Path.cwd()
-    print(PROTOCOL, flush=True)
+    print(PROTOCOL + bench_sweep.PROTOCOL, flush=True)
     with TemporaryDirectory() as folder, contextlib.chdir(folder):
         results = [
             training("training, CNN", root, 1.1, 3, bench_made.images, ["experiment=mnist", *_CNN]),
@@ -56,7 +57,9 @@ def bench() -> None:
             batches(5),
             nothing_to_do(root, 3),
         ]
-    Console(width=120).print(shown(results))  # piped, the width would be 80, and the rows would break
+        sweeps = bench_sweep.bench(root, 3)
+    for table in (shown(results), bench_sweep.shown(*sweeps)):
+        Console(width=120).print(table)  # piped, the width would be 80, and the rows would break
 
 
 _CNN = ["trainer.max_epochs=8"]  # what a run costs once, such as its first checkpoint, weighs as in a real one

@@ -28,20 +28,22 @@ from goodfit.places import Places
 from goodfit.task.base import Task
 from goodfit.train import fit
 from goodfit.tuned import interval
+from hydra_plugins.hydra_optuna_sweeper import trial as trials
 
 PROTOCOL = """\
-sweeps    Trials a minute of one tracked training of about half a second, by the study's own times, from the first
-          trial's start to the last one's end; ours with all of it: Hydra composes and checks each trial. One process
-          for each trial: `pipelines/train.py`, by the clock. A loop by hand: study.optimize around the same `fit`.
-          In turns; the ratio is that of the medians.
+sweeps    Tracked trainings by `pipelines/train.py -m search=custom`, trials a minute by the study's own times, from the
+          first trial's start to the last one's end. Against one process for each trial, by the clock, with trials of
+          2 epochs; against study.optimize around the same objective in one process, with 15 epochs: ours also
+          composes and checks each trial, which costs the same however long it is. In turns; the ratio of medians.
 pruning   Recorded: 120 random configurations are trained once for 15 epochs. Replayed with 20 seeds: 30 of them in
           random order, with the default pruner and without; both arms try the same points. The mean over the seeds
           of the share of epochs used, with a 95 % t-interval, and of the loss of the best score."""
 
-_FIXED = ["experiment=breast_cancer", "trainer=cpu", "trainer.max_epochs=2", "loader.batch_size=128"]
+_FIXED = ["experiment=breast_cancer", "trainer=cpu", "loader.batch_size=128"]
+_SHORT, _LONG = "trainer.max_epochs=2", "trainer.max_epochs=15"
 _WIDTHS, _RATES = (16, 32, 64), (1e-3, 1e-1)
 _SPACE = ["model.width=choice(16,32,64)", "optimizer.lr=tag(log,interval(1e-3,1e-1))"]
-_EPOCHS, _POOL, _TRIALS, _SEEDS = 15, 120, 30, 20
+_EPOCHS, _POOL, _TRIALS, _SEEDS, _TURN = 15, 120, 30, 20, 16
 
 
 @dataclass(frozen=True)
@@ -76,39 +78,40 @@ def bench(root: Path, turns: int) -> tuple[list[Rate], Pruned]:
     with contextlib.chdir(app):
         _data(Places("breast_cancer").prepared)
         found = rates(turns)
-        return found, pruning(config.compose(Path(), [*_FIXED, f"trainer.max_epochs={_EPOCHS}"]))
+        return found, pruning(config.compose(Path(), [*_FIXED, _LONG]))
 
 
 def rates(turns: int) -> list[Rate]:
-    """One worker, two workers, a loop by hand and single processes, one after the other, `turns` times."""
-    seen: dict[str, list[float]] = {"one": [], "two": [], "loop": [], "single": []}
+    """Each way once, one after the other, `turns` times."""
+    seen: dict[str, list[float]] = {name: [] for name in _WAYS}
     for turn in range(turns):
         for name, measure in _WAYS.items():
             seen[name].append(measure(turn))
         said = ", ".join(f"{name} {values[-1]:.0f}" for name, values in seen.items())
         print(f"trials a minute {turn + 1}/{turns}: {said}", flush=True)
     return [
-        Rate("one worker : a process for each trial", seen["one"], seen["single"], 20.0),
+        Rate("short trials, one worker : a process each", seen["short"], seen["processes"], 20.0),
         Rate("one worker : a loop by hand", seen["one"], seen["loop"], 0.9),
         Rate("two workers : a loop by hand", seen["two"], seen["loop"], 1.6),
     ]
 
 
-def _ours(workers: int) -> Callable[[int], float]:
+def _ours(workers: int, epochs: str) -> Callable[[int], float]:
     def measure(turn: int) -> float:
-        url = f"sqlite:///sweep-{workers}-{turn}.db"
-        options = [f"n_jobs={workers}", f"n_trials={12 * workers}", f"storage={url}", "study_name=s", "listener=null"]
-        keys = [f"hydra.sweeper.{option}" for option in options]
-        _python("pipelines/train.py", "-m", *_FIXED, *_SPACE, "search=custom", "hydra/sweeper/pruner=none", *keys)
+        url = f"sqlite:///sweep-{workers}-{epochs.partition('=')[2]}-{turn}.db"
+        options = [f"n_jobs={workers}", f"n_trials={_TURN * workers}", f"storage={url}", "study_name=s"]
+        keys = [f"hydra.sweeper.{option}" for option in [*options, "listener.top=0", "listener.seeds=3"]]
+        fixed = [*_FIXED, epochs, *_SPACE, "search=custom", "hydra/sweeper/pruner=none"]
+        _python("pipelines/train.py", "-m", *fixed, *keys)
         return _pace(url)
 
     return measure
 
 
-def _single(turn: int) -> float:
+def _processes(turn: int) -> float:
     started = time.monotonic()
     for width in _WIDTHS[:2]:
-        _python("pipelines/train.py", *_FIXED, f"model.width={width}", f"seed={turn}")
+        _python("pipelines/train.py", *_FIXED, _SHORT, f"model.width={width}", f"seed={turn}")
     return 60 * 2 / (time.monotonic() - started)
 
 
@@ -118,22 +121,33 @@ def _loop(turn: int) -> float:
     return _pace(url)
 
 
-_WAYS: dict[str, Callable[[int], float]] = {"one": _ours(1), "loop": _loop, "two": _ours(2), "single": _single}
+_WAYS: dict[str, Callable[[int], float]] = {
+    "short": _ours(1, _SHORT),
+    "processes": _processes,
+    "one": _ours(1, _LONG),
+    "loop": _loop,
+    "two": _ours(2, _LONG),
+}
 
 
 def loop(url: str) -> None:
-    """A plain study around `fit` in one process, with the same sampler."""
-    base = config.compose(Path(), _FIXED)
+    """A plain study around the same objective in one process, with the same sampler."""
+    from goodfit import search
+
+    base = config.compose(Path(), [*_FIXED, _LONG])
 
     def objective(trial: optuna.Trial) -> float:
         cfg = copy.deepcopy(base)
         cfg.model.width = trial.suggest_categorical("model.width", _WIDTHS)
         cfg.optimizer.lr = trial.suggest_float("optimizer.lr", *_RATES, log=True)
-        with contextlib.redirect_stdout(io.StringIO()):
-            return fit(cfg, keep=False).score
+        pruner = {"_target_": "optuna.pruners.NopPruner"}
+        with contextlib.redirect_stdout(io.StringIO()), trials.running(trial, url, pruner=pruner, constraints=[]):
+            return search.objective(cfg, [])
 
-    sampler = optuna.samplers.TPESampler(seed=0)
-    optuna.create_study(storage=url, study_name="s", sampler=sampler).optimize(objective, n_trials=12)
+    study = optuna.create_study(
+        storage=url, study_name="s", sampler=optuna.samplers.TPESampler(seed=0), pruner=optuna.pruners.NopPruner()
+    )
+    study.optimize(objective, n_trials=_TURN)
 
 
 def _pace(url: str) -> float:

@@ -70,7 +70,8 @@ def frozen(cfg: DictConfig) -> dict[str, Any]:
     So a password in the environment reaches neither the composed file nor the tracked run, not even through
     a second key that refers to the first.
     """
-    content = yaml.safe_load(OmegaConf.to_yaml(cfg))
+    content = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(content, dict)
     content.pop("hydra", None)
     references: list[str] = []
 

@@ -38,6 +38,8 @@ from goodfit.task.base import Task
 logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
 # Lightning 2.6 asks PyTorch 2.13 a question in an old way; nothing that a user can change
 warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+# its hint on a machine that has Slurm: one process trains here whether srun started it or not
+warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,9 @@ class Workers:
             while True:
                 self._hand_out(n_trials, deadline)
                 if any(worker.trial is not None for worker in self._workers.values()):
-                    yield from self._hear()
+                    ended = list(self._hear())
+                    self._hand_out(n_trials, deadline)  # before the caller looks at what ended, which may take long
+                    yield from ended
                 elif not self._others(n_trials, deadline):
                     return
         finally:

@@ -25,12 +25,14 @@ class OptunaSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before `sweep`."""
+        from hydra_plugins.hydra_optuna_sweeper._compose import Remembering
         from hydra_plugins.hydra_optuna_sweeper._secrets import masked
 
         config = masked(config)
-        self.config, self.hydra_context = config, hydra_context
+        loader: Any = Remembering(hydra_context.config_loader)
+        self.config, self.hydra_context = config, HydraContext(loader, hydra_context.callbacks)
         self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
+            hydra_context=self.hydra_context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> None:

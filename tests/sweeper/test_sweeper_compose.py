@@ -1,0 +1,78 @@
+"""A job that is composed from a remembered one is what Hydra composes anew, node for node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
+from hydra.core.utils import setup_globals
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from hydra_plugins.hydra_optuna_sweeper._compose import Remembering
+
+FILES = {
+    "config.yaml": "defaults:\n  - db: mysql\n  - _self_\nx: 1\ny: ${x}\nz: {a: 1, b: [1, 2]}\ntext: t\n",
+    "db/mysql.yaml": "kind: mysql\nport: 1\nfor: ${x}\n",
+    "db/postgresql.yaml": "kind: postgresql\nport: 2\nextra: 3\n",
+}
+
+
+@pytest.fixture
+def loader(tmp_path: Path) -> ConfigLoaderImpl:
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    setup_globals()
+    return ConfigLoaderImpl(create_config_search_path(str(tmp_path)))
+
+
+def text(config: DictConfig) -> str:
+    return OmegaConf.to_yaml(config, resolve=False)
+
+
+SEQUENCES: list[list[list[str]]] = [
+    [["x=1"], ["x=2"], ["x=3"]],
+    [["x=1", "z.a=5"], ["x=7", "z.a=6"], ["z.a=6", "x=7"]],
+    [["db=mysql", "x=1"], ["db=postgresql", "x=2"], ["db=mysql", "x=3"], ["db=postgresql", "x=4"]],
+    [["db=mysql", "db.port=7"], ["db=mysql", "db.port=8"], ["db.port=9", "db=postgresql"]],
+    [["+new=1", "x=1"], ["+new=2", "x=2"]],
+    [["++z.a=1"], ["++z.a=2"]],
+    [["z={a:3,b:[9]}"], ["z={a:4}"], ["z.b=[5]"], ["z.b=[6,7]"]],
+    [["x=1", "~text"], ["x=2", "~text"]],
+    [["text=null"], ["text='a, b=c'"], ["text='${x}'"], ["text=true"], ["text=1e-3"]],
+    [["x=1", "x=2"], ["x=3", "x=4"]],
+    [["y=2", "x=3"], ["y=${z.a}", "x=3"], ["y=5", "x=3"]],
+]
+
+
+@pytest.mark.parametrize("jobs", SEQUENCES)
+def test_each_job_of_a_row_is_what_hydra_composes(loader: ConfigLoaderImpl, jobs: list[list[str]]) -> None:
+    master = loader.load_configuration("config", [], RunMode.MULTIRUN)
+    remembering = Remembering(loader)
+    for job in jobs:
+        ours, anew = remembering.load_sweep_config(master, job), loader.load_sweep_config(master, job)
+        assert text(ours) == text(anew)
+        assert OmegaConf.to_container(ours.db, resolve=True) == OmegaConf.to_container(anew.db, resolve=True)
+
+
+def test_a_job_that_changes_its_configuration_changes_no_other(loader: ConfigLoaderImpl) -> None:
+    master = loader.load_configuration("config", [], RunMode.MULTIRUN)
+    remembering = Remembering(loader)
+    first = remembering.load_sweep_config(master, ["x=1"])
+    OmegaConf.update(first, "z.a", 99)
+    assert remembering.load_sweep_config(master, ["x=2"]).z.a == 1
+
+
+@pytest.mark.parametrize("job", [["nothing=1"], ["x.y.z=1"], ["db=oracle"]])
+def test_a_mistake_is_the_same_mistake(loader: ConfigLoaderImpl, job: list[str]) -> None:
+    master = loader.load_configuration("config", [], RunMode.MULTIRUN)
+    said: list[Any] = []
+    for one in (Remembering(loader), loader):
+        with pytest.raises(Exception, match=r".") as mistake:
+            one.load_sweep_config(master, job)
+        said.append((type(mistake.value), str(mistake.value)))
+    assert said[0] == said[1]
