@@ -90,7 +90,7 @@ class Tracking:
                     child.log({"objective": trial.values[0]})
                     child.flush()
             if trial.state.name == "COMPLETE" and "repeats" not in study.user_attrs:
-                run.log({"objective": trial.values[0], "best": study.best_value}, trial.number)
+                run.log({"trial": trial.values[0], "best": study.best_value}, trial.number)
                 run.flush()
 
     def ended(self, study: optuna.Study, sweep: Sweep) -> None:
