@@ -32,16 +32,17 @@ def offline() -> None:
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Gives the folder of a data set's prepared sample, made once."""
-    from goodfit import build
+    from goodfit import build, config
     from goodfit.prepare import prepare
 
     made: dict[str, Path] = {}
 
     def folder(case: str) -> Path:
         if case not in made:
-            data = build.data_set(tiny.cfg(case))
+            cfg = tiny.cfg(case)
+            data = build.data_set(cfg)
             out = tmp_path_factory.mktemp("prepared") / case
-            prepare(data, tiny.SAMPLES / Path(data.source.file).name, out)
+            prepare(data, tiny.SAMPLES / Path(data.source.file).name, out, made_with=config.data_section(cfg))
             made[case] = out
         return made[case]
 

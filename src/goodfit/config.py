@@ -100,6 +100,12 @@ def _closing(text: str, start: int) -> int:
     return len(text)
 
 
+def data_section(cfg: DictConfig) -> dict[str, Any]:
+    """The section `data` as it decides what is prepared; where the raw file comes from is told by its hash."""
+    content: dict[str, Any] = OmegaConf.to_container(cfg.data, resolve=True)  # type: ignore[assignment]
+    return {key: value for key, value in content.items() if key != "source"}
+
+
 def dump(content: dict[str, Any]) -> str:
     """YAML with sorted keys: equal configurations are equal bytes."""
     return yaml.safe_dump(content, sort_keys=True, allow_unicode=True, width=100)

@@ -16,12 +16,17 @@ from goodfit.task.base import Task
 
 
 def open_run(
-    cfg: DictConfig, task: Task, data: DataModule, folder: Path, overrides: Sequence[str], more: Mapping[str, str]
+    cfg: DictConfig,
+    task: Task,
+    data: DataModule,
+    folder: Path,
+    overrides: Sequence[str],
+    git: dict[str, str],
+    more: Mapping[str, str],
 ) -> track.Run:
     """Starts the MLflow run of a training, with all that is known before its first step; `more` are tags."""
     content = config.frozen(cfg)
     text = config.dump(content)
-    git = lineage.git()
     changed = ", ".join(item for item in overrides if not item.startswith(("experiment=", "search=")))
     network = type(task.model).__name__
     name = cfg.tracking.run_name or f"{network}{' ' + changed if changed else ''} (seed {cfg.seed})"

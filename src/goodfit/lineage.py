@@ -79,7 +79,8 @@ def git() -> dict[str, str]:
     """Commit, branch, and the difference from the commit; what stages themselves write does not count as dirt."""
 
     def ask(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+        # a file that is not UTF-8 may stand in the difference
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, errors="replace", check=False)
         return done.stdout.strip() if done.returncode == 0 else ""
 
     commit = ask("rev-parse", "HEAD")

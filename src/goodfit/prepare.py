@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
-from goodfit import build
+from goodfit import build, config
 from goodfit.contract import DataSpec
 from goodfit.data.base import DataSet
 from goodfit.data.split import SPLITS
@@ -25,12 +25,12 @@ def stage(cfg: DictConfig) -> None:
     places = Places(cfg.name)
     data = build.data_set(cfg)
     raw = places.raw / Path(data.source.file).name
-    manifest = prepare(data, raw, places.prepared)
+    manifest = prepare(data, raw, places.prepared, made_with=config.data_section(cfg))
     sizes = ", ".join(f"{split} {sum(counts.values()):,}" for split, counts in manifest["counts"].items())
     print(f"prepared {places.prepared}: {sizes}; {manifest['duplicates_dropped'] or 'no'} duplicates dropped")
 
 
-def prepare(data: DataSet, raw: Path, out: Path) -> dict[str, Any]:
+def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -> dict[str, Any]:
     """Writes train/, validation/ and test/ arrays, rows.parquet, example.parquet, spec.json and manifest.json.
 
     Returns the manifest.
@@ -55,6 +55,7 @@ def prepare(data: DataSet, raw: Path, out: Path) -> dict[str, Any]:
                 repr([(name, files[name]) for name in files if name.startswith("test/")]).encode()
             ).hexdigest(),
             "files": files,
+            "made_with": made_with,
             "split": data.rule,
             "duplicates_dropped": dropped,
             "alike_after_encoding": _alike(arrays),

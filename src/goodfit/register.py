@@ -77,7 +77,7 @@ def crown(client: MlflowClient, name: str, version: str, new: Rank) -> tuple[boo
     """Moves the alias if `decide` says so; the version keeps its rank as tags."""
     present = _champion(client, name)
     if present and str(present.version) == version:
-        return True, f"still champion: the same weights as before ({new.score:.4f})"
+        return True, f"still champion: the same model as before ({new.score:.4f})"
     old = _rank(present.tags) if present else None
     tags = {"score_name": new.name, "score": repr(new.score), "mode": new.mode, "test_sha256": new.test_sha256}
     for key, value in tags.items():
@@ -97,8 +97,11 @@ def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
 
     try:
         return client.get_model_version_by_alias(name, ALIAS)
-    except MlflowException:
-        return None
+    except MlflowException as error:
+        # a missing alias is told as the one, a missing model as the other; whatever else is wrong is no empty throne
+        if error.error_code in ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"):
+            return None
+        raise
 
 
 def _rank(tags: dict[str, str]) -> Rank | None:

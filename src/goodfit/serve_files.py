@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from goodfit import lineage, serve, track
@@ -24,9 +25,11 @@ REQUIREMENTS = (
 def log_and_register(run: track.Run, name: str, places: Places) -> str:
     """Logs the model to the run, registers it, and returns the new version's number.
 
-    The same weights are not registered twice: their version is found by the hash of weights.pt.
+    The same model is not registered twice: its version is found by the hash of its three files. Equal weights are
+    not enough, for spec.json holds the names of columns and labels.
     """
-    digest = sha256(places.model / "weights.pt")
+    hashes = [sha256(places.model / file) for file in ("weights.pt", "spec.json", "config.yaml")]
+    digest = hashlib.sha256(" ".join(hashes).encode()).hexdigest()
     if found := _version_of(run, name, digest):
         return found
     import mlflow
@@ -49,11 +52,11 @@ def log_and_register(run: track.Run, name: str, places: Places) -> str:
             registered_model_name=name,
         )
     version = str(info.registered_model_version)
-    run.client.set_model_version_tag(name, version, "goodfit.weights_sha256", digest)
+    run.client.set_model_version_tag(name, version, "goodfit.model_sha256", digest)
     return version
 
 
 def _version_of(run: track.Run, name: str, digest: str) -> str | None:
     found = run.client.search_model_versions(f"name = '{name}'")
-    same = [item for item in found if item.tags.get("goodfit.weights_sha256") == digest]
+    same = [item for item in found if item.tags.get("goodfit.model_sha256") == digest]
     return str(same[0].version) if same else None

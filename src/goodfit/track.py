@@ -133,15 +133,17 @@ def start(uri: str, experiment: str, name: str, *, tags: Mapping[str, str], para
 
 
 def find(uri: str, run_id: str) -> Run | None:
-    """The run of this id, None where this database does not have it."""
+    """The run of this id, None where this database does not have it, or has it in its waste bin."""
     from mlflow.exceptions import MlflowException
 
     client = connect(uri)
     try:
-        client.get_run(run_id)
-    except MlflowException:
-        return None
-    return Run(client, run_id)
+        found = client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+    return Run(client, run_id) if found.info.lifecycle_stage == "active" else None
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from goodfit.checkpoint import AtomicCheckpoints
 from goodfit.data.packed import DataModule, Packed
 from goodfit.describe import open_run
 from goodfit.errors import UserError
-from goodfit.files import replacing, sha256, write_json
+from goodfit.files import read_json, replacing, sha256, write_json
 from goodfit.mask import mask
 from goodfit.places import Places
 from goodfit.predict import Predictor
@@ -94,18 +94,20 @@ def fit(
         NonFiniteLossError: before the optimizer step that would have destroyed the weights.
         PrunedError: one of `callbacks` ended a training that was not worth going on with.
     """
-    folder = Places(cfg.name).prepared
+    folder, git = Places(cfg.name).prepared, lineage.git()  # a commit during training did not train the model
+    _same_data(cfg, folder)
     pl.seed_everything(cfg.seed, verbose=False)
     data = DataModule(folder, batch_size=cfg.loader.batch_size, seed=cfg.seed)
     task = build.task(cfg, data.spec)
-    run = open_run(cfg, task, data, folder, overrides, tags or {})
+    run = open_run(cfg, task, data, folder, overrides, git, tags or {})
     checkpoints = Path("build/checkpoints") / run.run_id
     with track.truthful(run):
         try:
-            curves, facts = _optimize(cfg, task, data, checkpoints, run, callbacks)
+            curves, measured = _optimize(cfg, task, data, checkpoints, run, callbacks)
         finally:
             if not keep:
                 shutil.rmtree(checkpoints, ignore_errors=True)
+        facts = {"commit": git["commit"], "dirty": git["dirty"], "run_id": run.run_id, **measured}
         for group in ("scores", "cost"):
             prefix = {"scores": "final"}.get(group, group)
             run.log({f"{prefix}/{name}": value for name, value in facts[group].items()})
@@ -116,6 +118,19 @@ def fit(
                 _write(cfg, task, curves.history, facts, part)
                 run.folder(part, "model")  # before the files are in place: a stage that fails leaves none
     return Trained(run.run_id, facts["monitor"], facts["scores"][facts["monitor"]], place)
+
+
+def _same_data(cfg: DictConfig, folder: Path) -> None:
+    """Raises UserError where the data were prepared with another section `data` than the configuration has."""
+    made = read_json(folder / "manifest.json").get("made_with")
+    if made is None:
+        return
+    wanted = config.data_section(cfg)
+    if changed := sorted(key for key in {*made, *wanted} if made.get(key) != wanted.get(key)):
+        raise UserError(
+            f"{folder} was prepared with data.{changed[0]}={made.get(changed[0])}, "
+            f"got {wanted.get(changed[0])}; change conf/ or params.yaml, then `dvc repro prepare@{cfg.name}`"
+        )
 
 
 def _optimize(
@@ -139,11 +154,7 @@ def _optimize(
         raise UserError(f"no epoch had a finite val/{task.monitor}; nothing was kept")
     kept = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
     task.load_state_dict(kept["state_dict"])
-    git = lineage.git()
     return curves, {
-        "commit": git["commit"],
-        "dirty": git["dirty"],
-        "run_id": run.run_id,
         "monitor": f"val/{task.monitor}",
         "epochs": len(curves.history),
         "best_epoch": int(kept["epoch"]),

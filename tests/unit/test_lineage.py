@@ -94,3 +94,14 @@ def test_the_code_that_dvc_yaml_names_is_the_code_that_compose_writes() -> None:
     content = {key: tiny.section(key, tiny.names(key)[0]) for key in ("data", "model", "task", "augment", "baseline")}
     content["schedule"] = tiny.section("schedule", "cosine")
     assert named == set(lineage.stage_modules(content))
+
+
+def test_a_difference_that_is_not_utf_8_is_told_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes").write_text("plain")
+    for command in ("init -q", "add -A", "-c user.name=a -c user.email=a@b.c commit -qm first"):
+        subprocess.run(["git", *command.split()], check=True)
+    (tmp_path / "notes").write_bytes(b"caf\xe9")
+    found = lineage.git()
+    assert found["dirty"] == "true"
+    assert "caf\ufffd" in found["diff"]

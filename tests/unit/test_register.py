@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from goodfit import track
 from goodfit.register import ALIAS, Rank, crown, decide
@@ -109,3 +111,22 @@ def test_a_champion_that_somebody_else_made_is_not_replaced(client: MlflowClient
     moved, reason = crown(client, "net", "2", Rank("accuracy", 0.99, "max", "aa"))
     assert (moved, champion(client)) == (False, "1")
     assert "carries no score" in reason
+
+
+def test_a_registry_that_does_not_answer_is_no_empty_throne(client: MlflowClient, tmp_path: Path) -> None:
+    """The table of aliases is away: the error passes, and nobody is crowned."""
+    crown(client, "net", "1", OLD)
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute("alter table registered_model_aliases rename to away")
+    with pytest.raises(MlflowException):
+        crown(client, "net", "2", Rank("accuracy", 0.1, "max", "aa"))
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute("alter table away rename to registered_model_aliases")
+    assert champion(client) == "1"
+
+
+def test_a_model_that_is_not_registered_has_no_champion(client: MlflowClient) -> None:
+    from goodfit.register import _champion
+
+    assert _champion(client, "nobody") is None
+    assert _champion(client, "net") is None

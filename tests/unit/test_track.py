@@ -126,6 +126,14 @@ def test_who_goes_on_in_a_run_is_the_process_of_the_run(uri: str) -> None:
         assert status(uri, run.run_id) == track.RUNNING
 
 
+def test_a_run_in_the_waste_bin_is_not_found(uri: str) -> None:
+    run = begin(uri)
+    assert track.find(uri, run.run_id) is not None
+    run.client.delete_run(run.run_id)
+    assert track.find(uri, run.run_id) is None
+    assert track.find(uri, "0" * 32) is None
+
+
 def test_a_block_that_ends_finishes_the_run(uri: str) -> None:
     with track.truthful(begin(uri)) as run:
         pass

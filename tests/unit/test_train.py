@@ -17,7 +17,7 @@ import tiny
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from goodfit import build, config, track
+from goodfit import build, config, lineage, track
 from goodfit.errors import NonFiniteLossError, UserError
 from goodfit.files import read_json
 from goodfit.train import fit
@@ -181,3 +181,20 @@ def test_sigterm_ends_with_143_and_the_run_is_killed(home: Home, tmp_path: Path)
     states = [run.info.status for run in client.search_runs([found.experiment_id])]
     assert (process.returncode, states, (tmp_path / "models").exists()) == (143, [track.KILLED], False)
     assert errors.splitlines()[-1] == "goodfit: stopped by SIGTERM"
+
+
+def test_data_prepared_with_another_section_are_refused_before_a_run_is_made(home: Home) -> None:
+    changed = home(data={"split_seed": 7})
+    with pytest.raises(UserError, match=r"prepared with data.split_seed=0, got 7.*dvc repro prepare@tiny"):
+        fit(changed)
+    assert track.connect(changed.tracking.uri).get_experiment_by_name("tiny") is None
+
+
+def test_the_commit_is_that_of_the_start(home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As if somebody had committed while the network was trained."""
+    commits = iter(["first", "second", "third"])
+    monkeypatch.setattr(lineage, "git", lambda: {"commit": next(commits), "dirty": "false", "diff": ""})
+    done = fit(home(), out=tmp_path / "model")
+    assert read_json(tmp_path / "model/train.json")["commit"] == "first"
+    run = track.connect(home().tracking.uri).get_run(done.run_id)
+    assert run.data.tags["mlflow.source.git.commit"] == "first"
