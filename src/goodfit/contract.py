@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from goodfit.errors import UserError
+from goodfit.files import read_json
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -57,12 +60,15 @@ class DataSpec:
 
     @classmethod
     def read(cls, path: Path) -> DataSpec:
-        """The inverse of `write`; raises TypeError on fields that this version does not know."""
-        stored = json.loads(path.read_text())
-        fields = {name: _field(value) for name, value in stored.pop("inputs").items()}
-        labels, words = tuple(stored.pop("labels")), tuple(stored.pop("vocabulary"))
-        target = _field(stored.pop("target"))
-        return cls(inputs=fields, target=target, labels=labels, vocabulary=words, **stored)
+        """The inverse of `write`; raises UserError where the file holds anything else."""
+        stored = read_json(path)
+        try:
+            fields = {name: _field(value) for name, value in stored.pop("inputs").items()}
+            labels, words = tuple(stored.pop("labels")), tuple(stored.pop("vocabulary"))
+            target = _field(stored.pop("target"))
+            return cls(inputs=fields, target=target, labels=labels, vocabulary=words, **stored)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise UserError(f"{path} is no description of data that this version can read ({error!r})") from None
 
 
 def _field(stored: dict[str, Any]) -> Field:

@@ -19,7 +19,9 @@ from goodfit.baseline.trivial import trivial
 from goodfit.bootstrap import WORDS, Interval, compare, intervals, resamples
 from goodfit.contract import DataSpec
 from goodfit.data.base import lists
+from goodfit.data.intact import intact
 from goodfit.data.packed import Packed
+from goodfit.data.split import SPLITS
 from goodfit.errors import UserError
 from goodfit.examples import worst
 from goodfit.files import read_json, replacing, write_json
@@ -34,7 +36,7 @@ Scored = dict[str, tuple[Interval, np.ndarray[Any, Any]]]
 def stage(cfg: DictConfig) -> None:
     """`dvc repro`: report/<experiment>/evaluation and metrics.json, and the scores into the model's run."""
     places = Places(cfg.name)
-    manifest = read_json(places.prepared / "manifest.json")
+    manifest = intact(places.prepared, *SPLITS)
     run = tell.run_of(cfg, places.model)
     with track.truthful(run):
         result, predictions = evaluate(cfg, places.prepared, places.model)
@@ -134,7 +136,7 @@ def summary(result: dict[str, Any], model: Path) -> dict[str, Any]:
 
 
 def _baselines(cfg: DictConfig, data: Path, spec: DataSpec) -> dict[str, tuple[str, Tensor]]:
-    splits = {name: _split(data, name, spec) for name in ("train", "validation", "test")}
+    splits = {name: _split(data, name, spec) for name in SPLITS}
     strong = build.baseline(cfg)
     started = time.monotonic()
     forecast = strong.predict(splits["train"], splits["validation"], splits["test"], spec)
@@ -150,8 +152,7 @@ def _split(data: Path, name: str, spec: DataSpec) -> Split:
 
 
 def _rows(data: Path, split: str) -> pd.DataFrame:
-    rows = pd.read_parquet(data / "rows.parquet")
-    return rows[rows["split"] == split].reset_index(drop=True)
+    return pd.read_parquet(data / split / "rows.parquet")
 
 
 def _plain(scored: Scored) -> dict[str, dict[str, float]]:

@@ -27,37 +27,37 @@ def stage(cfg: DictConfig) -> None:
     raw = places.raw / Path(data.source.file).name
     manifest = prepare(data, raw, places.prepared, made_with=config.data_section(cfg))
     sizes = ", ".join(f"{split} {sum(counts.values()):,}" for split, counts in manifest["counts"].items())
-    print(f"prepared {places.prepared}: {sizes}; {manifest['duplicates_dropped'] or 'no'} duplicates dropped")
+    print(f"prepared {places.prepared}: {sizes}; {manifest['copies']['rows'] or 'no'} copies of other rows")
 
 
 def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -> dict[str, Any]:
-    """Writes train/, validation/ and test/ arrays, rows.parquet, example.parquet, spec.json and manifest.json.
+    """Writes the arrays and readable rows of each split, example.parquet, spec.json and manifest.json.
 
     Returns the manifest.
 
-    The three invariants that make a test score mean something: a sample is in one split only, an exact
-    copy of it in no other, and nothing that is fitted has seen validation or test.
+    The three invariants that make a test score mean something: a sample is in one split only, a row with the
+    same inputs in no other, and nothing that is fitted has seen validation or test.
     """
     rows = data.read(raw)
-    rows, dropped = without_duplicates(rows, data.key(rows))
-    side = data.split(rows)
+    side, copies = sides(data, rows)
     spec = data.fit(rows[side == "train"])
     with replacing(out) as part:
         spec.write(part / "spec.json")
         arrays = {split: _pack(data, rows[side == split], spec, part / split) for split in SPLITS}
         data.example(rows).to_parquet(part / "example.parquet", index=False)
-        _readable(rows, side).to_parquet(part / "rows.parquet", index=False)
+        for split in SPLITS:
+            _readable(rows[side == split]).to_parquet(part / split / "rows.parquet", index=False)
         files = {str(path.relative_to(part)): sha256(path) for path in sorted(part.rglob("*")) if path.is_file()}
         manifest = {
             "raw_sha256": sha256(raw),
             "sha256": hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest(),
             "test_sha256": hashlib.sha256(
-                repr([(name, files[name]) for name in files if name.startswith("test/")]).encode()
+                repr([(name, files[name]) for name in files if Path(name).match("test/*.npy")]).encode()
             ).hexdigest(),
             "files": files,
             "made_with": made_with,
             "split": data.rule,
-            "duplicates_dropped": dropped,
+            "copies": copies,
             "alike_after_encoding": _alike(arrays),
             "counts": {split: _counts(data, rows[side == split]) for split in SPLITS},
             "in_no_split": int((side == "").sum()),
@@ -66,13 +66,24 @@ def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -
     return manifest
 
 
-def without_duplicates(rows: pd.DataFrame, keys: list[bytes] | None) -> tuple[pd.DataFrame, int | None]:
-    """The first of all rows with equal keys; a copy on the other side of a split would be a leak."""
+def sides(data: DataSet, rows: pd.DataFrame) -> tuple[np.ndarray[Any, Any], dict[str, int | None]]:
+    """The split of each row, and how many rows repeat the inputs of an earlier one, with another target too.
+
+    Copies are kept: two patients with equal measurements are two patients, and what differs in their
+    outcomes is the noise that a network must learn. None where copies have no meaning (`DataSet.key`).
+    """
+    keys = data.key(rows)
+    alike = np.arange(len(rows)) if keys is None else pd.factorize(np.array(keys, object))[0]
+    side = data.split(rows, alike)
     if keys is None:
-        return rows, None
-    seen: set[bytes] = set()
-    first = [not (key in seen or seen.add(key)) for key in keys]  # type: ignore[func-returns-value]
-    return rows[first].reset_index(drop=True), len(rows) - sum(first)
+        return side, {"rows": None, "with_another_target": None}
+    pairs = pd.DataFrame({"alike": alike, "side": side, "target": rows[data.label].astype(str).to_numpy()})
+    of_group = pairs.groupby("alike")
+    torn = int((of_group["side"].nunique() > 1).sum())
+    if torn:
+        raise UserError(f"{type(data).__name__}.split puts rows with equal inputs on two sides, {torn} times")
+    another = pairs["target"] != of_group["target"].transform("first")
+    return side, {"rows": len(rows) - of_group.ngroups, "with_another_target": int(another.sum())}
 
 
 def _pack(data: DataSet, rows: pd.DataFrame, spec: DataSpec, folder: Path) -> dict[str, np.ndarray[Any, Any]]:
@@ -105,7 +116,7 @@ def _counts(data: DataSet, rows: pd.DataFrame) -> dict[str, int]:
     return dict(sorted(Counter(rows[data.label].astype(str)).items()))
 
 
-def _readable(rows: pd.DataFrame, side: np.ndarray[Any, Any]) -> pd.DataFrame:
+def _readable(rows: pd.DataFrame) -> pd.DataFrame:
     """The columns that a person can read, for the report's examples and for baselines on text."""
     plain = [column for column in rows.columns if not isinstance(rows[column].iloc[0], np.ndarray)]
-    return rows[plain].assign(split=side)
+    return rows[plain]

@@ -25,10 +25,11 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from goodfit import build, config, lineage, track
 from goodfit.callbacks import Augmentation, Curves, moving_average
 from goodfit.checkpoint import AtomicCheckpoints
+from goodfit.data.intact import intact
 from goodfit.data.packed import DataModule, Packed
 from goodfit.describe import open_run
 from goodfit.errors import UserError
-from goodfit.files import read_json, replacing, sha256, write_json
+from goodfit.files import replacing, sha256, write_json
 from goodfit.mask import mask
 from goodfit.places import Places
 from goodfit.predict import Predictor
@@ -121,10 +122,8 @@ def fit(
 
 
 def _same_data(cfg: DictConfig, folder: Path) -> None:
-    """Raises UserError where the data were prepared with another section `data` than the configuration has."""
-    made = read_json(folder / "manifest.json").get("made_with")
-    if made is None:
-        return
+    """Raises UserError where the data are broken, or were prepared with another section `data`."""
+    made = intact(folder, "train", "validation")["made_with"]
     wanted = config.data_section(cfg)
     if changed := sorted(key for key in {*made, *wanted} if made.get(key) != wanted.get(key)):
         raise UserError(

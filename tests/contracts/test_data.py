@@ -15,7 +15,7 @@ from goodfit.contract import DataSpec
 from goodfit.data.base import DataSet
 from goodfit.data.split import SPLITS
 from goodfit.files import read_json
-from goodfit.prepare import prepare, without_duplicates
+from goodfit.prepare import prepare, sides
 
 pytestmark = pytest.mark.parametrize("case", tiny.cases())
 Prepared = Callable[[str], Path]
@@ -31,8 +31,7 @@ def raw(data: DataSet) -> Path:
 
 def split_rows(data: DataSet) -> tuple[pd.DataFrame, np.ndarray]:
     rows = data.read(raw(data))
-    rows, _ = without_duplicates(rows, data.key(rows))
-    return rows, data.split(rows)
+    return rows, sides(data, rows)[0]
 
 
 def test_its_sample_is_there(case: str) -> None:
@@ -106,16 +105,15 @@ def test_no_sample_is_lost_between_reading_and_packing(case: str, prepared: Prep
     data = data_set(case)
     manifest = read_json(prepared(case) / "manifest.json")
     placed = sum(sum(counts.values()) for counts in manifest["counts"].values())
-    dropped = manifest["duplicates_dropped"] or 0
-    assert placed + dropped + manifest["in_no_split"] == len(data.read(raw(data)))
+    assert placed + manifest["in_no_split"] == len(data.read(raw(data)))
 
 
 def test_what_is_fitted_has_seen_train_only(case: str, tmp_path: Path) -> None:
     """The rows of validation and test are exchanged for copies of one of them; the spec stays as it is."""
 
     class Changed(type(data_set(case))):  # type: ignore[misc]
-        def split(self, rows: pd.DataFrame) -> np.ndarray:
-            side = super().split(rows)
+        def split(self, rows: pd.DataFrame, alike: np.ndarray) -> np.ndarray:
+            side = super().split(rows, alike)
             held = np.flatnonzero(side != "train")
             for column in rows.columns:
                 rows[column] = [*rows[column]]

@@ -18,7 +18,7 @@ from goodfit.contract import DataSpec
 from goodfit.data.packed import Packed
 from goodfit.errors import UserError
 from goodfit.predict import Predictor
-from goodfit.prepare import without_duplicates
+from goodfit.prepare import sides
 
 
 @pytest.fixture
@@ -35,8 +35,7 @@ def test_raw_rows_get_the_same_predictions_as_packed_arrays(
     folder = prepared(case)
     data, spec = build.data_set(cfg), DataSpec.read(folder / "spec.json")
     rows = data.read(tiny.SAMPLES / Path(data.source.file).name)
-    rows, _ = without_duplicates(rows, data.key(rows))
-    raw = rows[data.split(rows) == "test"].drop(columns=data.label)
+    raw = rows[sides(data, rows)[0] == "test"].drop(columns=data.label)
     torch.manual_seed(0)
     predictor = Predictor(build.task(cfg, spec), spec)
     packed = predictor.task.decode(predictor.on(Packed(folder, "test")))

@@ -90,7 +90,8 @@ def make(name: str, kind: str = "class", outcome: int = 0, trivial: int = 1, sec
     })  # fmt: skip
     counts = dict.fromkeys(labels or ["samples"], 10)
     put(Path(f"data/prepared/{name}/manifest.json"), {
-        "counts": dict.fromkeys(("train", "validation", "test"), counts), "duplicates_dropped": 2,
+        "counts": dict.fromkeys(("train", "validation", "test"), counts),
+        "copies": {"rows": 2, "with_another_target": 1},
         "alike_after_encoding": 0, "in_no_split": 0, "raw_sha256": "a", "sha256": "b", "test_sha256": "t",
     })  # fmt: skip
 

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from goodfit.data.split import SPLITS, by_time, grouped, stratified
+from goodfit.data.split import SPLITS, by_time, grouped, joined, stratified
 from goodfit.errors import UserError
 
 STRATA = np.array(["a"] * 101 + ["b"] * 37 + ["c"] * 12)
@@ -34,6 +34,43 @@ def test_a_split_is_a_function_of_its_seed() -> None:
 
 def test_another_seed_splits_otherwise() -> None:
     assert (stratified(STRATA, 0.2, 0.1, 7) != stratified(STRATA, 0.2, 0.1, 8)).any()
+
+
+def copies(seed: int) -> np.ndarray:
+    """Of 150 rows about a third repeat another one."""
+    return np.random.default_rng(seed).integers(0, 120, len(STRATA))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_copies_of_a_row_are_on_one_side(seed: int) -> None:
+    alike = copies(seed)
+    side = stratified(STRATA, 0.2, 0.1, seed, alike=alike)
+    assert all(len(set(side[alike == number])) == 1 for number in set(alike))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_copies_leave_the_shares_within_the_heaviest_of_them(seed: int) -> None:
+    alike = np.sort(copies(seed))  # copies have one stratum but at its borders
+    heaviest = max(Counter(alike.tolist()).values())
+    side = stratified(STRATA, 0.2, 0.1, seed, alike=alike)
+    for stratum, size in Counter(STRATA.tolist()).items():
+        found = Counter(side[stratum == STRATA].tolist())
+        assert all(abs(found[name] - share * size) <= 2 * heaviest for name, share in [("test", 0.2), ("train", 0.7)])
+
+
+def test_rows_without_copies_are_split_as_if_nobody_had_looked_for_any() -> None:
+    numbers = np.random.default_rng(0).permutation(len(STRATA))
+    assert (stratified(STRATA, 0.2, 0.1, 3, alike=numbers) == stratified(STRATA, 0.2, 0.1, 3)).all()
+
+
+def test_groups_that_share_a_row_of_another_grouping_are_joined() -> None:
+    films, texts = np.array(["a", "a", "b", "c", "d", "c"]), np.array([1, 2, 2, 3, 4, 5])
+    groups = joined(films, texts)
+    assert [sorted(np.flatnonzero(groups == group).tolist()) for group in dict.fromkeys(groups)] == [
+        [0, 1, 2],
+        [3, 5],
+        [4],
+    ]
 
 
 @pytest.mark.parametrize("seed", range(5))

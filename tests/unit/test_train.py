@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from goodfit import build, config, lineage, track
 from goodfit.errors import NonFiniteLossError, UserError
-from goodfit.files import read_json
+from goodfit.files import read_json, sha256, write_json
 from goodfit.train import fit
 
 if TYPE_CHECKING:
@@ -85,11 +85,27 @@ def test_training_learns(trained: Any) -> None:
 
 
 def spoil(home: Path, row: int) -> None:
-    """One training sample becomes infinite after it was prepared."""
-    path = home / "data/prepared/tiny/train/numbers.npy"
-    array = np.load(path)
+    """One training sample is infinite, as if prepare had let it pass."""
+    folder = home / "data/prepared/tiny"
+    array = np.load(folder / "train/numbers.npy")
     array[row] = np.inf
-    np.save(path, array)
+    np.save(folder / "train/numbers.npy", array)
+    manifest = read_json(folder / "manifest.json")
+    manifest["files"]["train/numbers.npy"] = sha256(folder / "train/numbers.npy")
+    write_json(folder / "manifest.json", manifest)
+
+
+def test_data_that_changed_after_they_were_prepared_are_refused_before_a_run_is_made(
+    home: Home, tmp_path: Path
+) -> None:
+    cfg = home()
+    path = tmp_path / "data/prepared/tiny/train/numbers.npy"
+    np.save(path, np.load(path) * 2)
+    client = track.connect(cfg.tracking.uri)
+    before = len(client.search_runs([each.experiment_id for each in client.search_experiments()]))
+    with pytest.raises(UserError, match="fails its checksum: it is not what prepare wrote"):
+        fit(cfg, out=Path("model"))
+    assert len(client.search_runs([each.experiment_id for each in client.search_experiments()])) == before
 
 
 def failed(cfg: DictConfig, monkeypatch: pytest.MonkeyPatch) -> tuple[Task, str]:

@@ -45,20 +45,24 @@ class DataSet(ABC):
     def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, np.ndarray[Any, Any]]:
         """Raw rows to a network's inputs, each of shape (B, *spec.inputs[name].shape); needs no target."""
 
-    def split(self, rows: pd.DataFrame) -> np.ndarray[Any, Any]:
-        """The name of each row's split, "" for a row that belongs to none; stratified by the target here."""
+    def split(self, rows: pd.DataFrame, alike: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The name of each row's split, "" for a row that belongs to none; stratified by the target here.
+
+        Rows with the same number in `alike` (N,) hold the same inputs: one of them in train and another in
+        test would be a leak, so they fall on one side.
+        """
         # a number is stratified by its tenth of the range: each split then covers the range alike
         target = rows[self.label]
-        ranks = target.rank(pct=True).mul(10).astype(int) if self.kind == "number" else target
+        ranks = target.rank(pct=True).mul(10).astype(int).clip(upper=9) if self.kind == "number" else target
         strata = ranks.astype(str).to_numpy()
-        return split.stratified(strata, self.test, self.validation, self.split_seed)
+        return split.stratified(strata, self.test, self.validation, self.split_seed, alike=alike)
 
     def example(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Three rows as a caller would send them, without the target: the example in the registry."""
         return lists(rows.drop(columns=self.label).head(3))
 
     def key(self, rows: pd.DataFrame) -> list[bytes] | None:
-        """What makes two rows the same sample; None where rows overlap by design (windows of a series)."""
+        """The inputs of each row as bytes; None where rows overlap by design (windows of a series)."""
         columns = [column for column in rows.columns if column != self.label]
         return [repr([_plain(value) for value in row]).encode() for row in rows[columns].itertuples(index=False)]
 

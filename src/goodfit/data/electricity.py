@@ -80,7 +80,7 @@ class Electricity(DataSet):
             }
         )
 
-    def split(self, rows: pd.DataFrame) -> Array:
+    def split(self, rows: pd.DataFrame, alike: Array) -> Array:
         """By time: the last days are test, those before them validation; only midnights there."""
         first = rows["start"]
         last = first + pd.Timedelta(minutes=30 * (DAY - 1))

@@ -30,7 +30,7 @@ class Reviews(DataSet):
 
     inputs = ("tokens", "mask")
     kind = "class"
-    rule = "whole films on one side, the labels in nearly the same proportion"
+    rule = "whole films on one side, and films that share a text; the labels in nearly the same proportion"
 
     def __init__(
         self,
@@ -57,17 +57,17 @@ class Reviews(DataSet):
             raise UserError(f"{raw.name}: {len(empty)} reviews have no text, the first is number {empty[0] + 1}")
         return rows.rename(columns={"category": "label", "movie_name": "film"})[["text", "film", "label"]]
 
-    def split(self, rows: pd.DataFrame) -> np.ndarray[Any, Any]:
+    def split(self, rows: pd.DataFrame, alike: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Whole films on one side, the shares of fresh and rotten as equal as films allow."""
         films, labels = rows["film"].to_numpy(str), rows["label"].to_numpy(str)
-        return split.grouped(films, labels, self.test, self.validation, self.split_seed)
+        return split.grouped(split.joined(films, alike), labels, self.test, self.validation, self.split_seed)
 
     def example(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The text is all that a caller needs to know."""
         return super().example(rows)[["text"]]
 
     def key(self, rows: pd.DataFrame) -> list[bytes]:
-        """The text alone: the same words about two films are still the same sample."""
+        """The text alone: it is all that the network sees."""
         return [text.strip().lower().encode() for text in rows["text"]]
 
     def fit(self, train: pd.DataFrame) -> DataSpec:

@@ -1,10 +1,12 @@
-"""Which sample is trained on, chosen on, tested on: three rules, each a pure function of its arguments."""
+"""Which sample is trained on, chosen on, tested on: a few rules, each a pure function of its arguments."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from goodfit.errors import UserError
 
@@ -12,14 +14,32 @@ Array = np.ndarray[Any, Any]
 SPLITS = ("train", "validation", "test")
 
 
-def stratified(strata: Array, test: float, validation: float, seed: int) -> Array:
-    """Each stratum is divided in the same proportions, within one sample."""
+def stratified(strata: Array, test: float, validation: float, seed: int, *, alike: Array | None = None) -> Array:
+    """Each stratum is divided in the same proportions, within one sample.
+
+    Rows with the same number in `alike` (N,) stay together: the first of them stands for all, in its stratum
+    and with their weight. The proportions then hold within the heaviest of them.
+    """
     rng = np.random.default_rng(seed)
-    place = np.empty(len(strata))
-    for stratum in np.unique(strata):
-        rows = np.flatnonzero(strata == stratum)
-        place[rng.permutation(rows)] = (np.arange(len(rows)) + 0.5) / len(rows)
-    return _cut(place, test, validation)
+    _, first, group, weight = np.unique(
+        np.arange(len(strata)) if alike is None else alike, return_index=True, return_inverse=True, return_counts=True
+    )
+    place = np.empty(len(first))
+    order = np.argsort(first)  # by the first row, so that without copies each row is dealt as if alone
+    for stratum in np.unique(strata[first]):
+        dealt = rng.permutation(order[strata[first[order]] == stratum])
+        end = weight[dealt].cumsum()
+        place[dealt] = (end - weight[dealt] / 2) / end[-1]
+    return _cut(place[group], test, validation)
+
+
+def joined(one: Array, other: Array) -> Array:
+    """The number of each row's group, (N,), where rows that share a value of either belong together."""
+    ones, others = (np.unique(column, return_inverse=True)[1] for column in (one, other))
+    width = int(ones.max()) + 1
+    size = width + int(others.max()) + 1
+    edges = coo_array((np.ones(len(ones)), (ones, width + others)), shape=(size, size))
+    return np.asarray(connected_components(edges, directed=False)[1][ones])
 
 
 def grouped(groups: Array, strata: Array, test: float, validation: float, seed: int) -> Array:

@@ -1,0 +1,38 @@
+"""Prepared data are what prepare wrote, or they are refused: each file against the hash in the manifest."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from goodfit.errors import UserError
+from goodfit.files import read_json, sha256
+
+
+def intact(folder: Path, *splits: str) -> dict[str, Any]:
+    """The manifest of `folder`, after spec.json and the files of `splits` have been compared with it.
+
+    NumPy maps an array with flipped bytes without a word, and DVC looks only when it runs. A process hashes a
+    file once; the trials of a sweep share that. Files of other splits are not opened.
+
+    Raises:
+        UserError: a file is missing or holds other bytes.
+    """
+    manifest: dict[str, Any] = read_json(folder / "manifest.json")
+    for name, expected in manifest["files"].items():
+        if name != "spec.json" and name.partition("/")[0] not in splits:
+            continue
+        path = folder / name
+        advice = f"make it again with `dvc repro prepare@{folder.name}`"
+        if not path.is_file():
+            raise UserError(f"{path} is missing, though the manifest names it; {advice}")
+        state = path.stat()
+        if _hash(path.resolve(), state.st_size, state.st_mtime_ns) != expected:
+            raise UserError(f"{path} fails its checksum: it is not what prepare wrote; {advice}")
+    return manifest
+
+
+@cache
+def _hash(path: Path, _size: int, _changed: int) -> str:
+    return sha256(path)

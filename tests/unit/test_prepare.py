@@ -1,0 +1,134 @@
+"""Preparing keeps every row, keeps equal inputs on one side, and what it wrote is known again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from goodfit.contract import DataSpec
+from goodfit.data.intact import intact
+from goodfit.data.table import Table
+from goodfit.errors import UserError
+from goodfit.fetch import Source
+from goodfit.files import read_json, write_json
+from goodfit.prepare import prepare
+
+Prepared = Callable[[str], Path]
+SPLITS = ("train", "validation", "test")
+
+
+def survey(tmp_path: Path) -> Path:
+    """300 answers to three questions with three answers each: nearly all rows have equal inputs."""
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(rng.integers(0, 3, (300, 3)), columns=["split", "b", "c"])
+    rows["y"] = np.where(rng.random(300) < 0.7, rows["b"] > 0, rng.random(300) < 0.5)
+    rows.to_csv(tmp_path / "survey.csv", index=False)
+    return tmp_path / "survey.csv"
+
+
+def table(cls: type[Table] = Table) -> Table:
+    source = Source(file="survey.csv", sha256=None)
+    return cls(source=source, label="y", kind="class", test=0.2, validation=0.2, split_seed=0)
+
+
+def test_equal_inputs_are_kept_and_counted(tmp_path: Path) -> None:
+    raw = survey(tmp_path)
+    manifest = prepare(table(), raw, tmp_path / "out", made_with={})
+    rows = pd.read_csv(raw)
+    inputs = ["split", "b", "c"]
+    first = rows.groupby(inputs)["y"].transform("first")
+    assert sum(sum(counts.values()) for counts in manifest["counts"].values()) == 300
+    assert manifest["copies"] == {
+        "rows": int(rows.duplicated(inputs).sum()),
+        "with_another_target": int((rows["y"] != first).sum()),
+    }
+
+
+def test_equal_inputs_are_on_one_side(tmp_path: Path) -> None:
+    prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
+    seen = [set(map(bytes, np.load(tmp_path / f"out/{split}/numbers.npy"))) for split in SPLITS]
+    assert len(set.union(*seen)) == sum(map(len, seen)) == 27
+
+
+def test_readable_rows_stand_beside_their_arrays_whatever_a_column_is_called(tmp_path: Path) -> None:
+    prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
+    spec = DataSpec.read(tmp_path / "out/spec.json")
+    for split in SPLITS:
+        rows = pd.read_parquet(tmp_path / f"out/{split}/rows.parquet")
+        assert np.array_equal(Table.encode(rows, spec)["numbers"], np.load(tmp_path / f"out/{split}/numbers.npy"))
+
+
+def test_a_split_that_tears_copies_apart_is_refused(tmp_path: Path) -> None:
+    class Careless(Table):
+        def split(self, rows: pd.DataFrame, alike: np.ndarray) -> np.ndarray:
+            return super().split(rows, np.arange(len(rows)))
+
+    with pytest.raises(UserError, match=r"Careless\.split puts rows with equal inputs on two sides, \d+ times"):
+        prepare(table(Careless), survey(tmp_path), tmp_path / "out", made_with={})
+    assert not (tmp_path / "out").exists()
+
+
+def test_arrays_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    class Divides(Table):
+        @staticmethod
+        def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, np.ndarray]:
+            with np.errstate(divide="ignore"):
+                return {"numbers": (1 / Table.encode(rows, spec)["numbers"].round()).astype(np.float32)}
+
+    with pytest.raises(UserError, match="numbers of train holds values that are not finite"):
+        prepare(table(Divides), survey(tmp_path), tmp_path / "out", made_with={})
+    assert not (tmp_path / "out").exists()
+
+
+def test_prepared_data_are_intact_and_no_other_split_is_opened(tmp_path: Path) -> None:
+    manifest = prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
+    (tmp_path / "out/test/target.npy").unlink()
+    assert intact(tmp_path / "out", "train", "validation") == manifest
+
+
+@pytest.mark.parametrize("name", ["train/numbers.npy", "validation/target.npy", "spec.json"])
+def test_one_flipped_byte_is_found(tmp_path: Path, name: str) -> None:
+    prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
+    path = tmp_path / "out" / name
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"{name} fails its checksum: it is not what prepare wrote"):
+        intact(tmp_path / "out", "train", "validation")
+
+
+def test_a_byte_that_flips_between_two_looks_is_found(tmp_path: Path) -> None:
+    prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
+    intact(tmp_path / "out", "train")
+    array = np.load(tmp_path / "out/train/numbers.npy", mmap_mode="r+")
+    array[0, 0] += 1
+    array.flush()
+    with pytest.raises(UserError, match="fails its checksum"):
+        intact(tmp_path / "out", "train")
+
+
+def test_a_missing_array_is_found(tmp_path: Path) -> None:
+    prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
+    (tmp_path / "out/train/target.npy").unlink()
+    with pytest.raises(UserError, match=r"train/target\.npy is missing, though the manifest names it"):
+        intact(tmp_path / "out", "train")
+
+
+@pytest.mark.parametrize("content", ["", "{", "\xff\xfe"])
+def test_a_manifest_that_was_cut_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "manifest.json"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(UserError, match=r"manifest\.json is broken"):
+        read_json(path)
+
+
+def test_a_description_of_another_version_is_refused(tmp_path: Path) -> None:
+    prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
+    path = tmp_path / "out/spec.json"
+    write_json(path, {**read_json(path), "colour": "blue"})
+    with pytest.raises(UserError, match="no description of data that this version can read"):
+        DataSpec.read(path)

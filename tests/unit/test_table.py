@@ -1,0 +1,106 @@
+"""A CSV file of anybody's: read as it is, or refused with the place of each fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from goodfit.data.table import Table
+from goodfit.errors import UserError
+from goodfit.fetch import Source
+
+
+def table(label: str = "y", kind: str = "class") -> Table:
+    source = Source(file="t.csv", sha256=None)
+    return Table(source=source, label=label, kind=kind, test=0.25, validation=0.25, split_seed=0)  # type: ignore[arg-type]
+
+
+def read(tmp_path: Path, text: str, *, label: str = "y", kind: str = "class") -> pd.DataFrame:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    return table(label, kind).read(path)
+
+
+def refused(tmp_path: Path, text: str, *, label: str = "y", kind: str = "class") -> str:
+    with pytest.raises(UserError) as error:
+        read(tmp_path, text, label=label, kind=kind)
+    return str(error.value)
+
+
+def test_numbers_and_texts_are_told_apart_and_na_is_a_text(tmp_path: Path) -> None:
+    rows = read(tmp_path, "a,town,y\n1,NA,no\n2.5,Ulm,None\n")
+    assert rows.to_dict("list") == {"a": [1.0, 2.5], "town": ["NA", "Ulm"], "y": ["no", "None"]}
+
+
+@pytest.mark.parametrize("extra", ["1,2,no,9\n3,4,yes,9\n", "1,2,no,\n3,4,yes,\n", "1,2,no\n3,4,yes,9\n"])
+def test_rows_longer_than_the_header_are_refused(tmp_path: Path, extra: str) -> None:
+    assert "every row needs the header's columns" in refused(tmp_path, f"a,b,y\n{extra}")
+
+
+def test_a_row_that_was_cut_has_an_empty_cell(tmp_path: Path) -> None:
+    assert "row 3  column y  '' is empty" in refused(tmp_path, "a,y\n1,no\n2\n")
+
+
+def test_faults_are_named_by_their_row_in_the_file_blank_rows_counted(tmp_path: Path) -> None:
+    message = refused(tmp_path, "a,y\n\n1,no\n2,no\n\nseven,yes\n4,no\n5,\n")
+    assert message.splitlines() == [
+        "t.csv: 2 cells cannot be used; mend or drop them:",
+        "  row 6  column a  'seven' is not a finite number",
+        "  row 8  column y  '' is empty",
+    ]
+
+
+def test_blank_rows_are_no_samples(tmp_path: Path) -> None:
+    assert read(tmp_path, "a,y\n\n1,no\n\n2,yes\n\n").to_dict("list") == {"a": [1.0, 2.0], "y": ["no", "yes"]}
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "1e999", "nan"])
+def test_what_is_not_finite_is_a_fault(tmp_path: Path, value: str) -> None:
+    assert f"row 3  column a  '{value}' is not a finite number" in refused(tmp_path, f"a,y\n1,no\n{value},no\n3,no\n")
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    assert "two columns named 'a'" in refused(tmp_path, "a,a,y\n1,2,no\n")
+
+
+def test_a_column_that_is_not_there_brings_the_nearest_name(tmp_path: Path) -> None:
+    assert refused(tmp_path, "a,price\n1,2\n", label="pirce") == "t.csv lacks column 'pirce'. Did you mean 'price'?"
+
+
+def test_a_number_to_predict_that_is_a_text_is_refused(tmp_path: Path) -> None:
+    message = refused(tmp_path, "a,y\n1,cheap\n2,dear\n", kind="number")
+    assert "row 2  column y  'cheap' is not a finite number" in message
+
+
+@pytest.mark.parametrize(("text", "why"), [("", "is empty"), ("a,y\n", "no rows"), ("a,y\n\n\n", "no rows")])
+def test_a_file_without_samples_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    assert why in refused(tmp_path, text)
+
+
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("a,y\n1,größer\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"t\.csv is not UTF-8 \(byte 8\)"):
+        table().read(tmp_path / "t.csv")
+
+
+def test_a_constant_column_is_nothing_to_the_network(tmp_path: Path) -> None:
+    """The deviation of ten times 0.1 is 1e-17 in floating point: dividing by it made noise of it."""
+    rows = pd.DataFrame({"a": [0.1] * 10, "y": ["no", "yes"] * 5})
+    spec = table().fit(rows)
+    assert np.abs(Table.encode(pd.DataFrame({"a": [0.1, 0.2]}), spec)["numbers"]).max() == pytest.approx(0.1)
+
+
+def test_a_constant_target_is_refused(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"a": [1.0, 2.0, 3.0], "y": [7.5] * 3})
+    with pytest.raises(UserError, match=r"column 'y' is 7\.5 in all of train: nothing to learn"):
+        table(kind="number").fit(rows)
+
+
+def test_the_largest_target_is_dealt_with_its_neighbours(tmp_path: Path) -> None:
+    """By tenths of the range: a tenth of 40 rows is 4, of which test gets one."""
+    rows = pd.DataFrame({"a": np.arange(40.0), "y": np.arange(40.0)})
+    side = table(kind="number").split(rows, np.arange(40))
+    assert [(side[i : i + 4] == "test").sum() for i in range(3, 39, 4)] == [1] * 9
