@@ -109,7 +109,7 @@ def cfg(case: str, **changes: Any) -> DictConfig:
         "trainer": {"max_epochs": 3, "accelerator": "cpu"},
         "loader": {"batch_size": 16},
         "early_stopping": {"patience": 2},
-        "evaluate": {"resamples": 50, "examples": 2},
+        "evaluate": {"resamples": 100, "examples": 2},
     }
     made = OmegaConf.merge(content, small, changes)
     assert isinstance(made, DictConfig)

@@ -34,7 +34,8 @@ def task(cfg: DictConfig, spec: DataSpec) -> Task:
     """The network inside its task, with optimizer and schedule still to be given parameters.
 
     Raises:
-        UserError: the data set's inputs and the network's arguments have different names.
+        UserError: the data set's inputs and the network's arguments have different names, the network cannot
+            take arrays of their shapes, or the optimizer's arguments are out of its range.
     """
     model = _make("model", cfg.model, spec)
     takes = inspect.signature(model.forward).parameters
@@ -42,6 +43,7 @@ def task(cfg: DictConfig, spec: DataSpec) -> Task:
         raise UserError(f"{type(model).__name__}.forward takes {list(takes)}, the data give {sorted(unknown)} too")
     partials = {"optimizer": _make("optimizer", cfg.optimizer), "schedule": _make("schedule", cfg.schedule)}
     made: Task = _make("task", cfg.task, model, spec, **partials)
+    _try(cfg, made, spec)
     return made
 
 
@@ -62,6 +64,29 @@ def trainer(cfg: DictConfig, **more: Any) -> Any:
     return _make("trainer", cfg.trainer, **more)
 
 
+def _try(cfg: DictConfig, made: Task, spec: DataSpec) -> None:
+    """Two samples of ones pass the network, and a parameter the optimizer: what cannot work says so at once."""
+    import torch
+
+    ones = {name: torch.ones(2, *field.shape, dtype=getattr(torch, field.dtype)) for name, field in spec.inputs.items()}
+    training = made.training
+    try:
+        with torch.inference_mode():
+            made.eval()(**ones)
+    except (RuntimeError, ValueError, IndexError, ArithmeticError) as error:
+        raise UserError(f"{type(made.model).__name__} cannot take these data: {_line(error)}") from error
+    finally:
+        made.train(training)
+    try:
+        instantiate(cfg.optimizer)([torch.nn.Parameter(torch.zeros(1))])
+    except (ValueError, TypeError) as error:
+        raise UserError(f"optimizer: {_line(error)}") from error
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]
+
+
 def _make(key: str, section: DictConfig, *args: Any, **more: Any) -> Any:
     target = str(section["_target_"])
     if not check.allowed(key, target):
@@ -73,5 +98,5 @@ def _make(key: str, section: DictConfig, *args: Any, **more: Any) -> Any:
         if isinstance(cause, UserError):
             raise cause from None
         if isinstance(cause, ValueError | TypeError) or type(cause).__name__ == "MisconfigurationException":
-            raise UserError(f"{key}: {cause}") from error
+            raise UserError(f"{key}: {_line(cause)}") from error
         raise cause from None

@@ -6,10 +6,10 @@ Everything here reads YAML and source text; torch, Lightning and MLflow are not 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from goodfit import kinds, signature
 from goodfit.errors import UserError, nearest
@@ -30,6 +30,7 @@ ALLOWED = {
 # arguments of Trainer that training gives; a user's own would be lost without a word
 OURS = {"callbacks", "logger", "plugins", "default_root_dir", "enable_progress_bar", "enable_model_summary"}
 OURS |= {"num_sanity_val_steps", "use_distributed_sampler"}
+PARTIAL = {"optimizer", "schedule"}  # called later, with what the program alone knows
 _NAMES: dict[str, Any] = {
     **{name: getattr(kinds, name) for name in kinds.__all__},
     "Source": Source,
@@ -49,9 +50,10 @@ class _Trainer(_Section):
     max_steps: int = -1
     accumulate_grad_batches: Count = 1
     gradient_clip_val: Amount | None = None
-    limit_train_batches: Amount | None = None
-    limit_val_batches: Amount | None = None
-    check_val_every_n_epoch: Count = 1
+    limit_train_batches: Rate | None = None
+    limit_val_batches: Rate | None = None
+    check_val_every_n_epoch: Literal[1] = 1  # the best epoch is chosen among all
+    fast_dev_run: Literal[False] = False  # it keeps no weights; trainer.max_epochs=1 tries a training
     devices: Literal[1] = 1  # Lightning's own relaunch for more replays the command line: not safe in a sweep
     num_nodes: Literal[1] = 1
     accelerator: Literal["auto", "cpu", "gpu", "mps", "tpu"] = "auto"
@@ -76,7 +78,7 @@ class _EarlyStopping(_Strict):
 
 
 class _Evaluate(_Strict):
-    resamples: Count
+    resamples: Annotated[Count, Field(ge=100)]  # 95 % of fewer is the range of two or three
     examples: Whole
 
 
@@ -135,6 +137,11 @@ def _check_target(key: str, section: Mapping[str, Any]) -> None:
     hidden = [path for path, name in _leaves(section) if name.startswith("_target_") and path != "_target_"]
     if hidden:
         raise UserError(f"{key}.{hidden[0]}: a _target_ may stand only at the top of a section")
+    for name in sorted(str(name) for name in section if str(name).startswith("_")):
+        if name != "_target_" and not (name == "_partial_" and key in PARTIAL):
+            raise UserError(f"unknown key '{key}.{name}'; of Hydra's own keys only _target_ may be set")
+    if key in PARTIAL and section.get("_partial_") is not True:
+        raise UserError(f"{key}._partial_ is {section.get('_partial_')}; expected true")
     if not target.startswith("goodfit."):
         _check_foreign(key, target, section)
         return
@@ -202,7 +209,9 @@ def _validate(key: str, kind: Any, value: Any) -> None:
 
 def _check_fit(content: Mapping[str, Any]) -> None:
     """Data, network, task and baseline name each other's inputs and kinds of target."""
-    data, model, task, baseline = (_signature(content, key) for key in ("data", "model", "task", "baseline"))
+    data, model, task, baseline, augment = (
+        _signature(content, key) for key in ("data", "model", "task", "baseline", "augment")
+    )
     gives, takes = list(data.constants["inputs"]), list(model.forward)
     needs = [name for name in takes if name not in model.optional]
     if not set(needs) <= set(gives) <= set(takes):
@@ -221,6 +230,11 @@ def _check_fit(content: Mapping[str, Any]) -> None:
         raise UserError(
             f"baseline {_name(content, 'baseline')} takes {list(baseline.constants['inputs'])}, "
             f"the data set gives {gives}; choose another baseline="
+        )
+    if lacking := sorted(set(augment.constants["inputs"]) - set(gives)):
+        raise UserError(
+            f"augmentation {_name(content, 'augment')} changes {lacking}, the data set gives {gives}; "
+            "choose another augment="
         )
     scores = task.constants["scores"]
     for key, options in (("monitor", {**scores, "loss": "min"}), ("score", scores)):

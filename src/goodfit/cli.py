@@ -71,10 +71,10 @@ def guarded(action: Callable[[], Any], root: Path = Path()) -> None:
     except NonFiniteLossError as error:
         _say(str(error), FAILURE)
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in ("hydra", "omegaconf"):
-            raise
         from goodfit import config
 
+        if not config.of_hydra(error):
+            raise
         _say(config.explain(error, root), MISTAKE)
 
 

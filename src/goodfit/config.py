@@ -9,7 +9,6 @@ from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from goodfit.errors import UserError, nearest
 
@@ -20,12 +19,13 @@ def compose(root: Path, overrides: Sequence[str]) -> DictConfig:
     """Hydra's composition of conf/config.yaml with these overrides; mistakes in them are UserErrors."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
-    from hydra.errors import HydraException
 
     try:
         with initialize_config_dir(str((root / "conf").resolve()), version_base="1.3", job_name="goodfit"):
             return hydra_compose("config", [*overrides, *tuned(root, overrides)])
-    except (HydraException, OmegaConfBaseException) as error:
+    except Exception as error:
+        if not of_hydra(error):
+            raise
         raise UserError(explain(error, root)) from None
 
 
@@ -38,6 +38,14 @@ def tuned(root: Path, overrides: Sequence[str]) -> list[str]:
     name = found.get("experiment", "")
     known = name and "tuned" not in found and (root / "conf/tuned" / f"{name}.yaml").is_file()
     return [f"tuned={name}"] if known else []
+
+
+def of_hydra(error: BaseException) -> bool:
+    """Whether Hydra or OmegaConf raised it about a configuration; for null as a group it is a plain ValueError."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    return isinstance(error, HydraException | OmegaConfBaseException) or "group override must be" in str(error)
 
 
 def explain(error: BaseException, root: Path) -> str:
@@ -60,6 +68,8 @@ def explain(error: BaseException, root: Path) -> str:
             f"no experiment chosen: add experiment=<{'|'.join(experiments)}>, "
             f"or name=... and each group, such as {match['group']}=<{'|'.join(options)}>"
         )
+    if "group override must be a string or a list" in text:
+        return "a group of conf/ was set to null; expected the name of one of its choices (--help lists them)"
     lines = [line.strip() for line in text.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line]
     return " ".join(lines[:2])
 
@@ -117,7 +127,7 @@ def load(path: Path) -> DictConfig:
         raise UserError(f"{path} does not exist; `dvc repro` composes it from conf/")
     try:
         content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not a configuration: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a configuration: it holds {type(content).__name__}, expected names and values")

@@ -10,13 +10,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt
 
-Count = Annotated[StrictInt, Field(ge=1)]
-Whole = Annotated[StrictInt, Field(ge=0)]
+_LARGEST = 2**31 - 1  # more than any count here, and small enough for every library behind it
+Count = Annotated[StrictInt, Field(ge=1, le=_LARGEST)]
+Whole = Annotated[StrictInt, Field(ge=0, le=_LARGEST)]
 Real = Annotated[StrictFloat, Field(allow_inf_nan=False)]
 Fraction = Annotated[StrictFloat, Field(ge=0, lt=1)]
 Rate = Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]
 Amount = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
 Flag = StrictBool
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]  # of folders and of a registered model
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]  # of folders and of a registered model
 
 __all__ = ["Amount", "Count", "Flag", "Fraction", "Literal", "Name", "Rate", "Real", "Whole"]

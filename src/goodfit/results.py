@@ -16,8 +16,8 @@ _HEAD = """# Results
 
 Written by `make results` from what `make repro` left in report/ and models/; not edited by hand.
 
-Brackets are 95 % intervals: percentiles of 1,000 resampled test sets, the same ones for every method. "Better by" is
-the paired difference, positive where the network is better; the verdict is a tie where its interval holds zero.
+Brackets are 95 % intervals: percentiles of {resamples} resampled test sets, the same ones for every method. "Better
+by" is the paired difference, positive where the network is better; the verdict is a tie where its interval holds zero.
 Seeds: {seeds}. Test data were opened by `evaluate` only.
 """
 
@@ -26,7 +26,10 @@ def write() -> None:
     """One section for each experiment of params.yaml."""
     names = yaml.safe_load(Path("params.yaml").read_text())["experiments"]
     seeds = {yaml.safe_load((Places(name).model / "config.yaml").read_text())["seed"] for name in names}
-    head = _HEAD.format(seeds=", ".join(map(str, sorted(seeds))))
+    times = {read_json(Places(name).evaluation / "evaluation.json")["resamples"] for name in names}
+    head = _HEAD.format(
+        seeds=", ".join(map(str, sorted(seeds))), resamples=" or ".join(f"{number:,}" for number in sorted(times))
+    )
     write_text(PAGE, "\n".join([head, *(section(name) for name in names)]))
     print(f"wrote {PAGE}")
 

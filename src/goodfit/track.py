@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from goodfit.errors import PrunedError
+from goodfit.errors import PrunedError, UserError
 from goodfit.mask import mask
 from goodfit.process import gone, identity
 
@@ -97,10 +97,15 @@ def connect(uri: str) -> MlflowClient:
     Without the lock, 7 of 8 processes on a fresh sqlite file die of "duplicate column name".
     """
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
     with _alone(uri):
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        client.search_experiments(max_results=1)
+        try:
+            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            client.search_experiments(max_results=1)
+        except MlflowException as error:
+            reason = " ".join(str(error).split())[:300]
+            raise UserError(mask(f"tracking.uri={uri} does not answer: {reason}")) from error
     return client
 
 
@@ -118,6 +123,11 @@ def start(uri: str, experiment: str, name: str, *, tags: Mapping[str, str], para
     client = connect(uri)
     with _alone(uri):
         found = client.get_experiment_by_name(experiment)
+        if found and found.lifecycle_stage != "active":
+            raise UserError(
+                f"experiment '{experiment}' is deleted in {mask(uri)}; bring it back with `mlflow experiments restore "
+                f"-x {found.experiment_id}`, or end it for good with `mlflow gc --experiment-ids {found.experiment_id}`"
+            )
         number = found.experiment_id if found else client.create_experiment(experiment)
     bury(client, number)
     name = mask(name)
@@ -127,8 +137,12 @@ def start(uri: str, experiment: str, name: str, *, tags: Mapping[str, str], para
     )
     run = Run(client, created.info.run_id)
     values = [Param(key, mask(str(value))[:_LONGEST]) for key, value in params.items()]
-    for first in range(0, len(values), 100):  # the server takes at most 100 parameters in one call
-        client.log_batch(run.run_id, params=values[first : first + 100])
+    try:
+        for first in range(0, len(values), 100):  # the server takes at most 100 parameters in one call
+            client.log_batch(run.run_id, params=values[first : first + 100])
+    except BaseException:
+        run.end(FAILED)
+        raise
     return run
 
 

@@ -39,7 +39,17 @@ BAD: list[tuple[str, Any, str]] = [
     ("average", 1.5, "average: expected less than 1, got 1.5"),
     ("average", -0.5, "average: expected greater than or equal to 0, got -0.5"),
     ("schedule.warmup", 2.0, "schedule.warmup: expected less than 1, got 2.0"),
-    ("evaluate.resamples", 0, "evaluate.resamples: expected greater than or equal to 1"),
+    ("evaluate.resamples", 99, "evaluate.resamples: expected greater than or equal to 100, got 99"),
+    ("seed", 99999999999, "seed: expected less than or equal to 2147483647"),
+    ("loader.batch_size", 10**20, "loader.batch_size: expected"),
+    ("trainer.check_val_every_n_epoch", 2, "trainer.check_val_every_n_epoch: expected 1, got 2"),
+    ("trainer.limit_val_batches", 0, "trainer.limit_val_batches: expected greater than 0, got 0"),
+    ("trainer.fast_dev_run", True, "trainer.fast_dev_run: expected False, got True"),
+    ("model._partial_", True, "unknown key 'model._partial_'"),
+    ("data._args_", [1], "unknown key 'data._args_'"),
+    ("optimizer._partial_", False, "optimizer._partial_ is False; expected true"),
+    ("schedule._convert_", "all", "unknown key 'schedule._convert_'"),
+    ("name", "a" * 101, "name: "),
     ("data.test", 1.2, "data.test: expected less than 1, got 1.2"),
     ("data.kind", "colour", "data.kind: expected 'class' or 'number', got 'colour'"),
     ("data.label", "???", "'data.label' has no value; set data.label=..."),
@@ -108,6 +118,11 @@ def test_a_task_for_other_targets_is_refused() -> None:
 def test_a_baseline_for_other_inputs_is_refused() -> None:
     with pytest.raises(UserError, match=r"baseline SupportVectors takes \['image'\], the data set gives"):
         check(tiny.cfg("breast_cancer", baseline="svm"))
+
+
+def test_an_augmentation_of_other_inputs_is_refused() -> None:
+    with pytest.raises(UserError, match=r"augmentation Affine changes \['image'\], the data set gives \['numbers'\]"):
+        check(tiny.cfg("breast_cancer", augment=tiny.section("augment", "affine")))
 
 
 @pytest.mark.parametrize("key", sorted(ALLOWED))

@@ -21,6 +21,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "params.yaml").write_text("experiments: [mnist]\noverrides: {}\n")
     (place / "build").mkdir()
     (place / "build/broken.json").write_text("name: [")
+    (place / "build/binary.json").write_bytes(b"\xcb\x00")
     return place
 
 
@@ -40,6 +41,8 @@ def call(root: Path, script: str, *arguments: str) -> subprocess.CompletedProces
         ("train", ["experiment=mnist", "seed=${nowhere}"], "nowhere"),
         ("train", ["experiment=mnist", "model.width=[1"], "[1"),
         ("train", ["experiment=mnist"], "data/prepared/mnist does not exist; make it with `dvc repro prepare@mnist`"),
+        ("train", ["experiment=mnist", "model=null"], "a group of conf/ was set to null"),
+        ("train", ["build/binary.json"], "build/binary.json is not a configuration: 'utf-8' codec can't decode"),
         ("train", [], "no experiment chosen: add experiment=<"),
         ("train", ["build/none.json"], "build/none.json does not exist; `dvc repro` composes it from conf/"),
         ("train", ["build/broken.json"], "build/broken.json"),

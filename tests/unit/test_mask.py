@@ -34,9 +34,15 @@ def test_a_secret_that_contains_another_leaves_no_rest(monkeypatch: pytest.Monke
     assert mask("abcdef-and-more") == "***"
 
 
-@pytest.mark.parametrize("login", ["me:pass", "me", "me:p%40ss"])
+@pytest.mark.parametrize("login", ["me:pass", "me", "me:p%40ss", "me:p@ss"])
 def test_the_login_of_a_url_is_masked(login: str) -> None:
     assert mask(f"postgresql+psycopg://{login}@host:5432/x") == "postgresql+psycopg://***@host:5432/x"
+
+
+@pytest.mark.parametrize("key", ["token", "api_key", "apikey", "password", "X-Access-Key", "client_secret"])
+def test_a_key_in_the_query_of_a_url_is_masked(key: str) -> None:
+    text = f"https://host/x?page=2&{key}=tiger-lily&size=3"
+    assert mask(text) == f"https://host/x?page=2&{key}=***&size=3"
 
 
 def test_a_url_without_login_and_a_mail_address_stay() -> None:

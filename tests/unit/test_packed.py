@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from goodfit.data.packed import Batches, DataModule, Packed
-from goodfit.errors import UserError
 
 Prepared = Callable[[str], Path]
 
@@ -79,7 +78,11 @@ def test_the_data_module_has_no_test_data(folder: Path) -> None:
         data.test_dataloader()
 
 
-def test_a_last_batch_of_one_is_refused(folder: Path) -> None:
-    samples = len(Packed(folder, "train"))
-    with pytest.raises(UserError, match=rf"the last batch of {samples} training samples would hold a single one"):
-        DataModule(folder, batch_size=samples - 1, seed=0)
+@pytest.mark.parametrize("batches", [1, 2, 3])
+def test_a_sample_left_alone_joins_the_last_batch(train: Packed, batches: int) -> None:
+    """BatchNorm finds no variance in one sample; dropping it would train on less than the data."""
+    size = (len(train) - 1) // batches
+    found = [len(batch.rows) for batch in Batches(train, size, seed=0, epoch=lambda: 0)]
+    rest = len(train) - size * batches
+    assert found == [*[size] * (batches - 1), size + 1] if rest == 1 else [*[size] * batches, rest]
+    assert sum(found) == len(train)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from goodfit import track
+from goodfit.errors import UserError
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
@@ -252,3 +253,22 @@ def test_a_login_written_into_the_configuration_reaches_no_artifact(
     mirrors = [f"https://me:{CANARY}@host/x"]
     fit(home(data={"source": {"mirrors": mirrors}}, trainer={"max_epochs": 1}))
     assert leaks(tmp_path) == []
+
+
+def test_a_deleted_experiment_is_named_with_what_to_do(uri: str) -> None:
+    run = begin(uri)
+    run.client.delete_experiment(run.experiment)
+    with pytest.raises(UserError, match=rf"'x' is deleted .* `mlflow experiments restore -x {run.experiment}`"):
+        begin(uri)
+
+
+def test_a_database_of_no_kind_that_mlflow_knows_is_a_mistake_without_the_password() -> None:
+    with pytest.raises(UserError, match=r"tracking\.uri=banana://\*\*\*@x does not answer") as error:
+        track.connect("banana://me:tiger-lily@x")
+    assert "tiger-lily" not in str(error.value)
+
+
+def test_a_run_whose_parameters_cannot_be_written_is_failed(uri: str) -> None:
+    with pytest.raises(Exception, match="Invalid parameter name"):
+        begin(uri, **{"a;b": 1})
+    assert [found.info.status for found in runs(uri, "x")] == [track.FAILED]

@@ -16,6 +16,8 @@ from goodfit.kinds import Amount, Fraction
 class Affine(Augment):
     """One random affine map for each image, drawn and applied for the whole batch at once; edges fill with 0."""
 
+    inputs = ("image",)
+
     def __init__(self, *, degrees: Amount, stretch: Fraction, shift: Fraction, shear: Fraction) -> None:
         self.degrees, self.stretch, self.shift, self.shear = degrees, stretch, shift, shear
 

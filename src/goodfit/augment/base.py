@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 
@@ -10,7 +11,12 @@ from goodfit.contract import Batch
 
 
 class Augment(ABC):
-    """Changes whole batches; draws from the generator that it is given and from nothing else."""
+    """Changes whole batches; draws from the generator that it is given and from nothing else.
+
+    `inputs` are those that it changes.
+    """
+
+    inputs: ClassVar[tuple[str, ...]]
 
     @abstractmethod
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:

@@ -11,5 +11,7 @@ from goodfit.contract import Batch
 class Nothing(Augment):
     """Gives every batch back unchanged."""
 
+    inputs = ()
+
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         return batch

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from goodfit.contract import Batch, DataSpec
-from goodfit.errors import UserError
 from goodfit.kinds import Count
 
 
@@ -47,7 +46,7 @@ class Batches:
         self.data, self.size, self.seed, self.epoch = data, size, seed, epoch
 
     def __len__(self) -> int:
-        return -(-len(self.data) // self.size)
+        return len(self._sizes())
 
     def __iter__(self) -> Iterator[Batch]:
         if self.epoch is None:
@@ -55,8 +54,15 @@ class Batches:
         else:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch())
             order = torch.randperm(len(self.data), generator=generator)
-        for rows in torch.split(order, self.size):
+        for rows in torch.split(order, self._sizes()):
             yield self.data.batch(rows)
+
+    def _sizes(self) -> list[int]:
+        """All alike but the last; a single sample left over joins it, since BatchNorm finds no variance in one."""
+        whole, rest = divmod(len(self.data), self.size)
+        if rest == 1 and whole:
+            return [self.size] * (whole - 1) + [self.size + 1]
+        return [self.size] * whole + [rest] * (rest > 0)
 
 
 class DataModule(pl.LightningDataModule):
@@ -67,11 +73,6 @@ class DataModule(pl.LightningDataModule):
         self.folder, self.batch_size, self.seed = folder, batch_size, seed
         self.spec = DataSpec.read(folder / "spec.json")
         self.train, self.validation = Packed(folder, "train"), Packed(folder, "validation")
-        if len(self.train) % batch_size == 1:  # a batch of one has no variance: BatchNorm divides by zero
-            raise UserError(
-                f"the last batch of {len(self.train)} training samples would hold a single one; "
-                f"choose another batch_size than {batch_size}"
-            )
 
     def train_dataloader(self) -> Batches:
         """Shuffled anew in each epoch."""

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from goodfit.contract import DataSpec
+from goodfit.errors import UserError
 from goodfit.kinds import Amount, Count, Fraction
 from goodfit.model.words import UNKNOWN, Wide, Words
 
@@ -35,6 +36,10 @@ class Transformer(nn.Module):
         head_dropout: Fraction,
     ) -> None:
         super().__init__()
+        if width % heads:
+            raise UserError(f"model.heads={heads} does not divide model.width={width}")
+        if subwords < 2:  # the first bucket is for words without any
+            raise UserError(f"model.subwords={subwords}; expected at least 2")
         (length,) = spec.inputs["tokens"].shape
         words = len(spec.vocabulary)
         self.word_dropout = word_dropout

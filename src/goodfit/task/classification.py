@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_auroc, multiclass_f1_score
@@ -46,7 +47,7 @@ class Classification(Task):
         return {
             "accuracy": lambda p, t: multiclass_accuracy(p, t, classes, average="micro", validate_args=False),
             "f1": lambda p, t: multiclass_f1_score(p, t, classes, average="macro", validate_args=False),
-            "auroc": lambda p, t: multiclass_auroc(p, t, classes, average="macro", validate_args=False),
+            "auroc": auroc,
             "log_loss": lambda p, t: F.nll_loss(p.clamp_min(1e-12).log(), t),
         }
 
@@ -55,3 +56,16 @@ class Classification(Task):
         labels = self.spec.labels
         columns = {f"p_{label}": prediction[:, place].tolist() for place, label in enumerate(labels)}
         return pd.DataFrame({"label": [labels[place] for place in prediction.argmax(1).tolist()], **columns})
+
+
+def auroc(probability: Tensor, target: Tensor) -> Tensor:
+    """Unweighted mean over the classes in `target` of one against the rest; 0.5 where it holds a single class.
+
+    A class that a resampled test set lacks has no curve; torchmetrics would count it as 0.
+    """
+    present = torch.unique(target)
+    if len(present) == 1:
+        return torch.tensor(0.5)
+    codes = torch.searchsorted(present, target)
+    score: Tensor = multiclass_auroc(probability[:, present], codes, len(present), average="macro", validate_args=False)
+    return score

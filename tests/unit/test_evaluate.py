@@ -1,0 +1,38 @@
+"""Evaluate refuses what would make its numbers mean nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+
+from goodfit.errors import UserError
+from goodfit.evaluate import evaluate
+from goodfit.files import read_json
+
+Prepared = Callable[[str], Path]
+
+
+@pytest.fixture
+def data(prepared: Prepared, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(prepared("breast_cancer"), tmp_path / "data"))
+
+
+def test_a_model_of_other_data_is_refused(trained: Any, data: Path) -> None:
+    spec = read_json(data / "spec.json")
+    spec["labels"] = spec["labels"][::-1]
+    (data / "spec.json").write_text(json.dumps(spec))
+    with pytest.raises(UserError, match=r"was trained on other data than .* holds; train again"):
+        evaluate(tiny.cfg("breast_cancer"), data, trained[0] / "model")
+
+
+def test_evaluating_twice_gives_the_same_numbers(trained: Any, data: Path) -> None:
+    first, again = (evaluate(tiny.cfg("breast_cancer"), data, trained[0] / "model")[0] for _ in range(2))
+    for result in (first, again):
+        result.pop("seconds_per_1000")
+    assert first == again
