@@ -7,7 +7,7 @@ export PYTHONUNBUFFERED := 1
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 PORT ?= 5000
 
-.PHONY: repro test test-all check format ui bench results
+.PHONY: repro test test-slow check format ui bench results
 
 repro: .venv/ready
 	@dvc repro
@@ -16,8 +16,8 @@ repro: .venv/ready
 test: .venv/ready
 	pytest -q -m "not slow and not gpu"
 
-test-all: .venv/ready
-	pytest -q -m "not gpu"
+test-slow: .venv/ready
+	pytest -q -m "slow and not gpu"
 
 check: .venv/ready
 	ruff check .
