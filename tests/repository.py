@@ -62,7 +62,7 @@ def make(path: Path) -> Repository:
             f"data.source.sha256={sha256(SAMPLES / file)}",
             "trainer.max_epochs=2",
             "early_stopping.patience=1",
-            "evaluate.resamples=50",
+            "evaluate.resamples=100",
         ]
     (path / "params.yaml").write_text(yaml.safe_dump({"experiments": list(EXPERIMENTS), "overrides": overrides}))
     for command in ("git init -q", "git add -A", "git -c user.name=a -c user.email=a@b.c commit -qm first"):

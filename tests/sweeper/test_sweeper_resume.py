@@ -96,6 +96,7 @@ def test_two_sweeps_on_one_study_share_its_trials(tmp_path: Path) -> None:
     ends = [sweeping.end(one, folder), sweeping.end(other, folder)]
     assert [done.code for done in ends] == [0, 0], [done.err for done in ends]
     assert ends[0].states() == [TrialState.COMPLETE] * 7
+    assert len({trial.params["x"] for trial in ends[0].trials}) == 7  # though all began with the same seed
 
 
 def die_once(cfg: DictConfig) -> float:

@@ -25,6 +25,8 @@ class Remembering:
         self._groups: dict[str, bool] = {}
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # pickle asks before there is a loader
+            raise AttributeError(name)
         return getattr(self._loader, name)
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:

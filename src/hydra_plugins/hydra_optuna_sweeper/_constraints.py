@@ -85,7 +85,12 @@ def tell(constraints: Collection[Constraint], trial: optuna.Trial) -> None:
 
 
 def facts(trial: optuna.Trial | optuna.trial.FrozenTrial) -> dict[str, Any]:
-    """A trial's hyperparameters, without Hydra's + before a key, and what its job said of it."""
+    """A trial's hyperparameters, without Hydra's + before a key, and what its job said of it.
+
+    A job may be another process, of which the trial at hand knows nothing: the storage is asked.
+    """
+    if isinstance(trial, optuna.Trial):
+        trial = trial.study._storage.get_trial(trial._trial_id)
     return {**trial.user_attrs, **{key.lstrip("+"): value for key, value in trial.params.items()}}
 
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import math
 import os
+import re
 import signal
 import sys
 import traceback
@@ -24,10 +25,12 @@ from optuna.storages import RDBStorage
 from goodfit import process
 from hydra_plugins.hydra_optuna_sweeper import _study as studies
 from hydra_plugins.hydra_optuna_sweeper import trial as trials
-from hydra_plugins.hydra_optuna_sweeper._constraints import tell, violated
+from hydra_plugins.hydra_optuna_sweeper._constraints import facts, tell, violated
 from hydra_plugins.hydra_optuna_sweeper._errors import SweepError
 from hydra_plugins.hydra_optuna_sweeper._options import make
 from hydra_plugins.hydra_optuna_sweeper._space import Points, Space
+
+_RAISED = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt)\b.*$", re.MULTILINE)
 
 
 @dataclass
@@ -68,11 +71,11 @@ class Job:
         options = self.config.hydra.sweeper
         return studies.connect(self.url, heartbeat=options.heartbeat, max_retry=options.max_retry)
 
-    def run(self, storage: RDBStorage, n_trials: int, seed_offset: int | None, say: Callable[..., None]) -> None:
+    def run(self, storage: RDBStorage, n_trials: int, say: Callable[..., None]) -> None:
         """One trial from asking to telling; `say` hears that it began and that it ended, or that none is left."""
-        if self._study is None or seed_offset is not None:
-            self._study = self._load(storage, seed_offset or 0)
-        study, begun = self._study, []
+        fresh = self._study is None
+        study = self._study = self._study or self._load(storage)
+        begun: list[int] = []
         with contextlib.ExitStack() as alone, warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             alone.enter_context(studies.alone(self.url))  # of two sweeps on one study, one takes the last trial
@@ -84,6 +87,8 @@ class Job:
                 begun.append(trial.number)
                 study._storage.set_trial_user_attr(trial._trial_id, studies.WORKER, process.identity())
                 alone.close()
+                if fresh:  # by the trial's number: no two workers of one study, on whatever machine, draw alike
+                    study.sampler = make_sampler(self.config.hydra.sweeper.sampler, self.space, 1000 * trial.number)
                 say("began", trial.number)
 
             study.sampler.before_trial = _first(begin, type(study.sampler).before_trial)  # type: ignore[method-assign]
@@ -95,12 +100,9 @@ class Job:
                 raise
         say("left" if self._exhausted else "ended", begun[0])
 
-    def _load(self, storage: RDBStorage, offset: int) -> optuna.Study:
-        """Each worker samples with a seed of its own, and a resumed study goes on instead of repeating its points."""
-        options = self.config.hydra.sweeper
+    def _load(self, storage: RDBStorage) -> optuna.Study:
         study = optuna.load_study(study_name=self.study_name, storage=storage, pruner=make("pruner", self._pruner()))
-        offset += 1000 * len(study.get_trials(deepcopy=False))
-        study.sampler = make_sampler(options.sampler, self.space, offset)
+        study.sampler = make_sampler(self.config.hydra.sweeper.sampler, self.space)
         return study
 
     def _pruner(self) -> dict[str, Any]:
@@ -124,14 +126,21 @@ class Job:
         except (optuna.TrialPruned, _Stopped):
             raise
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # a job's sys.exit ends the job, not the worker
-            if pruned := trial.user_attrs.get("pruned"):  # some launchers wrap what a job raises
+            if pruned := facts(trial).get("pruned"):  # some launchers wrap what a job raises
                 raise optuna.TrialPruned(pruned) from error
-            trial.set_user_attr(studies.REASON, f"{type(error).__name__}: {error}"[:2000])
+            trial.set_user_attr(studies.REASON, _reason(error)[:2000])
             traceback.print_exception(error)
             self._exhausted |= "MemoryError" in type(error).__name__  # Python's MemoryError, torch's OutOfMemoryError
             raise error if isinstance(error, Exception) else RuntimeError(str(error)) from error
         finally:
             tell(self.space.constraints, trial)
+
+
+def _reason(error: BaseException) -> str:
+    """What happened; of a traceback, which launchers of other processes hand on, the line that it ends with."""
+    text = f"{type(error).__name__}: {error}"
+    lines = _RAISED.findall(text) if "Traceback (most recent call last)" in text else []
+    return lines[-1] if lines else text
 
 
 def _returned(job: JobReturn) -> Any:

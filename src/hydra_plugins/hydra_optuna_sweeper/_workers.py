@@ -177,12 +177,12 @@ def _work(job: Job, place: int, count: int, line: Connection, recycle: int, inhe
     _die_with_parent(os.getppid())
     job.settle(place, count)
     storage: RDBStorage = job.connect()
-    for number in range(recycle):
+    for _ in range(recycle):
         try:
             n_trials = line.recv()
         except EOFError:
             break
-        job.run(storage, n_trials, seed_offset=place if number == 0 else None, say=lambda *word: _say(line, word))
+        job.run(storage, n_trials, say=lambda *word: _say(line, word))
     with contextlib.suppress(EOFError, OSError):
         line.recv()  # the parent closes the line when it has counted the last trial
 
