@@ -1,4 +1,4 @@
 from goodfit.cli import stage
 
 if __name__ == "__main__":
-    stage("goodfit.train:stage", by_hand="goodfit.train:by_hand", needs={"prepared": "prepare"})
+    stage("goodfit.launch:stage", by_hand="goodfit.launch:by_hand", needs={"prepared": "prepare"})

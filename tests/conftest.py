@@ -15,7 +15,7 @@ import tiny
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from goodfit.train import Trained
+    from goodfit.contract import Trained
 
 # beside another process, threads that wait for each other make a tiny network 20 times as slow
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -90,7 +90,7 @@ def trained(
     tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[str], Path], database: Path
 ) -> Iterator[tuple[Path, DictConfig, Trained]]:
     """One finished training: the folder it ran in, its configuration, what it gave. Copy before changing files."""
-    from goodfit.train import fit
+    from goodfit.launch import fit
 
     place = tmp_path_factory.mktemp("trained")
     content = furnish(place, prepared, database, QUICK)

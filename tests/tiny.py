@@ -106,7 +106,7 @@ def cfg(case: str, **changes: Any) -> DictConfig:
     content |= {group: section(group, name) for group, name in chosen.items()}
     small = {
         "data": section("data", case),
-        "trainer": {"max_epochs": 3, "accelerator": "cpu"},
+        "trainer": {"max_epochs": 3, "accelerator": "cpu", "devices": 1},
         "loader": {"batch_size": 16},
         "early_stopping": {"patience": 2},
         "evaluate": {"resamples": 100, "examples": 2},

@@ -26,13 +26,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from goodfit import bench_made, bench_sweep, build, config, track
+from goodfit.augment.draws import Draws
 from goodfit.bench_measure import Result, Stopwatch, Turns, shown
 from goodfit.compose import compose
 from goodfit.contract import DataSpec
 from goodfit.data.packed import Batches, Packed
+from goodfit.launch import fit
 from goodfit.places import Places
 from goodfit.schedule.cosine import cosine
-from goodfit.train import fit
 
 PROTOCOL = """\
 Ours and plain in turns; the ratio is the smallest of ours by the smallest of plain, and in brackets the median of the
@@ -67,13 +68,13 @@ _MLP = ["model.width=64", "loader.batch_size=128", "trainer.max_epochs=3"]
 
 
 def training(
-    name: str, root: Path, goal: float, turns: int, make: Callable[[Path], None], overrides: list[str]
+    name: str, root: Path, goal: float, turns: int, make: Callable[[Path, bench_made.Made], None], overrides: list[str]
 ) -> Result:
     """A tracked training by `fit` against a loop by hand; AssertionError unless both keep the same weights."""
     fixed = ["trainer=cpu", "early_stopping.patience=99", "tracking.uri='sqlite:///mlflow.db'"]
     cfg = config.compose(root, [*overrides, *fixed])
     folder = Places(cfg.name).prepared
-    make(folder)
+    make(folder, config.data_section(cfg))
     tracked(cfg)  # imports MLflow, makes its database
     ours: Turns = []
     plain: Turns = []
@@ -120,8 +121,8 @@ def loop(cfg: DictConfig, folder: Path) -> tuple[float, dict[str, Tensor]]:
         model.train()
         order = torch.randperm(len(train), generator=generator.manual_seed(cfg.seed * 1_000_003 + epoch))
         for step, rows in enumerate(torch.split(order, size)):
-            key = (cfg.seed * 1_000_003 + epoch) * 1_000_003 + step
-            batch = augment(train.batch(rows), generator.manual_seed(key))
+            torch.manual_seed(((cfg.seed * 1_000_003 + epoch) * 1_000_003 + step) * 1_009)
+            batch = augment(train.batch(rows), Draws(rows, seed=cfg.seed, epoch=epoch))
             output = model(**batch.inputs)
             loss = F.cross_entropy(output, batch.target, label_smoothing=cfg.task.label_smoothing)
             optimizer.zero_grad()
@@ -166,7 +167,7 @@ def batches(turns: int) -> Result:
     """An epoch of our batches against torch's DataLoader over a Dataset, in the same shuffled order."""
     count, size, folder = 20_000, 128, Places("bytes").prepared
     images = np.random.default_rng(0).integers(0, 256, (count, 3, 32, 32), np.uint8)
-    bench_made.pack(folder, {"image": images}, np.arange(count) % 10, 10, count)
+    bench_made.pack(folder, {"image": images}, np.arange(count) % 10, 10, count, {})
     data = Packed(folder, "train")
     packed = Batches(data, size, seed=0, epoch=lambda: 0)
     order = torch.randperm(count, generator=torch.Generator().manual_seed(0)).tolist()

@@ -24,9 +24,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from goodfit import bench_made, config
+from goodfit.launch import fit
 from goodfit.places import Places
 from goodfit.task.base import Task
-from goodfit.train import fit
 from goodfit.tuned import interval
 from hydra_plugins.hydra_optuna_sweeper import trial as trials
 
@@ -76,9 +76,10 @@ def bench(root: Path, turns: int) -> tuple[list[Rate], Pruned]:
     for name in ("conf", "pipelines", "src"):
         shutil.copytree(root / name, app / name, ignore=shutil.ignore_patterns("__pycache__", "tuned"))
     with contextlib.chdir(app):
-        _data(Places("breast_cancer").prepared)
+        cfg = config.compose(Path(), [*_FIXED, _LONG])
+        _data(Places("breast_cancer").prepared, config.data_section(cfg))
         found = rates(turns)
-        return found, pruning(config.compose(Path(), [*_FIXED, _LONG]))
+        return found, pruning(cfg)
 
 
 def rates(turns: int) -> list[Rate]:
@@ -221,11 +222,11 @@ class _Validations(pl.Callback):
         self.values.append(float(trainer.callback_metrics[f"val/{pl_module.monitor}"]))
 
 
-def _data(folder: Path) -> None:
+def _data(folder: Path, made_with: bench_made.Made) -> None:
     random = np.random.default_rng(0)
     numbers = random.normal(size=(2_500, 32)).astype(np.float32)
     classes = (np.tanh(numbers @ random.normal(size=(32, 4))) + random.normal(size=(2_500, 4))).argmax(1)
-    bench_made.pack(folder, {"numbers": numbers}, classes, 4, 2_000)
+    bench_made.pack(folder, {"numbers": numbers}, classes, 4, 2_000, made_with)
 
 
 def _python(*arguments: str) -> None:

@@ -9,7 +9,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from goodfit import check
+from goodfit import check, devices
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from goodfit.augment.base import Augment
     from goodfit.baseline.base import Baseline
     from goodfit.data.base import DataSet
+    from goodfit.guard.base import Guard
     from goodfit.task.base import Task
 
 
@@ -53,6 +54,12 @@ def augment(cfg: DictConfig) -> Augment:
     return made
 
 
+def guard(cfg: DictConfig) -> Guard:
+    """What looks at loss and gradient before each step."""
+    made: Guard = _make("guard", cfg.guard)
+    return made
+
+
 def baseline(cfg: DictConfig) -> Baseline:
     """The classical method that the network is compared with."""
     made: Baseline = _make("baseline", cfg.baseline)
@@ -60,7 +67,17 @@ def baseline(cfg: DictConfig) -> Baseline:
 
 
 def trainer(cfg: DictConfig, **more: Any) -> Any:
-    """Lightning's Trainer with our callbacks."""
+    """Lightning's Trainer with our callbacks; strategy "fsdp" is PyTorch's fully sharded data parallel, version 2."""
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+    from pytorch_lightning.strategies import ModelParallelStrategy
+
+    # named, so that Lightning does not take over where it finds itself under srun
+    world = devices.ranks().world
+    place = LightningEnvironment() if world == 1 else TorchElasticEnvironment()
+    more["plugins"] = [*more.get("plugins", ()), place]
+    if cfg.trainer.get("strategy") == "fsdp":
+        more["strategy"] = ModelParallelStrategy(world, 1, save_distributed_checkpoint=False)
     return _make("trainer", cfg.trainer, **more)
 
 

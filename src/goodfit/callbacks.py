@@ -12,22 +12,26 @@ from torch import Tensor
 from typing_extensions import override
 
 from goodfit.augment.base import Augment
+from goodfit.augment.draws import Draws
 from goodfit.task.base import Task
 
 
-class Augmentation(pl.Callback):
-    """Augments training batches with a generator that is seeded by (seed, epoch, step) and nothing else."""
+class Chance(pl.Callback):
+    """All that is random in a step is a function of (seed, epoch, step, device); augmentation, of its sample.
+
+    So a training that goes on after a cut draws what it would have drawn: nothing of it need be stored.
+    """
 
     def __init__(self, augment: Augment, seed: int) -> None:
         self.augment, self.seed = augment, seed
-        self._generator = torch.Generator()
 
     @override
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        key = (self.seed * 1_000_003 + trainer.current_epoch) * 1_000_003 + batch_idx
-        changed = self.augment(batch, self._generator.manual_seed(key % 2**63))
+        key = ((self.seed * 1_000_003 + trainer.current_epoch) * 1_000_003 + batch_idx) * 1_009 + trainer.global_rank
+        torch.manual_seed(key % 2**63)
+        changed = self.augment(batch, Draws(batch.rows, seed=self.seed, epoch=trainer.current_epoch))
         batch.inputs.update(changed.inputs)  # the hook cannot return a batch; the dictionary is this step's own
         if changed.target is not batch.target:
             batch.target.copy_(changed.target)
@@ -48,10 +52,21 @@ def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
 class Curves(pl.Callback):
     """Collects one row of metrics an epoch, hands it on, and prints a line about it."""
 
-    def __init__(self, record: Callable[[dict[str, float], int], None]) -> None:
-        self.record = record
+    def __init__(self, record: Callable[[dict[str, float], int], None], batch_size: int) -> None:
+        self.record, self.batch_size = record, batch_size
         self.history: list[dict[str, float]] = []
-        self._started = self._spoke = 0.0
+        self._started, self._spoke = time.monotonic(), 0.0
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return {"history": self.history}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Recorded once more: what waited to be sent when the process died was never sent."""
+        self.history = list(state_dict["history"])
+        for row in self.history:
+            self.record({key: value for key, value in row.items() if key != "epoch"}, int(row["epoch"]))
 
     @override
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -65,6 +80,8 @@ class Curves(pl.Callback):
         row["epoch_seconds"] = time.monotonic() - self._started
         self.history.append({"epoch": trainer.current_epoch, **row})
         self.record(row, trainer.current_epoch)
+        if not trainer.is_global_zero:
+            return
         last = trainer.current_epoch + 1 == trainer.max_epochs or trainer.should_stop
         if last or time.monotonic() - self._spoke > 2:  # a line every two seconds is alive, more is noise
             self._spoke = time.monotonic()

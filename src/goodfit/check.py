@@ -22,6 +22,7 @@ ALLOWED = {
     "model": ("goodfit.model.",),
     "task": ("goodfit.task.",),
     "augment": ("goodfit.augment.",),
+    "guard": ("goodfit.guard.",),
     "baseline": ("goodfit.baseline.",),
     "schedule": ("goodfit.schedule.",),
     "optimizer": ("torch.optim.",),
@@ -54,8 +55,9 @@ class _Trainer(_Section):
     limit_val_batches: Rate | None = None
     check_val_every_n_epoch: Literal[1] = 1  # the best epoch is chosen among all
     fast_dev_run: Literal[False] = False  # it keeps no weights; trainer.max_epochs=1 tries a training
-    devices: Literal[1] = 1  # Lightning's own relaunch for more replays the command line: not safe in a sweep
-    num_nodes: Literal[1] = 1
+    devices: Count | Literal["auto"]
+    num_nodes: Count = 1
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
     accelerator: Literal["auto", "cpu", "gpu", "mps", "tpu"] = "auto"
 
 
@@ -70,6 +72,11 @@ class _Strict(BaseModel):
 
 class _Loader(_Strict):
     batch_size: Count
+    workers: Whole
+
+
+class _Checkpoint(_Strict):
+    seconds: Amount
 
 
 class _EarlyStopping(_Strict):
@@ -91,7 +98,9 @@ SECTIONS: dict[str, Any] = {
     "name": Name,
     "seed": Whole,
     "average": Fraction,
+    "resume": Literal["auto", "must", "never"],
     "loader": _Loader,
+    "checkpoint": _Checkpoint,
     "early_stopping": _EarlyStopping,
     "evaluate": _Evaluate,
     "tracking": _Tracking,
@@ -219,6 +228,8 @@ def _check_fit(content: Mapping[str, Any]) -> None:
             f"{_name(content, 'model')}.forward takes {takes}, the data set gives {gives}; "
             "choose another model= or data="
         )
+    if content["average"] and content["trainer"].get("strategy") == "fsdp":
+        raise UserError("average keeps a whole copy of the weights, which trainer=fsdp divides; set average=0")
     kind = content["data"].get("kind", data.constants["kind"])
     for part, found in (("task", task), ("baseline", baseline)):
         if kind not in found.constants["kinds"]:

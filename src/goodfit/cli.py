@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goodfit import stop
 from goodfit.errors import NonFiniteLossError, UserError
 from goodfit.mask import mask
 from goodfit.places import Places
@@ -38,6 +38,7 @@ def stage(target: str, *, by_hand: str | None = None, needs: dict[str, str] | No
     if {"--help", "-h"} & set(arguments):
         print(usage(root))
     elif len(arguments) == 1 and arguments[0].endswith((".json", ".yaml")) and "=" not in arguments[0]:
+        stop.with_dvc()
         guarded(lambda: _from_file(target, Path(arguments[0]), needs or {}), root)
     else:
         guarded(lambda: _from_hydra(by_hand or target, root, needs or {}), root)
@@ -62,8 +63,7 @@ def usage(root: Path) -> str:
 
 def guarded(action: Callable[[], Any], root: Path = Path()) -> None:
     """Calls `action` and ends the process as the module's first line says; a defect keeps its traceback."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
+    stop.on_signals()
     try:
         action()
     except UserError as error:
@@ -76,12 +76,6 @@ def guarded(action: Callable[[], Any], root: Path = Path()) -> None:
         if not config.of_hydra(error):
             raise
         _say(config.explain(error, root), MISTAKE)
-
-
-def _stop(number: int, _frame: object) -> None:
-    """Lightning answers KeyboardInterrupt with exit code 1 and SIGTERM with 0; SystemExit passes through it."""
-    print(f"goodfit: stopped by {signal.Signals(number).name}", file=sys.stderr, flush=True)
-    raise SystemExit(128 + number)
 
 
 def _say(message: str, code: int) -> None:

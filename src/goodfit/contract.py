@@ -18,12 +18,24 @@ class Batch(NamedTuple):
     """Samples on their way through a network; `inputs` are the keyword arguments of `model.forward`.
 
     The first dimension of every tensor is B, the samples. `rows` holds each sample's row in its split, so
-    that an error can name the samples it is about.
+    that an error can name the samples it is about. `weight` makes up for unequal parts: a step that is
+    shared by devices or micro-batches averages their losses, so each part counts by its samples.
     """
 
     inputs: dict[str, Tensor]
     target: Tensor
     rows: Tensor
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gave: its run, the monitored validation score of the weights that were kept, and where."""
+
+    run_id: str
+    monitor: str
+    score: float
+    folder: Path | None
 
 
 @dataclass(frozen=True)

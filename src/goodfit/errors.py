@@ -14,6 +14,14 @@ class NonFiniteLossError(RuntimeError):
     """The loss is NaN or infinite; raised before the optimizer step, so the weights are still finite."""
 
 
+class OutOfMemory(RuntimeError):  # noqa: N818 - so it is called everywhere
+    """A device's memory did not hold a micro-batch; `parts` is how many of them made a step."""
+
+    def __init__(self, message: str, parts: int) -> None:
+        super().__init__(message)
+        self.parts = parts
+
+
 class PrunedError(Exception):
     """A trial of a sweep that is not worth going on with; says why. Not a failure."""
 

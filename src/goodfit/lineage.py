@@ -146,7 +146,7 @@ def stage_modules(content: dict[str, Any]) -> dict[str, list[str]]:
 
     return {
         "prepare": ["goodfit.prepare", *of("data")],
-        "train": ["goodfit.train", *of("model", "task", "augment", "schedule")],
+        "train": ["goodfit.launch", *of("model", "task", "augment", "guard", "schedule")],
         "evaluate": ["goodfit.evaluate", *of("model", "task", "baseline")],
         "report": ["goodfit.report"],
         "register": ["goodfit.register", *of("data", "model", "task")],  # it carries their code

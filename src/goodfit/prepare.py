@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from goodfit import build, config
 from goodfit.contract import DataSpec
 from goodfit.data.base import DataSet
+from goodfit.data.intact import hashes
 from goodfit.data.split import SPLITS
 from goodfit.errors import UserError
 from goodfit.files import replacing, sha256, write_json
@@ -47,7 +48,7 @@ def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -
         data.example(rows).to_parquet(part / "example.parquet", index=False)
         for split in SPLITS:
             _readable(rows[side == split]).to_parquet(part / split / "rows.parquet", index=False)
-        files = {str(path.relative_to(part)): sha256(path) for path in sorted(part.rglob("*")) if path.is_file()}
+        files = hashes(part)
         manifest = {
             "raw_sha256": sha256(raw),
             "sha256": hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest(),

@@ -9,9 +9,10 @@ from pathlib import Path
 import psutil
 
 
-def identity() -> str:
-    """host:number@birth of this process."""
-    return f"{socket.gethostname()}:{os.getpid()}@{_birth(os.getpid())}"
+def identity(number: int | None = None) -> str:
+    """host:number@birth of a process, this one where none is named."""
+    number = os.getpid() if number is None else number
+    return f"{socket.gethostname()}:{number}@{_birth(number)}"
 
 
 def gone(identity: str) -> bool:

@@ -10,9 +10,9 @@ from omegaconf import DictConfig
 from typing_extensions import override
 
 from goodfit.errors import PrunedError
+from goodfit.launch import fit
 from goodfit.sweep import parent
 from goodfit.task.base import Task
-from goodfit.train import fit
 from hydra_plugins.hydra_optuna_sweeper import trial as trials
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def objective(cfg: DictConfig, overrides: Sequence[str]) -> float:
     if trial and not cfg.tracking.run_name:
         cfg.tracking.run_name = _name(trial, overrides)
     try:
-        return fit(cfg, overrides=overrides, callbacks=[Pruning(trial)], tags=tags, keep=False).score
+        return fit(cfg, overrides=overrides, tags=tags, keep=False).score
     except PrunedError as stop:
         if trial is None:
             raise

@@ -35,15 +35,25 @@ logging.getLogger("alembic").setLevel(logging.WARNING)
 class Run:
     """An MLflow run that this process writes: values wait in memory and leave in batches."""
 
+    silent = False
+
     def __init__(self, client: MlflowClient, run_id: str) -> None:
         self.client, self.run_id = client, run_id
         self._waiting: list[Any] = []
         self._sent = time.monotonic()
+        self._known: dict[str, int] = {}  # the last step that the run has of each metric
+
+    def go_on(self) -> None:
+        """The run had been cut: what it has already is not written again."""
+        for name in self.client.get_run(self.run_id).data.metrics:
+            history = self.client.get_metric_history(self.run_id, name)
+            self._known[name] = max(metric.step for metric in history)
 
     def log(self, row: Mapping[str, float], step: int = 0) -> None:
         """Keeps a row of metrics; sends them every two seconds, or when a call is full."""
         from mlflow.entities import Metric
 
+        row = {name: value for name, value in row.items() if step > self._known.get(name, -1)}
         now = int(time.time() * 1000)
         self._waiting += [Metric(name, float(value), now, step) for name, value in row.items()]
         if len(self._waiting) >= _FULL or time.monotonic() - self._sent > _OFTEN:
@@ -89,6 +99,35 @@ class Run:
         """The last word about the run."""
         self.flush()
         self.client.set_terminated(self.run_id, status)
+
+
+class _Silent(Run):
+    """What the other devices of a training have: one of them writes for all."""
+
+    silent = True
+
+    def __init__(self) -> None:
+        self.run_id = ""
+
+    def log(self, row: Mapping[str, float], step: int = 0) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+    def tag(self, **tags: str) -> None:
+        pass
+
+    def reopen(self) -> None:
+        pass
+
+    def end(self, status: str) -> None:
+        pass
+
+
+def silent() -> Run:
+    """A run that nobody reads."""
+    return _Silent()
 
 
 def connect(uri: str) -> MlflowClient:

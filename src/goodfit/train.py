@@ -6,119 +6,160 @@ It sees the train and validation splits only. The score that it gives back is th
 from __future__ import annotations
 
 import csv
+import gc
 import logging
 import resource
-import shutil
 import sys
-import time
+import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
+from pytorch_lightning.callbacks import Callback, EarlyStopping, WeightAveraging
 
-from goodfit import build, config, lineage, track
-from goodfit.callbacks import Augmentation, Curves, moving_average
-from goodfit.checkpoint import AtomicCheckpoints
+from goodfit import build, config, devices, lineage, resume, stop, track
+from goodfit.callbacks import Chance, Curves, moving_average
+from goodfit.checkpoint import AtomicCheckpoints, Keeper, load
+from goodfit.contract import Trained
 from goodfit.data.intact import intact
-from goodfit.data.packed import DataModule, Packed
+from goodfit.data.packed import DataModule, Packed, Share
 from goodfit.describe import open_run
-from goodfit.errors import UserError
+from goodfit.errors import NonFiniteLossError, OutOfMemory, PrunedError, UserError
+from goodfit.everywhere import everywhere
 from goodfit.files import replacing, sha256, write_json
 from goodfit.mask import mask
 from goodfit.places import Places
 from goodfit.predict import Predictor
+from goodfit.resume import Plan
 from goodfit.task.base import Task
 
 # its advertisement, and a notice about devices that says what the run's tags say
 logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+logging.getLogger("lightning_fabric.utilities.distributed").setLevel(logging.WARNING)  # "Initializing distributed"
 # Lightning 2.6 asks PyTorch 2.13 a question in an old way; nothing that a user can change
 warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
-# its hint on a machine that has Slurm: one process trains here whether srun started it or not
+# its hint on a machine that has Slurm: processes are started by goodfit.launch, whether srun is there or not
 warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
+# `check` refuses the pair that it warns of: average with trainer=fsdp
+warnings.filterwarnings("ignore", message=".*WeightAveraging doesn't support sharding.*")
+# scores of an epoch are computed from the predictions of all devices, so all have the same
+warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a training gave: its run, the monitored validation score of the weights that were kept, and where."""
-
-    run_id: str
-    monitor: str
-    score: float
-    folder: Path | None
-
-
-def stage(cfg: DictConfig) -> None:
-    """`dvc repro`: the model goes to models/<experiment>."""
-    _tell(fit(cfg, out=Places(cfg.name).model))
-
-
-def by_hand(cfg: DictConfig) -> float:
-    """`python pipelines/train.py ...`: the model goes to build/runs/<run>, beside whatever DVC keeps.
-
-    A trial of a sweep keeps none: the winner is trained again by `dvc repro`.
-    """
-    from hydra.core.hydra_config import HydraConfig
-
-    from hydra_plugins.hydra_optuna_sweeper import trial as trials
-
-    overrides = HydraConfig.get().overrides.task
-    if trials.active():
-        from goodfit import search
-
-        return search.objective(cfg, overrides)
-    trained = fit(cfg, overrides=overrides)
-    _tell(trained)
-    return trained.score
-
-
-def fit(
+def work(
     cfg: DictConfig,
-    *,
-    out: Path | None = None,
-    overrides: Sequence[str] = (),
+    job: Mapping[str, Any],
+    parts: int,
+    begun: Plan | None = None,
     callbacks: Sequence[Callback] = (),
-    tags: Mapping[str, str] | None = None,
-    keep: bool = True,
 ) -> Trained:
-    """Trains on prepared data, keeps the best weights by validation, tracks everything.
+    """A training of a resolved `cfg` as one process of it, alone or beside others; `launch.fit` calls it.
 
-    Without `keep`, only the run's numbers and texts stay.
+    `job` holds `out` (the model's folder, "" for build/runs/<run>), `overrides`, `tags`, and `keep`: without
+    it only the run's numbers and texts stay. `parts` micro-batches make a device's share of a step.
 
     Raises:
-        UserError: the parts do not fit.
+        UserError: the parts do not fit, or what a cut training left does not.
         NonFiniteLossError: before the optimizer step that would have destroyed the weights.
-        PrunedError: one of `callbacks` ended a training that was not worth going on with.
+        PrunedError: as a trial of a sweep it was not worth going on with.
+        OutOfMemory: of a device.
     """
     folder, git = Places(cfg.name).prepared, lineage.git()  # a commit during training did not train the model
     _same_data(cfg, folder)
     pl.seed_everything(cfg.seed, verbose=False)
-    data = DataModule(folder, batch_size=cfg.loader.batch_size, seed=cfg.seed)
-    task = build.task(cfg, data.spec)
-    run = open_run(cfg, task, data, folder, overrides, git, tags or {})
-    checkpoints = Path("build/checkpoints") / run.run_id
-    with track.truthful(run):
-        try:
-            curves, measured = _optimize(cfg, task, data, checkpoints, run, callbacks)
-        finally:
-            if not keep:
-                shutil.rmtree(checkpoints, ignore_errors=True)
-        facts = {"commit": git["commit"], "dirty": git["dirty"], "run_id": run.run_id, **measured}
-        for group in ("scores", "cost"):
-            prefix = {"scores": "final"}.get(group, group)
-            run.log({f"{prefix}/{name}": value for name, value in facts[group].items()})
-        run.flush()
-        place = (out or Path("build/runs") / run.run_id) if keep else None
-        if place:
-            with replacing(place) as part:
-                _write(cfg, task, curves.history, facts, part)
-                run.folder(part, "model")  # before the files are in place: a stage that fails leaves none
+    ranks = devices.ranks()
+    with _place(cfg, job, ranks, begun) as plan:
+        parts = max(parts, plan.parts) * cfg.trainer.accumulate_grad_batches
+        share = Share(ranks.rank, ranks.world, parts)
+        data = DataModule(folder, **cfg.loader, seed=cfg.seed, share=share)
+        task = build.task(cfg, data.spec)
+        if ranks.world > 1:
+            everywhere(task)
+        run = track.silent() if ranks.rank else _run(cfg, task, data, folder, job, git, plan)
+        with track.truthful(run), _ending(plan, ranks.rank, parts, cfg.trainer.accumulate_grad_batches):
+            if not ranks.rank:
+                plan.write(run.run_id, parts // cfg.trainer.accumulate_grad_batches)
+            curves, keeper, steps = _optimize(cfg, task, data, plan, run, parts, callbacks)
+            if ranks.rank:
+                return Trained("", keeper.monitor, keeper.best["value"], None)
+            task, measured = _best(cfg, data, curves, keeper, steps)
+            facts = {"commit": git["commit"], "dirty": git["dirty"], "run_id": run.run_id, **measured}
+            place = _keep(cfg, task, curves, facts, run, job)
     return Trained(run.run_id, facts["monitor"], facts["scores"][facts["monitor"]], place)
+
+
+@contextmanager
+def _place(cfg: DictConfig, job: Mapping[str, Any], ranks: devices.Ranks, begun: Plan | None) -> Iterator[Plan]:
+    """Where checkpoints go; for a trial of a sweep a folder that is thrown away: a cut trial begins anew."""
+    if job["keep"]:
+        yield begun or resume.plan(cfg, job["overrides"], ranks.world)
+        return
+    root = Path("build/checkpoints")
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root, prefix="trial-") as folder:
+        yield Plan(Path(folder), {})
+
+
+@contextmanager
+def _ending(plan: Plan, rank: int, parts: int, least: int) -> Iterator[None]:
+    """Tells cuts, which the same command goes on from, from ends, after which it starts anew."""
+    reason = ""
+    try:
+        with stop.patiently():
+            yield
+    except (UserError, NonFiniteLossError, PrunedError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            message = str(error).splitlines()[0]
+            del error
+            gc.collect()
+            torch.cuda.empty_cache()
+            raise OutOfMemory(message, parts // least) from None
+        raise
+    finally:
+        if not rank and (reason or sys.exc_info()[0] is None):
+            plan.over(reason)
+
+
+def _run(
+    cfg: DictConfig,
+    task: Task,
+    data: DataModule,
+    folder: Path,
+    job: Mapping[str, Any],
+    git: dict[str, str],
+    plan: Plan,
+) -> track.Run:
+    """The run that the training began in, if this database has it; else a new one."""
+    found = track.find(str(cfg.tracking.uri), plan.run_id) if plan.run_id else None
+    if found is None:
+        return open_run(cfg, task, data, folder, job["overrides"], git, job["tags"])
+    found.go_on()
+    return found
+
+
+def _keep(
+    cfg: DictConfig, task: Task, curves: Curves, facts: dict[str, Any], run: track.Run, job: Mapping[str, Any]
+) -> Path | None:
+    """Final numbers to the run, and the model to its folder."""
+    for group in ("scores", "cost"):
+        prefix = {"scores": "final"}.get(group, group)
+        run.log({f"{prefix}/{name}": value for name, value in facts[group].items()})
+    run.flush()
+    if not job["keep"]:
+        return None
+    place = Path(job["out"] or f"build/runs/{run.run_id}")
+    with replacing(place) as part:
+        _write(cfg, task, curves.history, facts, part)
+        run.folder(part, "model")  # before the files are in place: a stage that fails leaves none
+    return place
 
 
 def _same_data(cfg: DictConfig, folder: Path) -> None:
@@ -133,49 +174,71 @@ def _same_data(cfg: DictConfig, folder: Path) -> None:
 
 
 def _optimize(
-    cfg: DictConfig, task: Task, data: DataModule, folder: Path, run: track.Run, more: Sequence[Callback]
-) -> tuple[Curves, dict[str, Any]]:
-    """Leaves the best weights in `task`, and says what training measured."""
-    curves = Curves(run.log)
-    if cfg.early_stopping.patience >= cfg.trainer.max_epochs:
+    cfg: DictConfig,
+    task: Task,
+    data: DataModule,
+    plan: Plan,
+    run: track.Run,
+    parts: int,
+    more: Sequence[Callback],
+) -> tuple[Curves, Keeper, int]:
+    """Trains to the end, from where it was cut if it was; gives also the number of steps."""
+    if cfg.early_stopping.patience >= cfg.trainer.max_epochs and not run.silent:
         print(f"early_stopping.patience={cfg.early_stopping.patience} never acts in {cfg.trainer.max_epochs} epochs")
-    best = ModelCheckpoint(
-        folder, "best", monitor=f"val/{task.monitor}", mode=task.mode(task.monitor), enable_version_counter=False
-    )
-    # whole ones: with save_weights_only, Lightning 2.6 would write the last weights instead of their average
-    # two of them: with a monitor, save_last=True leaves the best epoch under the name of the last
-    last = ModelCheckpoint(folder, "last", enable_version_counter=False)
-    trainer = build.trainer(cfg, callbacks=[*_callbacks(cfg, task, curves, best, last), *more], **_quiet(folder))
-    started = time.monotonic()
-    trainer.fit(task, datamodule=data)
-    seconds = time.monotonic() - started
-    if not Path(best.best_model_path).is_file():
-        raise UserError(f"no epoch had a finite val/{task.monitor}; nothing was kept")
-    kept = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
+    curves = Curves(run.log, cfg.loader.batch_size)
+    monitor = f"val/{task.monitor}"
+    keeper = Keeper(plan.folder, monitor=monitor, mode=task.mode(task.monitor), seconds=cfg.checkpoint.seconds)
+    callbacks = [*_callbacks(cfg, task), *more, curves, keeper]
+    trainer = build.trainer(cfg, callbacks=callbacks, accumulate_grad_batches=parts, **_quiet(plan.folder))
+    if plan.checkpoint and not run.silent:
+        found = load(plan.checkpoint)
+        print(
+            f"resuming from epoch {found['epoch'] + 1}, step {found['global_step']} "
+            f"({plan.checkpoint}, verified), run {run.run_id}",
+            flush=True,
+        )
+    trainer.fit(task, datamodule=data, ckpt_path=plan.checkpoint, weights_only=True)
+    keeper.stop_clock()
+    if not keeper.best:
+        raise UserError(f"no epoch had a finite {monitor}; nothing was kept")
+    return curves, keeper, trainer.global_step
+
+
+def _best(cfg: DictConfig, data: DataModule, curves: Curves, keeper: Keeper, steps: int) -> tuple[Task, dict[str, Any]]:
+    """The network with the best weights, made anew as any reader of the model would, and what training measured."""
+    kept = load(keeper.folder / keeper.best["file"])
+    task = build.task(cfg, data.spec)
     task.load_state_dict(kept["state_dict"])
-    return curves, {
-        "monitor": f"val/{task.monitor}",
+    return task, {
+        "monitor": keeper.monitor,
         "epochs": len(curves.history),
         "best_epoch": int(kept["epoch"]),
-        "steps": trainer.global_step,
+        "steps": steps,
         "scores": kept_scores(task, data),
         "cost": {
-            "seconds": round(seconds, 2),
+            "seconds": round(keeper.trained, 2),
             "parameters": sum(p.numel() for p in task.parameters()),
             "peak_memory_mb": round(_peak_memory()),
         },
     }
 
 
-def _callbacks(cfg: DictConfig, task: Task, curves: Curves, *checkpoints: ModelCheckpoint) -> list[Callback]:
-    stop = EarlyStopping(
+def _callbacks(cfg: DictConfig, task: Task) -> list[Callback]:
+    from hydra_plugins.hydra_optuna_sweeper import trial as trials
+
+    early = EarlyStopping(
         f"val/{task.monitor}",
         mode=task.mode(task.monitor),
         patience=cfg.early_stopping.patience,
         min_delta=cfg.early_stopping.min_delta,
     )
     average = [WeightAveraging(avg_fn=moving_average(cfg.average))] if cfg.average else []
-    return [Augmentation(build.augment(cfg), cfg.seed), *average, stop, curves, *checkpoints]
+    pruning = []
+    if trials.active():
+        from goodfit.search import Pruning
+
+        pruning = [Pruning(trials.current())]
+    return [Chance(build.augment(cfg), cfg.seed), build.guard(cfg), *average, early, *pruning]
 
 
 def _quiet(folder: Path) -> dict[str, Any]:
@@ -224,7 +287,3 @@ def _peak_memory() -> float:
         return torch.cuda.max_memory_allocated() / 1e6
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kilobytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-
-
-def _tell(trained: Trained) -> None:
-    print(f"{trained.monitor} {trained.score:.4f} with the weights kept in {trained.folder}; run {trained.run_id}")

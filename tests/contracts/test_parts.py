@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import torch
 from omegaconf import OmegaConf
 
 from goodfit import build
+from goodfit.augment.draws import Draws
 from goodfit.baseline.base import Split
 from goodfit.baseline.trivial import trivial
 from goodfit.contract import Batch, DataSpec
@@ -28,20 +28,16 @@ baselines = pytest.mark.parametrize(
 )
 
 
-def changed(augment: str, batch: Batch, seed: int = 0) -> Batch:
+def changed(augment: str, batch: Batch, epoch: int = 0) -> Batch:
     cfg = OmegaConf.create({"augment": tiny.section("augment", augment)})
-    return build.augment(cfg)(batch, torch.Generator().manual_seed(seed))
+    return build.augment(cfg)(batch, Draws(batch.rows, seed=0, epoch=epoch))
 
 
 def batches(augment: str, prepared: Prepared) -> list[Batch]:
     """A batch of each data set that the augmentation is for."""
-    found = []
-    for case in tiny.cases():
-        batch = Packed(prepared(case), "train").batch(torch.arange(8))
-        with contextlib.suppress(KeyError):  # it asks for an input that this data set does not give
-            changed(augment, batch)
-            found.append(batch)
-    return found
+    wanted = set(tiny.constants(tiny.section("augment", augment))["inputs"])
+    cases = [case for case in tiny.cases() if wanted <= tiny.gives(case)]
+    return [Packed(prepared(case), "train").batch(torch.arange(8)) for case in cases]
 
 
 @augments
@@ -59,12 +55,23 @@ def test_an_augmentation_keeps_shapes(augment: str, prepared: Prepared) -> None:
 
 
 @augments
-def test_an_augmentation_draws_from_its_generator_alone(augment: str, prepared: Prepared) -> None:
+def test_an_augmentation_depends_on_the_sample_and_the_epoch_alone(augment: str, prepared: Prepared) -> None:
+    """Not on the other samples of the batch, nor on what was drawn before: so devices and resumes change nothing."""
     for batch in batches(augment, prepared):
         first = changed(augment, batch).inputs
         torch.rand(5)
-        again = changed(augment, batch).inputs
-        assert all(torch.equal(again[name], first[name]) for name in first)
+        some = torch.tensor([6, 1, 3])
+        part = Batch({name: x[some] for name, x in batch.inputs.items()}, batch.target[some], batch.rows[some])
+        again = changed(augment, part).inputs
+        assert all(torch.equal(again[name], first[name][some]) for name in first)
+
+
+@augments
+def test_an_augmentation_differs_from_epoch_to_epoch_or_not_at_all(augment: str, prepared: Prepared) -> None:
+    for batch in batches(augment, prepared):
+        one, other = (changed(augment, batch, epoch).inputs for epoch in (0, 1))
+        same = [torch.equal(one[name], other[name]) for name in one]
+        assert all(same) or not any(torch.equal(other[name], batch.inputs[name]) for name in one)
 
 
 @augments

@@ -112,6 +112,6 @@ def test_the_scores_of_an_epoch_do_not_depend_on_the_batches(task: str, case: st
     for size in (7, len(target)):
         found._seen["val"].clear()
         for part, truth in zip(guess.split(size), target.split(size), strict=True):
-            found._seen["val"].append((part, truth, torch.ones(1)))
+            found._seen["val"].append((0, 0, part, truth, torch.ones(1)))
         rows.append(found.reduce("val"))
     assert rows[0] == pytest.approx(rows[1], rel=1e-5)

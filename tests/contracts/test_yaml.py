@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from goodfit import config, signature
 from goodfit.check import _type, check, hyperparameters
 
-MIRRORED = ("augment", "baseline", "data", "model", "schedule", "task")
+MIRRORED = ("augment", "baseline", "data", "guard", "model", "schedule", "task")
 FROM_THE_PROGRAM = {"optimizer", "schedule", "total_steps"}  # given by build.py and the task, not by YAML
 FILES = [(group, name) for group in MIRRORED for name in tiny.names(group)]
 TARGETS = sorted({tiny.section(group, name)["_target_"] for group, name in FILES})

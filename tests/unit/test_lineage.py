@@ -13,7 +13,7 @@ import tiny
 
 from goodfit import lineage
 
-MODULES = ["goodfit.train", "goodfit.data.mnist", "goodfit.model.cnn", "goodfit.task.classification"]
+MODULES = ["goodfit.launch", "goodfit.data.mnist", "goodfit.model.cnn", "goodfit.task.classification"]
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_the_code_that_dvc_yaml_names_is_the_code_that_compose_writes() -> None:
 
     named = set(re.findall(r"code\.(\w+)", (tiny.ROOT / "dvc.yaml").read_text()))
     content = {key: tiny.section(key, tiny.names(key)[0]) for key in ("data", "model", "task", "augment", "baseline")}
-    content["schedule"] = tiny.section("schedule", "cosine")
+    content |= {"schedule": tiny.section("schedule", "cosine"), "guard": tiny.section("guard", "stop")}
     assert named == set(lineage.stage_modules(content))
 
 

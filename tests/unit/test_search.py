@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from goodfit import search, track
 from goodfit.data.packed import DataModule
-from goodfit.train import fit
+from goodfit.launch import fit
 from hydra_plugins.hydra_optuna_sweeper import trial as trials
 
 Home = Callable[..., DictConfig]

@@ -229,7 +229,7 @@ def leaks(home: Path) -> list[str]:
 def test_a_secret_of_the_environment_is_in_no_byte_of_database_and_artifacts(
     home: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from goodfit.train import fit
+    from goodfit.launch import fit
 
     monkeypatch.setenv("DEPLOY_TOKEN", CANARY)  # its name says it is secret
     monkeypatch.setenv("PLAIN", HERON)  # that the configuration refers to it says so
@@ -248,7 +248,7 @@ def test_a_secret_of_the_environment_is_in_no_byte_of_database_and_artifacts(
 def test_a_login_written_into_the_configuration_reaches_no_artifact(
     home: Callable[..., DictConfig], tmp_path: Path
 ) -> None:
-    from goodfit.train import fit
+    from goodfit.launch import fit
 
     mirrors = [f"https://me:{CANARY}@host/x"]
     fit(home(data={"source": {"mirrors": mirrors}}, trainer={"max_epochs": 1}))

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from goodfit import build, config, lineage, track
 from goodfit.errors import NonFiniteLossError, UserError
 from goodfit.files import read_json, sha256, write_json
-from goodfit.train import fit
+from goodfit.launch import fit
 
 if TYPE_CHECKING:
     from goodfit.task.base import Task
@@ -187,16 +187,16 @@ def test_sigterm_ends_with_143_and_the_run_is_killed(home: Home, tmp_path: Path)
     command = [sys.executable, "pipelines/train.py", "build/tiny.json"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        line = process.stdout.readline()
+        while not process.stdout.readline().startswith("epoch"):
+            assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
-    assert line.startswith("epoch")
     client = track.connect(cfg.tracking.uri)
     found = client.get_experiment_by_name("tiny")
     assert found is not None
     states = [run.info.status for run in client.search_runs([found.experiment_id])]
     assert (process.returncode, states, (tmp_path / "models").exists()) == (143, [track.KILLED], False)
-    assert errors.splitlines()[-1] == "goodfit: stopped by SIGTERM"
+    assert errors.splitlines()[-1] == "goodfit: SIGTERM: stopping after this step, with a checkpoint"
 
 
 def test_data_prepared_with_another_section_are_refused_before_a_run_is_made(home: Home) -> None:

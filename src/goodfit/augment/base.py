@@ -1,17 +1,16 @@
-"""What every augmentation is: a function of a batch and a generator, so that a run can be repeated."""
+"""What every augmentation is: a function of a batch and of numbers drawn for its samples."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-import torch
-
+from goodfit.augment.draws import Draws
 from goodfit.contract import Batch
 
 
 class Augment(ABC):
-    """Changes whole batches; draws from the generator that it is given and from nothing else.
+    """Changes whole batches; what is random comes from `draws` and from nothing else.
 
     `inputs` are those that it changes.
     """
@@ -19,5 +18,5 @@ class Augment(ABC):
     inputs: ClassVar[tuple[str, ...]]
 
     @abstractmethod
-    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+    def __call__(self, batch: Batch, draws: Draws) -> Batch:
         """A batch of the same shapes."""

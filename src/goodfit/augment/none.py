@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import torch
-
 from goodfit.augment.base import Augment
+from goodfit.augment.draws import Draws
 from goodfit.contract import Batch
 
 
@@ -13,5 +12,5 @@ class Nothing(Augment):
 
     inputs = ()
 
-    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+    def __call__(self, batch: Batch, draws: Draws) -> Batch:
         return batch

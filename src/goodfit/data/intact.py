@@ -33,6 +33,11 @@ def intact(folder: Path, *splits: str) -> dict[str, Any]:
     return manifest
 
 
+def hashes(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file of prepared data, by its path in the folder."""
+    return {str(path.relative_to(folder)): sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
 @cache
 def _hash(path: Path, _size: int, _changed: int) -> str:
     return sha256(path)

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from goodfit.contract import Batch, DataSpec
-from goodfit.kinds import Count
+from goodfit.errors import UserError
+from goodfit.kinds import Count, Whole
+
+FEW = 8
 
 
 class Packed:
@@ -29,24 +34,44 @@ class Packed:
     def __len__(self) -> int:
         return len(self.target)
 
-    def batch(self, rows: Tensor) -> Batch:
+    def batch(self, rows: Tensor, weight: float = 1.0) -> Batch:
         """The samples at `rows` (B,), in that order."""
         inputs = {name: array.index_select(0, rows) for name, array in self.inputs.items()}
-        return Batch(inputs, self.target.index_select(0, rows), rows)
+        return Batch(inputs, self.target.index_select(0, rows), rows, weight)
+
+
+class Share(NamedTuple):
+    """Which part of each batch is this process's: it is number `rank` of `ranks`, and takes `parts` bites."""
+
+    rank: int = 0
+    ranks: int = 1
+    parts: int = 1
 
 
 class Batches:
     """An epoch of batches in an order that depends on the seed and the epoch alone.
 
     Lightning takes any iterable with a length. That the order is a pure function of (seed, epoch) makes two
-    runs see the same batches, whatever else draws random numbers.
+    runs see the same batches, whatever else draws random numbers, and lets `begin` enter an epoch in its
+    midst. `size` samples make a step, however many processes and bites share them.
     """
 
-    def __init__(self, data: Packed, size: int, *, seed: int = 0, epoch: Callable[[], int] | None = None) -> None:
-        self.data, self.size, self.seed, self.epoch = data, size, seed, epoch
+    def __init__(
+        self,
+        data: Packed,
+        size: int,
+        *,
+        seed: int = 0,
+        epoch: Callable[[], int] | None = None,
+        begin: Callable[[], int] | None = None,
+        share: Share = Share(),  # noqa: B008 - it cannot be changed
+        workers: int = 0,
+    ) -> None:
+        self.data, self.size, self.seed, self.epoch, self.begin = data, size, seed, epoch, begin
+        self.share, self.workers = share, workers
 
     def __len__(self) -> int:
-        return len(self._sizes())
+        return len(self._sizes()) * self.share.parts
 
     def __iter__(self) -> Iterator[Batch]:
         if self.epoch is None:
@@ -54,43 +79,96 @@ class Batches:
         else:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch())
             order = torch.randperm(len(self.data), generator=generator)
-        for rows in torch.split(order, self._sizes()):
-            yield self.data.batch(rows)
+        pieces = self._pieces(order)[self.begin() if self.begin else 0 :]
+        if self.workers:  # each fetches whole batches; their order is that of the list
+            ahead: Any = {"batch_size": None, "num_workers": self.workers, "collate_fn": _as_it_is}
+            yield from DataLoader(self, sampler=pieces, **ahead)  # type: ignore[arg-type]
+            return
+        for piece in pieces:
+            yield self[piece]
+
+    def __getitem__(self, piece: tuple[Tensor, float]) -> Batch:
+        return self.data.batch(*piece)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Empty: where an epoch was cut is the trainer's own count. Lightning warns of loaders without this method."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to load; see `begin`."""
+
+    def _pieces(self, order: Tensor) -> list[tuple[Tensor, float]]:
+        """This process's rows of each step and bite, with their weight."""
+        rank, ranks, parts = self.share
+        steps = torch.split(order, self._sizes())
+        if ranks * parts == 1:
+            return [(rows, 1.0) for rows in steps]
+        shared = [(rows, torch.tensor_split(rows, ranks * parts)) for rows in steps]
+        return [
+            (bites[part * ranks + rank], len(bites[part * ranks + rank]) * ranks * parts / len(rows))
+            for rows, bites in shared
+            for part in range(parts)
+        ]
 
     def _sizes(self) -> list[int]:
-        """All alike but the last; a single sample left over joins it, since BatchNorm finds no variance in one."""
+        """All alike but the last; a few samples left over join it.
+
+        BatchNorm finds no variance in a single one, and with up to FEW devices each must get one, whatever
+        their number, so that it does not change the steps.
+        """
         whole, rest = divmod(len(self.data), self.size)
-        if rest == 1 and whole:
-            return [self.size] * (whole - 1) + [self.size + 1]
+        if rest < max(FEW, self.share.ranks * self.share.parts) and whole:
+            return [self.size] * (whole - 1) + [self.size + rest]
         return [self.size] * whole + [rest] * (rest > 0)
 
 
 class DataModule(pl.LightningDataModule):
     """Batches of train and validation; it has no test data to give, since only evaluate may open them."""
 
-    def __init__(self, folder: Path, *, batch_size: Count, seed: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        batch_size: Count,
+        workers: Whole = 0,
+        seed: int,
+        share: Share = Share(),  # noqa: B008
+    ) -> None:
         super().__init__()
-        self.folder, self.batch_size, self.seed = folder, batch_size, seed
+        self.folder, self.batch_size, self.workers, self.seed, self.share = folder, batch_size, workers, seed, share
         self.spec = DataSpec.read(folder / "spec.json")
         self.train, self.validation = Packed(folder, "train"), Packed(folder, "validation")
+        least = share.ranks * share.parts
+        for name, size in (("loader.batch_size", batch_size), ("validation", len(self.validation))):
+            if size < least:
+                raise UserError(f"{name}: {size} samples cannot be shared by {least} devices and micro-batches")
 
     def train_dataloader(self) -> Batches:
-        """Shuffled anew in each epoch."""
-        return Batches(self.train, self.batch_size, seed=self.seed, epoch=self._epoch)
+        """Shuffled anew in each epoch; a training that goes on enters the epoch where it was cut."""
+        return Batches(
+            self.train,
+            self.batch_size,
+            seed=self.seed,
+            epoch=lambda: self.trainer.current_epoch if self.trainer else 0,
+            begin=lambda: self.trainer.fit_loop.epoch_loop.batch_progress.current.ready if self.trainer else 0,
+            share=self.share,
+            workers=self.workers,
+        )
 
     def val_dataloader(self) -> Batches:
         """In the order of the file; larger batches, since no gradients are kept."""
-        return Batches(self.validation, 4 * self.batch_size)
+        return Batches(self.validation, 4 * self.batch_size, share=self.share._replace(parts=1), workers=self.workers)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Lightning's own way searches the batch for tensors: 14 microseconds a step with nothing to move."""
         if batch.target.device == device:
             return batch
         inputs = {name: array.to(device, non_blocking=True) for name, array in batch.inputs.items()}
-        return Batch(inputs, batch.target.to(device, non_blocking=True), batch.rows)
+        return batch._replace(inputs=inputs, target=batch.target.to(device, non_blocking=True))
 
-    def _epoch(self) -> int:
-        return self.trainer.current_epoch if self.trainer else 0
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch
 
 
 def _load(path: Path) -> Tensor:

@@ -5,7 +5,6 @@ Letters: B batch, N samples of an epoch, K classes, T steps of the horizon.
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -13,13 +12,14 @@ from typing import Any, ClassVar
 import pandas as pd
 import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from goodfit.contract import Batch, DataSpec
-from goodfit.errors import NonFiniteLossError
 
 Score = Callable[[Tensor, Tensor], Tensor]
 Partial = Callable[..., Any]  # a function that waits for its first argument
+Seen = tuple[int, int, Tensor, Tensor, Tensor]  # step, rank, predictions, targets, loss
 
 
 class Task(pl.LightningModule):
@@ -45,7 +45,8 @@ class Task(pl.LightningModule):
         super().__init__()
         self.model, self.spec, self.monitor, self.score = model, spec, monitor, score
         self._optimizer, self._schedule = optimizer, schedule
-        self._seen: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {"train": [], "val": []}
+        self._divided = False
+        self._seen: dict[str, list[Seen]] = {"train": [], "val": []}
 
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -63,29 +64,35 @@ class Task(pl.LightningModule):
     def decode(self, prediction: Tensor) -> pd.DataFrame:
         """Predictions as a table that a person can read, one row for each sample."""
 
+    def configure_model(self) -> None:
+        """Under trainer=fsdp each child of the network, and then the whole, is divided among the devices."""
+        mesh = getattr(self, "_device_mesh", None)
+        if mesh is None or self._divided:
+            return
+        from torch.distributed.fsdp import fully_shard
+
+        for child in self.model.children():
+            if next(child.parameters(), None) is not None and not isinstance(child, nn.ModuleList):
+                fully_shard(child, mesh=mesh["data_parallel"])
+        fully_shard(self.model, mesh=mesh["data_parallel"])
+        self._divided = True
+
     def forward(self, **inputs: Tensor) -> Tensor:
         """The network's raw output."""
         output: Tensor = self.model(**inputs)
         return output
 
     def training_step(self, batch: Batch, step: int) -> Tensor:
-        """Loss of one batch; raises NonFiniteLossError before the weights can be touched."""
+        """Loss of one batch; of a shared one, so weighted that the mean over all shares is the whole batch's loss."""
         output = self.model(**batch.inputs)
         loss = self.loss(output, batch.target)
-        if not math.isfinite(loss.item()):  # one synchronisation; torch.isfinite is 20 times as slow
-            ids = ", ".join(map(str, batch.rows[:10].tolist()))
-            raise NonFiniteLossError(
-                f"non-finite loss ({loss.item()}) at epoch {self.current_epoch} step {step}, before the optimizer "
-                f"step; training samples [{ids}{', ...' if len(batch.rows) > 10 else ''}]. "
-                "Try a smaller optimizer.lr or trainer.gradient_clip_val."
-            )
-        self._keep("train", output, loss, batch)
-        return loss
+        self._keep("train", step, output, loss, batch)
+        return loss if batch.weight == 1.0 else loss * batch.weight
 
     def validation_step(self, batch: Batch, step: int) -> None:
         """Keeps predictions; nothing is reduced before the epoch is over."""
         output = self.model(**batch.inputs)
-        self._keep("val", output, self.loss(output, batch.target), batch)
+        self._keep("val", step, output, self.loss(output, batch.target), batch)
 
     def on_train_epoch_start(self) -> None:
         """An epoch starts with nothing seen."""
@@ -101,12 +108,23 @@ class Task(pl.LightningModule):
         if self._seen["train"]:
             row |= self.reduce("train")
             row["gap/loss"] = row["val/loss"] - row["train/loss"]
+        self._seen["train"].clear()
         self.log_dict(row, batch_size=1)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """What the epoch has seen so far belongs to its scores, also after a resume."""
+        checkpoint["seen"] = gathered(self._seen["train"])
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """All devices' share goes to the first; the scores of the epoch gather them again."""
+        self._seen["train"] = list(checkpoint["seen"]) if self.global_rank == 0 else []
+
     def reduce(self, split: str) -> dict[str, float]:
-        """Loss and scores of all predictions since the epoch began."""
-        predictions, targets, losses = (torch.cat(column) for column in zip(*self._seen[split], strict=True))
-        sizes = torch.tensor([len(target) for _, target, _ in self._seen[split]], device=losses.device)
+        """Loss and scores of all predictions since the epoch began, those of other devices among them."""
+        seen = gathered(self._seen[split])
+        sizes = torch.tensor([len(one[3]) for one in seen], device=self.device)
+        columns = list(zip(*(one[2:] for one in seen), strict=True))
+        predictions, targets, losses = (torch.cat(column) for column in columns)
         row = {f"{split}/loss": float((losses * sizes).sum() / sizes.sum())}
         row |= {f"{split}/{name}": float(score(predictions, targets)) for name, score in self.metrics().items()}
         return row
@@ -121,5 +139,17 @@ class Task(pl.LightningModule):
         """Whether a score is better when it is "max" or "min"."""
         return "min" if name == "loss" else self.scores[name]
 
-    def _keep(self, split: str, output: Tensor, loss: Tensor, batch: Batch) -> None:
-        self._seen[split].append((self.predict(output.detach()), batch.target, loss.detach().reshape(1)))
+    def _keep(self, split: str, step: int, output: Tensor, loss: Tensor, batch: Batch) -> None:
+        one = (step, self.global_rank, self.predict(output.detach()), batch.target, loss.detach().reshape(1))
+        self._seen[split].append(one)
+
+
+def gathered(seen: list[Seen]) -> list[Seen]:
+    """The shares of all devices, in the order of steps and ranks, so that sums do not depend on who kept what."""
+    if not dist.is_initialized():
+        return seen
+    found: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(found, [(*one[:2], *(each.cpu() for each in one[2:])) for one in seen])
+    device = seen[0][2].device if seen else torch.device("cpu")
+    ordered = sorted((one for share in found for one in share), key=lambda one: one[:2])
+    return [(*one[:2], *(each.to(device) for each in one[2:])) for one in ordered]

@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.storages import RDBStorage
 
 from goodfit import process
+from goodfit.devices import gpus
 from hydra_plugins.hydra_optuna_sweeper import _study as studies
 from hydra_plugins.hydra_optuna_sweeper import trial as trials
 from hydra_plugins.hydra_optuna_sweeper._constraints import facts, tell, violated
@@ -176,14 +177,6 @@ def make_sampler(config: DictConfig, space: Space | Points, offset: int = 0) -> 
         return optuna.samplers.RandomSampler()
     made: optuna.samplers.BaseSampler = make("sampler", options)
     return made
-
-
-def gpus() -> list[str]:
-    """The GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES takes; found without CUDA."""
-    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [name for name in named.split(",") if name.strip() not in ("", "-1")]
-    folder = Path("/proc/driver/nvidia/gpus")
-    return [str(place) for place in range(len(list(folder.iterdir())))] if folder.is_dir() else []
 
 
 def _first(begin: Callable[[optuna.trial.FrozenTrial], None], rest: Callable[..., None]) -> Callable[..., None]:

@@ -1,0 +1,1 @@
+"""What stands between a broken gradient and the weights."""

@@ -1,0 +1,68 @@
+"""A broken loss or gradient costs its batch; too many of them end the training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from goodfit.errors import NonFiniteLossError
+from goodfit.guard.base import Guard
+from goodfit.kinds import Count
+
+
+class Skip(Guard):
+    """Leaves out a step whose loss or gradient is not finite, up to `most` times in a training.
+
+    Nothing of the batch stays: the gradient is dropped, and buffers (BatchNorm's averages) go back to what
+    they were before it. The rate goes on as planned.
+    """
+
+    def __init__(self, *, most: Count) -> None:
+        super().__init__()
+        self.most, self.skipped = most, 0
+        self._faults: list[str] = []
+        self._buffers: dict[str, Tensor] = {}
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return {"skipped": self.skipped}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.skipped = state_dict["skipped"]
+
+    def broken(self, trainer: pl.Trainer, pl_module: pl.LightningModule, fault: str) -> None:
+        """Only noted: with several devices all must see it, and they share the gradient alone."""
+        self._faults.append(fault)
+
+    @override
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        super().on_train_batch_start(trainer, pl_module, batch, batch_idx)
+        if batch_idx % trainer.accumulate_grad_batches == 0:
+            self._buffers = {name: value.clone() for name, value in pl_module.named_buffers()}
+
+    @override
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        super().on_before_optimizer_step(trainer, pl_module, optimizer)
+        mine = torch.tensor([float(bool(self._faults))], device=pl_module.device)
+        if trainer.world_size > 1:
+            mine = trainer.strategy.reduce(mine, reduce_op="max")
+        if not mine.item():
+            return
+        self.skipped += 1
+        fault = self._faults[0] if self._faults else "non-finite loss on another device"
+        self._faults.clear()
+        if self.skipped > self.most:
+            raise NonFiniteLossError(f"{fault}; guard.most={self.most} batches have been skipped before")
+        print(f"skipped a step, {self.skipped} of at most {self.most}: {fault}", flush=True)
+        optimizer.zero_grad(set_to_none=True)
+        for name, value in pl_module.named_buffers():
+            value.copy_(self._buffers[name])

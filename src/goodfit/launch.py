@@ -1,0 +1,200 @@
+"""One training, on one device or many: the parent composes and checks, `torch.distributed.run` starts the rest.
+
+Lightning's own relaunch replays the command line in each child: in a sweep, rank 1 trained other values than rank 0.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from goodfit import config, devices, stop
+from goodfit.contract import Trained
+from goodfit.errors import NonFiniteLossError, OutOfMemory, PrunedError, UserError
+from goodfit.files import read_json, replacing, write_json
+from goodfit.places import Places
+from goodfit.process import identity
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback
+
+_ERRORS: dict[str, type[Exception]] = {error.__name__: error for error in (NonFiniteLossError, PrunedError, UserError)}
+LAST_WORDS = 20.0  # seconds that the others have after the first of them has failed
+
+
+def stage(cfg: DictConfig) -> None:
+    """`dvc repro`: the model goes to models/<experiment>."""
+    _tell(fit(cfg, out=Places(cfg.name).model))
+
+
+def by_hand(cfg: DictConfig) -> float:
+    """`python pipelines/train.py ...`: the model goes to build/runs/<run>, beside whatever DVC keeps.
+
+    A trial of a sweep keeps none: the winner is trained again by `dvc repro`.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    from hydra_plugins.hydra_optuna_sweeper import trial as trials
+
+    overrides = HydraConfig.get().overrides.task
+    if trials.active():
+        from goodfit import search
+
+        return search.objective(cfg, overrides)
+    trained = fit(cfg, overrides=overrides)
+    _tell(trained)
+    return trained.score
+
+
+def fit(
+    cfg: DictConfig,
+    *,
+    out: Path | None = None,
+    overrides: Sequence[str] = (),
+    tags: Mapping[str, str] | None = None,
+    keep: bool = True,
+    callbacks: Sequence[Callback] = (),
+) -> Trained:
+    """Trains on what `trainer` asks for, and with smaller micro-batches where memory runs out; see `train.work`.
+
+    `callbacks` can watch a training on one device.
+    """
+    cfg = devices.resolved(cfg)
+    if keep:
+        print(f"training {cfg.name} on {devices.said(cfg)}", flush=True)
+    parts = 1
+    while True:
+        job = {"out": str(out or ""), "overrides": list(overrides), "tags": dict(tags or {}), "keep": keep}
+        try:
+            return _alone(cfg, job, parts, callbacks) if devices.world(cfg) == 1 else _together(cfg, job, parts)
+        except OutOfMemory as error:
+            parts = _smaller(cfg, error.parts)
+
+
+def _smaller(cfg: DictConfig, parts: int) -> int:
+    """Twice as many micro-batches in a step; raises UserError where a device would get no sample."""
+    parts *= 2
+    size = int(cfg.loader.batch_size)
+    if parts * devices.world(cfg) > size:
+        raise UserError(
+            f"memory runs out with single samples; choose a smaller model ({parts // 2} micro-batches tried)"
+        )
+    each = -(-size // (parts * devices.world(cfg)))
+    print(f"memory ran out: {each} samples at once from now on, {parts} times for each step of {size}", flush=True)
+    return parts
+
+
+def _alone(cfg: DictConfig, job: dict[str, Any], parts: int, callbacks: Sequence[Callback]) -> Trained:
+    from goodfit import train
+
+    return train.work(cfg, job, parts, callbacks=callbacks)
+
+
+def _together(cfg: DictConfig, job: dict[str, Any], parts: int) -> Trained:
+    """Starts the processes and waits; the error that is raised is that of the one that failed first."""
+    folder = Path("build/launch") / f"{cfg.name}-{os.getpid()}"
+    with replacing(folder):
+        pass
+    content = {**config.frozen(cfg), "trainer": OmegaConf.to_container(cfg.trainer)}
+    from goodfit import resume  # decided here, once for all of them
+
+    begun = resume.plan(cfg, job["overrides"], devices.world(cfg)) if job["keep"] else None
+    plan = {**asdict(begun), "folder": str(begun.folder), "checkpoint": str(begun.checkpoint or "")} if begun else None
+    write_json(folder / "job.json", {"config": content, "job": job, "parts": parts, "plan": plan, "by": identity()})
+    with stop.patiently():
+        code = _wait(subprocess.Popen(_command(cfg, folder), env=_environment(cfg), start_new_session=True))
+    failures = sorted((read_json(path) for path in folder.glob("error-*.json")), key=lambda one: one["when"])
+    # who was killed could say nothing; what the others say of a lost connection is its echo
+    killed = read_json(folder / "killed.json") if (folder / "killed.json").exists() else {}
+    for rank, name in killed.items():
+        if rank not in {str(failure["rank"]) for failure in failures} and not stop.asked():
+            print(f"goodfit: rank {rank} was killed by {name}; the same command goes on", file=sys.stderr)
+            raise SystemExit(1)
+    if failures:
+        _raise(failures[0])
+    if code or not (folder / "result.json").exists():
+        raise SystemExit(stop.asked() + 128 if stop.asked() else code or 1)
+    result = read_json(folder / "result.json")
+    return Trained(**{**result, "folder": Path(result["folder"]) if result["folder"] else None})
+
+
+def _command(cfg: DictConfig, folder: Path) -> list[str]:
+    nodes = int(cfg.trainer.get("num_nodes", 1))
+    command = [
+        sys.executable,
+        "-m",
+        "goodfit.agent",
+        f"--nproc-per-node={cfg.trainer.devices}",
+        "--monitor-interval=0.3",
+    ]
+    if nodes == 1:
+        command += ["--standalone"]
+    else:
+        host, port, rank = _meeting()
+        command += [f"--nnodes={nodes}", f"--node-rank={rank}", f"--master-addr={host}", f"--master-port={port}"]
+    return [*command, f"--shutdown-timeout={int(LAST_WORDS)}", "-m", "goodfit.worker", str(folder / "job.json")]
+
+
+def _meeting() -> tuple[str, int, int]:
+    """Where the machines meet and which one this is: from MASTER_ADDR and NODE_RANK, or from Slurm."""
+    environment = os.environ
+    rank = environment.get("NODE_RANK", environment.get("SLURM_NODEID"))
+    host = environment.get("MASTER_ADDR")
+    if host is None and "SLURM_JOB_NODELIST" in environment:
+        asked = ["scontrol", "show", "hostnames", environment["SLURM_JOB_NODELIST"]]
+        names = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
+        host = names[0] if names else None
+    if rank is None or host is None:
+        raise UserError(
+            "trainer.num_nodes > 1 needs MASTER_ADDR and NODE_RANK in the environment, or Slurm: "
+            "srun --ntasks-per-node=1 python pipelines/train.py ..."
+        )
+    port = int(environment.get("MASTER_PORT", 20_000 + int(environment.get("SLURM_JOB_ID", 0)) % 20_000))
+    return host, port, int(rank)
+
+
+def _environment(cfg: DictConfig) -> dict[str, str]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = str(max(1, cores // int(cfg.trainer.devices)))
+    return {"OMP_NUM_THREADS": threads, **os.environ, "GOODFIT_WORKER": "1"}
+
+
+def _wait(agent: subprocess.Popen[bytes]) -> int:
+    """Until all are gone; a signal that reaches this process is handed on once, and then there is a last word."""
+    told = 0.0
+    while True:
+        try:
+            return agent.wait(0.2)
+        except subprocess.TimeoutExpired:
+            pass
+        if stop.asked() and not told:
+            told = time.monotonic()
+            agent.send_signal(signal.Signals(stop.asked()))
+        if told and time.monotonic() - told > LAST_WORDS + 5:
+            os.killpg(agent.pid, signal.SIGKILL)
+
+
+def _raise(failure: dict[str, Any]) -> None:
+    """The first failure, as if it had happened here."""
+    if failure["kind"] == "SystemExit":
+        raise SystemExit(failure["code"])
+    if failure["kind"] == OutOfMemory.__name__:
+        raise OutOfMemory(failure["message"], failure["parts"])
+    if error := _ERRORS.get(failure["kind"]):
+        raise error(failure["message"])
+    print(failure["traceback"], file=sys.stderr)
+    print(f"goodfit: rank {failure['rank']} failed first: {failure['kind']}: {failure['message']}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def _tell(trained: Trained) -> None:
+    print(f"{trained.monitor} {trained.score:.4f} with the weights kept in {trained.folder}; run {trained.run_id}")

@@ -1,0 +1,77 @@
+"""One of several processes of a training: reads its job, trains, leaves its result or its error in the job's folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from goodfit import devices, stop
+from goodfit.errors import OutOfMemory
+from goodfit.files import read_json, write_json
+from goodfit.process import gone
+
+_LAST_WORDS = 8.0  # seconds that a rank has to notice by itself that another one has failed
+
+
+def main(path: Path) -> None:
+    """Runs the job; the exit code is that of `cli.guarded`."""
+    stop.on_signals()
+    job, rank = read_json(path), devices.ranks().rank
+    threading.Thread(target=_watch, args=(path.parent, job["by"], rank), daemon=True).start()
+    try:
+        result = _train(job)
+    except BaseException as error:
+        _note(path.parent, rank, error)
+        code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # destructors of a broken process group wait for the others
+    if rank == 0:
+        write_json(path.parent / "result.json", result)
+
+
+def _train(job: dict[str, Any]) -> dict[str, Any]:
+    from goodfit import resume, train
+
+    cfg = OmegaConf.create(job["config"])
+    plan = resume.read(job["plan"]) if job["plan"] else None
+    trained = train.work(cfg, job["job"], job["parts"], plan)
+    return {**asdict(trained), "folder": str(trained.folder or "")}
+
+
+def _note(folder: Path, rank: int, error: BaseException) -> None:
+    facts = {
+        "when": time.time(),
+        "rank": rank,
+        "kind": type(error).__name__,
+        "message": str(error),
+        "code": getattr(error, "code", 1),
+        "parts": error.parts if isinstance(error, OutOfMemory) else 0,
+        "traceback": "".join(traceback.format_exception(error)),
+    }
+    write_json(folder / f"error-{rank}.json", facts)
+
+
+def _watch(folder: Path, launcher: str, rank: int) -> None:
+    """Ends this process when the launcher is gone, or another rank has failed and this one waits for it in vain."""
+    while True:
+        time.sleep(0.5)
+        alone = gone(launcher)
+        if alone:
+            os.kill(os.getpid(), signal.SIGTERM)
+        if alone or any(path.name != f"error-{rank}.json" for path in folder.glob("error-*.json")):
+            time.sleep(_LAST_WORDS)
+            os._exit(1)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
