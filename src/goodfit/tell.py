@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from goodfit import config, lineage, track
 from goodfit.files import read_json
+from goodfit.places import Places
 
 
 def run_of(cfg: DictConfig, model: Path) -> track.Run:
@@ -72,7 +73,7 @@ def scores(run: track.Run, cfg: DictConfig, result: dict[str, Any], folder: Path
         context="testing",
         profile=json.dumps({"samples": result["samples"]}),
     )
-    run.folder(folder, "evaluation")
+    run.folder(folder, "evaluation", later=Places(cfg.name).evaluation)
 
 
 def _recreated(uri: str, run_id: str) -> track.Run | None:

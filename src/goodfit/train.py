@@ -158,7 +158,7 @@ def _keep(
     place = Path(job["out"] or f"build/runs/{run.run_id}")
     with replacing(place) as part:
         _write(cfg, task, curves.history, facts, part)
-        run.folder(part, "model")  # before the files are in place: a stage that fails leaves none
+        run.folder(part, "model", later=place)  # before the files are in place: a stage that fails leaves none
     return place
 
 

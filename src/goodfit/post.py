@@ -1,0 +1,171 @@
+"""Metrics on their way to MLflow: sent by a thread, kept in a file while nobody answers."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import queue
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from goodfit.mask import mask
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+SPOOL = Path("build/spool")
+AGAIN = 5.0  # seconds between two tries to reach a database that did not answer
+_DEFECTS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")  # would be refused for ever: a fault of the program
+
+Item = dict[str, Any]
+
+
+class Post:
+    """Applies items to a run in the order in which they were put.
+
+    The first that cannot be sent is written to build/spool/<run>.jsonl with all that follow, after one warning.
+    When the database answers again they are sent, in order; a metric that had arrived is not doubled, for MLflow
+    ignores a second one of the same key, time, step and value.
+    """
+
+    def __init__(self, client: MlflowClient, uri: str, run_id: str) -> None:
+        self.client, self.uri, self.run_id = client, uri, run_id
+        self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._open = 0  # items that are neither sent nor in the file
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._failed = 0.0  # when the last try failed, 0 while all is well
+        self._warned = False
+        self._defect: Exception | None = None
+
+    @property
+    def path(self) -> Path:
+        """What waits for the database."""
+        return SPOOL / f"{self.run_id}.jsonl"
+
+    def put(self, **item: Any) -> None:
+        """Hands over an item: metrics, tags, status, text or folder; returns at once."""
+        if self._thread is None or not self._thread.is_alive():  # also in a process forked from the one that began
+            self._thread = threading.Thread(target=self._work, daemon=True)
+            self._thread.start()
+        with self._changed:
+            self._open += 1
+        self._queue.put(item)
+
+    def late(self, error: Exception, **item: Any) -> None:
+        """Hands over what could not be done at once."""
+        self._warn(error)
+        self._failed = time.monotonic()
+        self.put(**item)
+
+    def drain(self, seconds: float = 30.0) -> None:
+        """Waits until all is sent or in the file; raises what only a fault of the program can cause."""
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while self._open and time.monotonic() < deadline:
+                self._changed.wait(0.05)
+        if self._failed:
+            self._resend()
+        if self._defect:
+            raise self._defect
+
+    def _work(self) -> None:
+        while True:
+            item = self._queue.get()
+            if self._failed and time.monotonic() - self._failed > AGAIN:
+                self._resend()
+            try:
+                if self._failed:
+                    self._keep(item)
+                else:
+                    self._send(item)
+            finally:
+                with self._changed:
+                    self._open -= 1
+                    self._changed.notify_all()
+
+    def _send(self, item: Item) -> None:
+        try:
+            apply(self.client, self.run_id, item)
+        except Exception as error:
+            if getattr(error, "error_code", "") in _DEFECTS:
+                self._defect = error
+                return
+            self._warn(error)
+            self._failed = time.monotonic()
+            self._keep(item)
+
+    def _keep(self, item: Item) -> None:
+        with contextlib.suppress(OSError):  # the disk may be full: then the curves have a gap, and training goes on
+            SPOOL.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a") as stream:
+                stream.write(json.dumps({"uri": self.uri, "run_id": self.run_id, **item}) + "\n")
+
+    def _resend(self) -> None:
+        self._failed = time.monotonic()
+        with contextlib.suppress(Exception):
+            sent = send(self.client, self.path)
+            self._failed = 0.0
+            print(f"tracking answers again: {sent} entries were sent", flush=True)
+
+    def _warn(self, error: Exception) -> None:
+        if not self._warned:
+            self._warned = True
+            reason = " ".join(mask(str(error)).split())[:160]
+            print(
+                f"goodfit: tracking does not answer ({reason}); training goes on, entries wait in {self.path}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+def apply(client: MlflowClient, run_id: str, item: Item) -> None:
+    """Does to a run what an item says; twice is the same as once."""
+    from mlflow.entities import Metric, RunTag
+
+    if "metrics" in item:
+        client.log_batch(run_id, metrics=[Metric(key, float(value), *when) for key, value, *when in item["metrics"]])
+    if "tags" in item:
+        client.log_batch(run_id, tags=[RunTag(key, value) for key, value in item["tags"].items()])
+    if "text" in item:
+        client.log_text(run_id, item["text"][1], item["text"][0])
+    if "folder" in item and Path(item["folder"][0]).is_dir():
+        client.log_artifacts(run_id, *item["folder"])
+    if item.get("status") == "RUNNING":
+        client.update_run(run_id, status="RUNNING")
+    elif "status" in item:
+        client.set_terminated(run_id, item["status"], end_time=item["time"])
+
+
+def replay(client: MlflowClient, uri: str) -> None:
+    """Sends what earlier processes could not; another process that does the same waits for its turn."""
+    for path in sorted(SPOOL.glob("*.jsonl")):
+        lines = path.read_text().splitlines()
+        if lines and json.loads(lines[0])["uri"] == uri:
+            sent = send(client, path)
+            print(f"sent {sent} entries to MLflow that had waited in {path}", flush=True)
+
+
+def send(client: MlflowClient, path: Path) -> int:
+    """Applies all lines of a spool file and deletes it; a last line that was cut is left out."""
+    with _alone(path):
+        lines = path.read_text().splitlines() if path.exists() else []
+        for line in lines:
+            with contextlib.suppress(json.JSONDecodeError):
+                item = json.loads(line)
+                apply(client, item["run_id"], item)
+        path.unlink(missing_ok=True)
+    return len(lines)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (path.parent / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,157 @@
+"""A tracking database that fails is no reason to stop: what it misses waits in a file, and arrives once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+
+from goodfit import post, track
+from goodfit.launch import fit
+
+Home = Callable[..., DictConfig]
+DATABASE, SPOOL = Path("mlflow.db"), Path("build/spool")
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """As a backup program locks it, or a network file system that hangs."""
+    other = sqlite3.connect(DATABASE)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        yield
+    finally:
+        other.rollback()
+        other.close()
+
+
+@contextmanager
+def away() -> Iterator[None]:
+    """Moved, and something else is in its place."""
+    DATABASE.rename("kept.db")
+    DATABASE.mkdir()
+    try:
+        yield
+    finally:
+        DATABASE.rmdir()
+        Path("kept.db").rename(DATABASE)
+
+
+class Fault(pl.Callback):
+    """The database fails from the second epoch on."""
+
+    def __init__(self, fault: Any) -> None:
+        self.fault = fault
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, task: Any) -> None:
+        if trainer.current_epoch == 1:
+            self.fault.__enter__()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sent after each epoch, tried again at once: epochs here last milliseconds."""
+    monkeypatch.setattr(track, "_OFTEN", 0.0)
+    monkeypatch.setattr(post, "AGAIN", 0.2)
+
+
+def rows(uri: str, run_id: str) -> list[tuple[str, int, float]]:
+    client = track.connect(uri)
+    names = [name for name in client.get_run(run_id).data.metrics if not name.endswith("seconds")]
+    names = [name for name in names if not name.startswith("cost/")]
+    found = [(name, one.step, one.value) for name in names for one in client.get_metric_history(run_id, name)]
+    return sorted(found)
+
+
+@pytest.mark.parametrize("fault", [locked, away])
+def test_training_goes_on_and_nothing_is_lost_or_doubled(
+    home: Home, fault: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cfg = home(trainer={"max_epochs": 4})
+    whole = fit(cfg, out=Path("whole"))
+    block = fault()
+    done = fit(home(trainer={"max_epochs": 4}), out=Path("model"), callbacks=[Fault(block)])
+    said = capfd.readouterr().err
+    block.__exit__(None, None, None)
+    assert (Path("model/weights.pt").exists(), list(SPOOL.glob("*.jsonl"))) == (True, [SPOOL / f"{done.run_id}.jsonl"])
+    assert said.count("tracking does not answer") == 1
+    assert rows(cfg.tracking.uri, done.run_id) == rows(cfg.tracking.uri, whole.run_id)
+    run = track.connect(cfg.tracking.uri).get_run(done.run_id)
+    assert run.info.status == track.FINISHED
+    assert not list(SPOOL.glob("*.jsonl"))
+    files = track.connect(cfg.tracking.uri).list_artifacts(done.run_id, "model")
+    assert "model/weights.pt" in {each.path for each in files}
+
+
+def test_a_lock_holds_up_no_step(home: Home) -> None:
+    run = track.start(home().tracking.uri, "x", "a run", tags={}, params={})
+    with locked():
+        started = time.monotonic()
+        for step in range(200):
+            run.log({"loss": 1.0}, step)
+        assert time.monotonic() - started < 1
+
+
+def test_when_the_database_is_back_in_time_the_file_is_gone_again(home: Home) -> None:
+    run = track.start(home().tracking.uri, "x", "a run", tags={}, params={})
+    with away():
+        run.log({"loss": 1.0}, 0)
+        run.flush()
+        assert list(SPOOL.glob("*.jsonl"))
+    time.sleep(0.3)
+    run.log({"loss": 2.0}, 1)
+    run.end(track.FINISHED)
+    assert not list(SPOOL.glob("*.jsonl"))
+    assert [(step, value) for _, step, value in rows(home().tracking.uri, run.run_id)] == [(0, 1.0), (1, 2.0)]
+
+
+def test_entries_that_had_arrived_are_not_doubled(home: Home) -> None:
+    """As when the process dies between sending and deleting the file."""
+    uri = home().tracking.uri
+    run = track.start(uri, "x", "a run", tags={}, params={})
+    with away():
+        run.log({"loss": 1.0, "more": float("nan")}, 3)
+        run.flush()
+    path = SPOOL / f"{run.run_id}.jsonl"
+    kept = shutil.copy(path, "kept.jsonl")
+    post.send(track.connect(uri), path)
+    shutil.copy(kept, path)
+    track.connect(uri)
+    assert [(name, step) for name, step, _ in rows(uri, run.run_id)] == [("loss", 3), ("more", 3)]
+    assert not path.exists()
+
+
+def test_a_last_line_that_was_cut_is_left_out(home: Home) -> None:
+    uri = home().tracking.uri
+    run = track.start(uri, "x", "a run", tags={}, params={})
+    SPOOL.mkdir(parents=True)
+    line = json.dumps({"uri": uri, "run_id": run.run_id, "metrics": [["loss", 1.0, 1, 0]]})
+    (SPOOL / f"{run.run_id}.jsonl").write_text(line + "\n" + line[:40])
+    assert rows(uri, run.run_id) == [("loss", 0, 1.0)]
+
+
+def test_entries_of_another_database_wait_for_it(home: Home, database: Path) -> None:
+    run = track.start(home().tracking.uri, "x", "a run", tags={}, params={})
+    with away():
+        run.log({"loss": 1.0})
+        run.flush()
+    shutil.copy(database, "other.db")
+    track.connect(f"sqlite:///{Path('other.db').resolve()}")
+    assert (SPOOL / f"{run.run_id}.jsonl").exists()
+
+
+def test_a_fault_of_the_program_is_not_taken_for_one_of_the_database(home: Home) -> None:
+    run = track.start(home().tracking.uri, "x", "a run", tags={}, params={})
+    run.log({"no;name": 1.0})
+    with pytest.raises(Exception, match="Names may only contain"):
+        run.flush()
+    assert not list(SPOOL.glob("*.jsonl"))
