@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import queue
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SPOOL = Path("build/spool")
-AGAIN = 5.0  # seconds between two tries to reach a database that did not answer
+PATIENCE = 5.0  # seconds that the end of a training waits for an answer
+AGAIN = 30.0  # seconds between two tries to reach a database that did not answer
 _DEFECTS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")  # would be refused for ever: a fault of the program
 
 Item = dict[str, Any]
@@ -35,8 +36,7 @@ class Post:
 
     def __init__(self, client: MlflowClient, uri: str, run_id: str) -> None:
         self.client, self.uri, self.run_id = client, uri, run_id
-        self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
-        self._open = 0  # items that are neither sent nor in the file
+        self._items: deque[Item] = deque()  # neither sent nor in the file; the thread works on the first
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._failed = 0.0  # when the last try failed, 0 while all is well
@@ -50,12 +50,12 @@ class Post:
 
     def put(self, **item: Any) -> None:
         """Hands over an item: metrics, tags, status, text or folder; returns at once."""
+        with self._changed:
+            self._items.append(item)
+            self._changed.notify_all()
         if self._thread is None or not self._thread.is_alive():  # also in a process forked from the one that began
             self._thread = threading.Thread(target=self._work, daemon=True)
             self._thread.start()
-        with self._changed:
-            self._open += 1
-        self._queue.put(item)
 
     def late(self, error: Exception, **item: Any) -> None:
         """Hands over what could not be done at once."""
@@ -63,31 +63,42 @@ class Post:
         self._failed = time.monotonic()
         self.put(**item)
 
-    def drain(self, seconds: float = 30.0) -> None:
+    def drain(self) -> None:
         """Waits until all is sent or in the file; raises what only a fault of the program can cause."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         with self._changed:
-            while self._open and time.monotonic() < deadline:
+            while self._items and time.monotonic() < deadline:
                 self._changed.wait(0.05)
-        if self._failed:
+            if self._items:  # a lock can hold up a single call for long: what it does to the end is done once more
+                self._warn(TimeoutError(f"no answer in {PATIENCE:.0f} s"))
+                self._failed = time.monotonic()
+                for item in self._items:
+                    self._keep(item)
+                self._items.clear()
+        if self._due():
             self._resend()
         if self._defect:
             raise self._defect
 
     def _work(self) -> None:
         while True:
-            item = self._queue.get()
-            if self._failed and time.monotonic() - self._failed > AGAIN:
+            with self._changed:
+                while not self._items:
+                    self._changed.wait()
+                item = self._items[0]
+            if self._due():
                 self._resend()
-            try:
-                if self._failed:
-                    self._keep(item)
-                else:
-                    self._send(item)
-            finally:
-                with self._changed:
-                    self._open -= 1
-                    self._changed.notify_all()
+            if self._failed:
+                self._keep(item)
+            else:
+                self._send(item)
+            with self._changed:
+                if self._items and self._items[0] is item:
+                    self._items.popleft()
+                self._changed.notify_all()
+
+    def _due(self) -> bool:
+        return self._failed > 0 and time.monotonic() - self._failed > AGAIN
 
     def _send(self, item: Item) -> None:
         try:

@@ -61,7 +61,7 @@ class Fault(pl.Callback):
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sent after each epoch, tried again at once: epochs here last milliseconds."""
     monkeypatch.setattr(track, "_OFTEN", 0.0)
-    monkeypatch.setattr(post, "AGAIN", 0.2)
+    monkeypatch.setattr(post, "PATIENCE", 1.0)
 
 
 def rows(uri: str, run_id: str) -> list[tuple[str, int, float]]:
@@ -101,7 +101,8 @@ def test_a_lock_holds_up_no_step(home: Home) -> None:
         assert time.monotonic() - started < 1
 
 
-def test_when_the_database_is_back_in_time_the_file_is_gone_again(home: Home) -> None:
+def test_when_the_database_is_back_in_time_the_file_is_gone_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(post, "AGAIN", 0.2)
     run = track.start(home().tracking.uri, "x", "a run", tags={}, params={})
     with away():
         run.log({"loss": 1.0}, 0)
