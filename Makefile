@@ -10,7 +10,7 @@ PORT ?= 5000
 .PHONY: repro test test-slow check format ui bench results
 
 repro: .venv/ready
-	@dvc repro
+	@python pipelines/repro.py
 	@python pipelines/summary.py
 
 test: .venv/ready

@@ -27,6 +27,14 @@ def gone(identity: str) -> bool:
         return True
 
 
+def alive(number: int) -> bool:
+    """Whether a process of this number runs; a zombie does not."""
+    try:
+        return _birth(number) != ""
+    except (psutil.Error, OSError):
+        return False
+
+
 def _birth(number: int) -> str:
     """When the process began: ticks since boot where the kernel tells, for a time of day moves with the clock."""
     if Path("/proc/self/stat").exists():

@@ -1,0 +1,112 @@
+"""`dvc repro`, and what DVC does not see by itself: a lock left by a kill, a run beside this one, a full cache."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from goodfit import process
+from goodfit.errors import UserError
+
+RWLOCK = Path(".dvc/tmp/rwlock")
+BUSY = 3
+
+
+def main() -> int:
+    """Runs `dvc repro` with the arguments of the command line; its exit code, 3 where another one runs."""
+    if holder := running():
+        print(f"goodfit: another run ({holder}) holds the lock; wait for it, or stop it", file=sys.stderr)
+        return BUSY
+    if mended := mend():
+        print(mended, flush=True)
+    ran, code = _repro(sys.argv[1:])
+    if code:
+        return code
+    if ran and (missing := uncached()):
+        raise UserError(_explain(missing))
+    return 0
+
+
+def running() -> str:
+    """The live process of another `dvc` that works on a stage here, "" where none does."""
+    for info in _entries():
+        number = int(info.get("pid", 0))
+        if process.alive(number):
+            return f"PID {number}, {info.get('cmd', 'dvc')}"
+    return ""
+
+
+def mend() -> str:
+    """Deletes a lock file that says nothing, which would stop every later run; gives the line that says so."""
+    if not RWLOCK.exists():
+        return ""
+    try:
+        json.loads(RWLOCK.read_text())
+    except ValueError:
+        RWLOCK.unlink()
+        return f"{RWLOCK} was left half-written by a run that was killed: deleted"
+    return ""
+
+
+def uncached() -> dict[str, int]:
+    """Outputs that dvc.lock names and the cache does not hold, with their size in bytes."""
+    asked = subprocess.run(["dvc", "cache", "dir"], capture_output=True, text=True, check=False)
+    cache = Path(asked.stdout.strip()) / "files/md5"
+    stages = yaml.load(Path("dvc.lock").read_text(), Loader=yaml.CSafeLoader)["stages"]
+    kept = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
+    missing = {}
+    for name, stage in stages.items():
+        if name.partition("@")[0] == "compose" and "compose" in kept:
+            continue  # declared `cache: false`
+        for out in stage.get("outs", []):
+            digest = str(out.get("md5", ""))
+            if digest and not (cache / digest[:2] / digest[2:]).exists():
+                missing[out["path"]] = int(out.get("size", 0))
+    return missing
+
+
+def _explain(missing: dict[str, int]) -> str:
+    free = shutil.disk_usage(".dvc").free
+    names = ", ".join(list(missing)[:6]) + (", ..." if len(missing) > 6 else "")
+    return (
+        f"DVC's cache lacks {len(missing)} outputs that dvc.lock names: {names}.\n"
+        f"They need {sum(missing.values()) / 1e6:.1f} MB, {free / 1e6:.1f} MB are free; make room, then `dvc commit`."
+    )
+
+
+def _entries() -> list[dict[str, Any]]:
+    try:
+        content = json.loads(RWLOCK.read_text())
+    except (OSError, ValueError):
+        return []
+    return [*content.get("write", {}).values(), *(info for infos in content.get("read", {}).values() for info in infos)]
+
+
+def _hand_on(child: subprocess.Popen[bytes], number: int) -> None:
+    """To the whole group: DVC ignores Ctrl-C while a stage runs, and on SIGTERM it ends and leaves the stage alone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, number)
+
+
+def _repro(arguments: Sequence[str]) -> tuple[bool, int]:
+    """Whether a stage ran, and the exit code; a signal is handed on, and waited out."""
+    child = subprocess.Popen(["dvc", "repro", *arguments], stdout=subprocess.PIPE, start_new_session=True)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _frame: _hand_on(child, received))
+    assert child.stdout is not None
+    ran = False
+    for line in iter(child.stdout.readline, b""):
+        ran |= line.startswith(b"Running stage")
+        sys.stdout.buffer.write(line)
+        sys.stdout.flush()
+    return ran, child.wait()
