@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import logging
-import signal
 import warnings
-from collections.abc import Iterator
-from types import FrameType
 from typing import Any
 
 import optuna
@@ -78,17 +74,3 @@ def directions(direction: Any) -> list[str]:
     if not words or any(word not in ("minimize", "maximize") for word in words):
         raise SweepError(f"hydra.sweeper.direction={direction}: expected minimize, maximize, or a list of them")
     return words
-
-
-@contextlib.contextmanager
-def ending_orderly() -> Iterator[None]:
-    """SIGTERM ends the block as an exception does, so that workers are stopped and their trials recorded."""
-    before = signal.signal(signal.SIGTERM, _terminated)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _terminated(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
 import sys
@@ -28,13 +29,14 @@ from hydra_plugins.hydra_optuna_sweeper import _study as studies
 from hydra_plugins.hydra_optuna_sweeper._constraints import violated
 from hydra_plugins.hydra_optuna_sweeper._errors import SweepError
 from hydra_plugins.hydra_optuna_sweeper._job import Job, make_sampler
-from hydra_plugins.hydra_optuna_sweeper._options import check, ending_orderly, function
+from hydra_plugins.hydra_optuna_sweeper._options import check, function
 from hydra_plugins.hydra_optuna_sweeper._options import directions as directions_of
 from hydra_plugins.hydra_optuna_sweeper._progress import Progress
 from hydra_plugins.hydra_optuna_sweeper._secrets import hidden
+from hydra_plugins.hydra_optuna_sweeper._signals import Heard, ending_orderly, noted
 from hydra_plugins.hydra_optuna_sweeper._workers import Workers
 
-MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130
+MISTAKE, FAILURE, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
 
 class Listener(Protocol):
@@ -66,6 +68,7 @@ class Sweep:
     launcher: Launcher
     url: str = ""
     space: spaces.Space = field(default_factory=lambda: spaces.Space({}))
+    _heard: Heard = field(default=lambda: None, repr=False)
 
     def run(self, arguments: list[str]) -> None:
         """Runs the study; ends the process with 2 for a mistake, 1 where too many trials failed."""
@@ -76,10 +79,17 @@ class Sweep:
             print(f"hydra-optuna-sweeper: {hidden(' '.join(str(error).split()))}", file=sys.stderr, flush=True)
             raise SystemExit(MISTAKE) from None
         except KeyboardInterrupt:
-            resumable = self.options.storage and self.options.study_name
-            advice = "; the same command goes on where it stopped" if resumable else ""
-            print(f"hydra-optuna-sweeper: stopped{advice}", file=sys.stderr, flush=True)
+            self._say_stopped()
             raise SystemExit(INTERRUPTED) from None
+        except SystemExit as stop:
+            if stop.code == TERMINATED:
+                self._say_stopped()
+            raise
+
+    def _say_stopped(self) -> None:
+        resumable = self.options.storage and self.options.study_name
+        advice = "; the same command goes on where it stopped" if resumable else ""
+        print(f"hydra-optuna-sweeper: stopped{advice}", file=sys.stderr, flush=True)
 
     def _sweep(self, arguments: list[str]) -> None:
         options = self.options
@@ -103,13 +113,19 @@ class Sweep:
             study.enqueue_trial(point, skip_if_exists=True)
         n_trials = min(options.n_trials, len(points)) if points else options.n_trials
         print(f"study {study.study_name} in {hidden(self.url)}: {_already(study)}up to {n_trials} trials", flush=True)
+        with noted() as heard:
+            self._heard = heard
+            self._watched(study, n_trials, listener)
+
+    def _watched(self, study: optuna.Study, n_trials: int, listener: Listener | None) -> None:
+        """The study from its first trial to its last, with the listener told of everything."""
         if listener:
             try:
                 listener.began(study, self)
             except ValueError as error:
                 raise SweepError(str(error)) from None
         try:
-            self._run(study, space, n_trials, listener)
+            self._run(study, n_trials, listener)
             if listener:
                 listener.ended(study, self)
         except BaseException:
@@ -117,11 +133,12 @@ class Sweep:
                 listener.stopped(study)
             raise
 
-    def _run(self, study: optuna.Study, space: spaces.Space, n_trials: int, listener: Listener | None) -> None:
+    def _run(self, study: optuna.Study, n_trials: int, listener: Listener | None) -> None:
         """The workers' loop, with a line for each trial; then the table and optimization_results.yaml."""
-        job = Job(self.launcher, self.config, space, self.url, study.study_name)
-        with Progress(study, n_trials, self.options.timeout) as progress:
-            for number in self._workers(job, study).run(n_trials, self._deadline()):
+        job = Job(self.launcher, self.config, self.space, self.url, study.study_name)
+        running = self._workers(job, study).run(n_trials, self._deadline(), self._heard)
+        with Progress(study, n_trials, self.options.timeout) as progress, contextlib.closing(running) as ended:
+            for number in ended:
                 trial = study.get_trials(deepcopy=False)[number]
                 progress.ended(trial)
                 if listener:
@@ -154,9 +171,10 @@ class Sweep:
         for row in range(len(rows)):
             again.enqueue_trial({"row": row}, skip_if_exists=True)
         job = Job(self.launcher, self.config, points, self.url, again.study_name, prune=False)
-        for number in self._workers(job, again).run(len(rows), None):
-            if on_end:
-                on_end(again, again.get_trials(deepcopy=False)[number])
+        with contextlib.closing(self._workers(job, again).run(len(rows), None, self._heard)) as running:
+            for number in running:
+                if on_end:
+                    on_end(again, again.get_trials(deepcopy=False)[number])
         ended = [trial for trial in again.get_trials(deepcopy=False) if trial.params]
         return [[trial for trial in ended if trial.params["row"] == row][-1] for row in range(len(rows))]
 

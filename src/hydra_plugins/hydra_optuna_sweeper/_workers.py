@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
@@ -25,6 +25,7 @@ import optuna
 from hydra_plugins.hydra_optuna_sweeper import _study as studies
 from hydra_plugins.hydra_optuna_sweeper._errors import SweepError
 from hydra_plugins.hydra_optuna_sweeper._job import Job
+from hydra_plugins.hydra_optuna_sweeper._signals import Heard
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -53,10 +54,14 @@ class Workers:
         self._workers: dict[int, Worker] = {}
         self._stillborn = 0
 
-    def run(self, n_trials: int, deadline: float | None) -> Iterator[int]:
-        """Hands out trials until the study has `n_trials`, and yields each one's number when it ends."""
+    def run(self, n_trials: int, deadline: float | None, heard: Heard) -> Generator[int]:
+        """Hands out trials until the study has `n_trials`, and yields each one's number when it ends.
+
+        Whoever leaves the loop early must close it: workers live until then, and write to the databases.
+        """
         try:
             while True:
+                heard()
                 self._hand_out(n_trials, deadline)
                 if any(worker.trial is not None for worker in self._workers.values()):
                     ended = list(self._hear())
