@@ -36,22 +36,31 @@ time.sleep(60)
 @pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
 def test_a_signal_waits_until_it_is_asked_for(number: signal.Signals, raised: type[BaseException]) -> None:
     reached = []
-    with pytest.raises(raised), noted() as heard:
-        heard()
-        os.kill(os.getpid(), number)
-        reached.append("the end of what was being done")
-        heard()
-        reached.append("too far")
+
+    def work() -> None:
+        with noted() as heard:
+            heard()
+            os.kill(os.getpid(), number)
+            reached.append("the end of what was being done")
+            heard()
+            reached.append("too far")
+
+    with pytest.raises(raised):
+        work()
     assert reached == ["the end of what was being done"]
 
 
 def test_a_second_signal_does_not_wait() -> None:
     reached = []
-    with pytest.raises(KeyboardInterrupt), noted():
-        os.kill(os.getpid(), signal.SIGINT)
-        reached.append("once")
-        os.kill(os.getpid(), signal.SIGINT)
-        reached.append("twice")
+
+    def work() -> None:
+        with noted():
+            for word in ("once", "twice"):
+                os.kill(os.getpid(), signal.SIGINT)
+                reached.append(word)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
     assert reached == ["once"]
 
 
