@@ -31,10 +31,10 @@ def cluster(folder: Path, **options: str) -> Iterator[dict[str, str]]:
     """
     host = socket.gethostname().split(".")[0]
     munge = folder / "munge"
-    munge.mkdir(mode=0o700)
+    munge.mkdir(mode=0o700, parents=True)
     (munge / "key-file").write_bytes(os.urandom(128))
     (munge / "key-file").chmod(0o600)
-    control, *nodes = _ports(3)
+    control, *nodes = ports(3)
     lines = {
         "ClusterName": "test",
         "SlurmctldHost": f"{host}(127.0.0.1)",
@@ -100,7 +100,8 @@ def _idle(environment: dict[str, str]) -> int:
     return done.stdout.split().count("idle")
 
 
-def _ports(count: int) -> list[int]:
+def ports(count: int) -> list[int]:
+    """Numbers that nobody listens on."""
     taken = [socket.socket() for _ in range(count)]
     for each in taken:
         each.bind(("127.0.0.1", 0))

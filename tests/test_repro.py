@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -99,7 +100,9 @@ def test_killed_with_9_and_all_its_children_it_goes_on_to_the_same_end(whole: Re
         each.kill()
     process.communicate()
     assert not trained(fresh)
-    assert "resuming from epoch" in fresh.run(*REPRO)
+    said = fresh.run(*REPRO)
+    assert said.splitlines()[0] == f"{RWLOCK} names processes that are gone: deleted"
+    assert "resuming from epoch" in said
     assert fresh.sql("select status from runs") == [("FINISHED",)]
     assert result(fresh) == result(whole)
 
@@ -165,16 +168,15 @@ def test_a_full_cache_is_no_success(fresh: Repository, tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_checkpoint_before_whole(fresh: Repository, tmp_path: Path) -> None:
     disk = fresh.path / "build/checkpoints"
     disk.mkdir(parents=True, exist_ok=True)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)], check=False)
     if mounted.returncode:
         pytest.skip("a small disk wants the right to mount one")
+    process = begin(fresh)
     try:
-        process = begin(fresh)
         filler = disk / "filler"
-        with filler.open("wb") as stream, __import__("contextlib").suppress(OSError):
+        with filler.open("wb", buffering=0) as stream, contextlib.suppress(OSError):
             while True:
                 stream.write(os.urandom(4096))
-                stream.flush()
         said, _ = process.communicate(timeout=60)
         assert process.returncode != 0
         assert "No space left on device" in said
@@ -183,4 +185,6 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole(fresh: Repository, tmp_p
         assert not list((disk / "mnist").glob(".*.part"))
         assert "resuming from epoch" in fresh.run(*REPRO)
     finally:
+        process.kill()
+        process.communicate()
         subprocess.run(["umount", str(disk)], check=True)

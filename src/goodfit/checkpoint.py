@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,7 @@ class Keeper(Checkpoint):
         self._over = False
         self._began = self._saved = time.monotonic()
         self._ended: float | None = None
+        self._on_sigterm = signal.getsignal(signal.SIGTERM)
 
     @property
     def trained(self) -> float:
@@ -91,6 +93,8 @@ class Keeper(Checkpoint):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._began = self._saved = time.monotonic()
         trainer.should_stop |= self._over  # early stopping had ended it; Lightning has forgotten
+        # Lightning's own answer broadcasts from inside the handler, amid whatever else the ranks are exchanging
+        signal.signal(signal.SIGTERM, self._on_sigterm)
 
     @override
     def on_train_batch_end(
@@ -114,20 +118,20 @@ class Keeper(Checkpoint):
     def _save(self, trainer: pl.Trainer) -> None:
         """All devices save together, on the word of any; one that is told to stop ends them all."""
         due = time.monotonic() - self._saved >= self.seconds
-        due, signal = self._agreed(trainer, due, stop.asked())
-        if not (due or signal):
+        due, asked = self._agreed(trainer, due, stop.asked())
+        if not (due or asked):
             return
         trainer.save_checkpoint(self.folder / f"step-{trainer.global_step:09}.ckpt", weights_only=False)
         self._saved = time.monotonic()
         if trainer.is_global_zero:
             self._tidy()
-        if signal:
-            raise SystemExit(128 + signal)
+        if asked:
+            raise SystemExit(128 + asked)
 
-    def _agreed(self, trainer: pl.Trainer, due: bool, signal: int) -> tuple[bool, int]:
+    def _agreed(self, trainer: pl.Trainer, due: bool, asked: int) -> tuple[bool, int]:
         if trainer.world_size == 1:
-            return due, signal
-        word = torch.tensor([float(due), float(signal)], device=trainer.strategy.root_device)
+            return due, asked
+        word = torch.tensor([float(due), float(asked)], device=trainer.strategy.root_device)
         torch.distributed.all_reduce(word, torch.distributed.ReduceOp.MAX)
         return bool(word[0]), int(word[1])
 

@@ -44,16 +44,20 @@ def resolved(cfg: DictConfig) -> DictConfig:
     return OmegaConf.merge(cfg, {"trainer": {"accelerator": kind, "devices": count}})  # type: ignore[return-value]
 
 
+def nodes(cfg: DictConfig) -> int:
+    """All machines of a training."""
+    return int(cfg.trainer.get("num_nodes", 1))
+
+
 def world(cfg: DictConfig) -> int:
     """All processes of a resolved training."""
-    return int(cfg.trainer.devices) * int(cfg.trainer.get("num_nodes", 1))
+    return int(cfg.trainer.devices) * nodes(cfg)
 
 
 def said(cfg: DictConfig) -> str:
     """One line about where a resolved training runs."""
     trainer = cfg.trainer
-    nodes = int(trainer.get("num_nodes", 1))
-    where = f" on each of {nodes} machines" if nodes > 1 else ""
+    where = f" on each of {nodes(cfg)} machines" if nodes(cfg) > 1 else ""
     names = {"cpu": "CPU", "gpu": "GPU", "mps": "Apple GPU", "tpu": "TPU"}
     name = names.get(trainer.accelerator, trainer.accelerator)
     plural = "processes" if name == "CPU" else f"{name}s"

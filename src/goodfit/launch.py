@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from goodfit import config, devices, stop
 from goodfit.contract import Trained
 from goodfit.errors import NonFiniteLossError, OutOfMemory, PrunedError, UserError
 from goodfit.files import read_json, replacing, write_json
+from goodfit.meeting import Meeting, Place
 from goodfit.places import Places
 from goodfit.process import identity
 
@@ -100,66 +102,61 @@ def _alone(cfg: DictConfig, job: dict[str, Any], parts: int, callbacks: Sequence
 
 
 def _together(cfg: DictConfig, job: dict[str, Any], parts: int) -> Trained:
-    """Starts the processes and waits; the error that is raised is that of the one that failed first."""
-    folder = Path("build/launch") / f"{cfg.name}-{os.getpid()}"
+    """Starts this machine's processes and waits; the error that is raised is that of the one that failed first."""
+    meeting = Meeting(devices.nodes(cfg))
+    folder = Path("build/launch") / f"{cfg.name}-{socket.gethostname()}-{os.getpid()}"
     with replacing(folder):
         pass
     content = {**config.frozen(cfg), "trainer": OmegaConf.to_container(cfg.trainer)}
-    from goodfit import resume  # decided here, once for all of them
-
-    begun = resume.plan(cfg, job["overrides"], devices.world(cfg)) if job["keep"] else None
-    plan = {**asdict(begun), "folder": str(begun.folder), "checkpoint": str(begun.checkpoint or "")} if begun else None
+    plan = meeting.decided(lambda: _plan(cfg, job))
     write_json(folder / "job.json", {"config": content, "job": job, "parts": parts, "plan": plan, "by": identity()})
+    command = _command(cfg, folder, meeting.place)
     with stop.patiently():
-        code = _wait(subprocess.Popen(_command(cfg, folder), env=_environment(cfg), start_new_session=True))
-    failures = sorted((read_json(path) for path in folder.glob("error-*.json")), key=lambda one: one["when"])
-    # who was killed could say nothing; what the others say of a lost connection is its echo
+        code = _wait(subprocess.Popen(command, env=_environment(cfg), start_new_session=True))
+    failures = [read_json(path) for path in folder.glob("error-*.json")]
     killed = read_json(folder / "killed.json") if (folder / "killed.json").exists() else {}
-    for rank, name in killed.items():
-        if rank not in {str(failure["rank"]) for failure in failures} and not stop.asked():
-            print(f"goodfit: rank {rank} was killed by {name}; the same command goes on", file=sys.stderr)
-            raise SystemExit(1)
-    if failures:
-        _raise(failures[0])
-    if code or not (folder / "result.json").exists():
-        raise SystemExit(stop.asked() + 128 if stop.asked() else code or 1)
+    ends = meeting.ended({"code": code, "failures": failures, "killed": killed})
+    _judge(ends)
+    if not (folder / "result.json").exists():
+        raise SystemExit(1)
     result = read_json(folder / "result.json")
     return Trained(**{**result, "folder": Path(result["folder"]) if result["folder"] else None})
 
 
-def _command(cfg: DictConfig, folder: Path) -> list[str]:
-    nodes = int(cfg.trainer.get("num_nodes", 1))
-    command = [
-        sys.executable,
-        "-m",
-        "goodfit.agent",
-        f"--nproc-per-node={cfg.trainer.devices}",
-        "--monitor-interval=0.3",
+def _plan(cfg: DictConfig, job: dict[str, Any]) -> dict[str, Any] | None:
+    """What all ranks go on from, decided once; None for a training that leaves nothing behind."""
+    if not job["keep"]:
+        return None
+    from goodfit import resume
+
+    begun = resume.plan(cfg, job["overrides"], devices.world(cfg))
+    return {**asdict(begun), "folder": str(begun.folder), "checkpoint": str(begun.checkpoint or "")}
+
+
+def _judge(ends: Sequence[dict[str, Any]]) -> None:
+    """Raises where any machine's workers did not end well."""
+    failures = sorted((one for end in ends for one in end["failures"]), key=lambda one: one["when"])
+    spoke = {str(failure["rank"]) for failure in failures}
+    # who was killed could say nothing; what the others say of a lost connection is its echo
+    for rank, name in [item for end in ends for item in end["killed"].items()]:
+        if rank not in spoke and not stop.asked():
+            print(f"goodfit: rank {rank} was killed by {name}; the same command goes on", file=sys.stderr)
+            raise SystemExit(1)
+    if failures:
+        _raise(failures[0])
+    if codes := [end["code"] for end in ends if end["code"]]:
+        raise SystemExit(128 + stop.asked() if stop.asked() else codes[0])
+
+
+def _command(cfg: DictConfig, folder: Path, place: Place | None) -> list[str]:
+    where = ["--standalone"]
+    if place:
+        where = [f"--nnodes={place.nodes}", f"--node-rank={place.node}"]
+        where += [f"--master-addr={place.host}", f"--master-port={place.port}"]
+    return [
+        *(sys.executable, "-m", "goodfit.agent", f"--nproc-per-node={cfg.trainer.devices}", "--monitor-interval=0.3"),
+        *(*where, f"--shutdown-timeout={int(LAST_WORDS)}", "-m", "goodfit.worker", str(folder / "job.json")),
     ]
-    if nodes == 1:
-        command += ["--standalone"]
-    else:
-        host, port, rank = _meeting()
-        command += [f"--nnodes={nodes}", f"--node-rank={rank}", f"--master-addr={host}", f"--master-port={port}"]
-    return [*command, f"--shutdown-timeout={int(LAST_WORDS)}", "-m", "goodfit.worker", str(folder / "job.json")]
-
-
-def _meeting() -> tuple[str, int, int]:
-    """Where the machines meet and which one this is: from MASTER_ADDR and NODE_RANK, or from Slurm."""
-    environment = os.environ
-    rank = environment.get("NODE_RANK", environment.get("SLURM_NODEID"))
-    host = environment.get("MASTER_ADDR")
-    if host is None and "SLURM_JOB_NODELIST" in environment:
-        asked = ["scontrol", "show", "hostnames", environment["SLURM_JOB_NODELIST"]]
-        names = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
-        host = names[0] if names else None
-    if rank is None or host is None:
-        raise UserError(
-            "trainer.num_nodes > 1 needs MASTER_ADDR and NODE_RANK in the environment, or Slurm: "
-            "srun --ntasks-per-node=1 python pipelines/train.py ..."
-        )
-    port = int(environment.get("MASTER_PORT", 20_000 + int(environment.get("SLURM_JOB_ID", 0)) % 20_000))
-    return host, port, int(rank)
 
 
 def _environment(cfg: DictConfig) -> dict[str, str]:
@@ -197,4 +194,5 @@ def _raise(failure: dict[str, Any]) -> None:
 
 
 def _tell(trained: Trained) -> None:
-    print(f"{trained.monitor} {trained.score:.4f} with the weights kept in {trained.folder}; run {trained.run_id}")
+    if trained.run_id:  # of several machines the first has it
+        print(f"{trained.monitor} {trained.score:.4f} with the weights kept in {trained.folder}; run {trained.run_id}")

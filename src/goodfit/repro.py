@@ -30,11 +30,9 @@ def main() -> int:
     if mended := mend():
         print(mended, flush=True)
     ran, code = _repro(sys.argv[1:])
-    if code:
-        return code
     if ran and (missing := uncached()):
         raise UserError(_explain(missing))
-    return 0
+    return code
 
 
 def running() -> str:
@@ -47,19 +45,26 @@ def running() -> str:
 
 
 def mend() -> str:
-    """Deletes a lock file that says nothing, which would stop every later run; gives the line that says so."""
+    """Deletes a lock file of processes that are gone, after `running` found none that lives; gives the line about it.
+
+    DVC stops at one that is half-written, and at one of a process that has ended but was not waited for: in a
+    container whose first process is no init, nobody does.
+    """
     if not RWLOCK.exists():
         return ""
     try:
         json.loads(RWLOCK.read_text())
+        if not _entries():
+            return ""
+        why = "names processes that are gone"
     except ValueError:
-        RWLOCK.unlink()
-        return f"{RWLOCK} was left half-written by a run that was killed: deleted"
-    return ""
+        why = "was left half-written by a run that was killed"
+    RWLOCK.unlink()
+    return f"{RWLOCK} {why}: deleted"
 
 
 def uncached() -> dict[str, int]:
-    """Outputs that dvc.lock names and the cache does not hold, with their size in bytes."""
+    """Outputs that dvc.lock names, that are there, and that the cache does not hold, with their size in bytes."""
     asked = subprocess.run(["dvc", "cache", "dir"], capture_output=True, text=True, check=False)
     cache = Path(asked.stdout.strip()) / "files/md5"
     stages = yaml.load(Path("dvc.lock").read_text(), Loader=yaml.CSafeLoader)["stages"]
@@ -70,7 +75,7 @@ def uncached() -> dict[str, int]:
             continue  # declared `cache: false`
         for out in stage.get("outs", []):
             digest = str(out.get("md5", ""))
-            if digest and not (cache / digest[:2] / digest[2:]).exists():
+            if digest and Path(out["path"]).exists() and not (cache / digest[:2] / digest[2:]).exists():
                 missing[out["path"]] = int(out.get("size", 0))
     return missing
 

@@ -9,6 +9,7 @@ import csv
 import gc
 import logging
 import resource
+import signal
 import sys
 import tempfile
 import warnings
@@ -21,6 +22,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, EarlyStopping, WeightAveraging
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from goodfit import build, config, devices, lineage, resume, stop, track
 from goodfit.callbacks import Chance, Curves, moving_average
@@ -115,6 +117,8 @@ def _ending(plan: Plan, rank: int, parts: int, least: int) -> Iterator[None]:
     except (UserError, NonFiniteLossError, PrunedError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise
+    except SIGTERMException:  # told to stop before the first step
+        raise SystemExit(128 + signal.SIGTERM) from None
     except RuntimeError as error:
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             message = str(error).splitlines()[0]

@@ -32,10 +32,12 @@ def main(path: Path) -> None:
     except BaseException as error:
         _note(path.parent, rank, error)
         code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
+        if rank and isinstance(error, SystemExit):
+            _let_first_leave(path.parent)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)  # destructors of a broken process group wait for the others
-    if rank == 0:
+    if os.environ["LOCAL_RANK"] == "0":  # the first of each machine
         write_json(path.parent / "result.json", result)
 
 
@@ -59,6 +61,13 @@ def _note(folder: Path, rank: int, error: BaseException) -> None:
         "traceback": "".join(traceback.format_exception(error)),
     }
     write_json(folder / f"error-{rank}.json", facts)
+
+
+def _let_first_leave(folder: Path) -> None:
+    """Rank 0 may wait at a barrier that this rank has passed: a connection that closes would be an error there."""
+    deadline = time.monotonic() + _LAST_WORDS
+    while time.monotonic() < deadline and not (folder / "error-0.json").exists():
+        time.sleep(0.1)
 
 
 def _watch(folder: Path, launcher: str, rank: int) -> None:

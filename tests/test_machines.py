@@ -1,0 +1,165 @@
+"""One training on two machines: the same loss curve, one run, and ends that both know of."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import slurm
+import tiny
+from omegaconf import DictConfig, OmegaConf
+
+from goodfit import config, track
+from goodfit.kept import steps
+
+pytestmark = pytest.mark.slow
+Home = Callable[..., DictConfig]
+TRAIN = [sys.executable, "pipelines/train.py", "build/tiny.json"]
+
+
+def prepare(home: Home, place: Path, **changes: object) -> DictConfig:
+    """A repository with one composed experiment, for two machines of one process each."""
+    trainer = {"max_epochs": 3, "num_nodes": 2, "devices": 1, "strategy": "ddp"} | changes.pop("trainer", {})  # type: ignore[operator]
+    cfg = tiny.calm(home(trainer=trainer, **changes))
+    for name in ("pipelines", "conf"):
+        shutil.copytree(tiny.ROOT / name, place / name)
+    (place / "build").mkdir()
+    (place / "build/tiny.json").write_text(config.dump(OmegaConf.to_container(cfg)))  # type: ignore[arg-type]
+    return cfg
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts the command as on one of the machines, which all are this one."""
+    port = str(slurm.ports(1)[0])
+    begun: list[subprocess.Popen[str]] = []
+
+    def machine(node: int) -> subprocess.Popen[str]:
+        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": str(node)}
+        env = {**os.environ, **where, "PYTHONPATH": str(tiny.ROOT / "src")}
+        begun.append(subprocess.Popen(TRAIN, cwd=tmp_path, env=env, stdout=-1, stderr=-1, text=True))
+        return begun[-1]
+
+    yield machine
+    for process in begun:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def curve(model: Path) -> list[float]:
+    with (model / "history.csv").open() as stream:
+        return [float(row[key]) for row in csv.DictReader(stream) for key in ("train/loss", "val/loss")]
+
+
+def alone(place: Path, cfg: DictConfig) -> list[float]:
+    """The loss curve of one process at the same batch size."""
+    from goodfit.launch import fit
+
+    one = OmegaConf.merge(cfg, {"trainer": {"num_nodes": 1, "strategy": "auto"}})
+    assert isinstance(one, DictConfig)
+    fit(one, out=place / "one")
+    return curve(place / "one")
+
+
+def statuses(cfg: DictConfig) -> list[str]:
+    client = track.connect(cfg.tracking.uri)
+    found = client.get_experiment_by_name("tiny")
+    assert found is not None
+    return [run.info.status for run in client.search_runs([found.experiment_id])]
+
+
+def test_two_machines_have_the_loss_curve_of_one_and_one_run(
+    home: Home, tmp_path: Path, start: Callable[[int], subprocess.Popen[str]]
+) -> None:
+    cfg = prepare(home, tmp_path)
+    machines = [start(1), start(0)]
+    said = [process.communicate(timeout=120) for process in machines]
+    assert [process.returncode for process in machines] == [0, 0], said
+    assert statuses(cfg) == [track.FINISHED]
+    assert curve(tmp_path / "models/tiny") == pytest.approx(alone(tmp_path, cfg), abs=2e-5)
+
+
+def busy(place: Path, machines: list[subprocess.Popen[str]]) -> None:
+    """Waits until the training has saved itself twice."""
+    deadline = time.monotonic() + 90
+    while len(list((place / "build/checkpoints/tiny").glob("step-*.json"))) < 2:
+        for process in machines:
+            assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+LONG = {"trainer": {"max_epochs": 100_000}, "early_stopping": {"patience": 99_999}, "checkpoint": {"seconds": 0}}
+
+
+def test_a_signal_to_one_machine_ends_both_with_a_checkpoint_and_its_code(
+    home: Home, tmp_path: Path, start: Callable[[int], subprocess.Popen[str]]
+) -> None:
+    cfg = prepare(home, tmp_path, **LONG)
+    machines = [start(0), start(1)]
+    busy(tmp_path, machines)
+    machines[1].send_signal(signal.SIGTERM)
+    said = [process.communicate(timeout=60) for process in machines]
+    assert [process.returncode for process in machines] == [143, 143], said
+    assert statuses(cfg) == [track.KILLED]
+    assert steps(tmp_path / "build/checkpoints/tiny")
+
+
+@pytest.mark.parametrize("node", [0, 1])
+def test_a_rank_that_is_killed_on_one_machine_is_named_on_both(
+    home: Home, tmp_path: Path, start: Callable[[int], subprocess.Popen[str]], node: int
+) -> None:
+    prepare(home, tmp_path, **LONG)
+    machines = [start(0), start(1)]
+    busy(tmp_path, machines)
+    family = psutil.Process(machines[node].pid).children(recursive=True)
+    [worker] = [each for each in family if "goodfit.worker" in each.cmdline() and "goodfit.agent" not in each.cmdline()]
+    worker.kill()
+    started = time.monotonic()
+    said = [process.communicate(timeout=60)[1] for process in machines]
+    assert time.monotonic() - started < 30
+    assert [process.returncode for process in machines] == [1, 1], said
+    last = f"goodfit: rank {node} was killed by SIGKILL; the same command goes on"
+    assert [text.splitlines()[-1] for text in said] == [last, last]
+
+
+def test_a_mistake_that_the_first_machine_finds_is_told_on_both(
+    home: Home, tmp_path: Path, start: Callable[[int], subprocess.Popen[str]]
+) -> None:
+    prepare(home, tmp_path, resume="must")
+    machines = [start(1), start(0)]
+    said = [process.communicate(timeout=60)[1] for process in machines]
+    assert [process.returncode for process in machines] == [2, 2], said
+    line = "goodfit: resume=must, but nothing was begun in build/checkpoints/tiny; resume=auto starts anew"
+    assert [text.splitlines()[-1] for text in said] == [line, line]
+
+
+def test_without_a_place_to_meet_it_says_what_is_needed(home: Home, tmp_path: Path) -> None:
+    prepare(home, tmp_path)
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "MASTER", "NODE_RANK"))}
+    env |= {"PYTHONPATH": str(tiny.ROOT / "src")}
+    done = subprocess.run(TRAIN, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "trainer.num_nodes=2 needs MASTER_ADDR and NODE_RANK in the environment, or Slurm" in done.stderr
+
+
+@pytest.mark.skipif(bool(slurm.missing()), reason=slurm.missing() or "there is a Slurm")
+def test_under_slurm_the_nodes_find_each_other_by_themselves(home: Home, tmp_path: Path) -> None:
+    cfg = prepare(home, tmp_path)
+    with slurm.cluster(tmp_path / "slurm") as environment:
+        env = {**environment, "MASTER_ADDR": "127.0.0.1", "PYTHONPATH": str(tiny.ROOT / "src")}
+        command = ["srun", "-N2", "--ntasks-per-node=1", *TRAIN]
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert statuses(cfg) == [track.FINISHED]
+    assert curve(tmp_path / "models/tiny") == pytest.approx(alone(tmp_path, cfg), abs=2e-5)
