@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodfit import stop
-from goodfit.errors import NonFiniteLossError, UserError
+from goodfit.errors import FailureError, UserError
 from goodfit.mask import mask
 from goodfit.places import Places
 
@@ -68,7 +68,7 @@ def guarded(action: Callable[[], Any], root: Path = Path()) -> None:
         action()
     except UserError as error:
         _say(str(error), MISTAKE)
-    except NonFiniteLossError as error:
+    except FailureError as error:
         _say(str(error), FAILURE)
     except Exception as error:
         from goodfit import config
@@ -108,7 +108,7 @@ def _from_hydra(target: str, root: Path, needs: dict[str, str]) -> None:
     def main(cfg: DictConfig) -> Any:
         try:
             return _run(target, OmegaConf.create(config.frozen(cfg)), needs)
-        except (UserError, NonFiniteLossError) as error:
+        except (UserError, FailureError) as error:
             if trials.active():
                 raise  # the sweep notes why the trial failed, and goes on
             mistakes.append(error)  # through Hydra it would come with a line of noise for each job

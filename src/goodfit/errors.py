@@ -10,8 +10,16 @@ class UserError(ValueError):
     """A mistake that the user can mend: says what was got, what was expected, what to do. Exit code 2."""
 
 
-class NonFiniteLossError(RuntimeError):
+class FailureError(RuntimeError):
+    """What ended a run though the command was right: said in a line or two. Exit code 1."""
+
+
+class NonFiniteLossError(FailureError):
     """The loss is NaN or infinite; raised before the optimizer step, so the weights are still finite."""
+
+
+class NoRoomError(FailureError):
+    """A disk is full; what was on it before is whole."""
 
 
 class OutOfMemory(RuntimeError):  # noqa: N818 - so it is called everywhere

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from goodfit import config, devices, stop
 from goodfit.contract import Trained
-from goodfit.errors import NonFiniteLossError, OutOfMemory, PrunedError, UserError
+from goodfit.errors import NonFiniteLossError, NoRoomError, OutOfMemory, PrunedError, UserError
 from goodfit.files import read_json, replacing, write_json
 from goodfit.meeting import Meeting, Place
 from goodfit.places import Places
@@ -29,7 +29,8 @@ from goodfit.process import identity
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
 
-_ERRORS: dict[str, type[Exception]] = {error.__name__: error for error in (NonFiniteLossError, PrunedError, UserError)}
+_TOLD = (NonFiniteLossError, NoRoomError, PrunedError, UserError)
+_ERRORS: dict[str, type[Exception]] = {error.__name__: error for error in _TOLD}
 LAST_WORDS = 20.0  # seconds that the others have after the first of them has failed
 
 

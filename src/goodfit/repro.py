@@ -65,6 +65,8 @@ def mend() -> str:
 
 def uncached() -> dict[str, int]:
     """Outputs that dvc.lock names, that are there, and that the cache does not hold, with their size in bytes."""
+    if not Path("dvc.lock").exists():
+        return {}
     asked = subprocess.run(["dvc", "cache", "dir"], capture_output=True, text=True, check=False)
     cache = Path(asked.stdout.strip()) / "files/md5"
     stages = yaml.load(Path("dvc.lock").read_text(), Loader=yaml.CSafeLoader)["stages"]

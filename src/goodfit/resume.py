@@ -84,6 +84,8 @@ def plan(cfg: DictConfig, overrides: Sequence[str], world: int) -> Plan:
         shutil.rmtree(folder)
         return fresh
     _same(before["facts"], fresh.facts, folder)
+    for stray in folder.glob(".*.part"):  # a kill cut what was being written
+        stray.unlink()
     return Plan(folder, fresh.facts, before["run_id"], _newest(folder), before["parts"])
 
 
