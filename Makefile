@@ -7,17 +7,29 @@ export PYTHONUNBUFFERED := 1
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 PORT ?= 5000
 
-.PHONY: repro test test-slow check format ui bench results
+.PHONY: repro test test-slow faults mutants chaos check format ui bench results
 
 repro: .venv/ready
 	@python pipelines/repro.py
 	@python pipelines/summary.py
 
 test: .venv/ready
-	pytest -q -m "not slow and not gpu"
+	pytest -q -m "not slow and not gpu and not chaos and not mutation"
 
 test-slow: .venv/ready
 	pytest -q -m "slow and not gpu"
+
+# every row of docs/faults.md, planted and survived
+faults: .venv/ready
+	pytest -q -m "fault and not gpu"
+
+# each guard turned off, one after the other: its test must fail
+mutants: .venv/ready
+	pytest -q -m mutation
+
+# random kills of `make repro`; CHAOS_KILLS=20 CHAOS_SEED=<printed before>
+chaos: .venv/ready
+	pytest -q -s -m chaos
 
 check: .venv/ready
 	ruff check .

@@ -143,6 +143,7 @@ def statuses(cfg: DictConfig) -> list[str]:
     return [run.info.status for run in client.search_runs([found.experiment_id])]
 
 
+@pytest.mark.fault(19)
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_lost_rank_ends_all_within_seconds_and_is_named(home: Home, tmp_path: Path, rank: int) -> None:
     process = begin(home, tmp_path)
@@ -159,6 +160,7 @@ def test_a_lost_rank_ends_all_within_seconds_and_is_named(home: Home, tmp_path: 
     assert not (tmp_path / "models").exists()
 
 
+@pytest.mark.fault(6)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_all_with_a_checkpoint_and_its_code(
     home: Home, tmp_path: Path, number: signal.Signals, code: int
@@ -183,6 +185,7 @@ def test_workers_whose_launcher_is_killed_end_themselves(home: Home, tmp_path: P
     assert verified(steps(tmp_path / "build/checkpoints/tiny")[0])
 
 
+@pytest.mark.fault(4)
 def test_two_processes_go_on_bit_by_bit(home: Home, tmp_path: Path) -> None:
     def cfg() -> DictConfig:
         made = home(trainer={"devices": 2, "strategy": "ddp", "max_epochs": 60}, model={"dropout": 0.4})

@@ -23,14 +23,21 @@ REPRO = [sys.executable, "pipelines/repro.py"]
 RWLOCK = ".dvc/tmp/rwlock"
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """One experiment with a training of some seconds, done without disturbance."""
-    made = make(tmp_path_factory.mktemp("whole"))
+def arranged(path: Path) -> Repository:
+    """One experiment with a training of some seconds, in which nothing has run yet."""
+    path.mkdir(parents=True, exist_ok=True)
+    made = make(path)
     content = yaml.safe_load((made.path / "params.yaml").read_text())
     options = [item for item in content["overrides"]["mnist"] if "epochs" not in item and "patience" not in item]
     options += ["trainer.max_epochs=150", "early_stopping.patience=150", "checkpoint.seconds=0"]
     made.edit("params.yaml", experiments=["mnist"], overrides={"mnist": options})
+    return made
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """Done without disturbance."""
+    made = arranged(tmp_path_factory.mktemp("whole"))
     made.run(*REPRO)
     return made
 
@@ -79,6 +86,7 @@ def trained(repository: Repository) -> bool:
     return "train@mnist" in yaml.safe_load((repository.path / "dvc.lock").read_text())["stages"]
 
 
+@pytest.mark.fault(6)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_stop_it_is_not_done_and_goes_on_to_the_same_end(
     whole: Repository, fresh: Repository, number: signal.Signals
@@ -94,6 +102,7 @@ def test_told_to_stop_it_is_not_done_and_goes_on_to_the_same_end(
     assert result(fresh) == result(whole)
 
 
+@pytest.mark.fault(8)
 def test_killed_with_9_and_all_its_children_it_goes_on_to_the_same_end(whole: Repository, fresh: Repository) -> None:
     process = begin(fresh)
     for each in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
@@ -122,6 +131,7 @@ def test_a_training_that_loses_its_dvc_ends_itself(fresh: Repository) -> None:
     assert not (fresh.path / "models/mnist").exists()
 
 
+@pytest.mark.fault(8)
 def test_a_lock_file_that_a_kill_left_empty_is_mended_in_a_line(whole: Repository) -> None:
     (whole.path / RWLOCK).write_text("")
     said = whole.run(*REPRO)
@@ -140,6 +150,7 @@ def test_dvc_by_itself_would_have_failed_on_it(whole: Repository) -> None:
         (whole.path / RWLOCK).unlink()
 
 
+@pytest.mark.fault(9)
 def test_of_two_at_once_the_second_says_who_is_first(whole: Repository, fresh: Repository) -> None:
     process = begin(fresh)
     said = fresh.run(*REPRO, code=3)
@@ -149,6 +160,7 @@ def test_of_two_at_once_the_second_says_who_is_first(whole: Repository, fresh: R
     assert result(fresh) == result(whole)
 
 
+@pytest.mark.fault(10)
 def test_a_full_cache_is_no_success(fresh: Repository, tmp_path: Path) -> None:
     """DVC 3.67 prints ERROR, exits with 0, and writes dvc.lock."""
     disk = tmp_path / "disk"
@@ -165,6 +177,7 @@ def test_a_full_cache_is_no_success(fresh: Repository, tmp_path: Path) -> None:
         subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.fault(12)
 def test_a_full_disk_leaves_the_checkpoint_before_whole(fresh: Repository, tmp_path: Path) -> None:
     disk = fresh.path / "build/checkpoints"
     disk.mkdir(parents=True, exist_ok=True)

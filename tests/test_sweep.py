@@ -159,6 +159,7 @@ def test_killed_with_9_a_sweep_goes_on_and_repeats_nothing_that_was_finished(pre
     assert not [run for run in runs(prepared, "killed") if run[0] == "RUNNING"]
 
 
+@pytest.mark.fault(7)
 def test_ctrl_c_ends_a_sweep_with_130_and_nothing_is_left_running(prepared: Repository) -> None:
     process = start(prepared, "hydra.sweeper.study_name=stopped", "trainer.max_epochs=50", "~tuned")
     wait_for_trials(process, 1)

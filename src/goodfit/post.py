@@ -157,9 +157,13 @@ def replay(client: MlflowClient, uri: str) -> None:
     """Sends what earlier processes could not; another process that does the same waits for its turn."""
     for path in sorted(SPOOL.glob("*.jsonl")):
         lines = path.read_text().splitlines()
-        if lines and json.loads(lines[0])["uri"] == uri:
-            sent = send(client, path)
-            print(f"sent {sent} entries to MLflow that had waited in {path}", flush=True)
+        if not lines or json.loads(lines[0])["uri"] != uri:
+            continue
+        try:
+            print(f"sent {send(client, path)} entries to MLflow that had waited in {path}", flush=True)
+        except Exception as error:  # whatever it is, it is no reason to stop what this process is here for
+            reason = " ".join(mask(str(error)).split())[:160]
+            print(f"goodfit: {len(lines)} entries go on waiting in {path} ({reason})", file=sys.stderr, flush=True)
 
 
 def send(client: MlflowClient, path: Path) -> int:

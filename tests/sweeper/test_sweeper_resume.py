@@ -61,6 +61,7 @@ def test_a_sweep_killed_with_all_its_workers_goes_on(waits: Path) -> None:
     check_resumed(waits, cut=2)
 
 
+@pytest.mark.fault(7)
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
 )
@@ -109,12 +110,14 @@ def die_once(cfg: DictConfig) -> float:
     return 0.0
 
 
+@pytest.mark.fault(16)
 def test_a_trial_that_was_cut_is_tried_again(sweep: Sweep) -> None:
     done = sweep(die_once, "x=interval(0.0,1.0)", "hydra.sweeper.n_trials=2")
     assert sorted(state.name for state in done.states()) == ["COMPLETE", "COMPLETE", "FAIL", "FAIL"]
     assert "2/2 trials, 2 complete, 2 cut and tried again" in done.out
 
 
+@pytest.mark.fault(16)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "retries", [1, pytest.param(0, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]

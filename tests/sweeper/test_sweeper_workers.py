@@ -57,6 +57,7 @@ def ending(cfg: DictConfig) -> Any:
     return ENDS[cfg.x]()
 
 
+@pytest.mark.fault(17)
 def test_each_way_to_fail_has_its_reason_and_the_others_go_on(sweep: Sweep, tmp_path: Path) -> None:
     done = sweep(ending, f"x={','.join(ENDS)}", "hydra/sweeper/sampler=grid", "hydra.sweeper.max_retry=0")
     assert done.code == 0, done.err
@@ -121,6 +122,7 @@ def test_a_slow_job_does_not_hold_up_the_others(sweep: Sweep, tmp_path: Path) ->
     assert sweeping.lines(tmp_path / "ended")[-1] == "0"
 
 
+@pytest.mark.fault(14)
 @pytest.mark.slow
 def test_eight_workers_share_a_new_database(sweep: Sweep) -> None:
     done = sweep(pid, "x=range(1,99)", "hydra.sweeper.n_jobs=8", "hydra.sweeper.n_trials=9")
@@ -182,6 +184,7 @@ def wild(cfg: DictConfig, trial: Any) -> None:
     trial.suggest_int("x", 0, 9)
 
 
+@pytest.mark.fault(17)
 @pytest.mark.slow
 def test_a_function_that_always_raises_ends_the_sweep(
     sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

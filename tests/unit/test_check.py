@@ -79,6 +79,7 @@ def test_a_right_configuration_passes(case: str) -> None:
     check(tiny.cfg(case))
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize(("key", "value", "message"), BAD, ids=[f"{key}={value}" for key, value, _ in BAD])
 def test_a_wrong_value_is_refused_with_what_is_right(key: str, value: Any, message: str, good: dict[str, Any]) -> None:
     cfg = OmegaConf.create(good)
@@ -141,6 +142,7 @@ def test_what_is_like_nothing_gets_the_list() -> None:
     assert nearest("xyz", ["width", "depth"]) == " Known: depth, width."
 
 
+@pytest.mark.fault(20)
 def test_composing_and_checking_imports_nothing_heavy() -> None:
     code = (
         "import sys; from pathlib import Path; from omegaconf import OmegaConf; from goodfit import check, config;"

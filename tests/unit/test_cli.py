@@ -30,6 +30,7 @@ def call(root: Path, script: str, *arguments: str) -> subprocess.CompletedProces
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize(
     ("script", "arguments", "message"),
     [

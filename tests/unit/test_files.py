@@ -56,6 +56,7 @@ def test_a_crash_leaves_no_temporary_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize("moment", ["mid write", "before the rename"])
 def test_kill_9_leaves_the_old_content(tmp_path: Path, moment: str) -> None:
     path = tmp_path / "a.txt"
@@ -74,6 +75,7 @@ def test_what_kill_9_left_behind_does_not_reach_the_next_content(tmp_path: Path)
     assert [file.name for file in path.iterdir()] == ["new"]
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize("moment", ["before the rename", "amid the removal"])
 def test_kill_9_never_leaves_half_a_folder(tmp_path: Path, moment: str) -> None:
     path = tmp_path / "folder"

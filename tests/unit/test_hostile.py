@@ -5,16 +5,19 @@ from __future__ import annotations
 import lzma
 import os
 import pickle
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pandas as pd
 import pytest
 import tiny
 import torch
+from mlflow.pyfunc import PythonModel
 from omegaconf import OmegaConf
 
-from goodfit import build
+from goodfit import build, track  # noqa: F401 - it forbids MLflow pickles
 from goodfit.contract import DataSpec
 from goodfit.data import electricity
 from goodfit.errors import UserError
@@ -40,6 +43,7 @@ def test_a_pickle_that_names_a_command_is_refused_by_name(tmp_path: Path) -> Non
         electricity.read_pickle(hostile(tmp_path / "x.pkl.compress", tmp_path / "marker"))
 
 
+@pytest.mark.fault(24)
 def test_the_command_in_a_refused_pickle_never_ran(tmp_path: Path) -> None:
     data = build.data_set(tiny.cfg("electricity"))
     with pytest.raises(UserError):
@@ -68,6 +72,7 @@ def test_a_raw_file_that_is_no_pickle_is_refused(tmp_path: Path, content: bytes)
         electricity.read_pickle(tmp_path / "elecdemand")
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("key", ["model", "task", "augment", "baseline", "optimizer", "schedule", "trainer"])
 def test_build_refuses_a_target_outside_the_projects_own_before_calling_it(key: str, tmp_path: Path) -> None:
     cfg = OmegaConf.create({key: {"_target_": "os.system", "command": f"touch {tmp_path / 'marker'}"}})
@@ -76,6 +81,7 @@ def test_build_refuses_a_target_outside_the_projects_own_before_calling_it(key: 
     assert not (tmp_path / "marker").exists()
 
 
+@pytest.mark.fault(24)
 def test_a_checkpoint_with_a_command_is_not_loaded(tmp_path: Path) -> None:
     torch.save({"weight": Order(tmp_path / "marker")}, tmp_path / "weights.pt")
     with pytest.raises(pickle.UnpicklingError):
@@ -90,3 +96,30 @@ def test_a_spec_that_names_a_foreign_class_is_refused(trained: Any, tmp_path: Pa
     foreign = {**predictor.spec.__dict__, "data": "subprocess.Popen"}
     with pytest.raises(UserError, match=r"spec.json names 'subprocess.Popen'"):
         Predictor(predictor.task, DataSpec(**foreign)).predict(pd.DataFrame({"a": [1]}))
+
+
+class Pickled(PythonModel):
+    """A model of MLflow that travels as a pickle, and runs a command when it is read."""
+
+    def __init__(self, marker: Path) -> None:
+        self.order = Order(marker)
+
+    def predict(self, context: Any, model_input: list[str], params: Any = None) -> list[str]:
+        return model_input
+
+
+@pytest.mark.fault(24)
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("allowed", "ran"), [("false", False), ("true", True)])
+def test_a_pickled_model_of_mlflow_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: str, ran: bool
+) -> None:
+    """Importing goodfit.track is what sets "false"; the other case shows that the command would have run."""
+    marker = tmp_path / "marker"
+    assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")
+    mlflow.pyfunc.save_model(tmp_path / "model", python_model=Pickled(marker), pip_requirements=[])
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", allowed)
+    with nullcontext() if ran else pytest.raises(mlflow.exceptions.MlflowException, match="pickle"):
+        mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    assert marker.exists() == ran

@@ -82,6 +82,7 @@ def killed(cfg: DictConfig, moment: str, saves: int) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_while_it_saves_it_goes_on_from_the_save_before(
     home: Home, moment: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -99,6 +100,7 @@ def test_killed_while_it_saves_it_goes_on_from_the_save_before(
     assert same(Path("model"), Path("whole"))
 
 
+@pytest.mark.fault(1)
 def test_every_checkpoint_that_a_kill_leaves_can_be_loaded_or_is_refused(home: Home) -> None:
     killed(often(home), "mid write", saves=5)
     assert [path.name for path in FOLDER.glob(".*.part")] == [".step-000000005.ckpt.part"]
@@ -106,6 +108,7 @@ def test_every_checkpoint_that_a_kill_leaves_can_be_loaded_or_is_refused(home: H
         assert load(path)["state_dict"]
 
 
+@pytest.mark.fault(1)
 def test_what_a_kill_cut_is_gone_once_the_training_goes_on(home: Home) -> None:
     killed(often(home), "mid write", saves=5)
     killed(often(home), "before the rename", saves=2)

@@ -72,6 +72,7 @@ def rows(uri: str, run_id: str) -> list[tuple[str, int, float]]:
     return sorted(found)
 
 
+@pytest.mark.fault(13)
 @pytest.mark.parametrize("fault", [locked, away])
 def test_training_goes_on_and_nothing_is_lost_or_doubled(
     home: Home, fault: Any, capfd: pytest.CaptureFixture[str]
@@ -92,6 +93,7 @@ def test_training_goes_on_and_nothing_is_lost_or_doubled(
     assert "model/weights.pt" in {each.path for each in files}
 
 
+@pytest.mark.fault(13)
 def test_a_lock_holds_up_no_step(home: Home) -> None:
     run = track.start(home().tracking.uri, "x", "a run", tags={}, params={})
     with locked():

@@ -51,6 +51,7 @@ def test_predictions_do_not_depend_on_the_size_of_a_batch(trained: Any, monkeypa
     torch.testing.assert_close(predictor.on(data), whole)
 
 
+@pytest.mark.fault(24)
 def test_a_flipped_bit_in_the_weights_is_refused(model: Path) -> None:
     content = bytearray((model / "weights.pt").read_bytes())
     content[len(content) // 2] ^= 1
@@ -59,6 +60,7 @@ def test_a_flipped_bit_in_the_weights_is_refused(model: Path) -> None:
         Predictor.load(model)
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("key", ["model", "optimizer", "trainer", "data"])
 def test_a_configuration_that_names_a_command_is_refused(model: Path, key: str) -> None:
     content = yaml.safe_load((model / "config.yaml").read_text())

@@ -75,6 +75,7 @@ def case(home: Home, name: str) -> DictConfig:
     return cfg
 
 
+@pytest.mark.fault(4)
 @pytest.mark.parametrize(
     ("name", "epoch", "batch"),
     [
@@ -102,6 +103,7 @@ def build_batches(cfg: DictConfig) -> Any:
     return DataModule(Path("data/prepared/tiny"), **cfg.loader, seed=0, share=share).train_dataloader()
 
 
+@pytest.mark.fault(4)
 def test_images_that_are_augmented_go_on_bit_by_bit(
     home: Home, prepared: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +188,7 @@ def saved_often(home: Home) -> DictConfig:
     return cfg
 
 
+@pytest.mark.fault(2)
 @pytest.mark.parametrize("spoil", [flip, lambda path: path.write_bytes(path.read_bytes()[:1000])], ids=["bit", "cut"])
 def test_of_two_checkpoints_the_whole_one_is_taken(
     home: Home, spoil: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
@@ -202,6 +205,7 @@ def test_of_two_checkpoints_the_whole_one_is_taken(
     assert same(Path("model"), Path("whole"))
 
 
+@pytest.mark.fault(3)
 def test_where_no_checkpoint_is_whole_nothing_starts_anew_in_silence(home: Home) -> None:
     cut(saved_often(home), 2, 1)
     for path in steps(FOLDER):
@@ -228,6 +232,7 @@ def test_the_best_weights_of_each_kept_checkpoint_are_kept(home: Home) -> None:
         assert (FOLDER / note(path)["best"]).is_file()
 
 
+@pytest.mark.fault(5)
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
@@ -246,6 +251,7 @@ def test_another_configuration_is_refused_with_what_differs(home: Home, key: str
         fit(cfg, out=Path("model"))
 
 
+@pytest.mark.fault(5)
 @pytest.mark.parametrize(
     ("fact", "value"), [("data (SHA-256)", "other"), ("devices in all", "2"), ("code of training", "x")]
 )
@@ -266,6 +272,7 @@ def test_what_changes_no_weight_may_differ(home: Home) -> None:
     assert Path("model").exists()
 
 
+@pytest.mark.fault(3)
 def test_resume_must_wants_something_to_go_on_from(home: Home) -> None:
     cfg = home()
     cfg.resume = "must"

@@ -30,11 +30,13 @@ def refused(tmp_path: Path, text: str, *, label: str = "y", kind: str = "class")
     return str(error.value)
 
 
+@pytest.mark.fault(22)
 def test_numbers_and_texts_are_told_apart_and_na_is_a_text(tmp_path: Path) -> None:
     rows = read(tmp_path, "a,town,y\n1,NA,no\n2.5,Ulm,None\n")
     assert rows.to_dict("list") == {"a": [1.0, 2.5], "town": ["NA", "Ulm"], "y": ["no", "None"]}
 
 
+@pytest.mark.fault(22)
 @pytest.mark.parametrize("extra", ["1,2,no,9\n3,4,yes,9\n", "1,2,no,\n3,4,yes,\n", "1,2,no\n3,4,yes,9\n"])
 def test_rows_longer_than_the_header_are_refused(tmp_path: Path, extra: str) -> None:
     assert "every row needs the header's columns" in refused(tmp_path, f"a,b,y\n{extra}")
@@ -44,6 +46,7 @@ def test_a_row_that_was_cut_has_an_empty_cell(tmp_path: Path) -> None:
     assert "row 3  column y  '' is empty" in refused(tmp_path, "a,y\n1,no\n2\n")
 
 
+@pytest.mark.fault(22)
 def test_faults_are_named_by_their_row_in_the_file_blank_rows_counted(tmp_path: Path) -> None:
     message = refused(tmp_path, "a,y\n\n1,no\n2,no\n\nseven,yes\n4,no\n5,\n")
     assert message.splitlines() == [
@@ -66,6 +69,7 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     assert "two columns named 'a'" in refused(tmp_path, "a,a,y\n1,2,no\n")
 
 
+@pytest.mark.fault(22)
 def test_a_column_that_is_not_there_brings_the_nearest_name(tmp_path: Path) -> None:
     assert refused(tmp_path, "a,price\n1,2\n", label="pirce") == "t.csv lacks column 'pirce'. Did you mean 'price'?"
 
@@ -75,11 +79,13 @@ def test_a_number_to_predict_that_is_a_text_is_refused(tmp_path: Path) -> None:
     assert "row 2  column y  'cheap' is not a finite number" in message
 
 
+@pytest.mark.fault(22)
 @pytest.mark.parametrize(("text", "why"), [("", "is empty"), ("a,y\n", "no rows"), ("a,y\n\n\n", "no rows")])
 def test_a_file_without_samples_is_refused(tmp_path: Path, text: str, why: str) -> None:
     assert why in refused(tmp_path, text)
 
 
+@pytest.mark.fault(22)
 def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes("a,y\n1,größer\n".encode("latin-1"))
     with pytest.raises(UserError, match=r"t\.csv is not UTF-8 \(byte 8\)"):

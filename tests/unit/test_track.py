@@ -62,6 +62,7 @@ def runs(uri: str, experiment: str) -> list[Any]:
     return list(client.search_runs([found.experiment_id]))
 
 
+@pytest.mark.fault(14)
 @pytest.mark.slow
 def test_eight_processes_that_start_together_on_no_database_all_succeed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -226,6 +227,7 @@ def leaks(home: Path) -> list[str]:
     ]
 
 
+@pytest.mark.fault(25)
 def test_a_secret_of_the_environment_is_in_no_byte_of_database_and_artifacts(
     home: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +247,7 @@ def test_a_secret_of_the_environment_is_in_no_byte_of_database_and_artifacts(
     assert leaks(tmp_path) == []
 
 
+@pytest.mark.fault(25)
 def test_a_login_written_into_the_configuration_reaches_no_artifact(
     home: Callable[..., DictConfig], tmp_path: Path
 ) -> None:

@@ -123,6 +123,7 @@ def failed(cfg: DictConfig, monkeypatch: pytest.MonkeyPatch) -> tuple[Task, str]
     return made[0], str(error.value)
 
 
+@pytest.mark.fault(18)
 def test_a_loss_that_is_not_finite_stops_before_the_step(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +133,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step(
     assert all(torch.isfinite(value).all() for value in task.parameters())
 
 
+@pytest.mark.fault(18)
 def test_the_message_names_the_samples_of_the_batch(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +145,7 @@ def test_the_message_names_the_samples_of_the_batch(
     assert "at epoch 0 step" in message
 
 
+@pytest.mark.fault(18)
 def test_a_training_that_failed_is_failed_in_mlflow_and_leaves_no_model(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
