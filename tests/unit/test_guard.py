@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,23 @@ def test_skip_leaves_no_trace_of_a_broken_step(home: Home, what: str, capsys: py
     assert all(torch.isfinite(value).all() for value in spoil.after[-1].values())
     assert capsys.readouterr().out.count("skipped a step, ") == 4
     assert done.folder == Path("model")
+
+
+@pytest.mark.fault(18)
+def test_skip_takes_back_what_batchnorm_remembers_of_a_broken_batch(
+    home: Home, prepared: Callable[[str], Path]
+) -> None:
+    uri = home().tracking.uri
+    shutil.rmtree("data/prepared/tiny")
+    shutil.copytree(prepared("mnist"), "data/prepared/tiny")
+    cfg = tiny.cfg("mnist", model="cnn", tracking={"uri": uri}, loader={"batch_size": 8}, trainer={"max_epochs": 1})
+    cfg.guard = OmegaConf.create(tiny.section("guard", "skip"))
+    spoil = Spoil("gradient")
+    fit(cfg, out=Path("model"), callbacks=[spoil])
+    running = [name for name in spoil.before[0] if "running_" in name]
+    assert running
+    for before, after in zip(spoil.before, spoil.after, strict=True):
+        assert all(torch.equal(before[name], after[name]) for name in running)
 
 
 @pytest.mark.fault(18)
