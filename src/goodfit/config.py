@@ -122,7 +122,7 @@ def dump(content: dict[str, Any]) -> str:
 
 
 def load(path: Path) -> DictConfig:
-    """A composed configuration from its file; the section `code`, which only DVC reads, is left out."""
+    """A composed configuration from its file; what compose adds for DVC and reports is left out."""
     if not path.exists():
         raise UserError(f"{path} does not exist; `dvc repro` composes it from conf/")
     try:
@@ -131,7 +131,8 @@ def load(path: Path) -> DictConfig:
         raise UserError(f"{path} is not a configuration: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a configuration: it holds {type(content).__name__}, expected names and values")
-    content.pop("code", None)
+    for added in ("code", "sources"):
+        content.pop(added, None)
     cfg = OmegaConf.create(content)
     assert isinstance(cfg, DictConfig)
     return cfg

@@ -47,6 +47,11 @@ def code(modules: list[str]) -> dict[str, str]:
     return hashes | {f"{name} (version)": version(name) for name in sorted(libraries)}
 
 
+def digest(code: dict[str, str]) -> str:
+    """One hash for all that `code` has found."""
+    return hashlib.sha256(repr(sorted(code.items())).encode()).hexdigest()[:16]
+
+
 def version(package: str) -> str:
     """The installed version, without the build: 2.13.0 is 2.13.0 on a CPU and on CUDA."""
     return metadata.version(_DISTRIBUTION.get(package, package)).partition("+")[0]

@@ -221,7 +221,7 @@ def code(name: str) -> dict[str, str]:
     """Hashes of the source files, and versions of the libraries, that training and evaluating used."""
     path = Places(name).config
     content = yaml.safe_load(path.read_text()) if path.exists() else {}
-    stages = content.get("code", {})
+    stages = content.get("sources", {})
     return dict(sorted({**stages.get("train", {}), **stages.get("evaluate", {})}.items()))
 
 

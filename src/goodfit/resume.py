@@ -93,9 +93,8 @@ def facts(cfg: DictConfig, manifest: Mapping[str, Any], world: int) -> dict[str,
     """All that decides what a training computes, as dotted names and values."""
     content: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     named = track.leaves({key: value for key, value in content.items() if key not in _FREE})
-    code = lineage.code(lineage.stage_modules(content)["train"])
-    digest = hashlib.sha256(repr(sorted(code.items())).encode()).hexdigest()[:16]
-    found = {**named, "data (SHA-256)": manifest["sha256"], "devices in all": world, "code of training": digest}
+    code = lineage.digest(lineage.code(lineage.stage_modules(content)["train"]))
+    found = {**named, "data (SHA-256)": manifest["sha256"], "devices in all": world, "code of training": code}
     return {key: str(value) for key, value in found.items()}
 
 
