@@ -124,7 +124,8 @@ class Task(pl.LightningModule):
         seen = gathered(self._seen[split])
         sizes = torch.tensor([len(one[3]) for one in seen], device=self.device)
         columns = list(zip(*(one[2:] for one in seen), strict=True))
-        predictions, targets, losses = (torch.cat(column) for column in columns)
+        # what a checkpoint has brought back lies on the CPU
+        predictions, targets, losses = (torch.cat([part.to(self.device) for part in column]) for column in columns)
         row = {f"{split}/loss": float((losses * sizes).sum() / sizes.sum())}
         row |= {f"{split}/{name}": float(score(predictions, targets)) for name, score in self.metrics().items()}
         return row
