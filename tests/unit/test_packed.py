@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from goodfit.data.packed import Batches, DataModule, Packed
+from goodfit.data import packed
+from goodfit.data.packed import Batches, DataModule, Packed, fits
 
 Prepared = Callable[[str], Path]
 
@@ -86,3 +88,80 @@ def test_a_sample_left_alone_joins_the_last_batch(train: Packed, batches: int) -
     rest = len(train) - size * batches
     assert found == [*[size] * (batches - 1), size + 1] if rest == 1 else [*[size] * batches, rest]
     assert sum(found) == len(train)
+
+
+@pytest.mark.parametrize(
+    ("size", "free", "answer"),
+    [(25, 100, True), (26, 100, False), (2 * 10**9, 10**11, True), (2 * 10**9 + 1, 10**11, False), (1, 0, False)],
+)
+def test_arrays_live_on_a_device_up_to_a_quarter_of_its_free_memory_and_two_gigabytes(
+    size: int, free: int, answer: bool
+) -> None:
+    assert fits(size, free) is answer
+
+
+def module(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, free: int, kind: str = "cuda", workers: int = 0
+) -> DataModule:
+    """Data for a trainer with a pretended device: "meta" tensors have shapes and no content."""
+    move = Packed.to
+    monkeypatch.setattr(packed, "_free", lambda device: free)
+    monkeypatch.setattr(Packed, "to", lambda self, device: move(self, torch.device("meta")))
+    data = DataModule(folder, batch_size=16, seed=0, workers=workers)
+    data.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device(kind)))  # type: ignore[assignment]
+    return data
+
+
+def placed(data: DataModule) -> set[tuple[str, bool]]:
+    """Where the arrays of the batches of both splits lie, and whether batches are to be pinned."""
+    loaders = data.train_dataloader(), data.val_dataloader()
+    arrays = [(each.data.target, each.pin) for each in loaders]
+    arrays += [(array, each.pin) for each in loaders for array in each.data.inputs.values()]
+    return {(array.device.type, pin) for array, pin in arrays}
+
+
+@pytest.mark.parametrize(
+    ("kind", "free", "workers", "where"),
+    [
+        ("cuda", 10**9, 0, ("meta", False)),
+        ("mps", 10**9, 0, ("meta", False)),
+        ("cpu", 10**9, 0, ("cpu", False)),
+        ("cuda", 1000, 0, ("cpu", True)),
+        ("mps", 1000, 0, ("cpu", False)),
+        ("cuda", 10**9, 2, ("cpu", True)),
+    ],
+)
+def test_small_data_live_on_the_gpu_and_others_are_pinned_for_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str, free: int, workers: int, where: tuple[str, bool]
+) -> None:
+    assert placed(module(folder, monkeypatch, free=free, kind=kind, workers=workers)) == {where}
+
+
+def test_what_is_free_is_asked_for_before_the_first_split_takes_of_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = module(folder, monkeypatch, free=10**9)
+    data.train_dataloader()
+    monkeypatch.setattr(packed, "_free", lambda device: 0)
+    assert data.val_dataloader().data.target.device.type == "meta"
+
+
+def test_the_splits_stay_on_the_cpu_for_those_who_score_the_kept_weights(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = module(folder, monkeypatch, free=10**9)
+    data.train_dataloader()
+    assert data.train.target.device.type == "cpu"
+
+
+def test_workers_are_refused_where_arrays_lie_on_a_device(train: Packed) -> None:
+    with pytest.raises(AssertionError, match="cannot read"):
+        Batches(train.to(torch.device("meta")), 8, workers=1)
+
+
+def test_rows_go_to_the_device_with_their_batch(folder: Path) -> None:
+    """Augmentations draw from them, and meet the images there."""
+    data = DataModule(folder, batch_size=16, seed=0)
+    moved = data.transfer_batch_to_device(data.train.batch(torch.arange(3)), torch.device("meta"), 0)
+    found = {array.device.type for array in (*moved.inputs.values(), moved.target, moved.rows)}
+    assert (found, moved.weight) == ({"meta"}, 1.0)

@@ -1,0 +1,125 @@
+"""On a GPU: data that live there, the loss curve of the CPU, half precision, several GPUs."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import tiny
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from goodfit import stop
+from goodfit.data import packed
+from goodfit.launch import fit
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
+Make = Callable[..., DictConfig]
+KEYS = ("train/loss", "val/loss")
+
+
+@pytest.fixture
+def make(home: Callable[..., DictConfig], prepared: Callable[[str], Path]) -> Make:
+    """Configurations of a CNN on augmented images, on one GPU; a steep step would make much of the last digits."""
+    uri = home().tracking.uri
+    shutil.rmtree("data/prepared/tiny")
+    shutil.copytree(prepared("mnist"), "data/prepared/tiny")
+
+    def made(**trainer: object) -> DictConfig:
+        kind = {"accelerator": "gpu", "devices": 1, **trainer}
+        augment = tiny.section("augment", "affine")
+        cfg = tiny.cfg("mnist", model="cnn", tracking={"uri": uri}, trainer=kind, augment=augment)
+        return tiny.calm(OmegaConf.merge(cfg, {"optimizer": tiny.section("optimizer", "sgd") | {"lr": 0.002}}))
+
+    return made
+
+
+def curve(model: str) -> list[float]:
+    with Path(model, "history.csv").open() as stream:
+        return [float(row[key]) for row in csv.DictReader(stream) for key in KEYS]
+
+
+class Places(pl.Callback):
+    """Where the tensors of each training batch lie when a step begins, and those that they are taken from."""
+
+    def __init__(self) -> None:
+        self.batches: set[str] = set()
+        self.arrays: set[str] = set()
+
+    def on_train_batch_start(self, trainer: pl.Trainer, task: Any, batch: Any, batch_idx: int) -> None:
+        self.batches |= {array.device.type for array in (*batch.inputs.values(), batch.target, batch.rows)}
+        data = trainer.train_dataloader.data  # type: ignore[union-attr]
+        self.arrays |= {array.device.type for array in (*data.inputs.values(), data.target)}
+
+
+def test_a_gpu_has_the_loss_curve_of_the_cpu(make: Make) -> None:
+    fit(make(accelerator="cpu"), out=Path("cpu"))
+    fit(make(), out=Path("gpu"))
+    assert curve("gpu") == pytest.approx(curve("cpu"), rel=2e-3)
+
+
+def test_small_data_live_on_the_gpu(make: Make) -> None:
+    seen = Places()
+    fit(make(), out=Path("gpu"), callbacks=[seen])
+    assert (seen.arrays, seen.batches) == ({"cuda"}, {"cuda"})
+
+
+def test_data_that_do_not_fit_come_from_the_host_and_give_the_same_curve(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(make(), out=Path("near"))
+    monkeypatch.setattr(packed, "MOST", 0)
+    seen = Places()
+    fit(make(), out=Path("far"), callbacks=[seen])
+    assert (seen.arrays, seen.batches) == ({"cpu"}, {"cuda"})
+    assert curve("far") == curve("near")
+
+
+def test_batches_from_the_host_start_from_pinned_memory(make: Make) -> None:
+    data = packed.DataModule(Path("data/prepared/tiny"), batch_size=16, seed=0)
+    batch = next(iter(packed.Batches(data.train, 16, epoch=lambda: 0, pin=True)))
+    assert all(array.is_pinned() for array in (*batch.inputs.values(), batch.target, batch.rows))
+
+
+def test_workers_give_the_same_curve(make: Make) -> None:
+    fit(make(), out=Path("near"))
+    cfg = make()
+    cfg.loader.workers = 1
+    fit(cfg, out=Path("far"))
+    assert curve("far") == curve("near")
+
+
+def test_half_precision_trains(make: Make) -> None:
+    fit(make(), out=Path("whole"))
+    fit(make(precision="bf16-mixed"), out=Path("half"))
+    assert curve("half") == pytest.approx(curve("whole"), rel=0.05)
+    assert curve("half") != curve("whole")
+
+
+def test_a_training_on_a_gpu_goes_on_where_it_was_cut(make: Make) -> None:
+    class Cut(pl.Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+            if (trainer.current_epoch, batch_idx) == (1, 1):
+                stop._asked.append(15)
+
+    fit(make(), out=Path("whole"))
+    try:
+        with pytest.raises(SystemExit):
+            fit(make(), out=Path("model"), callbacks=[Cut()])
+    finally:
+        stop._asked.clear()
+    fit(make(), out=Path("model"))
+    assert curve("model") == pytest.approx(curve("whole"), rel=1e-6)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_all_gpus_together_have_the_loss_curve_of_one(make: Make, strategy: str) -> None:
+    fit(make(), out=Path("one"))
+    fit(make(devices=torch.cuda.device_count(), strategy=strategy), out=Path("all"))
+    assert curve("all") == pytest.approx(curve("one"), rel=2e-3)
