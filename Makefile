@@ -7,7 +7,7 @@ export PYTHONUNBUFFERED := 1
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 PORT ?= 5000
 
-.PHONY: repro test test-slow faults mutants chaos check format ui bench results
+.PHONY: repro test test-slow faults mutants chaos doctor check format ui bench results
 
 repro: .venv/ready
 	@python pipelines/repro.py
@@ -43,6 +43,10 @@ format: .venv/ready
 ui: .venv/ready
 	@echo "MLflow: http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning  (Ctrl-C ends it)"
 	@mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1
+
+# make doctor FIX=1 also mends what is safe to mend
+doctor: .venv/ready
+	@python -m goodfit.doctor $(if $(FIX),--fix)
 
 results: .venv/ready
 	python pipelines/results.py

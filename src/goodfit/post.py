@@ -157,9 +157,9 @@ def replay(client: MlflowClient, uri: str) -> None:
     """Sends what earlier processes could not; another process that does the same waits for its turn."""
     for path in sorted(SPOOL.glob("*.jsonl")):
         lines = path.read_text().splitlines()
-        if not lines or json.loads(lines[0])["uri"] != uri:
-            continue
         try:
+            if not lines or json.loads(lines[0])["uri"] != uri:
+                continue
             print(f"sent {send(client, path)} entries to MLflow that had waited in {path}", flush=True)
         except Exception as error:  # whatever it is, it is no reason to stop what this process is here for
             reason = " ".join(mask(str(error)).split())[:160]

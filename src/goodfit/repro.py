@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -37,24 +36,21 @@ def main() -> int:
 
 def running() -> str:
     """The live process of another `dvc` that works on a stage here, "" where none does."""
-    for info in _entries():
-        number = int(info.get("pid", 0))
-        if process.alive(number):
-            return f"PID {number}, {info.get('cmd', 'dvc')}"
+    with contextlib.suppress(ValueError):
+        for number, command in holders():
+            if process.alive(number):
+                return f"PID {number}, {command}"
     return ""
 
 
 def mend() -> str:
-    """Deletes a lock file of processes that are gone, after `running` found none that lives; gives the line about it.
+    """Deletes a lock file that stops every later run, after `running` found nobody; gives the line about it.
 
-    DVC stops at one that is half-written, and at one of a process that has ended but was not waited for: in a
+    DVC stops at one that it cannot read, and at one of a process that has ended but was not waited for: in a
     container whose first process is no init, nobody does.
     """
-    if not RWLOCK.exists():
-        return ""
     try:
-        json.loads(RWLOCK.read_text())
-        if not _entries():
+        if not holders():
             return ""
         why = "names processes that are gone"
     except ValueError:
@@ -63,12 +59,37 @@ def mend() -> str:
     return f"{RWLOCK} {why}: deleted"
 
 
+def holders() -> list[tuple[int, str]]:
+    """Process and command of each entry of DVC's lock file, dead ones too; ValueError where DVC cannot read it."""
+    try:
+        content = json.loads(RWLOCK.read_text())
+    except FileNotFoundError:
+        return []
+    try:
+        infos = [
+            *content.get("write", {}).values(),
+            *(info for each in content.get("read", {}).values() for info in each),
+        ]
+        return [(int(info["pid"]), str(info["cmd"])) for info in infos]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"not DVC's form: {error!r}") from None
+
+
+def cache() -> Path:
+    """The folder of DVC's objects, named by their MD5; raises UserError where DVC does not answer."""
+    asked = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        reason = (asked.stderr.strip().splitlines() or ["no word"])[0]
+        raise UserError(f"`dvc cache dir` fails: {reason}")
+    place = Path(asked.stdout.strip()) / "files/md5"
+    return place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
+
+
 def uncached() -> dict[str, int]:
     """Outputs that dvc.lock names, that are there, and that the cache does not hold, with their size in bytes."""
     if not Path("dvc.lock").exists():
         return {}
-    asked = subprocess.run(["dvc", "cache", "dir"], capture_output=True, text=True, check=False)
-    cache = Path(asked.stdout.strip()) / "files/md5"
+    objects = cache()
     stages = yaml.load(Path("dvc.lock").read_text(), Loader=yaml.CSafeLoader)["stages"]
     kept = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
     missing = {}
@@ -77,7 +98,7 @@ def uncached() -> dict[str, int]:
             continue  # declared `cache: false`
         for out in stage.get("outs", []):
             digest = str(out.get("md5", ""))
-            if digest and Path(out["path"]).exists() and not (cache / digest[:2] / digest[2:]).exists():
+            if digest and Path(out["path"]).exists() and not (objects / digest[:2] / digest[2:]).exists():
                 missing[out["path"]] = int(out.get("size", 0))
     return missing
 
@@ -89,14 +110,6 @@ def _explain(missing: dict[str, int]) -> str:
         f"DVC's cache lacks {len(missing)} outputs that dvc.lock names: {names}.\n"
         f"They need {sum(missing.values()) / 1e6:.1f} MB, {free / 1e6:.1f} MB are free; make room, then `dvc commit`."
     )
-
-
-def _entries() -> list[dict[str, Any]]:
-    try:
-        content = json.loads(RWLOCK.read_text())
-    except (OSError, ValueError):
-        return []
-    return [*content.get("write", {}).values(), *(info for infos in content.get("read", {}).values() for info in infos)]
 
 
 def _hand_on(child: subprocess.Popen[bytes], number: int) -> None:
