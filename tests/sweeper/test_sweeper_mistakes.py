@@ -39,6 +39,7 @@ def check_mistake(done: sweeping.Done, *messages: str) -> None:
         (["hydra.sweeper.n_jobs=-1"], ["hydra.sweeper.n_jobs=-1"]),
         (["hydra.sweeper.max_failure_rate=2"], ["hydra.sweeper.max_failure_rate=2"]),
         (["hydra.sweeper.timeout=soon"], ["hydra.sweeper.timeout=soon"]),
+        (["hydra.sweeper.timeout=0"], ["hydra.sweeper.timeout=0", "more than 0"]),
         (["hydra.sweeper.params=5"], ["hydra.sweeper.params=5"]),
         (["hydra.sweeper.preload=[nowhere]"], ["hydra.sweeper.preload", "nowhere"]),
         (["hydra.sweeper.custom_search_space=nowhere.f"], ["hydra.sweeper.custom_search_space=nowhere.f"]),
