@@ -52,7 +52,7 @@ def check_mistake(done: sweeping.Done, *messages: str) -> None:
         (["hydra.sweeper.storage='sqlite:///:memory:'"], ["workers share no memory"]),
         (["hydra.sweeper.storage='sqlite:////proc/none/s.db'"], ["sqlite:////proc/none/s.db does not answer"]),
         (["hydra.sweeper.storage='nosql://host/db'"], ["nosql://host/db"]),
-        (["hydra.sweeper.storage='postgresql://u:p@host/db'"], ["install the database's driver"]),
+        (["hydra.sweeper.storage='mysql://u:p@host/db'"], ["install the database's driver"]),
         (["hydra.sweeper.constraints=['x < 5']"], ["'x < 5'", "a <= b or a >= b"]),
         (["hydra.sweeper.constraints=['y.z <= 5']"], ["'y.z', which is not searched"]),
         (["hydra.sweeper.constraints=['x <= 5']", "x=choice(1,abc)"], ["needs numbers"]),
