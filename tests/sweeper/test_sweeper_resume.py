@@ -7,11 +7,14 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import sweeping
 from omegaconf import DictConfig
 from optuna.trial import TrialState
 from sweeping import Sweep
+
+from hydra_plugins.hydra_optuna_sweeper import _alone, _study
 
 # jobs from the `free`-th on wait for a file
 WAITS = """
@@ -126,6 +129,37 @@ def test_a_trial_is_tried_again_so_many_times_and_then_has_failed(sweep: Sweep, 
     done = sweep(die_once, "x=5,6", "y=0", "hydra.sweeper.n_trials=1", f"hydra.sweeper.max_retry={retries}")
     assert (done.code, done.states()) == (1, [TrialState.FAIL] * (retries + 1))
     assert len({trial.params["x"] for trial in done.trials}) == 1
+
+
+def test_a_point_of_the_queue_that_was_cut_before_it_was_chosen_is_not_lost() -> None:
+    study = optuna.create_study()
+    study.enqueue_trial({"x": 7})
+    _study.cut(study, study.ask().number, "killed", 1)
+    assert study.ask().suggest_int("x", 0, 9) == 7
+
+
+def test_of_two_sweeps_that_find_a_dead_trial_one_queues_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = optuna.create_study()
+    study.ask().suggest_int("x", 0, 9)
+    seen = study.get_trials()
+    _study.cut(study, 0, "killed", 1)
+    monkeypatch.setattr(study, "get_trials", lambda **_: seen)  # what the other one read before
+    _study.cut(study, 0, "killed", 1)
+    monkeypatch.undo()
+    assert [trial.state for trial in study.get_trials()] == [TrialState.FAIL, TrialState.WAITING]
+
+
+@pytest.mark.parametrize(
+    ("url", "word"),
+    [
+        ("sqlite:///s.db", "timeout"),
+        ("postgresql://host/db", "connect_timeout"),
+        ("mysql+pymysql://host/db", "connect_timeout"),
+        ("postgresql+pg8000://host/db", None),
+    ],
+)
+def test_a_driver_is_told_to_wait_in_its_own_words_or_not_at_all(url: str, word: str | None) -> None:
+    assert list(_alone.arguments(url)) == ([word] if word else [])
 
 
 def square(cfg: DictConfig) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -108,17 +109,26 @@ def _plain(text: str) -> bool:
 def _range(value: RangeSweep) -> BaseDistribution:
     assert value.start is not None and value.stop is not None  # noqa: PT018 - the grammar gives both or neither
     start, stop, step = value.start, value.stop, value.step
+    if not all(map(math.isfinite, (start, stop, step))):
+        raise ValueError("the ends of a range are numbers, not nan or inf")
+    if step <= 0:
+        raise ValueError(f"range from {start} to {stop} goes by {step}; write it upwards, by more than 0")
+    log = "log" in value.tags
+    if log and (step != 1 or not isinstance(start, int) or not isinstance(stop, int)):
+        raise ValueError("a logarithmic range goes by whole numbers, 1 at a time; tag(log,interval(...)) by any")
     if stop <= start:
         raise ValueError(f"range from {start} to {stop} is empty")
     if any(isinstance(number, float) for number in (start, stop, step)):
         first, stride = Decimal(str(start)), Decimal(str(step))  # of 0.1 as of 1/10: 3 * 0.3 is less than 0.9
         steps = (Decimal(str(stop)) - first) // stride  # Optuna warns where the last step does not meet the end
         return FloatDistribution(float(start), float(first + steps * stride), step=float(step))
-    return IntDistribution(int(start), int(start + (stop - start) // step * step), step=int(step))
+    return IntDistribution(int(start), int(start + (stop - start) // step * step), step=int(step), log=log)
 
 
 def _interval(value: IntervalSweep) -> BaseDistribution:
     assert value.start is not None and value.end is not None  # noqa: PT018 - the grammar demands both
+    if not all(map(math.isfinite, (value.start, value.end))):
+        raise ValueError("the ends of an interval are numbers, not nan or inf")
     if value.end <= value.start:
         raise ValueError(f"interval from {value.start} to {value.end} is empty")
     log = "log" in value.tags

@@ -26,6 +26,7 @@ from goodfit import process
 from goodfit.devices import gpus
 from hydra_plugins.hydra_optuna_sweeper import _study as studies
 from hydra_plugins.hydra_optuna_sweeper import trial as trials
+from hydra_plugins.hydra_optuna_sweeper._alone import alone
 from hydra_plugins.hydra_optuna_sweeper._constraints import facts, tell, violated
 from hydra_plugins.hydra_optuna_sweeper._errors import SweepError
 from hydra_plugins.hydra_optuna_sweeper._options import make
@@ -77,9 +78,9 @@ class Job:
         fresh = self._study is None
         study = self._study = self._study or self._load(storage)
         begun: list[int] = []
-        with contextlib.ExitStack() as alone, warnings.catch_warnings():
+        with contextlib.ExitStack() as held, warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            alone.enter_context(studies.alone(self.url))  # of two sweeps on one study, one takes the last trial
+            held.enter_context(alone(self.url))  # of two sweeps on one study, one takes the last trial
             if studies.taken(study) >= n_trials:
                 say("none", -1)
                 return
@@ -87,7 +88,7 @@ class Job:
             def begin(trial: optuna.trial.FrozenTrial) -> None:
                 begun.append(trial.number)
                 study._storage.set_trial_user_attr(trial._trial_id, studies.WORKER, process.identity())
-                alone.close()
+                held.close()
                 if fresh:  # by the trial's number: no two workers of one study, on whatever machine, draw alike
                     study.sampler = make_sampler(self.config.hydra.sweeper.sampler, self.space, 1000 * trial.number)
                 say("began", trial.number)

@@ -27,8 +27,9 @@ def check(options: DictConfig) -> None:
         raise SweepError(f"hydra.sweeper.max_retry={options.max_retry}: expected 0 or more")
     if not 0 <= options.max_failure_rate <= 1:
         raise SweepError(f"hydra.sweeper.max_failure_rate={options.max_failure_rate}: expected 0 to 1")
-    if options.timeout is not None and not isinstance(options.timeout, int | float):
-        raise SweepError(f"hydra.sweeper.timeout={options.timeout}: expected seconds or null")
+    seconds = options.timeout
+    if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
+        raise SweepError(f"hydra.sweeper.timeout={seconds}: expected seconds, more than 0, or null")
     for key in ("params", "search_space"):
         if options[key] is not None and not OmegaConf.is_dict(options[key]):
             raise SweepError(f"hydra.sweeper.{key}={options[key]}: expected key: range")

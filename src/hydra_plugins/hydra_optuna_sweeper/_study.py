@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import event
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from goodfit import process
+from hydra_plugins.hydra_optuna_sweeper._alone import alone, arguments
 from hydra_plugins.hydra_optuna_sweeper._errors import SweepError
 from hydra_plugins.hydra_optuna_sweeper._secrets import hidden
 
@@ -47,9 +46,8 @@ def connect(url: str, *, heartbeat: int, max_retry: int, create: bool = False) -
         SweepError: the database does not answer, or its driver is not installed.
     """
     shown = hidden(url)
-    options: dict[str, Any] = {"connect_args": {"timeout": 60} if url.startswith("sqlite") else {"connect_timeout": 10}}
     try:
-        make_url(url)
+        options = {"connect_args": arguments(url)}
         with alone(url) if create else _nothing(), warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             storage = RDBStorage(
@@ -145,6 +143,13 @@ def bury(study: optuna.Study, max_retry: int) -> int:
     return len(dead)
 
 
+def enqueue(study: optuna.Study, url: str, points: Sequence[dict[str, Any]]) -> None:
+    """Puts the points into the queue that are not in the study yet; of two sweeps that begin together, one does."""
+    with alone(url):
+        for point in points:
+            study.enqueue_trial(point, skip_if_exists=True)
+
+
 def reap(study: optuna.Study) -> None:
     """Ends trials, of whatever machine, that have given no sign of life for long; their points are queued again."""
     with warnings.catch_warnings():
@@ -157,9 +162,10 @@ def cut(study: optuna.Study, number: int, reason: str, max_retry: int) -> None:
     trial = study.get_trials(deepcopy=False)[number]
     if trial.state.is_finished():
         return
-    study._storage.set_trial_user_attr(trial._trial_id, REASON, reason)
-    study._storage.set_trial_user_attr(trial._trial_id, CUT, True)
-    if study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL):
+    with suppress(optuna.exceptions.UpdateFinishedTrialError):  # another sweep saw it too, and was faster
+        study._storage.set_trial_user_attr(trial._trial_id, REASON, reason)
+        study._storage.set_trial_user_attr(trial._trial_id, CUT, True)
+        study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         retry(max_retry)(study, trial)
 
 
@@ -168,14 +174,16 @@ def retry(max_retry: int) -> Callable[[optuna.Study, FrozenTrial], None]:
 
     def again(study: optuna.Study, trial: FrozenTrial) -> None:
         history = [*trial.system_attrs.get("retry_history", []), trial.number]
-        if not trial.params or len(history) > max_retry:
+        # one that was cut before it chose has its point only where it stood in the queue with it, as a grid's do
+        queued = {key: value for key, value in trial.system_attrs.items() if key == "fixed_params"}
+        if not (trial.params or queued) or len(history) > max_retry:
             return
         study.add_trial(
             optuna.create_trial(
                 state=TrialState.WAITING,
                 params=trial.params,
                 distributions=trial.distributions,
-                system_attrs={"failed_trial": trial.number, "retry_history": history},
+                system_attrs={**queued, "failed_trial": trial.number, "retry_history": history},
             )
         )
 
@@ -210,19 +218,6 @@ def _pragmas(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()
-
-
-@contextmanager
-def alone(url: str) -> Iterator[None]:
-    """One process at a time makes a SQLite file's tables or begins a trial; other databases are not locked."""
-    if not url.startswith("sqlite:///"):
-        yield
-        return
-    path = Path(url.removeprefix("sqlite:///"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(path.name + ".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

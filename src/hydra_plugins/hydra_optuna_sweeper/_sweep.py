@@ -109,8 +109,7 @@ class Sweep:
         studies.same_start(study, self.config, space.keys())
         if revived := studies.bury(study, options.max_retry):
             print(f"{revived} trials of a sweep that was killed are tried again")
-        for point in points:
-            study.enqueue_trial(point, skip_if_exists=True)
+        studies.enqueue(study, self.url, points)
         n_trials = min(options.n_trials, len(points)) if points else options.n_trials
         print(f"study {study.study_name} in {hidden(self.url)}: {_already(study)}up to {n_trials} trials", flush=True)
         with noted() as heard:
@@ -168,8 +167,7 @@ class Sweep:
             if key != "space":
                 again.set_user_attr(key, value)
         studies.bury(again, self.options.max_retry)
-        for row in range(len(rows)):
-            again.enqueue_trial({"row": row}, skip_if_exists=True)
+        studies.enqueue(again, self.url, [{"row": row} for row in range(len(rows))])
         job = Job(self.launcher, self.config, points, self.url, again.study_name, prune=False)
         with contextlib.closing(self._workers(job, again).run(len(rows), None, self._heard)) as running:
             for number in running:

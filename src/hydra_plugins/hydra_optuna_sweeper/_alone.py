@@ -1,0 +1,60 @@
+"""One process at a time makes a study's tables, fills its queue or begins a trial, on whatever machine it runs."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy.engine import make_url
+
+_PATIENCE = 60.0  # seconds: a machine that lost its network holds a lock until the server gives its connection up
+_TAKE = {
+    "postgresql": "SELECT pg_try_advisory_lock(5261)",  # any number, the same for all; held until the connection ends
+    "mysql": "SELECT GET_LOCK('hydra-optuna-sweeper', 0)",
+    "mariadb": "SELECT GET_LOCK('hydra-optuna-sweeper', 0)",
+}
+_TIMEOUTS = {"pysqlite": ("timeout", 60)} | dict.fromkeys(
+    ("psycopg", "psycopg2", "pymysql", "mysqldb"), ("connect_timeout", 10)
+)
+
+
+def arguments(url: str) -> dict[str, Any]:
+    """How long the driver waits, in its own words: one that does not know the word raises."""
+    found = _TIMEOUTS.get(make_url(url).get_driver_name())
+    return dict([found]) if found else {}
+
+
+@contextmanager
+def alone(url: str) -> Iterator[None]:
+    """No other process is in a block with the same database; SQLite's is kept out by a file beside it."""
+    path = url.removeprefix("sqlite:///")
+    with _file(Path(path)) if path != url else _database(url):
+        yield
+
+
+@contextmanager
+def _file(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(path.name + ".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _database(url: str) -> Iterator[None]:
+    """By a connection of its own: a pooled one would keep the lock, a forked one would share it."""
+    take = _TAKE.get(make_url(url).get_backend_name())
+    if take is None:
+        yield
+        return
+    engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=arguments(url))
+    with engine.connect() as connection:
+        deadline = time.monotonic() + _PATIENCE
+        while not connection.execute(text(take)).scalar() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        yield
