@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 # beside another process, threads that wait for each other make a tiny network 20 times as slow
 os.environ["OMP_NUM_THREADS"] = "1"
-QUICK = "breast_cancer"  # the data set whose network trains fastest
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -77,7 +76,7 @@ def home(
 
     monkeypatch.chdir(tmp_path)
 
-    def make(case: str = QUICK, **changes: Any) -> DictConfig:
+    def make(case: str = tiny.QUICK, **changes: Any) -> DictConfig:
         ready = (tmp_path / "data/prepared/tiny").exists()
         content = tiny.cfg(case, tracking={"uri": f"sqlite:///{tmp_path / 'mlflow.db'}"}) if ready else None
         return OmegaConf.merge(content or furnish(tmp_path, prepared, database, case), changes)  # type: ignore[return-value]
@@ -93,6 +92,6 @@ def trained(
     from goodfit.launch import fit
 
     place = tmp_path_factory.mktemp("trained")
-    content = furnish(place, prepared, database, QUICK)
+    content = furnish(place, prepared, database, tiny.QUICK)
     with contextlib.chdir(place):
         yield place, content, fit(content, out=place / "model")

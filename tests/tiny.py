@@ -13,6 +13,7 @@ from goodfit import config, signature
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "tests" / "samples"
+QUICK = "breast_cancer"  # the data set whose network trains fastest
 NOISE = {"dropout": 0.0, "noise": 0.0}  # hyperparameters that make training random
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import QUICK
 from planted import CACHE, FOUND, MENDED, MODEL, STEP, dead, flip, lay_out, lock, object_of, replace, spooled, sql
 from repository import ROOT
+from tiny import QUICK
 
 from goodfit import doctor, doctor_machine, repro, track
 from goodfit.data import intact
