@@ -113,6 +113,7 @@ def test_the_same_command_again_trains_nothing(prepared: Repository, swept: str)
         ("model=choice(mlp,cnn)", "unknown key 'model.depth'"),
         ("hydra.sweeper.listener.seeds=1", "seeds >= 3"),
         ("hydra.sweeper.constraints=[nonsense]", "nonsense"),
+        ("hydra.sweeper.constraints=['paramters<=1e5']", "'paramters', which is neither searched nor given"),
     ],
 )
 def test_a_mistake_ends_with_2_and_names_what_to_do(

@@ -95,6 +95,38 @@ def test_a_fact_outside_a_constraint_prunes_the_trial(sweep: Sweep, way: str, sa
     assert done.results.best_params.x == max(key for key in states if key < 3)
 
 
+def test_a_constraint_over_a_given_value_is_kept(sweep: Sweep, tmp_path: Path) -> None:
+    sweep(note, "x=choice(1,2,3)", "y=2", "hydra.sweeper.constraints=['x * y <= 4']", "hydra/sweeper/sampler=grid")
+    assert sorted(sweeping.lines(tmp_path / "ran")) == ["2", "4"]
+
+
+def test_a_constraint_on_what_no_job_tells_fails_the_trial(sweep: Sweep) -> None:
+    done = sweep(bowl, "x=1,2", "hydra.sweeper.constraints=['paramters <= 9']", "hydra.sweeper.n_trials=1")
+    assert done.code == 1
+    assert "constraint 'paramters <= 9': the job has told no 'paramters'" in done.err.splitlines()[-1]
+
+
+def test_a_constraint_on_a_range_that_another_trial_has_fails_none(sweep: Sweep) -> None:
+    conditions = [{"when": {"y": "a"}, "params": {"x": "interval(0.5,0.9)"}}]
+    options = {"sweeper": {"conditions": conditions, "constraints": ["x <= 5"], "params": {"y": "choice(a,b)"}}}
+    done = sweep(lambda cfg: 0.0, "hydra.sweeper.n_trials=4", hydra=options)
+    assert done.states() == [TrialState.COMPLETE] * 4
+    assert {trial.params["y"] for trial in done.trials} == {"a", "b"}
+
+
+def with_given(cfg: DictConfig, trial: Any) -> None:
+    """As the released sweeper's documentation says, fixed values are among the trial's user attributes."""
+    trial.suggest_int("x", 0, int(trial.user_attrs["y"]))
+
+
+def test_a_search_space_function_sees_the_given_values(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    function = "hydra.sweeper.custom_search_space=test_sweeper_search.with_given"
+    done = sweep(bowl, "y=7", function, "hydra.sweeper.n_trials=1")
+    assert done.code == 0, done.err
+    assert done.trials[0].user_attrs["y"] == 7
+
+
 OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("tpe", "random", "grid", "qmc", "nsgaii")]
 
 

@@ -124,6 +124,8 @@ class Job:
             found = numbers(result, len(trial.study.directions))
             if broken := violated(self.space.constraints, trial):  # by a fact that the job set
                 raise trials.prune(trial, f"{broken} does not hold")
+            if lacking := self.space.lacking(trial):
+                raise ValueError(lacking)
             return found
         except (optuna.TrialPruned, _Stopped):
             raise
