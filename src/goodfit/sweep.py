@@ -141,7 +141,7 @@ def _same_data(study: optuna.Study, name: str) -> None:
     """Raises UserError where the study's scores were measured on other data."""
     digest = read_json(Places(name).prepared / "manifest.json")["sha256"]
     known = study.user_attrs.get("data_sha256")
-    if known is None:
+    if known is None or not study.get_trials(deepcopy=False):
         study.set_user_attr("data_sha256", digest)
     elif known != digest:
         raise UserError(
