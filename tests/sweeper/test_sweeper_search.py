@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import optuna
 import pytest
 import sweeping
 from omegaconf import DictConfig, OmegaConf
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sweeping import Sweep
 
 from hydra_plugins.hydra_optuna_sweeper import trial as trials
+from hydra_plugins.hydra_optuna_sweeper._job import make_sampler
+from hydra_plugins.hydra_optuna_sweeper._space import Space
 
 
 def bowl(cfg: DictConfig) -> float:
@@ -137,6 +141,27 @@ def test_each_sampler_runs(sweep: Sweep, sampler: str) -> None:
     done = sweep(bowl, "x=range(0,9)", "y=range(0.0,1.0,step=0.25)", *options)
     assert (done.code, done.states()) == (0, [TrialState.COMPLETE] * 3), done.err
     assert len({tuple(trial.params.items()) for trial in done.trials}) == 3
+
+
+@pytest.mark.slow
+def test_no_two_workers_take_the_same_point_of_a_sequence(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = RDBStorage.set_study_system_attr
+
+    def late(*arguments: Any) -> None:
+        time.sleep(0.1)  # between reading and writing how far the sequence is: workers are forks, and inherit this
+        write(*arguments)
+
+    monkeypatch.setattr(RDBStorage, "set_study_system_attr", late)
+    options = ["hydra/sweeper/sampler=qmc", "hydra.sweeper.n_trials=8", "hydra.sweeper.n_jobs=3"]
+    done = sweep(bowl, "x=interval(0.0,1.0)", "y=interval(0.0,1.0)", *options)
+    assert len({tuple(trial.params.items()) for trial in done.trials}) == 8
+
+
+def test_before_a_sequence_begins_no_two_workers_draw_alike() -> None:
+    config = OmegaConf.create({"_target_": "optuna.samplers.QMCSampler", "seed": 0})
+    studies = [optuna.create_study(sampler=make_sampler(config, Space({}), offset)) for offset in (0, 1000)]
+    first, second = [study.ask().suggest_float("x", 0.0, 1.0) for study in studies]
+    assert first != second
 
 
 @pytest.mark.slow  # imports torch
