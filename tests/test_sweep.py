@@ -113,6 +113,7 @@ def test_the_same_command_again_trains_nothing(prepared: Repository, swept: str)
         ("model=choice(mlp,cnn)", "unknown key 'model.depth'"),
         ("hydra.sweeper.listener.seeds=1", "seeds >= 3"),
         ("hydra.sweeper.constraints=[nonsense]", "nonsense"),
+        ("hydra.sweeper.constraints=['paramters<=1e5']", "'paramters', which is neither searched nor given"),
     ],
 )
 def test_a_mistake_ends_with_2_and_names_what_to_do(
@@ -144,6 +145,7 @@ def wait_for_trials(process: subprocess.Popen[str], count: int) -> None:
 def test_killed_with_9_a_sweep_goes_on_and_repeats_nothing_that_was_finished(prepared: Repository) -> None:
     options = ("hydra.sweeper.study_name=killed", "hydra.sweeper.n_trials=5", "trainer.max_epochs=250", "~tuned")
     options += ("hydra.sweeper.listener.top=0", "hydra.sweeper.listener.seeds=3", "early_stopping.patience=250")
+    options += ("hydra.sweeper.constraints=[]",)  # a point that breaks one ends at once, and the study with it
     process = start(prepared, *options)
     wait_for_trials(process, 2)
     os.killpg(process.pid, signal.SIGKILL)

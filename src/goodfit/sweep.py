@@ -61,6 +61,7 @@ class Tracking:
 
     def began(self, study: optuna.Study, sweep: Sweep) -> None:
         """Opens the parent run, or goes on in it."""
+        _known_names(sweep)
         _same_data(study, str(sweep.config.name))
         found = parent(study, self.uri)
         with self._connected():
@@ -140,13 +141,24 @@ def _same_data(study: optuna.Study, name: str) -> None:
     """Raises UserError where the study's scores were measured on other data."""
     digest = read_json(Places(name).prepared / "manifest.json")["sha256"]
     known = study.user_attrs.get("data_sha256")
-    if known is None:
+    if known is None or not study.get_trials(deepcopy=False):
         study.set_user_attr("data_sha256", digest)
     elif known != digest:
         raise UserError(
             f"study '{study.study_name}' was begun with other data ({known[:10]}, now {digest[:10]}); "
             "choose another hydra.sweeper.study_name"
         )
+
+
+def _known_names(sweep: Sweep) -> None:
+    """Raises UserError where a constraint speaks of something that a training does not tell."""
+    known = {*sweep.space.keys(), *sweep.space.given, "parameters"}
+    for item in () if sweep.space.custom else sweep.space.constraints:
+        if unknown := sorted(item.names - known):
+            raise UserError(
+                f"hydra.sweeper.constraints: '{item.text}' speaks of '{unknown[0]}', which is neither searched "
+                "nor given; of a network only 'parameters' is known"
+            )
 
 
 def _params(sweep: Sweep) -> dict[str, Any]:

@@ -87,6 +87,22 @@ def test_a_study_is_resumed_with_its_own_space_and_direction(sweep: Sweep, tmp_p
     check_mistake(sweep(note, "x=range(1,9)", both), "study 's' has directions ['minimize'], got", advice)
 
 
+class Refusing:
+    """A listener that finds a mistake when the study is there."""
+
+    def check(self, config: DictConfig) -> None: ...
+
+    def began(self, study: Any, sweep: Any) -> None:
+        raise ValueError("not like this")
+
+
+def test_a_study_without_a_trial_binds_nobody(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    refused = sweep(note, "x=range(1,9)", "+hydra.sweeper.listener._target_=test_sweeper_mistakes.Refusing")
+    assert (refused.code, refused.err) == (2, "hydra-optuna-sweeper: not like this\n")
+    assert sweep(note, "x=range(1,5)", "y=7", "hydra.sweeper.n_trials=1").code == 0
+
+
 def fail(cfg: DictConfig) -> float:
     """Fails where x is less than 3."""
     if cfg.x < 3:

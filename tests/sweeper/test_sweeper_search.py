@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import optuna
 import pytest
 import sweeping
 from omegaconf import DictConfig, OmegaConf
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sweeping import Sweep
 
 from hydra_plugins.hydra_optuna_sweeper import trial as trials
+from hydra_plugins.hydra_optuna_sweeper._job import make_sampler
+from hydra_plugins.hydra_optuna_sweeper._space import Space
 
 
 def bowl(cfg: DictConfig) -> float:
@@ -95,6 +99,38 @@ def test_a_fact_outside_a_constraint_prunes_the_trial(sweep: Sweep, way: str, sa
     assert done.results.best_params.x == max(key for key in states if key < 3)
 
 
+def test_a_constraint_over_a_given_value_is_kept(sweep: Sweep, tmp_path: Path) -> None:
+    sweep(note, "x=choice(1,2,3)", "y=2", "hydra.sweeper.constraints=['x * y <= 4']", "hydra/sweeper/sampler=grid")
+    assert sorted(sweeping.lines(tmp_path / "ran")) == ["2", "4"]
+
+
+def test_a_constraint_on_what_no_job_tells_fails_the_trial(sweep: Sweep) -> None:
+    done = sweep(bowl, "x=1,2", "hydra.sweeper.constraints=['paramters <= 9']", "hydra.sweeper.n_trials=1")
+    assert done.code == 1
+    assert "constraint 'paramters <= 9': the job has told no 'paramters'" in done.err.splitlines()[-1]
+
+
+def test_a_constraint_on_a_range_that_another_trial_has_fails_none(sweep: Sweep) -> None:
+    conditions = [{"when": {"y": "a"}, "params": {"x": "interval(0.5,0.9)"}}]
+    options = {"sweeper": {"conditions": conditions, "constraints": ["x <= 5"], "params": {"y": "choice(a,b)"}}}
+    done = sweep(lambda cfg: 0.0, "hydra.sweeper.n_trials=4", hydra=options)
+    assert done.states() == [TrialState.COMPLETE] * 4
+    assert {trial.params["y"] for trial in done.trials} == {"a", "b"}
+
+
+def with_given(cfg: DictConfig, trial: Any) -> None:
+    """As the released sweeper's documentation says, fixed values are among the trial's user attributes."""
+    trial.suggest_int("x", 0, int(trial.user_attrs["y"]))
+
+
+def test_a_search_space_function_sees_the_given_values(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    function = "hydra.sweeper.custom_search_space=test_sweeper_search.with_given"
+    done = sweep(bowl, "y=7", function, "hydra.sweeper.n_trials=1")
+    assert done.code == 0, done.err
+    assert done.trials[0].user_attrs["y"] == 7
+
+
 OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("tpe", "random", "grid", "qmc", "nsgaii")]
 
 
@@ -105,6 +141,27 @@ def test_each_sampler_runs(sweep: Sweep, sampler: str) -> None:
     done = sweep(bowl, "x=range(0,9)", "y=range(0.0,1.0,step=0.25)", *options)
     assert (done.code, done.states()) == (0, [TrialState.COMPLETE] * 3), done.err
     assert len({tuple(trial.params.items()) for trial in done.trials}) == 3
+
+
+@pytest.mark.slow
+def test_no_two_workers_take_the_same_point_of_a_sequence(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = RDBStorage.set_study_system_attr
+
+    def late(*arguments: Any) -> None:
+        time.sleep(0.1)  # between reading and writing how far the sequence is: workers are forks, and inherit this
+        write(*arguments)
+
+    monkeypatch.setattr(RDBStorage, "set_study_system_attr", late)
+    options = ["hydra/sweeper/sampler=qmc", "hydra.sweeper.n_trials=8", "hydra.sweeper.n_jobs=3"]
+    done = sweep(bowl, "x=interval(0.0,1.0)", "y=interval(0.0,1.0)", *options)
+    assert len({tuple(trial.params.items()) for trial in done.trials}) == 8
+
+
+def test_before_a_sequence_begins_no_two_workers_draw_alike() -> None:
+    config = OmegaConf.create({"_target_": "optuna.samplers.QMCSampler", "seed": 0})
+    studies = [optuna.create_study(sampler=make_sampler(config, Space({}), offset)) for offset in (0, 1000)]
+    first, second = [study.ask().suggest_float("x", 0.0, 1.0) for study in studies]
+    assert first != second
 
 
 @pytest.mark.slow  # imports torch

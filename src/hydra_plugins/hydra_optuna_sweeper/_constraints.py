@@ -37,11 +37,11 @@ class Constraint:
     names: frozenset[str]
 
     @classmethod
-    def read(cls, text: str, searched: Collection[str] | None = None) -> Constraint:
-        """Parses the inequality; dotted names must be among those `searched`, others may come from the job.
+    def read(cls, text: str, known: Collection[str] | None = None) -> Constraint:
+        """Parses the inequality; dotted names must be among those `known`, others may come from the job.
 
         Raises:
-            SweepError: not an inequality of sums and products, or a dotted name that no range has.
+            SweepError: not an inequality of sums and products, or a dotted name without a range or a value.
         """
         try:
             tree = ast.parse(text, mode="eval").body
@@ -55,8 +55,10 @@ class Constraint:
             case _:
                 raise SweepError(f"hydra.sweeper.constraints: '{text}' is not of the form a <= b or a >= b")
         names = frozenset(_names(left, text) | _names(right, text))
-        for name in sorted(name for name in names if searched is not None and "." in name and name not in searched):
-            raise SweepError(f"hydra.sweeper.constraints: '{text}' speaks of '{name}', which is not searched")
+        for name in sorted(name for name in names if known is not None and "." in name and name not in known):
+            raise SweepError(
+                f"hydra.sweeper.constraints: '{text}' speaks of '{name}', which is not searched and not given"
+            )
         return cls(text, left, right, names)
 
     def excess(self, values: Mapping[str, Any]) -> float | None:

@@ -64,6 +64,13 @@ def distribution(override: Override) -> BaseDistribution:
         raise SweepError(f"{override.input_line}: there is nothing to choose from '{key}': {error}") from None
 
 
+def given(override: Override) -> Any:
+    """A fixed value: a number as it is, anything else as it is typed."""
+    value = override.value()
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if number else override.get_value_element_as_str()
+
+
 def written(value: Any) -> str:
     """A value as Hydra's grammar wants it behind `key=`."""
     if value is None:

@@ -112,9 +112,15 @@ class Job:
             return {"_target_": "optuna.pruners.NopPruner"}
         return OmegaConf.to_container(self.config.hydra.sweeper.pruner, resolve=True)  # type: ignore[return-value]
 
+    def _suggested(self, trial: optuna.Trial) -> list[str]:
+        if isinstance(trial.study.sampler, optuna.samplers.QMCSampler):
+            with alone(self.url):  # it reads from the storage how far its sequence is, and writes one more
+                _ = trial.relative_params
+        return self.space.suggest(trial, self.config)
+
     def _objective(self, trial: optuna.Trial) -> Any:
         try:
-            overrides = self.space.suggest(trial, self.config)
+            overrides = self._suggested(trial)
             trial.set_user_attr("overrides", overrides)
             if broken := violated(self.space.constraints, trial):
                 raise trials.prune(trial, f"not tried: {broken} does not hold")
@@ -124,6 +130,8 @@ class Job:
             found = numbers(result, len(trial.study.directions))
             if broken := violated(self.space.constraints, trial):  # by a fact that the job set
                 raise trials.prune(trial, f"{broken} does not hold")
+            if lacking := self.space.lacking(trial):
+                raise ValueError(lacking)
             return found
         except (optuna.TrialPruned, _Stopped):
             raise
@@ -172,8 +180,12 @@ def make_sampler(config: DictConfig, space: Space | Points, offset: int = 0) -> 
     name = str(options["_target_"]).rpartition(".")[2]
     if not isinstance(options.get("seed"), int | None):
         raise SweepError(f"hydra.sweeper.sampler.seed={options['seed']}: expected a whole number or null")
-    if options.get("seed") is not None and name != "QMCSampler":  # all of a sequence's points come from one seed
+    if options.get("seed") is not None and name != "QMCSampler":
         options["seed"] += offset
+    elif options.get("seed") is not None and not options.get("independent_sampler"):
+        # all of a sequence's points come from one seed, but not those of workers that begin before it is known
+        first = {"_target_": "optuna.samplers.RandomSampler", "seed": options["seed"] + offset}
+        options["independent_sampler"] = first
     if name == "GridSampler":  # its points wait in the queue; asked for one at a time, two workers could take the same
         return optuna.samplers.RandomSampler()
     made: optuna.samplers.BaseSampler = make("sampler", options)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 from optuna.distributions import (
     BaseDistribution,
@@ -19,7 +20,7 @@ from optuna.distributions import (
 )
 
 from hydra_plugins.hydra_optuna_sweeper import _grammar as grammar
-from hydra_plugins.hydra_optuna_sweeper._constraints import Constraint
+from hydra_plugins.hydra_optuna_sweeper._constraints import Constraint, facts
 from hydra_plugins.hydra_optuna_sweeper._errors import SweepError
 
 
@@ -46,9 +47,11 @@ class Space:
     conditions: Sequence[Condition] = ()
     constraints: Sequence[Constraint] = ()
     custom: Callable[[DictConfig, optuna.Trial], None] | None = field(default=None, compare=False)
+    given: Mapping[str, Any] = field(default_factory=dict)  # the values of `fixed`; numbers are numbers
 
     def suggest(self, trial: optuna.Trial, cfg: DictConfig) -> list[str]:
         """Chooses a value for each range and returns the overrides of the trial's job."""
+        self._tell(trial)
         for key, distribution in self.searched.items():
             trial._suggest(key, distribution)
         for condition in self.conditions:
@@ -65,6 +68,21 @@ class Space:
             key: grammar.written(value) if key in own else grammar.typed(value) for key, value in trial.params.items()
         }
         return [*self.fixed, *(f"{key}={value}" for key, value in chosen.items())]
+
+    def _tell(self, trial: optuna.Trial) -> None:
+        """Fixed values where someone asks: constraints, and custom_search_space as in the released sweeper."""
+        asked = {*self.given} if self.custom else {name for item in self.constraints for name in item.names}
+        for key in sorted(asked & {*self.given}):
+            if key not in trial.user_attrs:  # some names are the sweeper's own
+                trial.set_user_attr(key, self.given[key])
+
+    def lacking(self, trial: optuna.Trial) -> str | None:
+        """What a constraint lacks when the job is over: it would hold in all trials, and nobody would notice."""
+        if self.custom:  # which may choose something in some trials only
+            return None
+        known = {*facts(trial), *self.keys()}
+        found = [(item.text, name) for item in self.constraints for name in sorted(item.names - known)]
+        return f"constraint '{found[0][0]}': the job has told no '{found[0][1]}'" if found else None
 
     def grid(self) -> list[dict[str, Any]]:
         """Every combination of values; raises SweepError for a range that cannot be counted up."""
@@ -119,6 +137,9 @@ class Points:
         """The overrides of the row that waits in the queue."""
         return list(self.rows[trial.suggest_int("row", 0, len(self.rows) - 1)])
 
+    def lacking(self, trial: optuna.Trial) -> None:
+        """Nothing: rows have no constraints."""
+
     def fingerprint(self) -> str:
         """The rows as text."""
         return json.dumps({"rows": [list(row) for row in self.rows]})
@@ -138,7 +159,7 @@ def read(
         SweepError: a range without a value in it, or a condition on a key that is not searched.
     """
     searched: dict[str, BaseDistribution] = {}
-    fixed: dict[str, str] = {}
+    fixed: dict[str, Override] = {}
     for override in grammar.parsed(arguments, loader):
         key = override.get_key_element()
         for same in [name for name in (*searched, *fixed) if grammar.bare(name) == grammar.bare(key)]:
@@ -147,13 +168,15 @@ def read(
         if override.is_sweep_override():
             searched[key] = grammar.distribution(override)
         else:
-            fixed[key] = str(override.input_line)
+            fixed[key] = override
+    given = {grammar.bare(key): grammar.given(one) for key, one in fixed.items() if not one.is_delete()}
     found = [_condition(item, searched, fixed, loader) for item in conditions]
     known = {grammar.bare(key) for key in searched} | {grammar.bare(key) for item in found for key in item.searched}
-    return Space(searched, list(fixed.values()), found, [Constraint.read(text, known) for text in constraints], custom)
+    inequalities = [Constraint.read(text, known | {*given}) for text in constraints]
+    return Space(searched, [str(one.input_line) for one in fixed.values()], found, inequalities, custom, given)
 
 
-def _condition(item: Any, searched: Mapping[str, Any], fixed: Mapping[str, str], loader: Any) -> Condition:
+def _condition(item: Any, searched: Mapping[str, Any], fixed: Collection[str], loader: Any) -> Condition:
     right = isinstance(item, dict) and set(item) == {"when", "params"}
     if not right or not all(isinstance(part, dict) for part in item.values()):
         raise SweepError(f"hydra.sweeper.conditions: got {item}, expected when: {{key: value}} and params: {{...}}")

@@ -82,7 +82,7 @@ def open_study(storage: RDBStorage, name: str | None, directions: Sequence[str],
         theirs = [direction.name.lower() for direction in study.directions]
         raise SweepError(f"study '{study.study_name}' has directions {theirs}, got {list(directions)}; {advice}")
     known = study.user_attrs.get("space")
-    if known is None:
+    if known is None or untried(study):
         study.set_user_attr("space", space)
     elif known != space:
         old, new = json.loads(known), json.loads(space)
@@ -106,7 +106,7 @@ def same_start(study: optuna.Study, config: DictConfig, searched: Collection[str
         if not any(key == name or key.startswith(f"{name}.") for name in searched)
     }
     known = study.user_attrs.get("start")
-    if known is None:
+    if known is None or untried(study):
         study.set_user_attr("start", values)
         return
     if changed := sorted(key for key in {*known, *values} if known.get(key) != values.get(key)):
@@ -114,6 +114,11 @@ def same_start(study: optuna.Study, config: DictConfig, searched: Collection[str
             f"study '{study.study_name}' was begun with another value of {', '.join(changed[:6])}; "
             "choose another hydra.sweeper.study_name, or the value it was begun with"
         )
+
+
+def untried(study: optuna.Study) -> bool:
+    """Whether it has no trial yet: a mistake that was told after it was made binds nobody to the command."""
+    return not study.get_trials(deepcopy=False)
 
 
 def _leaves(content: Any, prefix: str) -> list[tuple[str, Any]]:
