@@ -41,7 +41,7 @@ gpu       60,000 images of 28 x 28, the CNN four times as wide (model.width=64),
 
 _CNN = ["experiment=mnist", "trainer.max_epochs=5", "early_stopping.patience=99", "loader.batch_size=256"]
 # dropout would be another on each device, and a steep start makes much of the last digits
-_EQUAL = ["model.dropout=0", "optimizer=sgd", "optimizer.lr=0.002", "tracking.uri='sqlite:///mlflow.db'"]
+_EQUAL = ["model.dropout=0", "optimizer=sgd", "optimizer.lr=0.001", "tracking.uri='sqlite:///mlflow.db'"]
 _WAYS: dict[str, tuple[list[str], dict[str, str]]] = {
     "two": (["trainer=ddp", "trainer.accelerator=cpu"], {"OMP_NUM_THREADS": "1"}),
     "one": (["trainer=cpu"], {"OMP_NUM_THREADS": "1"}),
@@ -85,7 +85,7 @@ def devices(root: Path, turns: int) -> list[Speedup]:
         print(f"devices {turn + 1}/{turns}: {said}", flush=True)
     assert max(apart.values()) < 1e-3, f"the curves differ: {apart}"
     threads = torch.get_num_threads()
-    names = {"one": "one thread", "threads": f"{threads} thread{'s' * (threads > 1)}, its own choice"}
+    names = {"one": "one thread", "threads": f"{threads} thread{'s' * (threads > 1)}"}
     return [
         Speedup(
             f"two processes : one of {words}",
