@@ -52,7 +52,7 @@ results: .venv/ready
 	python pipelines/results.py
 
 bench: .venv/ready
-	python pipelines/bench.py
+	python pipelines/bench.py $(ONLY)
 
 # torch first: with it installed, nothing asks the registry for its largest build; the lock fits CPU and CUDA
 .venv/ready: pyproject.toml requirements.lock

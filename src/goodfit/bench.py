@@ -10,7 +10,7 @@ import contextlib
 import io
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -22,10 +22,11 @@ import torch.nn.functional as F
 import yaml
 from omegaconf import DictConfig
 from rich.console import Console
+from rich.table import Table
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from goodfit import bench_made, bench_sweep, build, config, track
+from goodfit import bench_devices, bench_made, bench_survive, bench_sweep, build, config, track
 from goodfit.augment.draws import Draws
 from goodfit.bench_measure import Result, Stopwatch, Turns, shown
 from goodfit.compose import compose
@@ -47,19 +48,30 @@ no-op     `dvc repro` with nothing to do, in a copy of dvc.yaml whose outputs ar
 """
 
 
-def bench() -> None:
-    """Runs all comparisons, about ten minutes on two free cores, and prints two tables."""
+def bench(names: Sequence[str]) -> None:
+    """Runs the comparisons of these names and prints their tables; all take about a quarter of an hour on two cores."""
     root = Path.cwd()
-    print(PROTOCOL + bench_sweep.PROTOCOL, flush=True)
+    texts = (bench_survive.PROTOCOL, bench_devices.PROTOCOL, bench_sweep.PROTOCOL)
+    print(PROTOCOL + "".join(texts), flush=True)
+    plain: dict[str, Callable[[], list[Result]]] = {
+        "cnn": lambda: [training("training, CNN", root, 1.1, 3, bench_made.images, ["experiment=mnist", *_CNN])],
+        "mlp": lambda: [training("training, MLP", root, 2.0, 5, bench_made.table, ["experiment=breast_cancer", *_MLP])],
+        "batches": lambda: [batches(5)],
+        "no-op": lambda: [nothing_to_do(root, 3)],
+        "checkpoints": lambda: bench_survive.checkpoints(10),
+        "sampler": lambda: [bench_survive.sampler(20)],
+    }
+    tables: list[Table | str] = []
     with TemporaryDirectory() as folder, contextlib.chdir(folder):
-        results = [
-            training("training, CNN", root, 1.1, 3, bench_made.images, ["experiment=mnist", *_CNN]),
-            training("training, MLP", root, 2.0, 5, bench_made.table, ["experiment=breast_cancer", *_MLP]),
-            batches(5),
-            nothing_to_do(root, 3),
-        ]
-        sweeps = bench_sweep.bench(root, 3)
-    for table in (shown(results), bench_sweep.shown(*sweeps)):
+        if results := [result for name in names if name in plain for result in plain[name]()]:
+            tables.append(shown(results))
+        if "devices" in names:
+            tables.append(bench_devices.shown(bench_devices.devices(root, 3)))
+        if "gpu" in names:
+            tables.append(bench_devices.told(bench_devices.gpu(root)))
+        if "sweeps" in names:
+            tables.append(bench_sweep.shown(*bench_sweep.bench(root, 3)))
+    for table in tables:
         Console(width=120).print(table)  # piped, the width would be 80, and the rows would break
 
 

@@ -6,31 +6,46 @@ import contextlib
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from goodfit.errors import UserError, nearest
+
+NAMES = ("cnn", "mlp", "batches", "no-op", "checkpoints", "sampler", "devices", "gpu", "sweeps")
 Turns = list[tuple[float, float]]  # CPU and wall seconds of each turn
 
 
 @dataclass(frozen=True)
 class Result:
-    """The turns of both ways, their unit with its seconds, the goal for the ratio, and what was equal."""
+    """The turns of both ways, their unit with its seconds, the goal for the ratio if any, and what was equal.
+
+    The goal is for the CPU's time, or with `clock` 1 for the wall's.
+    """
 
     name: str
     ours: Turns
     plain: Turns
-    goal: float
+    goal: float | None
     unit: tuple[str, float]
     equal: str
+    clock: int = 0
 
     def ratio(self, clock: int) -> tuple[float, float]:
         """Smallest by smallest and median of neighbours; `clock` 0 is CPU, 1 wall."""
         ours, plain = [turn[clock] for turn in self.ours], [turn[clock] for turn in self.plain]
         return min(ours) / min(plain), statistics.median(a / b for a, b in zip(ours, plain, strict=True))
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """The comparisons that are asked for, all where none is named; raises UserError for an unknown name."""
+    for name in names:
+        if name not in NAMES:
+            raise UserError(f"no comparison is named '{name}'.{nearest(name, NAMES)}")
+    return [name for name in NAMES if not names or name in names]
 
 
 class Stopwatch:
@@ -60,15 +75,17 @@ class Stopwatch:
 
 
 def shown(results: list[Result]) -> Table:
-    """A row for each comparison; red is a goal that was missed."""
+    """A row for each comparison, by the clock that its goal is for; red is a goal that was missed."""
     table = Table("", "ours", "plain", "CPU ratio", "wall ratio", "goal", "equal", box=SIMPLE_HEAD)
     for result in results:
-        word, scale = result.unit
-        shown = [f"{min(turn[0] for turn in side) * scale:.3g} {word}" for side in (result.ours, result.plain)]
-        (cpu, cpu_median), (wall, wall_median) = result.ratio(0), result.ratio(1)
-        colour = "green" if cpu <= result.goal else "red"
-        ratios = [f"[{colour}]{cpu:.2f}[/] ({cpu_median:.2f})", f"{wall:.2f} ({wall_median:.2f})"]
-        table.add_row(f"[bold]{result.name}", *shown, *ratios, f"{result.goal:.2g}", result.equal)
+        (word, scale), clock = result.unit, result.clock
+        sides = [f"{min(turn[clock] for turn in side) * scale:.3g} {word}" for side in (result.ours, result.plain)]
+        ratios, goal = [f"{best:.2f} ({median:.2f})" for best, median in map(result.ratio, (0, 1))], ""
+        if result.goal is not None:
+            colour = "green" if result.ratio(clock)[0] <= result.goal else "red"
+            best, _, median = ratios[clock].partition(" ")
+            ratios[clock], goal = f"[{colour}]{best}[/] {median}", f"{result.goal:g} {'wall' if clock else 'CPU'}"
+        table.add_row(f"[bold]{result.name}", *sides, *ratios, goal, result.equal)
     return table
 
 

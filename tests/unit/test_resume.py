@@ -14,6 +14,7 @@ import torch
 from omegaconf import DictConfig
 
 from goodfit import resume, stop, track
+from goodfit.checkpoint import AtomicCheckpoints
 from goodfit.errors import NonFiniteLossError, UserError
 from goodfit.files import read_json, write_json
 from goodfit.guard.stop import Stop
@@ -168,6 +169,13 @@ def test_a_training_that_early_stopping_had_ended_does_not_go_on(home: Home) -> 
         fit(cfg(), out=Path("model"), callbacks=[Dies()])
     fit(cfg(), out=Path("model"))
     assert same(Path("model"), Path("whole"))
+
+
+def test_a_save_that_fails_leaves_no_file_that_counts_as_a_checkpoint(tmp_path: Path) -> None:
+    content = {"weights": torch.zeros(10**6), "fails": lambda: None}
+    with pytest.raises(AttributeError, match="local object"):
+        AtomicCheckpoints().save_checkpoint(content, tmp_path / "step-1.ckpt")
+    assert not list(tmp_path.iterdir())
 
 
 def test_nothing_is_left_of_a_training_that_ended_well(home: Home) -> None:

@@ -1,0 +1,36 @@
+"""What `make bench` counts, and what it is asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from goodfit.bench_measure import NAMES, Result, chosen
+from goodfit.errors import UserError
+
+
+def test_without_a_name_all_comparisons_run() -> None:
+    assert chosen([]) == list(NAMES)
+
+
+def test_named_comparisons_run_once_and_in_the_usual_order() -> None:
+    assert chosen(["devices", "cnn", "devices"]) == ["cnn", "devices"]
+
+
+def test_an_unknown_comparison_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(UserError, match=r"named 'checkpoint'\. Did you mean 'checkpoints'\?"):
+        chosen(["checkpoint"])
+
+
+def test_ratios_are_smallest_by_smallest_and_the_median_of_neighbours() -> None:
+    result = Result("x", [(1, 10), (4, 40), (2, 20)], [(2, 5), (2, 5), (2, 5)], 1.0, ("s", 1.0), "")
+    assert (result.ratio(0), result.ratio(1)) == ((0.5, 1.0), (2.0, 4.0))
+
+
+@pytest.mark.parametrize(
+    ("spans", "length"),
+    [([], 0), ([(1, 3)], 2), ([(5, 6), (1, 3)], 3), ([(1, 4), (2, 3)], 3), ([(1, 3), (2, 5), (5, 6)], 5)],
+)
+def test_a_moment_in_which_two_kernels_run_counts_once(spans: list[tuple[float, float]], length: float) -> None:
+    from goodfit.bench_devices import covered
+
+    assert covered(spans) == length
