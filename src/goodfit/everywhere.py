@@ -80,12 +80,13 @@ class _Normalize(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
         """As if mean and variance were given, less what flows through them: they depend on all devices' samples."""
         x, weight, mean, variance, count = ctx.saved_tensors
-        fixed = (x, weight, mean, variance, None, None, False, ctx.eps, [True, True, True])
+        ones = torch.ones_like(mean) if weight is None else weight
+        fixed = (x, ones, mean, variance, None, None, False, ctx.eps, [True, True, True])
         given, to_weight, to_bias = torch.ops.aten.native_batch_norm_backward(gradient, *fixed)
         total = torch.cat([to_weight, to_bias])
         dist.all_reduce(total)
         scale = (variance + ctx.eps).rsqrt() / count
-        through = total.reshape(2, -1) * (scale if weight is None else scale * weight)
+        through = total.reshape(2, -1) * (scale * ones)
         result = given.sub_(F.batch_norm(x, mean, variance, through[0], through[1], eps=ctx.eps))
         return (result, None, None, None) if weight is None else (result, to_weight, to_bias, None)
 

@@ -24,7 +24,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, EarlyStopping, WeightAveraging
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from goodfit import build, config, devices, lineage, resume, stop, track
+from goodfit import build, config, devices, lineage, memory, resume, stop, track
 from goodfit.callbacks import Chance, Curves, moving_average
 from goodfit.checkpoint import AtomicCheckpoints, Keeper, load
 from goodfit.contract import Trained
@@ -71,6 +71,7 @@ def work(
         PrunedError: as a trial of a sweep it was not worth going on with.
         OutOfMemory: of a device.
     """
+    memory.keep()
     folder, git = Places(cfg.name).prepared, lineage.git()  # a commit during training did not train the model
     _same_data(cfg, folder)
     pl.seed_everything(cfg.seed, verbose=False)
