@@ -25,6 +25,7 @@ from goodfit import stop
 from goodfit.errors import NoRoomError, UserError
 from goodfit.files import replacing, write_json
 from goodfit.kept import note, remove, steps, verified
+from goodfit.tensors import read
 
 KEPT = 2  # the newest may be broken
 
@@ -105,7 +106,7 @@ def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     """The content of a checkpoint, read as data; raises UserError where it is not what was written."""
     if not verified(path):
         raise UserError(f"{path} fails its checksum: it is not what training wrote")
-    found: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
+    found: dict[str, Any] = read(path, map_location)
     return found
 
 

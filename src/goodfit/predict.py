@@ -16,6 +16,7 @@ from goodfit.data.packed import Batches, Packed
 from goodfit.errors import UserError
 from goodfit.files import read_json, sha256
 from goodfit.task.base import Task
+from goodfit.tensors import read
 
 BATCH = 512  # samples a step without gradients: large enough that a step's overhead vanishes
 
@@ -44,7 +45,7 @@ class Predictor:
         check.check(cfg)
         spec = DataSpec.read(folder / "spec.json")
         task = build.task(cfg, spec)
-        task.model.load_state_dict(torch.load(folder / "weights.pt", map_location="cpu", weights_only=True))
+        task.model.load_state_dict(read(folder / "weights.pt"))
         return cls(task, spec)
 
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:

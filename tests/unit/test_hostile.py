@@ -5,6 +5,7 @@ from __future__ import annotations
 import lzma
 import os
 import pickle
+import shutil
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ import torch
 from mlflow.pyfunc import PythonModel
 from omegaconf import OmegaConf
 
-from goodfit import build, track  # noqa: F401 - it forbids MLflow pickles
+from goodfit import build, checkpoint, track  # noqa: F401 - track forbids MLflow's pickles
 from goodfit.contract import DataSpec
 from goodfit.data import electricity
 from goodfit.errors import UserError
+from goodfit.files import sha256, write_json
 
 
 class Order:
@@ -82,10 +84,25 @@ def test_build_refuses_a_target_outside_the_projects_own_before_calling_it(key: 
 
 
 @pytest.mark.fault(24)
-def test_a_checkpoint_with_a_command_is_not_loaded(tmp_path: Path) -> None:
-    torch.save({"weight": Order(tmp_path / "marker")}, tmp_path / "weights.pt")
-    with pytest.raises(pickle.UnpicklingError):
-        torch.load(tmp_path / "weights.pt", weights_only=True)
+def test_a_checkpoint_with_a_command_is_refused_by_its_name(tmp_path: Path) -> None:
+    """Also where its note has been forged with it."""
+    path = tmp_path / "step-000000001.ckpt"
+    torch.save({"weight": Order(tmp_path / "marker")}, path)
+    write_json(path.with_suffix(".json"), {"sha256": sha256(path)})
+    with pytest.raises(UserError, match=r"step-000000001.ckpt is refused: it would call posix.system"):
+        checkpoint.load(path)
+    assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.fault(24)
+def test_weights_with_a_command_are_refused_by_its_name(trained: Any, tmp_path: Path) -> None:
+    from goodfit.predict import Predictor
+
+    model = Path(shutil.copytree(trained[0] / "model", tmp_path / "model"))
+    (model / "train.json").unlink()  # a model from somebody else need not have it
+    torch.save({"weight": Order(tmp_path / "marker")}, model / "weights.pt")
+    with pytest.raises(UserError, match=r"weights.pt is refused: it would call posix.system"):
+        Predictor.load(model)
     assert not (tmp_path / "marker").exists()
 
 

@@ -48,5 +48,5 @@ def test_too_few_rows_for_three_splits_are_counted(tmp_path: Path) -> None:
 
 def test_more_devices_than_samples_of_a_batch_are_refused(home: Callable[..., DictConfig]) -> None:
     cfg = home(loader={"batch_size": 3}, trainer={"accumulate_grad_batches": 4})
-    with pytest.raises(UserError, match=r"batch_size: 3 samples cannot be shared by 4 devices and micro-batches"):
+    with pytest.raises(UserError, match=r"batch_size=3 cannot be shared by 4 devices and micro-batches"):
         fit(cfg, out=Path("model"))

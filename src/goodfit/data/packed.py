@@ -170,10 +170,10 @@ class DataModule(pl.LightningDataModule):
         self.folder, self.batch_size, self.workers, self.seed, self.share = folder, batch_size, workers, seed, share
         self.spec = DataSpec.read(folder / "spec.json")
         self.train, self.validation = Packed(folder, "train"), Packed(folder, "validation")
-        least = share.ranks * share.parts
-        for name, size in (("loader.batch_size", batch_size), ("validation", len(self.validation))):
-            if size < least:
-                raise UserError(f"{name}: {size} samples cannot be shared by {least} devices and micro-batches")
+        if batch_size < (least := share.ranks * share.parts):
+            raise UserError(f"loader.batch_size={batch_size} cannot be shared by {least} devices and micro-batches")
+        if len(self.validation) < share.ranks:
+            raise UserError(f"{len(self.validation)} samples of validation cannot be shared by {share.ranks} devices")
 
     def train_dataloader(self) -> Batches:
         """Shuffled anew in each epoch; a training that goes on enters the epoch where it was cut."""
@@ -189,10 +189,10 @@ class DataModule(pl.LightningDataModule):
         )
 
     def val_dataloader(self) -> Batches:
-        """In the order of the file; larger batches, since no gradients are kept."""
+        """In the order of the file; larger batches, since no gradients are kept, but smaller where memory ran out."""
         return Batches(
             self._near(self.validation),
-            4 * self.batch_size,
+            max(4 * self.batch_size // self.share.parts, self.share.ranks),
             share=self.share._replace(parts=1),
             workers=self.workers,
             pin=self._pins(),

@@ -1,0 +1,76 @@
+"""Where memory does not hold a batch, the step is divided, and the batch stays what it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+from omegaconf import DictConfig
+from test_resume import Cut, history
+
+from goodfit import stop
+from goodfit.errors import UserError
+from goodfit.launch import fit
+from goodfit.model.mlp import MLP
+
+Home = Callable[..., DictConfig]
+KEYS = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
+
+
+def limited(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """A device that holds the activations of so many samples."""
+    forward = MLP.forward
+
+    def poor(self: MLP, numbers: torch.Tensor) -> torch.Tensor:
+        if self.training and len(numbers) > most:
+            raise torch.OutOfMemoryError("out of memory, as planted\nand more lines")
+        return forward(self, numbers)
+
+    monkeypatch.setattr(MLP, "forward", poor)
+
+
+def calm(home: Home) -> DictConfig:
+    return tiny.calm(home(trainer={"max_epochs": 3}, early_stopping={"patience": 9}))
+
+
+def curve(model: str) -> list[float]:
+    return [float(row[key]) for row in history(Path(model)) for key in KEYS]
+
+
+def test_the_loss_curve_is_that_of_the_whole_batch(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(calm(home), out=Path("whole"))
+    capsys.readouterr()
+    limited(monkeypatch, 4)
+    fit(calm(home), out=Path("parts"))
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("memory")]
+    assert said == [
+        "memory ran out: 8 samples at once from now on, 2 times for each step of 16",
+        "memory ran out: 4 samples at once from now on, 4 times for each step of 16",
+        "memory ran out: 2 samples at once from now on, 8 times for each step of 16",  # the last step has more than 16
+    ]
+    assert curve("parts") == pytest.approx(curve("whole"), abs=2e-5)
+
+
+def test_a_training_that_goes_on_knows_how_much_memory_holds(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limited(monkeypatch, 4)
+    try:
+        with pytest.raises(SystemExit):
+            fit(calm(home), out=Path("model"), callbacks=[Cut(1, 0)])
+    finally:
+        stop._asked.clear()
+    capsys.readouterr()
+    fit(calm(home), out=Path("model"))
+    assert "memory ran out" not in capsys.readouterr().out
+
+
+def test_where_not_even_one_sample_fits_the_network_is_too_large(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    limited(monkeypatch, 0)
+    with pytest.raises(UserError, match="memory runs out with single samples; choose a smaller model"):
+        fit(calm(home), out=Path("model"))
