@@ -152,8 +152,9 @@ def _known(root: Path) -> list[str]:
     for path in (root / "conf").rglob("*.yaml"):
         content = yaml.safe_load(path.read_text()) or {}
         group = "" if path.parent.name in ("conf", "experiment") else path.parent.name + "."
+        content.pop("defaults", None)
         keys |= {f"{group}{key}" for key in _dotted(content) if not key.startswith("_")}
-    return sorted(keys - {"defaults"})
+    return sorted(keys)
 
 
 def _dotted(content: Any, prefix: str = "") -> list[str]:

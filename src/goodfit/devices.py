@@ -39,8 +39,9 @@ def resolved(cfg: DictConfig) -> DictConfig:
     count = trainer.devices
     if count == "auto":
         count = len(found) if kind == "gpu" else 1
-    if kind == "gpu" and count > len(found):
-        raise UserError(f"trainer.devices={count}, but {len(found) or 'no'} GPUs are here; trainer=cpu trains without")
+    if kind == "gpu" and not 0 < count <= len(found):
+        here = {0: "no GPU is", 1: "one GPU is"}.get(len(found), f"{len(found)} GPUs are")
+        raise UserError(f"trainer.devices={trainer.devices} on GPUs, but {here} here; trainer=cpu trains without")
     return OmegaConf.merge(cfg, {"trainer": {"accelerator": kind, "devices": count}})  # type: ignore[return-value]
 
 

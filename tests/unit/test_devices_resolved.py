@@ -1,0 +1,44 @@
+"""What a training runs on is decided by what the machine has, and said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from goodfit import devices
+from goodfit.errors import UserError
+
+
+def trainer(**values: Any) -> DictConfig:
+    plain = {"accelerator": "auto", "devices": "auto", "num_nodes": 1, "precision": "32-true"}
+    return OmegaConf.create({"trainer": plain | values})
+
+
+@pytest.mark.parametrize(
+    ("gpus", "asked", "said"),
+    [
+        ("", {}, "one CPU, 32-true"),
+        ("0", {}, "one GPU, 32-true"),
+        ("0,1,2", {"precision": "bf16-mixed"}, "3 GPUs, bf16-mixed"),
+        ("0,1", {"accelerator": "cpu"}, "one CPU, 32-true"),
+        ("", {"devices": 2}, "2 processes, 32-true"),
+        ("0,1", {"num_nodes": 4}, "2 GPUs on each of 4 machines, 32-true"),
+    ],
+)
+def test_a_training_says_what_it_runs_on(
+    monkeypatch: pytest.MonkeyPatch, gpus: str, asked: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    assert devices.said(devices.resolved(trainer(**asked))) == said
+
+
+@pytest.mark.parametrize(
+    ("gpus", "count", "here"),
+    [("", "auto", "no GPU is"), ("", 2, "no GPU is"), ("0", 2, "one GPU is"), ("0,1", 3, "2 GPUs are")],
+)
+def test_gpus_that_are_not_here_are_refused(monkeypatch: pytest.MonkeyPatch, gpus: str, count: Any, here: str) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    with pytest.raises(UserError, match=f"trainer.devices={count} on GPUs, but {here} here"):
+        devices.resolved(trainer(accelerator="gpu", devices=count))
