@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import torch
+from cutting import same
 from omegaconf import DictConfig
-from test_resume import same
 
 from goodfit import checkpoint, files
 from goodfit.checkpoint import load

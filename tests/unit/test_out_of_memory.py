@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
+from cutting import Cut, history
 from omegaconf import DictConfig
-from test_resume import Cut, history
 
 from goodfit import stop
 from goodfit.errors import UserError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,69 +10,19 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from cutting import FOLDER, Cut, Home, case, cut, same
 from omegaconf import DictConfig
 
-from goodfit import resume, stop, track
+from goodfit import stop, track
 from goodfit.checkpoint import AtomicCheckpoints
-from goodfit.errors import NonFiniteLossError, UserError
-from goodfit.files import read_json, write_json
-from goodfit.guard.stop import Stop
-from goodfit.kept import note, steps
+from goodfit.files import read_json
 from goodfit.launch import fit
-
-Home = Callable[..., DictConfig]
-FOLDER = Path("build/checkpoints/tiny")
-
-
-class Cut(pl.Callback):
-    """Asks the training to stop, as a signal would, in an epoch after a batch."""
-
-    def __init__(self, epoch: int, batch: int) -> None:
-        self.place = (epoch, batch)
-
-    def on_train_batch_end(self, trainer: pl.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if (trainer.current_epoch, batch_idx) == self.place:
-            stop._asked.append(15)
 
 
 @pytest.fixture(autouse=True)
 def unasked() -> Iterator[None]:
     yield
     stop._asked.clear()
-
-
-def cut(cfg: DictConfig, epoch: int, batch: int) -> None:
-    """A training that is told to stop there."""
-    with pytest.raises(SystemExit) as ended:
-        fit(cfg, out=Path("model"), callbacks=[Cut(epoch, batch)])
-    assert ended.value.code == 143
-    stop._asked.clear()
-
-
-def history(model: Path) -> list[dict[str, str]]:
-    with (model / "history.csv").open() as stream:
-        return [{key: value for key, value in row.items() if key != "epoch_seconds"} for row in csv.DictReader(stream)]
-
-
-def weights(model: Path) -> dict[str, torch.Tensor]:
-    return dict(torch.load(model / "weights.pt", weights_only=True))
-
-
-def same(one: Path, other: Path) -> bool:
-    pairs = [(value, weights(other)[name]) for name, value in weights(one).items()]
-    return history(one) == history(other) and all(torch.equal(*pair) for pair in pairs)
-
-
-def case(home: Home, name: str) -> DictConfig:
-    """Trainings with all that could tell two of them apart."""
-    cfg = home(trainer={"max_epochs": 4}, model={"dropout": 0.4}, early_stopping={"patience": 9})
-    if name == "workers":
-        cfg.loader.workers = 2
-    if name == "average":
-        cfg.average = 0.9
-    if name == "accumulated":
-        cfg.trainer.accumulate_grad_batches = 2
-    return cfg
 
 
 @pytest.mark.fault(4)
@@ -184,110 +133,6 @@ def test_nothing_is_left_of_a_training_that_ended_well(home: Home) -> None:
     assert not FOLDER.exists()
 
 
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def saved_often(home: Home) -> DictConfig:
-    cfg = case(home, "plain")
-    cfg.checkpoint.seconds = 0
-    return cfg
-
-
-@pytest.mark.fault(2)
-@pytest.mark.parametrize("spoil", [flip, lambda path: path.write_bytes(path.read_bytes()[:1000])], ids=["bit", "cut"])
-def test_of_two_checkpoints_the_whole_one_is_taken(
-    home: Home, spoil: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
-) -> None:
-    fit(saved_often(home), out=Path("whole"))
-    cut(saved_often(home), 2, 1)
-    newest, older = steps(FOLDER)
-    spoil(newest)
-    capsys.readouterr()
-    fit(saved_often(home), out=Path("model"))
-    said = capsys.readouterr().out
-    assert f"{newest} or its best weights fail their checksum" in said
-    assert f"({older}, verified)" in said
-    assert same(Path("model"), Path("whole"))
-
-
-@pytest.mark.fault(3)
-def test_where_no_checkpoint_is_whole_nothing_starts_anew_in_silence(home: Home) -> None:
-    cut(saved_often(home), 2, 1)
-    for path in steps(FOLDER):
-        flip(path)
-    with pytest.raises(UserError, match=r"no checkpoint in .* can be trusted; resume=never starts anew"):
-        fit(saved_often(home), out=Path("model"))
-    cfg = saved_often(home)
-    cfg.resume = "never"
-    fit(cfg, out=Path("model"))
-    assert Path("model").exists()
-
-
-def test_a_checkpoint_without_its_note_was_not_finished(home: Home) -> None:
-    cut(saved_often(home), 2, 1)
-    newest, older = steps(FOLDER)
-    newest.with_suffix(".json").unlink()
-    assert resume._newest(FOLDER) == older
-
-
-def test_the_best_weights_of_each_kept_checkpoint_are_kept(home: Home) -> None:
-    cut(saved_often(home), 3, 1)
-    assert len(steps(FOLDER)) == 2
-    for path in steps(FOLDER):
-        assert (FOLDER / note(path)["best"]).is_file()
-
-
-@pytest.mark.fault(5)
-@pytest.mark.parametrize(
-    ("key", "value", "said"),
-    [
-        ("optimizer.lr", 0.5, r"optimizer\.lr was 0\.001, is 0\.5"),
-        ("loader.batch_size", 8, r"loader\.batch_size was 16, is 8"),
-        ("seed", 9, "seed was 0, is 9"),
-    ],
-)
-def test_another_configuration_is_refused_with_what_differs(home: Home, key: str, value: Any, said: str) -> None:
-    from omegaconf import OmegaConf
-
-    cut(case(home, "plain"), 1, 0)
-    cfg = case(home, "plain")
-    OmegaConf.update(cfg, key, value)
-    with pytest.raises(UserError, match=f"was begun otherwise: {said}"):
-        fit(cfg, out=Path("model"))
-
-
-@pytest.mark.fault(5)
-@pytest.mark.parametrize(
-    ("fact", "value"), [("data (SHA-256)", "other"), ("devices in all", "2"), ("code of training", "x")]
-)
-def test_other_data_devices_and_code_are_refused(home: Home, fact: str, value: str) -> None:
-    cut(case(home, "plain"), 1, 0)
-    stored = read_json(FOLDER / "training.json")
-    write_json(FOLDER / "training.json", {**stored, "facts": {**stored["facts"], fact: value}})
-    with pytest.raises(UserError) as error:
-        fit(case(home, "plain"), out=Path("model"))
-    assert f"{fact} was {value}, is " in str(error.value)
-
-
-def test_what_changes_no_weight_may_differ(home: Home) -> None:
-    cut(case(home, "plain"), 1, 0)
-    cfg = case(home, "plain")
-    cfg.evaluate.resamples, cfg.checkpoint.seconds = 500, 1.0
-    fit(cfg, out=Path("model"))
-    assert Path("model").exists()
-
-
-@pytest.mark.fault(3)
-def test_resume_must_wants_something_to_go_on_from(home: Home) -> None:
-    cfg = home()
-    cfg.resume = "must"
-    with pytest.raises(UserError, match="resume=must, but nothing was begun in build/checkpoints/tiny"):
-        fit(cfg, out=Path("model"))
-
-
 def test_other_overrides_by_hand_are_another_training(home: Home) -> None:
     def begin(epoch: int, *overrides: str) -> None:
         with pytest.raises(SystemExit):
@@ -298,40 +143,3 @@ def test_other_overrides_by_hand_are_another_training(home: Home) -> None:
     begin(0, "experiment=tiny", "seed=0", "trainer.max_epochs=3")
     begin(1, "seed=0", "experiment=tiny")
     assert len(list(Path("build/checkpoints").iterdir())) == 2
-
-
-def test_a_training_that_lives_is_not_taken_over(home: Home) -> None:
-    import multiprocessing
-    import time
-
-    from goodfit.process import identity
-
-    cut(case(home, "plain"), 1, 0)
-    other = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
-    other.start()
-    try:
-        stored = read_json(FOLDER / "training.json")
-        write_json(FOLDER / "training.json", {**stored, "by": identity(other.pid)})
-        with pytest.raises(UserError, match="is being trained by process"):
-            fit(case(home, "plain"), out=Path("model"))
-    finally:
-        other.kill()
-        other.join()
-
-
-def test_after_a_verdict_the_same_command_starts_anew(
-    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def broken(self: Stop, trainer: pl.Trainer, task: Any, loss: torch.Tensor) -> None:
-        if trainer.current_epoch == 1:
-            self.broken(trainer, task, "non-finite loss (nan), as planted")
-
-    with monkeypatch.context() as planted:
-        planted.setattr(Stop, "on_before_backward", broken)
-        with pytest.raises(NonFiniteLossError, match=r"last good checkpoint build/checkpoints/tiny/step-\d+\.ckpt"):
-            fit(saved_often(home), out=Path("model"))
-    capsys.readouterr()
-    fit(saved_often(home), out=Path("model"))
-    said = capsys.readouterr().out
-    assert "the training before ended: NonFiniteLossError: non-finite loss (nan), as planted" in said
-    assert "resuming" not in said
