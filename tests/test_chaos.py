@@ -55,7 +55,10 @@ def test_random_kills_change_nothing_in_the_end(tmp_path: Path) -> None:
     length = time.monotonic() - began
     kills = 0
     while kills < KILLS:
-        process = subprocess.Popen(REPRO, cwd=place.path, env=place.env, stdout=-3, stderr=-3, start_new_session=True)
+        with (tmp_path / "said").open("w") as log:
+            process = subprocess.Popen(
+                REPRO, cwd=place.path, env=place.env, stdout=log, stderr=log, start_new_session=True
+            )
         moment, way = dice.uniform(0.5, length), dice.choices(list(WAYS), list(WAYS.values()))[0]
         try:
             process.wait(moment)
@@ -64,7 +67,7 @@ def test_random_kills_change_nothing_in_the_end(tmp_path: Path) -> None:
             kills += 1
             print(f"kill {kills}/{KILLS} after {moment:.1f} s: {way}", flush=True)
             continue
-        assert process.returncode == 0
+        assert process.returncode == 0, (tmp_path / "said").read_text()[-3000:]
         again(place)  # it was quicker than the kill: all but the raw data goes, and the next round begins
     place.run(*REPRO)
     assert result(place) == result(whole)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodfit.errors import PrunedError, UserError
+from goodfit.files import replacing
 from goodfit.mask import mask
 from goodfit.post import Post, replay
 from goodfit.process import gone, identity
@@ -148,6 +149,7 @@ def connect(uri: str) -> MlflowClient:
 
     with _alone(uri):
         try:
+            _make(uri)
             client = MlflowClient(tracking_uri=uri, registry_uri=uri)
             client.search_experiments(max_results=1)
         except MlflowException as error:
@@ -155,6 +157,21 @@ def connect(uri: str) -> MlflowClient:
             raise UserError(mask(f"tracking.uri={uri} does not answer: {reason}")) from error
     replay(client, client.tracking_uri)
     return client
+
+
+def _make(uri: str) -> None:
+    """A new database comes to its place whole: after a kill, half of MLflow's tables would stop every later run."""
+    from mlflow import MlflowClient
+
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or path.exists():
+        return
+    with replacing(path) as part:
+        if part.is_dir():  # for a name without an ending
+            part.rmdir()
+        made = MlflowClient(tracking_uri=f"sqlite:///{part}", registry_uri=f"sqlite:///{part}")
+        made.search_experiments(max_results=1)
+        disconnect(made)
 
 
 def disconnect(client: MlflowClient) -> None:
