@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 
@@ -39,5 +41,17 @@ def test_with_the_guard_off_its_test_fails(mutant: dict[str, Any], tmp_path: Pat
     options = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not mutation", f"--basetemp={tmp_path / 'temp'}"]
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", *options, *mutant["test"].split()]
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 1, f"{done.stdout[-3000:]}{done.stderr[-1000:]}"
+    with (tmp_path / "said").open("w") as said:  # no pipe: what a mutant leaves running would hold it open
+        try:
+            done = subprocess.run(command, cwd=tmp_path, env=env, stdout=said, stderr=said, timeout=240, check=False)
+        finally:
+            end_all(env["PYTHONPATH"])
+    assert done.returncode == 1, (tmp_path / "said").read_text()[-3000:]
+
+
+def end_all(path: str) -> None:
+    """Ends what runs from a mutant's source: with a guard off, orphans live on."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("PYTHONPATH") == path:
+                process.kill()
