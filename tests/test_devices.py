@@ -180,8 +180,12 @@ def test_workers_whose_launcher_is_killed_end_themselves(home: Home, tmp_path: P
     process = begin(home, tmp_path)
     others = family(process)
     process.kill()
-    process.communicate()
-    assert not psutil.wait_procs(others, timeout=30)[1]
+    process.wait()
+    _, alive = psutil.wait_procs(others, timeout=30)
+    for stream in (process.stdout, process.stderr):
+        assert stream is not None
+        stream.close()  # not read to its end: who lives on would hold it open
+    assert not alive
     assert verified(steps(tmp_path / "build/checkpoints/tiny")[0])
 
 
