@@ -32,9 +32,8 @@ devices   The training of the CNN alone, without the start of processes: 5 epoch
           Two processes (gloo) of one thread each, on two cores, against one process of one thread: the same work for
           each core, so that 2 would be perfect; the goal is for this. Also against one process with as many threads as
           it takes by itself, which is what one would do without: its threads share the cores already, so little is
-          left to gain. All as goodfit starts them (it tells glibc of two processes to keep their memory), in turns; the
-          ratio of the smallest, in brackets the median of neighbours. Equal: the largest difference between the curves
-          of the validation loss, without dropout.
+          left to gain. In turns; the ratio of the smallest, in brackets the median of neighbours. Equal: the largest
+          difference between the curves of the validation loss, without dropout.
 gpu       60,000 images of 28 x 28, the CNN four times as wide (model.width=64), 512 samples a step, bf16. The time in
           which a kernel or a copy runs in one epoch, by torch's profiler, as a share of the time of an epoch without
           the profiler, validation included.
