@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import csv
+import os
 import shutil
 import signal
 import subprocess
@@ -33,6 +35,13 @@ def calm(home: Home, **changes: object) -> DictConfig:
 def curve(model: str, *keys: str) -> list[float]:
     with Path(model, "history.csv").open() as stream:
         return [float(row[key]) for row in csv.DictReader(stream) for key in keys]
+
+
+def plant(lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What each process does at its start, before its own first line."""
+    Path("planted").mkdir()
+    Path("planted/sitecustomize.py").write_text("\n".join(lines))
+    monkeypatch.setenv("PYTHONPATH", str(Path("planted").resolve()))
 
 
 KEYS = ("train/loss", "val/loss", "train/accuracy", "val/accuracy", "val/auroc")
@@ -79,11 +88,22 @@ def test_without_normalization_over_all_devices_the_curves_part(
     make = images(home, prepared)
     fit(make(), out=Path("one"))
     lines = ["import goodfit.everywhere", "goodfit.everywhere.everywhere = lambda module: None"]
-    Path("planted").mkdir()
-    Path("planted/sitecustomize.py").write_text("\n".join(lines))
-    monkeypatch.setenv("PYTHONPATH", str(Path("planted").resolve()))
+    plant(lines, monkeypatch)
     fit(make(devices=2, strategy="ddp"), out=Path("two"))
     assert curve("two", "train/loss") != pytest.approx(curve("one", "train/loss"), rel=3e-3)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not bind processes to cores")
+def test_each_of_two_processes_computes_on_cores_of_its_own(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["import atexit, os", "def note():"]
+    lines += ["    threads = [os.sched_getaffinity(int(name)) for name in os.listdir('/proc/self/task')]"]
+    lines += ["    open('cores-' + os.environ['RANK'], 'w').write(repr(set().union(*threads)))"]
+    lines += ["if 'RANK' in os.environ:", "    atexit.register(note)"]
+    plant(lines, monkeypatch)
+    fit(calm(home, trainer={"devices": 2, "strategy": "ddp"}))
+    first, second = (ast.literal_eval(Path(f"cores-{rank}").read_text()) for rank in range(2))
+    assert first | second == os.sched_getaffinity(0)
+    assert not first & second
 
 
 @pytest.mark.parametrize("devices", [1, 2])

@@ -70,7 +70,7 @@ def trainer(cfg: DictConfig, **more: Any) -> Any:
     """Lightning's Trainer with our callbacks; strategy "fsdp" is PyTorch's fully sharded data parallel, version 2."""
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-    from pytorch_lightning.strategies import ModelParallelStrategy
+    from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy
 
     # named, so that Lightning does not take over where it finds itself under srun
     world = devices.ranks().world
@@ -78,6 +78,9 @@ def trainer(cfg: DictConfig, **more: Any) -> Any:
     more["plugins"] = [*more.get("plugins", ()), place]
     if cfg.trainer.get("strategy") == "fsdp":
         more["strategy"] = ModelParallelStrategy(world, 1, save_distributed_checkpoint=False)
+    if cfg.trainer.get("strategy") == "ddp":
+        # the only buffers that training changes are BatchNorm's, and those are alike on all devices (everywhere.py)
+        more["strategy"] = DDPStrategy(broadcast_buffers=False)
     return _make("trainer", cfg.trainer, **more)
 
 

@@ -65,6 +65,24 @@ def said(cfg: DictConfig) -> str:
     return f"{f'{trainer.devices} {plural}' if trainer.devices > 1 else f'one {name}'}{where}, {trainer.precision}"
 
 
+def cores() -> list[int]:
+    """The CPU's cores that this process may use, by their numbers."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def settle() -> None:
+    """Keeps this worker and the threads that it will start on its own share of the machine's cores.
+
+    Else a rank that an answer wakes may find itself on a core where another one computes, and waits for the end of
+    its time slice, a few milliseconds: ten times in a step, if the network has five BatchNorms.
+    """
+    place, count, all_ = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"]), cores()
+    if count <= len(all_) and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, all_[place * len(all_) // count : (place + 1) * len(all_) // count])
+
+
 def gpus() -> list[str]:
     """The GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES takes; found without CUDA."""
     if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:

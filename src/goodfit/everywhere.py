@@ -49,7 +49,8 @@ class _Everywhere(nn.Module):
 class _Normalize(torch.autograd.Function):
     """BatchNorm by the mean and variance of all devices; one exchange forward and one back.
 
-    With two processes on two cores an exchange takes as long as a convolution, however few numbers it holds.
+    With two processes on two cores an exchange takes as long as a convolution, however few numbers it holds, and
+    gloo's all_reduce goes round twice where all_gather goes once.
     """
 
     @staticmethod
@@ -62,10 +63,7 @@ class _Normalize(torch.autograd.Function):
         # what is small beside the mean
         mean = x.mean(dims)
         apart = (x - mean.reshape([1, -1, *[1] * (x.dim() - 2)])).square_().mean(dims)  # a tenth of torch.var_mean
-        mine = torch.cat([mean, apart, mean.new_tensor([x.numel() / x.shape[1]])])
-        each = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
-        dist.all_gather(each, mine)
-        found = torch.stack(each)
+        found = _all(torch.cat([mean, apart, mean.new_tensor([x.numel() / x.shape[1]])]))
         means, variances = found[:, :-1].chunk(2, 1)
         counts = found[:, -1:]
         count = counts.sum()
@@ -81,14 +79,22 @@ class _Normalize(torch.autograd.Function):
         """As if mean and variance were given, less what flows through them: they depend on all devices' samples."""
         x, weight, mean, variance, count = ctx.saved_tensors
         ones = torch.ones_like(mean) if weight is None else weight
-        fixed = (x, ones, mean, variance, None, None, False, ctx.eps, [True, True, True])
-        given, to_weight, to_bias = torch.ops.aten.native_batch_norm_backward(gradient, *fixed)
-        total = torch.cat([to_weight, to_bias])
-        dist.all_reduce(total)
-        scale = (variance + ctx.eps).rsqrt() / count
-        through = total.reshape(2, -1) * (scale * ones)
-        result = given.sub_(F.batch_norm(x, mean, variance, through[0], through[1], eps=ctx.eps))
+        fixed = (x, ones, mean, variance, None, None, False, ctx.eps, [False, True, True])
+        _, to_weight, to_bias = torch.ops.aten.native_batch_norm_backward(gradient, *fixed)
+        total = _all(torch.cat([to_weight, to_bias])).sum(0)
+        scale = ones * (variance + ctx.eps).rsqrt()
+        through = total.reshape(2, -1) * (-scale / count)
+        # (x - mean) / deviation * through[0] + through[1] + gradient * scale, in two passes over x
+        result = F.batch_norm(x, mean, variance, through[0], through[1], eps=ctx.eps)
+        result.addcmul_(gradient, scale.reshape([1, -1, *[1] * (x.dim() - 2)]))
         return (result, None, None, None) if weight is None else (result, to_weight, to_bias, None)
+
+
+def _all(mine: Tensor) -> Tensor:
+    """(N,) of each device, as (devices, N)."""
+    each = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
+    dist.all_gather(each, mine)
+    return torch.stack(each)
 
 
 def everywhere(module: nn.Module) -> None:

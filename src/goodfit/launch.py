@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,8 +129,7 @@ def _plan(cfg: DictConfig, job: dict[str, Any]) -> dict[str, Any] | None:
         return None
     from goodfit import resume
 
-    begun = resume.plan(cfg, job["overrides"], devices.world(cfg))
-    return {**asdict(begun), "folder": str(begun.folder), "checkpoint": str(begun.checkpoint or "")}
+    return resume.plan(cfg, job["overrides"], devices.world(cfg)).stored()
 
 
 def _judge(ends: Sequence[dict[str, Any]]) -> None:
@@ -161,8 +159,7 @@ def _command(cfg: DictConfig, folder: Path, place: Place | None) -> list[str]:
 
 
 def _environment(cfg: DictConfig) -> dict[str, str]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = str(max(1, cores // int(cfg.trainer.devices)))
+    threads = str(max(1, len(devices.cores()) // int(cfg.trainer.devices)))
     return {"OMP_NUM_THREADS": threads, **os.environ, "GOODFIT_WORKER": "1"}
 
 

@@ -1,9 +1,10 @@
-"""What a training step frees stays with the process, for the next step to take again."""
+"""What a training step frees stays with the process, and what the imports made is not searched for garbage."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 
 _TRIM, _MMAP = -1, -3  # of glibc's malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
 _BYTES = 2**31 - 1
@@ -19,3 +20,12 @@ def keep() -> None:
         malloc = ctypes.CDLL(None)
         for parameter in (_TRIM, _MMAP):
             malloc.mallopt(parameter, _BYTES)
+
+
+def freeze() -> None:
+    """What is alive at the first call is never searched for garbage again; a warm process calls it for each training.
+
+    Modules make up most of it: Python's collector took 0.35 s to look through them, some epochs after the start.
+    """
+    if not gc.get_freeze_count():
+        gc.freeze()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import yaml
@@ -49,18 +50,38 @@ def mend() -> str:
     DVC stops at one that it cannot read, and at one of a process that has ended but was not waited for: in a
     container whose first process is no init, nobody does.
     """
-    try:
-        if not holders():
-            return ""
-        why = "names processes that are gone"
-    except ValueError:
-        why = "was left half-written by a run that was killed"
-    RWLOCK.unlink()
+    with _steady():
+        try:
+            found = _entries()
+            if not found or any(process.alive(number) for number, _ in found):
+                return ""
+            why = "names processes that are gone"
+        except ValueError:
+            why = "was left half-written by a run that was killed"
+        RWLOCK.unlink()
     return f"{RWLOCK} {why}: deleted"
 
 
 def holders() -> list[tuple[int, str]]:
     """Process and command of each entry of DVC's lock file, dead ones too; ValueError where DVC cannot read it."""
+    with _steady():
+        return _entries()
+
+
+@contextlib.contextmanager
+def _steady() -> Iterator[None]:
+    """Meanwhile nobody writes DVC's lock file: DVC takes the lock of this second file before it does."""
+    try:
+        guard = RWLOCK.with_name("rwlock.lock").open("a")
+    except FileNotFoundError:  # DVC has never run here
+        yield
+        return
+    with guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        yield
+
+
+def _entries() -> list[tuple[int, str]]:
     try:
         content = json.loads(RWLOCK.read_text())
     except FileNotFoundError:

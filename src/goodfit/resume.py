@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,10 @@ class Plan:
     run_id: str = ""
     checkpoint: Path | None = None
     parts: int = 1  # micro-batches of a device, after memory has run out
+
+    def stored(self) -> dict[str, Any]:
+        """For JSON and another process, which reads it by `read`."""
+        return {**asdict(self), "folder": str(self.folder), "checkpoint": str(self.checkpoint or "")}
 
     def write(self, run_id: str, parts: int) -> None:
         """From now on the training can be taken up, in the same run."""

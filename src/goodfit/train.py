@@ -202,6 +202,7 @@ def _optimize(
             f"({plan.checkpoint}, verified), run {run.run_id}",
             flush=True,
         )
+    memory.freeze()
     trainer.fit(task, datamodule=data, ckpt_path=plan.checkpoint, weights_only=True)
     keeper.stop_clock()
     if not keeper.best:

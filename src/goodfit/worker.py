@@ -26,6 +26,8 @@ def main(path: Path) -> None:
     """Runs the job; the exit code is that of `cli.guarded`."""
     stop.on_signals()
     job, rank = read_json(path), devices.ranks().rank
+    if job["config"]["trainer"]["accelerator"] == "cpu":
+        devices.settle()
     threading.Thread(target=_watch, args=(path.parent, job["by"], rank), daemon=True).start()
     try:
         result = _train(job)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -42,3 +45,21 @@ def test_gpus_that_are_not_here_are_refused(monkeypatch: pytest.MonkeyPatch, gpu
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
     with pytest.raises(UserError, match=f"trainer.devices={count} on GPUs, but {here} here"):
         devices.resolved(trainer(accelerator="gpu", devices=count))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not bind processes to cores")
+@pytest.mark.parametrize("count", [1, 2, 3, 1000])
+def test_ranks_divide_the_cores_among_them(count: int) -> None:
+    code = "import os; from goodfit import devices; devices.settle(); print(*os.sched_getaffinity(0))"
+    shares = []
+    for rank in range(min(count, 3)):
+        place = {"LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(count)}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=os.environ | place, capture_output=True, text=True, check=True
+        )
+        shares.append([int(core) for core in done.stdout.split()])
+    if count > len(devices.cores()):
+        assert shares == [devices.cores()] * len(shares)
+    else:
+        assert sorted(core for share in shares for core in share) == devices.cores()
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1

@@ -1,11 +1,15 @@
-"""Memory that a step frees is there for the next step."""
+"""Memory that a step frees is there for the next step, and what the imports made is left alone."""
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import weakref
 
 import pytest
+
+from goodfit import memory
 
 CHILD = """
 import ctypes, resource, sys
@@ -39,3 +43,25 @@ def faults(how: str) -> int:
 
 def test_a_round_that_takes_what_the_last_one_freed_asks_the_kernel_for_no_page() -> None:
     assert faults("kept") < 20 < 200 < faults("plain")  # in pages of 4 kB 0 and 215,000, of 2 MB 0 and 440
+
+
+class Ring:
+    """Garbage that only the collector can find."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_only_what_is_alive_at_the_first_call_is_left_out_of_the_search_for_garbage() -> None:
+    gc.unfreeze()
+    first = Ring()
+    memory.freeze()
+    second = Ring()
+    memory.freeze()
+    alive = [weakref.ref(first), weakref.ref(second)]
+    del first, second
+    gc.collect()
+    assert [one() is not None for one in alive] == [True, False]
+    gc.unfreeze()
+    gc.collect()
+    assert alive[0]() is None
