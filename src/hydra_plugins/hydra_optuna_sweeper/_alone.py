@@ -13,10 +13,11 @@ from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.engine import make_url
 
 _PATIENCE = 60.0  # seconds: a machine that lost its network holds a lock until the server gives its connection up
+_MYSQL = "SELECT GET_LOCK(LEFT(CONCAT('optuna ', DATABASE()), 64), 0)"  # a name is the whole server's, 64 letters long
 _TAKE = {
     "postgresql": "SELECT pg_try_advisory_lock(5261)",  # any number, the same for all; held until the connection ends
-    "mysql": "SELECT GET_LOCK('hydra-optuna-sweeper', 0)",
-    "mariadb": "SELECT GET_LOCK('hydra-optuna-sweeper', 0)",
+    "mysql": _MYSQL,
+    "mariadb": _MYSQL,
 }
 _TIMEOUTS = {"pysqlite": ("timeout", 60)} | dict.fromkeys(
     ("psycopg", "psycopg2", "pymysql", "mysqldb"), ("connect_timeout", 10)

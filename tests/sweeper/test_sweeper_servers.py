@@ -1,4 +1,4 @@
-"""Sweeps on several machines share a study on a real PostgreSQL, and outlive one that is lost."""
+"""Sweeps on several machines share a study on a real PostgreSQL and a real MariaDB, and outlive one that is lost."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
-import postgresql
 import pytest
+import servers
 import sweeping
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import NullPool, create_engine, text
 
 from hydra_plugins.hydra_optuna_sweeper._study import disconnect
 
-LACKING = postgresql.missing()
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(LACKING), reason=LACKING)]
+pytestmark = pytest.mark.slow
+HERE = [
+    pytest.param(kind, marks=pytest.mark.skipif(bool(lacking := servers.missing(kind)), reason=lacking))
+    for kind in servers.KINDS
+]
 # a machine is known by the name that it has for itself
 ELSEWHERE = "import os, socket\nsocket.gethostname = lambda: os.environ.get('MACHINE', 'here')\n"
 WAITS = """
@@ -27,17 +30,21 @@ return cfg.x
 """
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgresql.server() as found:
+@pytest.fixture(scope="module", params=HERE)
+def server(request: pytest.FixtureRequest) -> Iterator[str]:
+    with servers.server(request.param) as found:
         yield found
 
 
 @pytest.fixture
 def url(server: str, request: pytest.FixtureRequest) -> str:
     """An empty database for each test."""
-    name = request.node.name[:60]
-    engine = create_engine(f"{server}postgres", isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    name = request.node.originalname[:60]
+    engine = create_engine(
+        server + {"postgresql": "postgres", "mysql": "mysql"}[request.node.callspec.params["server"]],
+        isolation_level="AUTOCOMMIT",
+        poolclass=NullPool,
+    )
     with engine.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
     return server + name
