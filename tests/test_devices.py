@@ -21,6 +21,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from goodfit import config, track
+from goodfit.errors import NonFiniteLossError
+from goodfit.files import read_json
 from goodfit.kept import note, steps, verified
 from goodfit.launch import fit
 
@@ -115,9 +117,10 @@ def test_accumulation_equals_the_large_batch(home: Home, devices: int) -> None:
     assert curve("many", *KEYS) == pytest.approx(curve("one", *KEYS), abs=2e-5)
 
 
-def test_a_divided_network_trains_as_a_copied_one(home: Home) -> None:
+def test_a_divided_network_trains_as_a_copied_one(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
     fit(calm(home, trainer={"devices": 2, "strategy": "ddp"}), out=Path("ddp"))
     fit(calm(home, trainer={"devices": 2, "strategy": "fsdp"}), out=Path("fsdp"))
+    assert capfd.readouterr().err == ""  # no library warns
     assert curve("fsdp", *KEYS) == pytest.approx(curve("ddp", *KEYS), abs=2e-5)
     one, two = (torch.load(f"{name}/weights.pt", weights_only=True) for name in ("ddp", "fsdp"))
     assert {name: tuple(value.shape) for name, value in one.items()} == {
@@ -164,11 +167,13 @@ def statuses(cfg: DictConfig) -> list[str]:
 
 
 @pytest.mark.fault(19)
-@pytest.mark.parametrize("rank", [0, 1])
-def test_a_lost_rank_ends_all_within_seconds_and_is_named(home: Home, tmp_path: Path, rank: int) -> None:
+@pytest.mark.parametrize(("rank", "number"), [(0, signal.SIGKILL), (1, signal.SIGKILL), (1, signal.SIGSTOP)])
+def test_a_lost_or_frozen_rank_ends_all_within_seconds_and_is_named(
+    home: Home, tmp_path: Path, rank: int, number: signal.Signals
+) -> None:
     process = begin(home, tmp_path)
     others = family(process)
-    workers(process)[rank].kill()
+    workers(process)[rank].send_signal(number)
     started = time.monotonic()
     _, said = process.communicate(timeout=40)
     assert time.monotonic() - started < 30
@@ -178,6 +183,26 @@ def test_a_lost_rank_ends_all_within_seconds_and_is_named(home: Home, tmp_path: 
     )
     assert not psutil.wait_procs(others, timeout=5)[1]
     assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.fault(18)
+def test_a_verdict_that_only_the_second_rank_has_seen_is_the_trainings(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ["import os", "if os.environ.get('RANK') == '1':", "    import torch, goodfit.model.mlp as at"]
+    lines += ["    good = at.MLP.forward", "    at.MLP.forward = lambda self, numbers: good(self, numbers) * torch.nan"]
+    plant(lines, monkeypatch)
+    cfg = calm(home, trainer={"devices": 2, "strategy": "ddp"})
+    with pytest.raises(NonFiniteLossError, match="non-finite loss"):
+        fit(cfg)
+    assert read_json(Path("build/checkpoints/tiny/training.json"))["ended"].startswith("NonFiniteLossError: non-finite")
+    assert statuses(cfg) == [track.FAILED]
+    client = track.connect(cfg.tracking.uri)
+    found = client.get_experiment_by_name("tiny")
+    assert found
+    [run] = client.search_runs([found.experiment_id])
+    assert run.data.tags["goodfit.ended"].startswith("NonFiniteLossError: non-finite loss")
+    assert not list(Path("build/launch").iterdir())
 
 
 @pytest.mark.fault(6)

@@ -19,7 +19,9 @@ import tiny
 from omegaconf import DictConfig, OmegaConf
 
 from goodfit import config, track
+from goodfit.errors import UserError
 from goodfit.kept import steps
+from goodfit.meeting import place
 
 pytestmark = pytest.mark.slow
 Home = Callable[..., DictConfig]
@@ -151,6 +153,23 @@ def test_without_a_place_to_meet_it_says_what_is_needed(home: Home, tmp_path: Pa
     done = subprocess.run(TRAIN, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "trainer.num_nodes=2 needs MASTER_ADDR and NODE_RANK in the environment, or Slurm" in done.stderr
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65535", "-1"])
+def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    for name, value in {"MASTER_ADDR": "127.0.0.1", "NODE_RANK": "0", "MASTER_PORT": port}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=f"MASTER_PORT={port}, expected a number from 1 to 65534"):
+        place(2)
+
+
+def test_without_slurms_programs_its_variables_say_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    monkeypatch.setenv("SLURM_JOB_NODELIST", "n[1-2]")
+    monkeypatch.setenv("SLURM_NODEID", "0")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UserError, match="needs MASTER_ADDR and NODE_RANK"):
+        place(2)
 
 
 @pytest.mark.skipif(bool(slurm.missing()), reason=slurm.missing() or "there is a Slurm")

@@ -80,7 +80,7 @@ def trainer(cfg: DictConfig, **more: Any) -> Any:
         more["strategy"] = ModelParallelStrategy(world, 1, save_distributed_checkpoint=False)
     if cfg.trainer.get("strategy") == "ddp":
         # the only buffers that training changes are BatchNorm's, and those are alike on all devices (everywhere.py)
-        more["strategy"] = DDPStrategy(broadcast_buffers=False)
+        more["strategy"] = DDPStrategy(forward_sync_buffers=False)
     return _make("trainer", cfg.trainer, **more)
 
 

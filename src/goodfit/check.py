@@ -48,7 +48,9 @@ class _Section(BaseModel):
 class _Trainer(_Section):
     max_epochs: Count
     min_epochs: Count | None = None
-    max_steps: int = -1
+    max_steps: Count | Literal[-1] = -1
+    # 16-mixed overflows by design before it finds its scale: the guard would take that for a broken gradient
+    precision: Literal["32-true", "64-true", "bf16-mixed", "bf16-true"] = "32-true"
     accumulate_grad_batches: Count = 1
     gradient_clip_val: Amount | None = None
     limit_train_batches: Rate | None = None

@@ -6,12 +6,14 @@ Lightning's own relaunch replays the command line in each child: in a sweep, ran
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,16 +113,20 @@ def _together(cfg: DictConfig, job: dict[str, Any], parts: int) -> Trained:
     plan = meeting.decided(lambda: _plan(cfg, job))
     write_json(folder / "job.json", {"config": content, "job": job, "parts": parts, "plan": plan, "by": identity()})
     command = _command(cfg, folder, meeting.place)
-    with stop.patiently():
-        code = _wait(subprocess.Popen(command, env=_environment(cfg), start_new_session=True))
-    failures = [read_json(path) for path in folder.glob("error-*.json")]
-    killed = read_json(folder / "killed.json") if (folder / "killed.json").exists() else {}
-    ends = meeting.ended({"code": code, "failures": failures, "killed": killed})
-    _judge(ends)
-    if not (folder / "result.json").exists():
-        raise SystemExit(1)
-    result = read_json(folder / "result.json")
-    return Trained(**{**result, "folder": Path(result["folder"]) if result["folder"] else None})
+    try:
+        with stop.patiently():
+            code = _wait(subprocess.Popen(command, env=_environment(cfg), start_new_session=True))
+        failures = [read_json(path) for path in folder.glob("error-*.json")]
+        killed = read_json(folder / "killed.json") if (folder / "killed.json").exists() else {}
+        ends = meeting.ended({"code": code, "failures": failures, "killed": killed})
+        with _verdict(cfg, plan):
+            _judge(ends)
+        if not (folder / "result.json").exists():
+            raise SystemExit(1)
+        result = read_json(folder / "result.json")
+        return Trained(**{**result, "folder": Path(result["folder"]) if result["folder"] else None})
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _plan(cfg: DictConfig, job: dict[str, Any]) -> dict[str, Any] | None:
@@ -130,6 +136,25 @@ def _plan(cfg: DictConfig, job: dict[str, Any]) -> dict[str, Any] | None:
     from goodfit import resume
 
     return resume.plan(cfg, job["overrides"], devices.world(cfg)).stored()
+
+
+@contextmanager
+def _verdict(cfg: DictConfig, plan: dict[str, Any] | None) -> Iterator[None]:
+    """A verdict that only another rank than the first has seen ends the training as if the first had."""
+    try:
+        yield
+    except (UserError, NonFiniteLossError, PrunedError) as error:
+        left = Path(plan["folder"]) / "training.json" if plan else None
+        if plan and left and left.exists() and "ended" not in (begun := read_json(left)):
+            from goodfit import resume, track
+
+            reason = f"{type(error).__name__}: {error}"
+            resume.read(plan).over(reason)
+            with suppress(UserError):  # of a database that does not answer
+                if run := track.find(str(cfg.tracking.uri), begun["run_id"]):
+                    run.tag(ended=reason)
+                    run.flush()
+        raise
 
 
 def _judge(ends: Sequence[dict[str, Any]]) -> None:

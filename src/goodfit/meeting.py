@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -88,8 +89,8 @@ def place(nodes: int) -> Place:
     host = environment.get("MASTER_ADDR")
     if host is None and "SLURM_JOB_NODELIST" in environment:
         asked = ["scontrol", "show", "hostnames", environment["SLURM_JOB_NODELIST"]]
-        names = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
-        host = names[0] if names else None
+        with contextlib.suppress(OSError, IndexError):  # in a container, Slurm's programs may be missing
+            host = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()[0]
     if node is None or host is None:
         raise UserError(
             f"trainer.num_nodes={nodes} needs MASTER_ADDR and NODE_RANK in the environment, or Slurm: "
@@ -97,8 +98,10 @@ def place(nodes: int) -> Place:
         )
     if not (node.isdecimal() and int(node) < nodes):
         raise UserError(f"NODE_RANK={node}, expected a number from 0 to {nodes - 1} (trainer.num_nodes={nodes})")
-    port = int(environment.get("MASTER_PORT", 20_000 + int(environment.get("SLURM_JOB_ID", 0)) % 20_000))
-    return Place(host, port, int(node), nodes)
+    port = environment.get("MASTER_PORT") or str(20_000 + int(environment.get("SLURM_JOB_ID", 0)) % 20_000)
+    if not (port.isdecimal() and 0 < int(port) < 65_535):
+        raise UserError(f"MASTER_PORT={port}, expected a number from 1 to 65534; the port after it is used, too")
+    return Place(host, int(port), int(node), nodes)
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import sys
 import threading
 import time
@@ -112,10 +113,9 @@ class Post:
             self._keep(item)
 
     def _keep(self, item: Item) -> None:
+        line = json.dumps({"uri": self.uri, "run_id": self.run_id, **item}).encode() + b"\n"
         with contextlib.suppress(OSError):  # the disk may be full: then the curves have a gap, and training goes on
-            SPOOL.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a") as stream:
-                stream.write(json.dumps({"uri": self.uri, "run_id": self.run_id, **item}) + "\n")
+            _append(self.path, line)
 
     def _resend(self) -> None:
         self._failed = time.monotonic()
@@ -156,7 +156,7 @@ def apply(client: MlflowClient, run_id: str, item: Item) -> None:
 def replay(client: MlflowClient, uri: str) -> None:
     """Sends what earlier processes could not; another process that does the same waits for its turn."""
     for path in sorted(SPOOL.glob("*.jsonl")):
-        lines = path.read_text().splitlines()
+        lines = _lines(path)  # none where another process has just sent them
         try:
             if not lines or json.loads(lines[0])["uri"] != uri:
                 continue
@@ -167,20 +167,45 @@ def replay(client: MlflowClient, uri: str) -> None:
 
 
 def send(client: MlflowClient, path: Path) -> int:
-    """Applies all lines of a spool file and deletes it; a last line that was cut is left out."""
-    with _alone(path):
-        lines = path.read_text().splitlines() if path.exists() else []
-        for line in lines:
-            with contextlib.suppress(json.JSONDecodeError):
-                item = json.loads(line)
-                apply(client, item["run_id"], item)
-        path.unlink(missing_ok=True)
-    return len(lines)
+    """Applies all lines of a spool file, those among them that are added meanwhile, and deletes it.
+
+    A line that was cut is left out.
+    """
+    sent = 0
+    with _alone(path, ".lock"):
+        while True:
+            with _alone(path, ".append"):
+                lines = _lines(path)
+                if len(lines) == sent:
+                    path.unlink(missing_ok=True)
+                    return sent
+            for line in lines[sent:]:
+                with contextlib.suppress(json.JSONDecodeError):
+                    item = json.loads(line)
+                    apply(client, item["run_id"], item)
+            sent = len(lines)
+
+
+def _append(path: Path, line: bytes) -> None:
+    with _alone(path, ".append"), path.open("ab+") as stream:
+        if stream.tell():
+            stream.seek(-1, os.SEEK_END)
+            if stream.read() != b"\n":  # a kill or a full disk has cut the line before
+                stream.write(b"\n")
+        stream.write(line)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _alone(path: Path, name: str) -> Iterator[None]:
+    """Held over the sending of a file, `.lock`, by one process; over a look at its end or a change of it, `.append`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with (path.parent / ".lock").open("w") as lock:
+    with (path.parent / name).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -24,15 +24,34 @@ BUSY = 3
 
 def main() -> int:
     """Runs `dvc repro` with the arguments of the command line; its exit code, 3 where another one runs."""
-    if holder := running():
-        print(f"goodfit: another run ({holder}) holds the lock; wait for it, or stop it", file=sys.stderr)
-        return BUSY
-    if mended := mend():
-        print(mended, flush=True)
-    ran, code = _repro(sys.argv[1:])
+    with _first() as holder:
+        if holder := holder or running():
+            print(f"goodfit: another run ({holder}) holds the lock; wait for it, or stop it", file=sys.stderr)
+            return BUSY
+        if mended := mend():
+            print(mended, flush=True)
+        ran, code = _repro(sys.argv[1:])
     if ran and (missing := uncached()):
         raise UserError(_explain(missing))
     return code
+
+
+@contextlib.contextmanager
+def _first() -> Iterator[str]:
+    """Gives "" to the only one here, to another the first's process: between stages, DVC's lock file names nobody."""
+    path = Path("build/repro.lock")
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            yield f"PID {lock.read().strip()}, make repro"
+            return
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield ""
 
 
 def running() -> str:

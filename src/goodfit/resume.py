@@ -90,7 +90,10 @@ def plan(cfg: DictConfig, overrides: Sequence[str], world: int) -> Plan:
     _same(before["facts"], fresh.facts, folder)
     for stray in folder.glob(".*.part"):  # a kill cut what was being written
         stray.unlink()
-    return Plan(folder, fresh.facts, before["run_id"], _newest(folder), before["parts"])
+    newest = _newest(folder)
+    if cfg.resume == "must" and newest is None:
+        raise UserError(f"resume=must, but {folder} holds no checkpoint; resume=auto starts anew")
+    return Plan(folder, fresh.facts, before["run_id"], newest, before["parts"])
 
 
 def facts(cfg: DictConfig, manifest: Mapping[str, Any], world: int) -> dict[str, str]:

@@ -145,18 +145,26 @@ def connect(uri: str) -> MlflowClient:
     Without the lock, 7 of 8 processes on a fresh sqlite file die of "duplicate column name".
     """
     from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
 
-    with _alone(uri):
-        try:
-            _make(uri)
-            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-            client.search_experiments(max_results=1)
-        except MlflowException as error:
-            reason = " ".join(str(error).split())[:300]
-            raise UserError(mask(f"tracking.uri={uri} does not answer: {reason}")) from error
+    with _alone(uri), answers(uri):
+        _make(uri)
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client.search_experiments(max_results=1)
     replay(client, client.tracking_uri)
     return client
+
+
+@contextmanager
+def answers(uri: str) -> Iterator[None]:
+    """Raises UserError where the database fails in the block; a run that has begun waits for it instead."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError) as error:
+        reason = " ".join(str(error).partition("[SQL:")[0].split())[:300]  # without statement and values
+        raise UserError(mask(f"tracking.uri={uri} does not answer: {reason}")) from error
 
 
 def _make(uri: str) -> None:

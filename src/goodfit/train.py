@@ -72,6 +72,10 @@ def work(
         OutOfMemory: of a device.
     """
     memory.keep()
+    memory.freeze()
+    if parts > 1:  # the attempt before held its network, its data and its Trainer in rings
+        gc.collect()
+        torch.cuda.empty_cache()
     folder, git = Places(cfg.name).prepared, lineage.git()  # a commit during training did not train the model
     _same_data(cfg, folder)
     pl.seed_everything(cfg.seed, verbose=False)
@@ -87,7 +91,10 @@ def work(
         with track.truthful(run), _ending(plan, ranks.rank, parts, cfg.trainer.accumulate_grad_batches):
             if not ranks.rank:
                 plan.write(run.run_id, parts // cfg.trainer.accumulate_grad_batches)
-            curves, keeper, steps = _optimize(cfg, task, data, plan, run, parts, callbacks)
+            with stop.patiently():
+                curves, keeper, steps = _optimize(cfg, task, data, plan, run, parts, callbacks)
+            if stop.asked():  # after the last step: nothing is lost, the same command writes the model
+                raise SystemExit(128 + stop.asked())
             if ranks.rank:
                 return Trained("", keeper.monitor, keeper.best["value"], None)
             task, measured = _best(cfg, data, curves, keeper, steps)
@@ -113,8 +120,7 @@ def _ending(plan: Plan, rank: int, parts: int, least: int) -> Iterator[None]:
     """Tells cuts, which the same command goes on from, from ends, after which it starts anew."""
     reason = ""
     try:
-        with stop.patiently():
-            yield
+        yield
     except (UserError, NonFiniteLossError, PrunedError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise
@@ -122,11 +128,7 @@ def _ending(plan: Plan, rank: int, parts: int, least: int) -> Iterator[None]:
         raise SystemExit(128 + signal.SIGTERM) from None
     except RuntimeError as error:
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-            message = str(error).splitlines()[0]
-            del error
-            gc.collect()
-            torch.cuda.empty_cache()
-            raise OutOfMemory(message, parts // least) from None
+            raise OutOfMemory(str(error).splitlines()[0], parts // least) from None
         raise
     finally:
         if not rank and (reason or sys.exc_info()[0] is None):
@@ -143,10 +145,12 @@ def _run(
     plan: Plan,
 ) -> track.Run:
     """The run that the training began in, if this database has it; else a new one."""
-    found = track.find(str(cfg.tracking.uri), plan.run_id) if plan.run_id else None
-    if found is None:
-        return open_run(cfg, task, data, folder, job["overrides"], git, job["tags"])
-    found.go_on()
+    uri = str(cfg.tracking.uri)
+    with track.answers(uri):
+        found = track.find(uri, plan.run_id) if plan.run_id else None
+        if found is None:
+            return open_run(cfg, task, data, folder, job["overrides"], git, job["tags"])
+        found.go_on()
     return found
 
 
@@ -202,7 +206,6 @@ def _optimize(
             f"({plan.checkpoint}, verified), run {run.run_id}",
             flush=True,
         )
-    memory.freeze()
     trainer.fit(task, datamodule=data, ckpt_path=plan.checkpoint, weights_only=True)
     keeper.stop_clock()
     if not keeper.best:

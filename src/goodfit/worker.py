@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from goodfit.errors import OutOfMemory
 from goodfit.files import read_json, write_json
 from goodfit.process import gone
 
+_FROZEN = 20.0  # seconds; signs of life come every half second, from a thread that no work holds up
 _LAST_WORDS = 8.0  # seconds that a rank has to notice by itself that another one has failed
 
 
@@ -73,15 +75,37 @@ def _let_first_leave(folder: Path) -> None:
 
 
 def _watch(folder: Path, launcher: str, rank: int) -> None:
-    """Ends this process when the launcher is gone, or another rank has failed and this one waits for it in vain."""
+    """Ends this process when the launcher is gone, or another rank has failed and this one waits for it in vain.
+
+    One that is frozen can say nothing, and the others would wait for half an hour: it is killed.
+    """
+    sign = folder / f"alive-{rank}"
+    sign.write_text(str(os.getpid()))
+    seen: dict[Path, tuple[float, float]] = {}  # each one's last sign, and when it came, by a clock that sleeps with us
     while True:
         time.sleep(0.5)
+        with contextlib.suppress(FileNotFoundError):  # the launcher has cleared up
+            os.utime(sign)
+            _end_frozen(folder, seen)
         alone = gone(launcher)
         if alone:
             os.kill(os.getpid(), signal.SIGTERM)
         if alone or any(path.name != f"error-{rank}.json" for path in folder.glob("error-*.json")):
             time.sleep(_LAST_WORDS)
             os._exit(1)
+
+
+def _end_frozen(folder: Path, seen: dict[Path, tuple[float, float]]) -> None:
+    """Kills each rank of this machine whose sign of life is `_FROZEN` seconds old."""
+    for path in folder.glob("alive-*"):
+        last, now = path.stat().st_mtime, time.monotonic()
+        if path not in seen or seen[path][0] != last:
+            seen[path] = (last, now)
+        elif now - seen[path][1] > _FROZEN:
+            print(f"goodfit: rank {path.name[6:]} has given no sign of life for {_FROZEN:.0f} s", file=sys.stderr)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(path.read_text()), signal.SIGKILL)
+            seen[path] = (last, now)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ from goodfit.errors import UserError, nearest
 
 BAD: list[tuple[str, Any, str]] = [
     ("model.widht", 3, "unknown key 'model.widht' for goodfit.model.mlp.MLP. Did you mean 'model.width'?"),
+    ("trainer.precision", "foo", "trainer.precision"),
+    ("trainer.precision", "16-mixed", "trainer.precision"),
+    ("trainer.max_steps", 0, "trainer.max_steps"),
     ("trainer.max_epoch", 3, "Did you mean 'trainer.max_epochs'?"),
     ("optimizer.weight_decey", 0.1, "Did you mean 'optimizer.weight_decay'?"),
     ("loader.batchsize", 3, "Did you mean 'loader.batch_size'?"),

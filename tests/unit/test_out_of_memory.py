@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
@@ -74,3 +77,26 @@ def test_where_not_even_one_sample_fits_the_network_is_too_large(home: Home, mon
     limited(monkeypatch, 0)
     with pytest.raises(UserError, match="memory runs out with single samples; choose a smaller model"):
         fit(calm(home), out=Path("model"))
+
+
+def test_what_an_attempt_held_is_given_back_before_the_next(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    gc.unfreeze()
+    networks: list[weakref.ref[MLP]] = []
+    alive = []
+    made = MLP.__init__
+
+    def noted(self: MLP, *arguments: Any, **more: Any) -> None:
+        alive.append(sum(one() is not None for one in networks))
+        made(self, *arguments, **more)
+        networks.append(weakref.ref(self))
+
+    limited(monkeypatch, 4)
+    monkeypatch.setattr(MLP, "__init__", noted)
+    fit(calm(home), out=Path("parts"))
+    assert alive == [
+        0,
+        0,
+        0,
+        0,
+        1,
+    ]  # four attempts; the last one's network is there when the kept weights get their own

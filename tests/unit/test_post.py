@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig
 
 from goodfit import post, track
+from goodfit.errors import UserError
 from goodfit.launch import fit
 
 Home = Callable[..., DictConfig]
@@ -158,3 +161,56 @@ def test_a_fault_of_the_program_is_not_taken_for_one_of_the_database(home: Home)
     with pytest.raises(Exception, match="Names may only contain"):
         run.flush()
     assert not list(SPOOL.glob("*.jsonl"))
+
+
+def test_what_is_added_while_a_file_is_sent_is_sent_with_it(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process replays the file of a training that still writes to it."""
+    uri = home().tracking.uri
+    run = track.start(uri, "x", "a run", tags={}, params={})
+    path = SPOOL / f"{run.run_id}.jsonl"
+    writer = post.Post(run.client, uri, run.run_id)
+    for step in range(3):
+        writer._keep({"metrics": [["loss", float(step), 1, step]]})
+    apply = post.apply
+
+    def slow(client: Any, run_id: str, item: Any) -> None:
+        apply(client, run_id, item)
+        if item["metrics"][0][3] < 3:
+            writer._keep({"metrics": [["loss", 9.0, 1, 3 + item["metrics"][0][3]]]})
+
+    monkeypatch.setattr(post, "apply", slow)
+    assert post.send(run.client, path) == 6
+    assert [step for _, step, _ in rows(uri, run.run_id)] == list(range(6))
+    assert not path.exists()
+
+
+def test_a_file_that_another_process_has_just_sent_is_nothing_to_stop_for(home: Home) -> None:
+    uri = home().tracking.uri
+    run = track.start(uri, "x", "a run", tags={}, params={})
+    writers = [post.Post(run.client, uri, run.run_id), post.Post(run.client, uri, run.run_id[::-1])]
+    for each in writers:
+        each._keep({"metrics": [["loss", 1.0, 1, 0]]})
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(post.replay, run.client, uri) for _ in range(3)]:
+            done.result()
+    assert rows(uri, run.run_id) == [("loss", 0, 1.0)]
+
+
+def test_a_line_after_one_that_was_cut_stands_alone(home: Home) -> None:
+    uri = home().tracking.uri
+    run = track.start(uri, "x", "a run", tags={}, params={})
+    SPOOL.mkdir(parents=True)
+    path = SPOOL / f"{run.run_id}.jsonl"
+    path.write_text('{"uri": "cut')
+    post.Post(run.client, uri, run.run_id)._keep({"metrics": [["loss", 1.0, 1, 0]]})
+    post.send(run.client, path)
+    assert rows(uri, run.run_id) == [("loss", 0, 1.0)]
+
+
+@pytest.mark.fault(13)
+def test_a_database_that_fails_before_the_first_step_is_told_in_a_line(home: Home) -> None:
+    track.connect(home().tracking.uri)
+    with away(), pytest.raises(UserError) as told:
+        fit(home(), out=Path("model"))
+    assert re.fullmatch(r"tracking.uri=sqlite:///\S* does not answer: .*", str(told.value))
+    assert "SELECT" not in str(told.value)

@@ -41,3 +41,29 @@ def test_where_dvc_has_never_run_there_is_nothing_to_mend(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     assert (repro.running(), repro.mend()) == ("", "")
     assert not list(tmp_path.iterdir())
+
+
+FIRST = """
+import sys
+from goodfit import repro
+with repro._first() as holder:
+    print(holder or "first", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.fault(9)
+def test_between_stages_too_the_second_says_who_is_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["repro"])
+    with subprocess.Popen([sys.executable, "-c", FIRST], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == b"first\n"
+        assert repro.main() == 3
+        first.communicate()
+    said = f"goodfit: another run (PID {first.pid}, make repro) holds the lock; wait for it, or stop it\n"
+    assert capsys.readouterr().err == said
+    with repro._first() as holder:
+        assert holder == ""

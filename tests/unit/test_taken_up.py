@@ -130,6 +130,36 @@ def test_resume_must_wants_something_to_go_on_from(home: Home) -> None:
         fit(cfg, out=Path("model"))
 
 
+@pytest.mark.fault(3)
+def test_resume_must_wants_a_checkpoint(home: Home) -> None:
+    cfg = case(home, "plain")
+    cut(cfg, 1, 0)
+    for path in steps(FOLDER):
+        path.unlink()
+    cfg.resume = "must"
+    with pytest.raises(UserError, match="resume=must, but build/checkpoints/tiny holds no checkpoint"):
+        fit(cfg, out=Path("model"))
+
+
+class Late(pl.Callback):
+    """Told to stop when there is no step left to stop after."""
+
+    def on_train_end(self, trainer: pl.Trainer, task: Any) -> None:
+        stop._asked.append(15)
+
+
+@pytest.mark.fault(6)
+def test_one_that_is_told_to_stop_after_its_last_step_is_not_finished(home: Home) -> None:
+    cfg = case(home, "plain")
+    fit(cfg, out=Path("whole"))
+    with pytest.raises(SystemExit) as ended:
+        fit(case(home, "plain"), out=Path("model"), callbacks=[Late()])
+    assert (ended.value.code, Path("model").exists()) == (143, False)
+    stop._asked.clear()
+    fit(case(home, "plain"), out=Path("model"))
+    assert same(Path("whole"), Path("model"))
+
+
 def test_a_training_that_lives_is_not_taken_over(home: Home) -> None:
     import multiprocessing
     import time
