@@ -95,6 +95,29 @@ def test_the_winner_is_written_and_the_next_composition_says_so(prepared: Reposi
     (prepared.path / "aside.yaml").rename(prepared.path / TUNED)
 
 
+def test_what_was_given_for_the_whole_sweep_is_part_of_what_was_found(prepared: Repository, swept: str) -> None:
+    """Without the optimizer, the momentum that was found would be no configuration."""
+    before = (prepared.path / TUNED).read_text()
+    given = (
+        "optimizer=sgd",
+        "optimizer.lr=0.05",
+        "search=custom",
+        "hydra.sweeper.study_name=given",
+        "trainer.max_epochs=4",
+    )
+    said = prepared.run(sys.executable, *SEARCH[:3], "~tuned", *given, "optimizer.momentum=interval(0.8,0.95)", *SMALL)
+    try:
+        assert "holds the 3 values of trial" in said, said
+        text = (prepared.path / TUNED).read_text()
+        content = yaml.safe_load(text)
+        assert content["defaults"] == [{"override /optimizer": "sgd"}]
+        assert (content["optimizer"]["lr"], 0.8 <= content["optimizer"]["momentum"] <= 0.95) == (0.05, True)
+        assert "Searched with ~tuned trainer.max_epochs=4." in text
+        prepared.run(sys.executable, "pipelines/compose.py", "breast_cancer")
+    finally:
+        (prepared.path / TUNED).write_text(before)
+
+
 def test_the_same_command_again_trains_nothing(prepared: Repository, swept: str) -> None:
     before = trials(prepared)
     again = prepared.run(sys.executable, *SEARCH, *SMALL)
@@ -112,6 +135,8 @@ def test_the_same_command_again_trains_nothing(prepared: Repository, swept: str)
         ("model.wdith=choice(8,16)", "model.wdith"),
         ("model=choice(mlp,cnn)", "unknown key 'model.depth'"),
         ("hydra.sweeper.listener.seeds=1", "seeds >= 3"),
+        ("hydra.sweeper.listener.top=abc", "expected top >= 0"),
+        ("name=choice(a,b) hydra.sweeper.study_name=names", "name cannot be searched"),
         ("hydra.sweeper.constraints=[nonsense]", "nonsense"),
         ("hydra.sweeper.constraints=['paramters<=1e5']", "'paramters', which is neither searched nor given"),
     ],

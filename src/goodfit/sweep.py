@@ -39,7 +39,9 @@ class Tracking:
     """Listens to a sweep. `top` trials and the present values are trained again with `seeds` seeds each."""
 
     def __init__(self, *, top: int, seeds: int) -> None:
-        if top < 0 or seeds < 3:  # of two, the interval is twelve times as wide as of many
+        if (
+            not (isinstance(top, int) and isinstance(seeds, int)) or top < 0 or seeds < 3
+        ):  # of two, the interval is twelve times as wide as of many
             raise UserError(f"hydra.sweeper.listener: expected top >= 0 and seeds >= 3, got {top} and {seeds}")
         self.top, self.seeds = top, seeds
         self.uri = ""
@@ -151,7 +153,11 @@ def _same_data(study: optuna.Study, name: str) -> None:
 
 
 def _known_names(sweep: Sweep) -> None:
-    """Raises UserError where a constraint speaks of something that a training does not tell."""
+    """Raises UserError for a search over what makes scores incomparable, or a constraint over what nobody tells."""
+    if unlike := sorted({"experiment", "name", "data"} & sweep.space.keys()):
+        raise UserError(
+            f"{unlike[0]} cannot be searched: scores on different data do not compare; sweep each by itself"
+        )
     known = {*sweep.space.keys(), *sweep.space.given, "parameters"}
     for item in () if sweep.space.custom else sweep.space.constraints:
         if unknown := sorted(item.names - known):

@@ -16,6 +16,7 @@ import yaml
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from goodfit import check, config
 from goodfit.files import write_text
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from hydra_plugins.hydra_optuna_sweeper._sweep import Sweep
 
 LEVEL = 0.975  # two-sided 95 %
+# what a value that was given for the whole sweep belongs to the winner in; others, such as trainer, are circumstances
+LEARNED = {"model", "task", "optimizer", "schedule", "loader", "augment", "average", "guard"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def confirm(
     complete = [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
     best = sorted(complete, key=lambda trial: trial.values[0], reverse=maximize)
     distinct = list({tuple(trial.user_attrs["overrides"]): trial for trial in reversed(best)}.items())[::-1][:top]
-    candidates = [Candidate(None, tuple(sweep.space.fixed))]
+    candidates = [Candidate(None, tuple(item for item in sweep.space.fixed if not _learned(item)))]
     candidates += [Candidate(trial.number, overrides) for overrides, trial in distinct]
     numbers = [int(sweep.config.seed) + place for place in range(1, seeds + 1)]
     rows = [[*candidate.overrides, f"seed={seed}"] for candidate in candidates for seed in numbers]
@@ -147,7 +150,11 @@ def _kept(
     path = Path("conf/tuned", f"{experiment}.yaml")
     own, found, groups = _differences(sweep, winner, experiment, path)
     before = next((item for item in measured if item.trial is None), None)
-    fixed = [item for item in sweep.space.fixed if item.partition("=")[0] not in ("experiment", "search")]
+    fixed = [
+        item
+        for item in sweep.space.fixed
+        if item.partition("=")[0] not in ("experiment", "search") and not _learned(item)
+    ]
     counts = {state: sum(t.state.name == state for t in study.trials) for state in ("COMPLETE", "PRUNED", "FAIL")}
     header = [
         f"Values that a sweep found; delete this file to go back to conf/experiment/{experiment}.yaml.",
@@ -157,7 +164,16 @@ def _kept(
         f"{counts['FAIL']} failed; {datetime.datetime.now(tz=datetime.UTC).date()}.",
         *([f"Searched with {' '.join(fixed)}."] if fixed else []),
     ]
+    earlier = path.read_text() if path.exists() else None
     count = write(path, own, found, groups, header)
+    try:
+        plain = sweep.context.config_loader.load_configuration(
+            "config", [f"experiment={experiment}", f"tuned={experiment}"], RunMode.RUN
+        )
+        check.check(OmegaConf.create(config.frozen(plain)))
+    except Exception as error:  # whatever a later `dvc repro` would stop at
+        path.unlink() if earlier is None else write_text(path, earlier)
+        return f"the values of trial {winner.trial} make no configuration by themselves, nothing is written: {error}"
     return f"{path} holds the {count} values of trial {winner.trial}; `dvc repro` takes them up, deleting it goes back"
 
 
@@ -174,7 +190,8 @@ def _differences(
     choices = {
         key.removeprefix("override /"): choice for item in before.pop("defaults", []) for key, choice in item.items()
     }
-    searched = {item.lstrip("+~").partition("=")[0] for item in winner.overrides} & sweep.space.keys()
+    given = {_key(item) for item in winner.overrides if _learned(item)}
+    searched = {_key(item) for item in winner.overrides} & sweep.space.keys() | given
     groups = {key for key in searched if Path("conf", key).is_dir()}
     choices |= {group: str(job.hydra.runtime.choices[group]) for group in groups}
     plain = [f"experiment={experiment}"]
@@ -184,6 +201,15 @@ def _differences(
     different = {group: choice for group, choice in choices.items() if base[group] != chosen[group]}
     keys = [*_dotted(before), *sorted(searched - groups)]
     return _selected(chosen, keys), _selected(job, keys), different
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
+
+
+def _learned(override: str) -> bool:
+    """Whether an override says how to learn, and is no part of the circumstances."""
+    return _key(override).partition(".")[0] in LEARNED and not override.startswith("~")
 
 
 def _selected(cfg: DictConfig, keys: Sequence[str]) -> dict[str, Any]:

@@ -6,16 +6,20 @@ import os
 import resource
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import sweeping
 from omegaconf import DictConfig
 from optuna.trial import TrialState
 from sweeping import Sweep
 
+from hydra_plugins.hydra_optuna_sweeper import _workers
 from hydra_plugins.hydra_optuna_sweeper._job import numbers
 
 
@@ -105,6 +109,21 @@ def test_a_worker_is_replaced_after_its_share_of_trials(sweep: Sweep, tmp_path: 
     first, second, third = sweeping.lines(tmp_path / "pids")
     assert (first == second, len({first, third, str(os.getpid())})) == (True, 3)
     assert done.states() == [TrialState.COMPLETE] * 3
+
+
+def leaves_a_thread(cfg: DictConfig) -> float:
+    """As a library that was not shut down: Python waits for it at the process's end."""
+    threading.Thread(target=time.sleep, args=(600,), daemon=False).start()
+    return 0.0
+
+
+def test_a_worker_that_does_not_leave_holds_nobody_up(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_workers, "_GRACE", 2.0)
+    started = time.monotonic()
+    done = sweep(leaves_a_thread, "x=range(1,9)", "hydra.sweeper.recycle=1", "hydra.sweeper.n_trials=3")
+    assert done.states() == [TrialState.COMPLETE] * 3
+    assert time.monotonic() - started < 20
+    assert not psutil.Process().children()
 
 
 def slow(cfg: DictConfig) -> float:

@@ -36,12 +36,20 @@ def check(options: DictConfig) -> None:
     for key in ("conditions", "constraints"):
         if options[key] is not None and not OmegaConf.is_list(options[key]):
             raise SweepError(f"hydra.sweeper.{key}={options[key]}: expected a list")
+    for item in options.constraints or []:
+        if not isinstance(item, str):
+            raise SweepError(f"hydra.sweeper.constraints: {item} is not of the form a <= b or a >= b")
+    if not isinstance(options.study_name, str | None):
+        raise SweepError(f"hydra.sweeper.study_name={options.study_name}: expected a text; quote a number")
+    for key in ("sampler", "pruner"):
+        if not OmegaConf.is_dict(options[key]):
+            raise SweepError(f"hydra.sweeper.{key}={options[key]}: expected a group: hydra/sweeper/{key}=<name>")
     make("pruner", options.pruner)
     for module in options.preload:
         try:
             importlib.import_module(module)
-        except ImportError as error:
-            raise SweepError(f"hydra.sweeper.preload: {error}") from None
+        except Exception as error:  # whatever importing it raises is the user's to know
+            raise SweepError(f"hydra.sweeper.preload: {module}: {type(error).__name__}: {error}") from None
 
 
 def make(key: str, config: Any) -> Any:

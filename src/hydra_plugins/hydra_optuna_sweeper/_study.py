@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ def url_of(storage: Any, sweep_dir: Path) -> str:
         raise SweepError(f"hydra.sweeper.storage={storage}: expected a URL such as sqlite:///optuna.db or null")
     if storage in ("sqlite://", "sqlite:///", "sqlite:///:memory:"):
         raise SweepError(f"hydra.sweeper.storage={storage}: workers share no memory; leave it null for a file")
+    storage = storage.replace("sqlite+pysqlite:", "sqlite:")
     path = storage.removeprefix("sqlite:///")
     return f"sqlite:///{Path(path).resolve()}" if path != storage else storage
 
@@ -151,8 +152,16 @@ def bury(study: optuna.Study, max_retry: int) -> int:
 def enqueue(study: optuna.Study, url: str, points: Sequence[dict[str, Any]]) -> None:
     """Puts the points into the queue that are not in the study yet; of two sweeps that begin together, one does."""
     with alone(url):
+        # not skip_if_exists, which reads the whole study for each point: 10 s for 400
+        there = [trial.system_attrs.get("fixed_params", trial.params) for trial in study.get_trials(deepcopy=False)]
+        known = {_word(point) for point in there}
         for point in points:
-            study.enqueue_trial(point, skip_if_exists=True)
+            if _word(point) not in known:
+                study.enqueue_trial(point)
+
+
+def _word(point: Mapping[str, Any]) -> str:
+    return repr(sorted(point.items()))
 
 
 def reap(study: optuna.Study) -> None:

@@ -52,6 +52,7 @@ class Workers:
         self.job, self.study, self.count = job, study, count
         self.recycle, self.max_retry = recycle, max_retry
         self._workers: dict[int, Worker] = {}
+        self._leaving: list[tuple[BaseProcess, float]] = []  # with the time at which each is made to
         self._stillborn = 0
 
     def run(self, n_trials: int, deadline: float | None, heard: Heard) -> Generator[int]:
@@ -115,6 +116,7 @@ class Workers:
     def _hear(self) -> Iterator[int]:
         """Waits for a word from a worker, or for its death."""
         wait_for([worker.line for worker in self._workers.values()], timeout=1.0)
+        self._see_off()
         for place, worker in list(self._workers.items()):
             alive = worker.process.is_alive()  # a process that the job left behind may hold a dead worker's line open
             if not worker.line.poll():
@@ -155,7 +157,15 @@ class Workers:
     def _dismiss(self, place: int) -> None:
         worker = self._workers.pop(place)
         worker.line.close()
-        worker.process.join(_GRACE)
+        worker.process.join(0.5)  # one that leaves at once has given its memory back before the next one begins
+        self._leaving.append((worker.process, time.monotonic() + _GRACE))
+
+    def _see_off(self) -> None:
+        """Makes those leave who were dismissed long ago: a thread that the job left behind would hold them for ever."""
+        for process, last in self._leaving:
+            if process.is_alive() and time.monotonic() > last:
+                process.kill()
+        self._leaving = [(process, last) for process, last in self._leaving if process.is_alive()]
 
     def _end(self) -> None:
         """No worker outlives the sweep; one in the middle of a trial is told to stop, then made to."""
@@ -164,11 +174,11 @@ class Workers:
             if worker.trial is not None and worker.process.pid:
                 worker.process.terminate()
         deadline = time.monotonic() + _GRACE
-        for worker in self._workers.values():
-            worker.process.join(max(0.1, deadline - time.monotonic()))
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
+        for process in [*(worker.process for worker in self._workers.values()), *(each for each, _ in self._leaving)]:
+            process.join(max(0.1, deadline - time.monotonic()))
+            if process.is_alive():
+                process.kill()
+                process.join()
         if any(worker.trial is not None for worker in self._workers.values()):
             studies.bury(self.study, self.max_retry)
         self._workers.clear()
