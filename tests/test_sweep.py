@@ -136,7 +136,6 @@ def test_the_same_command_again_trains_nothing(prepared: Repository, swept: str)
         ("model=choice(mlp,cnn)", "unknown key 'model.depth'"),
         ("hydra.sweeper.listener.seeds=1", "seeds >= 3"),
         ("hydra.sweeper.listener.top=abc", "expected top >= 0"),
-        ("name=choice(a,b) hydra.sweeper.study_name=names", "name cannot be searched"),
         ("hydra.sweeper.constraints=[nonsense]", "nonsense"),
         ("hydra.sweeper.constraints=['paramters<=1e5']", "'paramters', which is neither searched nor given"),
     ],

@@ -9,17 +9,22 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
 import pytest
 import tiny
 from omegaconf import DictConfig, OmegaConf
+from optuna.distributions import CategoricalDistribution
 
 from goodfit import search, track
 from goodfit.data.packed import DataModule
+from goodfit.errors import UserError
 from goodfit.launch import fit
+from goodfit.sweep import _known_names
 from hydra_plugins.hydra_optuna_sweeper import trial as trials
+from hydra_plugins.hydra_optuna_sweeper._space import Space
 
 Home = Callable[..., DictConfig]
 NEVER = {"_target_": "optuna.pruners.NopPruner"}
@@ -188,3 +193,10 @@ def test_two_ranks_have_the_same_parameters_and_end_together_on_the_word_of_rank
     assert found == [[False, "at epoch 2", 2, lr], [True, "at epoch 2", 2, lr]]  # in the third no step was made
     reported = optuna.load_study(study_name="s", storage=f"sqlite:///{tmp_path / 'optuna.db'}").trials[0]
     assert sorted(reported.intermediate_values) == [0, 1]  # once a validation, by one rank
+
+
+@pytest.mark.parametrize("key", ["experiment", "name", "data"])
+def test_scores_on_different_data_are_not_compared(key: str) -> None:
+    space = Space({key: CategoricalDistribution(("mnist", "reviews"))})
+    with pytest.raises(UserError, match=f"{key} cannot be searched"):
+        _known_names(SimpleNamespace(space=space))  # type: ignore[arg-type]
