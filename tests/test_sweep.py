@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -114,6 +115,25 @@ def test_what_was_given_for_the_whole_sweep_is_part_of_what_was_found(prepared: 
         assert (content["optimizer"]["lr"], 0.8 <= content["optimizer"]["momentum"] <= 0.95) == (0.05, True)
         assert "Searched with ~tuned trainer.max_epochs=4." in text
         prepared.run(sys.executable, "pipelines/compose.py", "breast_cancer")
+    finally:
+        (prepared.path / TUNED).write_text(before)
+
+
+def test_dvc_takes_the_file_up_and_without_it_goes_back(prepared: Repository, swept: str) -> None:
+    """compose alone runs: raw data are not here. Its output decides what runs after it."""
+    stage, composed = ("dvc", "repro", "-s", "compose@breast_cancer"), prepared.path / "build/breast_cancer.json"
+    before = (prepared.path / TUNED).read_text()
+    try:
+        (prepared.path / TUNED).unlink()
+        prepared.run(*stage)
+        own = composed.read_bytes()
+        (prepared.path / TUNED).write_text("# @package _global_\nmodel: {width: 23}\n")
+        assert "breast_cancer: with conf/tuned/breast_cancer.yaml, which a sweep wrote" in prepared.run(*stage)
+        assert json.loads(composed.read_bytes())["model"]["width"] == 23
+        assert "train@breast_cancer:" in prepared.run("dvc", "status", "train@breast_cancer")
+        (prepared.path / TUNED).unlink()
+        assert "conf/tuned" not in prepared.run(*stage)
+        assert composed.read_bytes() == own
     finally:
         (prepared.path / TUNED).write_text(before)
 

@@ -249,5 +249,7 @@ def shown(rates: list[Rate], pruned: Pruned) -> Table:
     colour = "green" if statistics.fmean(pruned.shares) <= pruned.goal else "red"
     table.add_row("[bold]epochs with the pruner", words[0], "1", f"[{colour}]{words[0]}[/]", f"at most {pruned.goal:g}")
     same = sum(loss == 0 for loss in pruned.losses)
-    table.add_row("[bold]loss of the best score", words[1], f"same best in {same} of {len(pruned.losses)}", "", "")
+    colour = "green" if interval(pruned.losses)[0] <= 0 else "red"  # else the epochs were saved at a price
+    price = f"[{colour}]{words[1]}[/]"
+    table.add_row("[bold]loss of the best score", f"same in {same} of {len(pruned.losses)}", "", price, "no worse")
     return table

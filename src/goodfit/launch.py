@@ -140,10 +140,10 @@ def _plan(cfg: DictConfig, job: dict[str, Any]) -> dict[str, Any] | None:
 
 @contextmanager
 def _verdict(cfg: DictConfig, plan: dict[str, Any] | None) -> Iterator[None]:
-    """A verdict that only another rank than the first has seen ends the training as if the first had."""
+    """A broken loss that only another rank than the first has seen ends the training as if the first had."""
     try:
         yield
-    except (UserError, NonFiniteLossError, PrunedError) as error:
+    except NonFiniteLossError as error:
         left = Path(plan["folder"]) / "training.json" if plan else None
         if plan and left and left.exists() and "ended" not in (begun := read_json(left)):
             from goodfit import resume, track

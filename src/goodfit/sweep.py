@@ -39,9 +39,8 @@ class Tracking:
     """Listens to a sweep. `top` trials and the present values are trained again with `seeds` seeds each."""
 
     def __init__(self, *, top: int, seeds: int) -> None:
-        if (
-            not (isinstance(top, int) and isinstance(seeds, int)) or top < 0 or seeds < 3
-        ):  # of two, the interval is twelve times as wide as of many
+        whole = isinstance(top, int) and isinstance(seeds, int)
+        if not whole or top < 0 or seeds < 3:  # of two, the interval is twelve times as wide as of many
             raise UserError(f"hydra.sweeper.listener: expected top >= 0 and seeds >= 3, got {top} and {seeds}")
         self.top, self.seeds = top, seeds
         self.uri = ""
