@@ -70,6 +70,7 @@ def test_a_server_that_is_killed_for_ten_seconds_loses_no_metric_and_holds_up_no
     server: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(post, "AGAIN", 1.0)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # seven, with longer and longer pauses, may outlast it
     run = track.start(server.uri, "x", "a run", tags={}, params={})
     longest, back = 0.0, threading.Thread(target=lambda: (time.sleep(AWAY), server.start()))
     began, step = time.monotonic(), 0

@@ -68,6 +68,9 @@ class Tracking:
         with self._connected():
             if found and (run := track.find(self.uri, found)):
                 run.reopen()
+                for trial in study.get_trials(deepcopy=False):
+                    if trial.state.name == "FAIL":  # also those that ended with the sweep that was killed
+                        self.trial_ended(study, trial)
                 return
             run = track.start(
                 self.uri,

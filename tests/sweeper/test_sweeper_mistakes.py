@@ -47,7 +47,11 @@ def check_mistake(done: sweeping.Done, *messages: str) -> None:
         (["hydra.sweeper.constraints=[5]"], ["hydra.sweeper.constraints: 5", "a <= b or a >= b"]),
         (["hydra.sweeper.constraints=[null]"], ["hydra.sweeper.constraints: None"]),
         (["hydra.sweeper.study_name=[a]"], ["hydra.sweeper.study_name", "expected a text"]),
-        (["hydra.sweeper.search_space={x: 5}"], ["hydra.sweeper.search_space.x"]),
+        pytest.param(
+            ["hydra.sweeper.search_space={x: 5}"],
+            ["hydra.sweeper.search_space.x"],
+            marks=pytest.mark.filterwarnings("ignore:.*search_space. is deprecated"),
+        ),
         (["hydra.sweeper.custom_search_space=nowhere.f"], ["hydra.sweeper.custom_search_space=nowhere.f"]),
         (["hydra/sweeper/sampler=cmaes", "x=choice(1,2)"], ["cmaes", "a space of choices only"]),
         (["hydra/sweeper/sampler=cmaes", "hydra.sweeper.direction=[minimize,maximize]"], ["several directions"]),
