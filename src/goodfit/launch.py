@@ -144,8 +144,8 @@ def _verdict(cfg: DictConfig, plan: dict[str, Any] | None) -> Iterator[None]:
     try:
         yield
     except NonFiniteLossError as error:
-        left = Path(plan["folder"]) / "training.json" if plan else None
-        if plan and left and left.exists() and "ended" not in (begun := read_json(left)):
+        left = Path(plan["folder"] if plan else "", "training.json")
+        if plan and left.exists() and "ended" not in (begun := read_json(left)):
             from goodfit import resume, track
 
             reason = f"{type(error).__name__}: {error}"

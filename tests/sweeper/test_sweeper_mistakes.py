@@ -60,6 +60,7 @@ def check_mistake(done: sweeping.Done, *messages: str) -> None:
         (["hydra/sweeper/pruner=threshold"], ["hydra.sweeper.pruner"]),
         (["hydra.sweeper.storage=study.db"], ["hydra.sweeper.storage=study.db", "expected a URL"]),
         (["hydra.sweeper.storage='sqlite:///:memory:'"], ["workers share no memory"]),
+        (["hydra.sweeper.storage='sqlite+pysqlite:///:memory:'"], ["workers share no memory"]),
         (["hydra.sweeper.storage='sqlite:////proc/none/s.db'"], ["sqlite:////proc/none/s.db does not answer"]),
         (["hydra.sweeper.storage='nosql://host/db'"], ["nosql://host/db"]),
         (["hydra.sweeper.storage='mysql://u:p@host/db'"], ["install the database's driver"]),

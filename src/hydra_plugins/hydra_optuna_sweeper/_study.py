@@ -33,9 +33,9 @@ def url_of(storage: Any, sweep_dir: Path) -> str:
         return f"sqlite:///{(sweep_dir / 'optuna.db').resolve()}"
     if not isinstance(storage, str) or "://" not in storage:
         raise SweepError(f"hydra.sweeper.storage={storage}: expected a URL such as sqlite:///optuna.db or null")
+    storage = storage.replace("sqlite+pysqlite:", "sqlite:")
     if storage in ("sqlite://", "sqlite:///", "sqlite:///:memory:"):
         raise SweepError(f"hydra.sweeper.storage={storage}: workers share no memory; leave it null for a file")
-    storage = storage.replace("sqlite+pysqlite:", "sqlite:")
     path = storage.removeprefix("sqlite:///")
     return f"sqlite:///{Path(path).resolve()}" if path != storage else storage
 
