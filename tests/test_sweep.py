@@ -201,7 +201,7 @@ def test_killed_with_9_a_sweep_goes_on_and_repeats_nothing_that_was_finished(pre
     assert [item for item in after if item.number in {one.number for one in finished}] == finished
     states = Counter(item.state for item in after)
     assert states[TrialState.RUNNING] == states[TrialState.WAITING] == 0
-    assert states[TrialState.COMPLETE] + states[TrialState.PRUNED] == 5
+    assert states[TrialState.COMPLETE] + states[TrialState.PRUNED] == 5, [item.user_attrs for item in after]
     found = runs(prepared, "killed")
     assert not [status for status, _, _ in found if status == "RUNNING"]
     assert not [trial for _, trial, state in found if trial and not state]

@@ -39,7 +39,7 @@ class Post:
         self.client, self.uri, self.run_id = client, uri, run_id
         self._items: deque[Item] = deque()  # neither sent nor in the file; the thread works on the first
         self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._thread, self._working = threading.Thread(), False  # it lives from an item to the end of the queue
         self._failed = 0.0  # when the last try failed, 0 while all is well
         self._warned = False
         self._defect: Exception | None = None
@@ -53,10 +53,9 @@ class Post:
         """Hands over an item: metrics, tags, status, text or folder; returns at once."""
         with self._changed:
             self._items.append(item)
-            self._changed.notify_all()
-        if self._thread is None or not self._thread.is_alive():  # also in a process forked from the one that began
-            self._thread = threading.Thread(target=self._work, daemon=True)
-            self._thread.start()
+            if not (self._working and self._thread.is_alive()):  # which it is not in a process forked from its own
+                self._thread, self._working = threading.Thread(target=self._work, daemon=True), True
+                self._thread.start()
 
     def late(self, error: Exception, **item: Any) -> None:
         """Hands over what could not be done at once."""
@@ -76,16 +75,21 @@ class Post:
                 for item in self._items:
                     self._keep(item)
                 self._items.clear()
+        if self._thread.ident:
+            self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._due():
             self._resend()
         if self._defect:
             raise self._defect
 
     def _work(self) -> None:
+        """The thread's life ends with the last item: a worker that is forked while it is in SQLite would inherit
+        SQLite's mutexes locked, and wait for ever at its first connection."""
         while True:
             with self._changed:
-                while not self._items:
-                    self._changed.wait()
+                if not self._items:
+                    self._working = False
+                    return
                 item = self._items[0]
             if self._due():
                 self._resend()

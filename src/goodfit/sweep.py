@@ -93,7 +93,7 @@ class Tracking:
                 child.tag(trial_state=_WORDS[trial.state.name])
                 if trial.state.name == "COMPLETE":
                     child.log({"objective": trial.values[0]})
-                    child.flush()
+                child.flush()
             if trial.state.name == "COMPLETE" and "repeats" not in study.user_attrs:
                 run.log({"trial": trial.values[0], "best": study.best_value}, trial.number)
                 run.flush()
