@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from goodfit import config, track
 from goodfit.errors import UserError
-from goodfit.kept import steps
+from goodfit.kept import steps, verified
 from goodfit.meeting import place
 
 pytestmark = pytest.mark.slow
@@ -133,6 +133,42 @@ def test_a_rank_that_is_killed_on_one_machine_is_named_on_both(
     assert [process.returncode for process in machines] == [1, 1], said
     last = f"goodfit: rank {node} was killed by SIGKILL; the same command goes on"
     assert [text.splitlines()[-1] for text in said] == [last, last]
+
+
+def freeze(machine: subprocess.Popen[str]) -> None:
+    """What the other machine sees of a power cut: connections that stay open, and no answer."""
+    process = psutil.Process(machine.pid)
+    for each in [process, *process.children(recursive=True)]:
+        each.suspend()
+
+
+def thaw_and_kill(machine: subprocess.Popen[str]) -> None:
+    process = psutil.Process(machine.pid)
+    for each in [process, *process.children(recursive=True)]:
+        each.kill()
+    machine.communicate()
+
+
+@pytest.mark.fault(19)
+@pytest.mark.parametrize("node", [0, 1])
+def test_a_machine_that_is_lost_without_a_word_ends_the_other_within_seconds(
+    home: Home, tmp_path: Path, start: Callable[[int], subprocess.Popen[str]], node: int
+) -> None:
+    cfg = prepare(home, tmp_path, **LONG)
+    machines = [start(0), start(1)]
+    busy(tmp_path, machines)
+    others = psutil.Process(machines[1 - node].pid).children(recursive=True)
+    freeze(machines[node])
+    started = time.monotonic()
+    _, said = machines[1 - node].communicate(timeout=60)
+    assert time.monotonic() - started < 30
+    last = f"goodfit: machine {node} has given no sign of life for 15 s; the same command goes on"
+    assert (machines[1 - node].returncode, said.splitlines()[-1]) == (1, last)
+    assert not psutil.wait_procs(others, timeout=5)[1]
+    thaw_and_kill(machines[node])
+    if node:
+        assert statuses(cfg) == [track.KILLED]
+    assert verified(steps(tmp_path / "build/checkpoints/tiny")[0])
 
 
 def test_a_mistake_that_the_first_machine_finds_is_told_on_both(

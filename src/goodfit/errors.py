@@ -22,6 +22,10 @@ class NoRoomError(FailureError):
     """A disk is full; what was on it before is whole."""
 
 
+class LostMachineError(FailureError):
+    """A machine of a training is gone without a word: its power, or the network to it."""
+
+
 class OutOfMemory(RuntimeError):  # noqa: N818 - so it is called everywhere
     """A device's memory did not hold a micro-batch; `parts` is how many of them made a step."""
 

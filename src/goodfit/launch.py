@@ -21,16 +21,25 @@ from omegaconf import DictConfig, OmegaConf
 
 from goodfit import config, devices, stop
 from goodfit.contract import Trained
-from goodfit.errors import NonFiniteLossError, NoRoomError, OutOfMemory, PrunedError, UserError
+from goodfit.errors import (
+    FailureError,
+    LostMachineError,
+    NonFiniteLossError,
+    NoRoomError,
+    OutOfMemory,
+    PrunedError,
+    UserError,
+)
 from goodfit.files import read_json, replacing, write_json
 from goodfit.meeting import Meeting, Place
 from goodfit.places import Places
 from goodfit.process import identity
+from goodfit.pulse import SILENCE
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
 
-_TOLD = (NonFiniteLossError, NoRoomError, PrunedError, UserError)
+_TOLD = (LostMachineError, NonFiniteLossError, NoRoomError, PrunedError, UserError)
 _ERRORS: dict[str, type[Exception]] = {error.__name__: error for error in _TOLD}
 LAST_WORDS = 20.0  # seconds that the others have after the first of them has failed
 
@@ -115,7 +124,8 @@ def _together(cfg: DictConfig, job: dict[str, Any], parts: int) -> Trained:
     command = _command(cfg, folder, meeting.place)
     try:
         with stop.patiently():
-            code = _wait(subprocess.Popen(command, env=_environment(cfg), start_new_session=True))
+            agent = subprocess.Popen(command, env=_environment(cfg), start_new_session=True)
+            code = _wait(agent, meeting, folder)
         failures = [read_json(path) for path in folder.glob("error-*.json")]
         killed = read_json(folder / "killed.json") if (folder / "killed.json").exists() else {}
         ends = meeting.ended({"code": code, "failures": failures, "killed": killed})
@@ -140,21 +150,30 @@ def _plan(cfg: DictConfig, job: dict[str, Any]) -> dict[str, Any] | None:
 
 @contextmanager
 def _verdict(cfg: DictConfig, plan: dict[str, Any] | None) -> Iterator[None]:
-    """A broken loss that only another rank than the first has seen ends the training as if the first had."""
+    """What the first rank did not see, or was killed before it could say, is said of the run."""
     try:
         yield
-    except NonFiniteLossError as error:
+    except (FailureError, SystemExit) as error:
         left = Path(plan["folder"] if plan else "", "training.json")
-        if plan and left.exists() and "ended" not in (begun := read_json(left)):
-            from goodfit import resume, track
-
-            reason = f"{type(error).__name__}: {error}"
-            resume.read(plan).over(reason)
-            with suppress(UserError):  # of a database that does not answer
-                if run := track.find(str(cfg.tracking.uri), begun["run_id"]):
-                    run.tag(ended=reason)
-                    run.flush()
+        if plan and left.exists() and not stop.asked():
+            _say_of(cfg, plan, read_json(left), error)
         raise
+
+
+def _say_of(cfg: DictConfig, plan: dict[str, Any], begun: dict[str, Any], error: BaseException) -> None:
+    """A broken loss ends the training for good; a run whose process is gone is KILLED."""
+    from goodfit import resume, track
+
+    broken = isinstance(error, NonFiniteLossError) and "ended" not in begun
+    reason = f"{type(error).__name__}: {error}"
+    if broken:
+        resume.read(plan).over(reason)
+    with suppress(UserError):  # of a database that does not answer
+        if run := track.find(str(cfg.tracking.uri), begun["run_id"]):
+            track.bury(run.client, run.experiment)
+            if broken:
+                run.tag(ended=reason)
+                run.flush()
 
 
 def _judge(ends: Sequence[dict[str, Any]]) -> None:
@@ -188,7 +207,7 @@ def _environment(cfg: DictConfig) -> dict[str, str]:
     return {"OMP_NUM_THREADS": threads, **os.environ, "GOODFIT_WORKER": "1"}
 
 
-def _wait(agent: subprocess.Popen[bytes]) -> int:
+def _wait(agent: subprocess.Popen[bytes], meeting: Meeting, folder: Path) -> int:
     """Until all are gone; a signal that reaches this process is handed on once, and then there is a last word."""
     told = 0.0
     while True:
@@ -199,8 +218,18 @@ def _wait(agent: subprocess.Popen[bytes]) -> int:
         if stop.asked() and not told:
             told = time.monotonic()
             agent.send_signal(signal.Signals(stop.asked()))
+        elif not told and (lost := meeting.lost()):
+            told = time.monotonic()
+            _note_lost(lost[0], folder)
         if told and time.monotonic() - told > LAST_WORDS + 5:
             os.killpg(agent.pid, signal.SIGKILL)
+
+
+def _note_lost(machine: int, folder: Path) -> None:
+    """As a rank notes its error: the others, who wait for an answer that will not come, see the file and end."""
+    message = f"machine {machine} has given no sign of life for {SILENCE:.0f} s; the same command goes on"
+    facts = {"when": time.time(), "rank": -1, "kind": LostMachineError.__name__, "message": message}
+    write_json(folder / "error-machine.json", facts)
 
 
 def _raise(failure: dict[str, Any]) -> None:

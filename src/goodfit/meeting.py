@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from goodfit.errors import UserError
+from goodfit.pulse import Pulse
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import TCPStore
@@ -44,6 +45,7 @@ class Meeting:
         if self.place is None:
             return decide()
         store = _store(self.place)
+        _pulse(self.place)
         if self.place.node:
             word = json.loads(store.get(self._key("decided")))
         else:
@@ -56,12 +58,17 @@ class Meeting:
             raise UserError(word["error"])
         return word["value"]
 
+    def lost(self) -> list[int]:
+        """The machines that give no sign of life."""
+        return _pulse(self.place).lost() if self.place else []
+
     def ended(self, own: dict[str, Any]) -> list[dict[str, Any]]:
         """How the workers of each machine ended, this one's first; a machine that is gone says nothing."""
-        if self.place is None:
+        lost = self.lost()
+        if self.place is None or 0 in lost:
             return [own]
         store = _store(self.place)
-        others = [node for node in range(self.place.nodes) if node != self.place.node]
+        others = [node for node in range(self.place.nodes) if node not in (self.place.node, *lost)]
         store.set(self._key(f"ended {self.place.node}"), json.dumps(own))
         heard = [self._heard(store, f"ended {node}") for node in others]
         store.set(self._key(f"left {self.place.node}"), "{}")
@@ -114,3 +121,11 @@ def _store(place: Place) -> TCPStore:
     except RuntimeError as error:
         reason = str(error).splitlines()[0][:200]
         raise UserError(f"{place.nodes} machines did not meet at {place.host}:{place.port + 1} ({reason})") from None
+
+
+@cache
+def _pulse(place: Place) -> Pulse:
+    from torch._C._distributed_c10d import TCPStore
+
+    own = TCPStore(place.host, place.port + 1, is_master=False, wait_for_workers=False)
+    return Pulse(own, place.node, place.nodes)
