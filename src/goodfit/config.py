@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,20 +54,18 @@ def explain(error: BaseException, root: Path) -> str:
     chain = [error, error.__cause__, error.__context__]
     text = "\n".join(str(link) for link in chain if link)
     if match := re.search(r"Could not find '(?P<group>[\w/]+)/(?P<choice>[^'/]+)'", text):
-        options = [path.stem for path in (root / "conf" / match["group"]).glob("*.yaml")]
+        options = _choices(root, match["group"])
         return f"{match['group']}={match['choice']} does not exist.{nearest(match['choice'], options)}"
     if match := re.search(r"(?:Could not override|Key) '(?P<key>[\w.@/]+)'", text):
         full = re.search(r"full_key: (?P<key>\S+)", text)
         key = full["key"] if full else match["key"]
-        known = _known(root)
+        known = [*_known(root), *(_of_hydra() if key.startswith("hydra.") else [])]
         inside = [name for name in known if name.startswith(key.partition(".")[0] + ".")] if "." in key else known
         return f"unknown key '{key}'.{nearest(key, inside or known)}"
     if match := re.search(r"You must specify '(?P<group>[\w/]+)'", text):
-        options = sorted(path.stem for path in (root / "conf" / match["group"]).glob("*.yaml"))
-        experiments = sorted(path.stem for path in (root / "conf/experiment").glob("*.yaml"))
         return (
-            f"no experiment chosen: add experiment=<{'|'.join(experiments)}>, "
-            f"or name=... and each group, such as {match['group']}=<{'|'.join(options)}>"
+            f"no experiment chosen: add experiment=<{'|'.join(_choices(root, 'experiment'))}>, "
+            f"or name=... and each group, such as {match['group']}=<{'|'.join(_choices(root, match['group']))}>"
         )
     if "group override must be a string or a list" in text:
         return "a group of conf/ was set to null; expected the name of one of its choices (--help lists them)"
@@ -144,6 +143,31 @@ def _map(value: Any, change: Any) -> Any:
     if isinstance(value, list):
         return [_map(item, change) for item in value]
     return change(value) if isinstance(value, str) else value
+
+
+def _choices(root: Path, group: str) -> list[str]:
+    """What a group offers: files of conf/, and what Hydra and its plugins have stored."""
+    from hydra.core.config_store import ConfigStore
+
+    files = [path.stem for path in (root / "conf" / group).glob("*.yaml")]
+    with contextlib.suppress(OSError):  # nothing is stored for it
+        files += [Path(name).stem for name in ConfigStore.instance().list(group) if name.endswith(".yaml")]
+    return sorted(files)
+
+
+def _of_hydra() -> list[str]:
+    """Hydra's own keys, and those of its sweeper with all samplers and pruners."""
+    from hydra.core.config_store import ConfigStore
+
+    store, sweeper = ConfigStore.instance(), "hydra/sweeper"
+    places = [("hydra", "hydra/config"), ("hydra.sweeper", f"{sweeper}/optuna")]
+    places += [
+        (f"hydra.sweeper.{part}", f"{sweeper}/{part}/{Path(name).stem}")
+        for part in ("sampler", "pruner")
+        for name in store.list(f"{sweeper}/{part}")
+    ]
+    nodes = [(key, OmegaConf.to_container(store.load(f"{name}.yaml").node, resolve=False)) for key, name in places]
+    return [f"{place}.{key}" for place, node in nodes for key in _dotted(node)]
 
 
 def _known(root: Path) -> list[str]:

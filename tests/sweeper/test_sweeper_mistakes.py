@@ -47,16 +47,15 @@ def check_mistake(done: sweeping.Done, *messages: str) -> None:
         (["hydra.sweeper.constraints=[5]"], ["hydra.sweeper.constraints: 5", "a <= b or a >= b"]),
         (["hydra.sweeper.constraints=[null]"], ["hydra.sweeper.constraints: None"]),
         (["hydra.sweeper.study_name=[a]"], ["hydra.sweeper.study_name", "expected a text"]),
-        pytest.param(
-            ["hydra.sweeper.search_space={x: 5}"],
-            ["hydra.sweeper.search_space.x"],
-            marks=pytest.mark.filterwarnings("ignore:.*search_space. is deprecated"),
-        ),
         (["hydra.sweeper.custom_search_space=nowhere.f"], ["hydra.sweeper.custom_search_space=nowhere.f"]),
         (["hydra/sweeper/sampler=cmaes", "x=choice(1,2)"], ["cmaes", "a space of choices only"]),
         (["hydra/sweeper/sampler=cmaes", "hydra.sweeper.direction=[minimize,maximize]"], ["several directions"]),
         (["hydra/sweeper/sampler=grid", "x=interval(0.0,1.0)"], ["x: the grid sampler", "use range or choice"]),
         (["hydra.sweeper.sampler.seed=word"], ["hydra.sweeper.sampler"]),
+        (
+            ["hydra/sweeper/sampler=tpe", "hydra.sweeper.sampler.n_startup_trials=word"],
+            ["hydra.sweeper.sampler cannot draw with these values"],
+        ),
         (["hydra/sweeper/pruner=threshold"], ["hydra.sweeper.pruner"]),
         (["hydra.sweeper.storage=study.db"], ["hydra.sweeper.storage=study.db", "expected a URL"]),
         (["hydra.sweeper.storage='sqlite:///:memory:'"], ["workers share no memory"]),
@@ -75,6 +74,12 @@ def check_mistake(done: sweeping.Done, *messages: str) -> None:
 def test_a_mistake_is_told_in_two_lines(sweep: Sweep, arguments: list[str], messages: list[str]) -> None:
     ranges = [] if any(item.startswith("x=") for item in arguments) else ["x=range(1,9)"]
     check_mistake(sweep(note, *ranges, *arguments), *messages)
+
+
+def test_a_wrong_search_space_of_old_is_a_mistake(sweep: Sweep) -> None:
+    with pytest.warns(UserWarning, match="search_space` is deprecated"):
+        done = sweep(note, "hydra.sweeper.search_space={x: 5}")
+    check_mistake(done, "hydra.sweeper.search_space.x")
 
 
 def test_a_function_that_raises_is_a_mistake(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:

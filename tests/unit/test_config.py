@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from goodfit import config
@@ -94,6 +95,33 @@ def test_a_wrong_override_is_explained(override: str, message: str) -> None:
     with pytest.raises(UserError) as error:
         config.frozen(config.compose(tiny.ROOT, ["experiment=mnist", override]))
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("hydra.sweeper.n_trails", "hydra.sweeper.n_trials"),
+        ("hydra.sweeper.sampler.n_startup", "hydra.sweeper.sampler.n_startup_trials"),
+        ("hydra.swep.dir", "hydra.sweep.dir"),
+    ],
+)
+def test_a_key_of_the_sweeper_is_known_too(key: str, meant: str) -> None:
+    error = ConfigCompositionException(f"Could not override '{key}'.")
+    assert config.explain(error, tiny.ROOT) == f"unknown key '{key}'. Did you mean '{meant}'?"
+
+
+@pytest.mark.parametrize(
+    ("group", "choice", "advice"),
+    [
+        ("hydra/sweeper/sampler", "tpo", "Did you mean 'tpe'?"),
+        ("hydra/sweeper/pruner", "x", "Known: hyperband, median, none, patient, percentile, threshold."),
+        ("model", "x", "Known: cnn, mlp, rnn, transformer."),
+        ("nowhere", "x", "Known: none."),
+    ],
+)
+def test_a_choice_that_is_none_is_answered_with_those_that_are(group: str, choice: str, advice: str) -> None:
+    error = ConfigCompositionException(f"Could not find '{group}/{choice}'")
+    assert config.explain(error, tiny.ROOT) == f"{group}={choice} does not exist. {advice}"
 
 
 def test_without_an_experiment_the_message_lists_them() -> None:

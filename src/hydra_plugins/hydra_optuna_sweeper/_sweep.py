@@ -20,6 +20,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from optuna.distributions import CategoricalDistribution
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from hydra_plugins.hydra_optuna_sweeper import _deprecated as deprecated
@@ -103,6 +104,7 @@ class Sweep:
         points = self._points(space, directions)
         listener = self._listener()
         self._check_corners(space, listener)
+        self._check_sampler(space, directions)
         self.url = studies.url_of(options.storage, sweep_dir)
         storage = studies.connect(self.url, heartbeat=options.heartbeat, max_retry=options.max_retry, create=True)
         study = studies.open_study(storage, options.study_name, directions, space.fingerprint())
@@ -229,6 +231,17 @@ class Sweep:
             except (HydraException, OmegaConfBaseException, ValueError) as error:
                 lines = [line.strip() for line in str(error).splitlines() if line.strip()]
                 raise SweepError(f"{' '.join(map(str, overrides))}: {' '.join(lines[:2])}") from None
+
+    def _check_sampler(self, space: spaces.Space, directions: list[str]) -> None:
+        """Draws a point: of what a sampler is given, its constructor checks little."""
+        try:
+            sampler = make_sampler(self.config.hydra.sweeper.sampler, space)
+            study = optuna.create_study(
+                sampler=sampler, directions=[StudyDirection[word.upper()] for word in directions]
+            )
+            space.suggest(study.ask(), self.config)
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise SweepError(f"hydra.sweeper.sampler cannot draw with these values: {error}") from None
 
     def _listener(self) -> Listener | None:
         if not self.options.listener:
