@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from goodfit.files import alone
 from goodfit.mask import mask
 
 if TYPE_CHECKING:
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 
 SPOOL = Path("build/spool")
 PATIENCE = 5.0  # seconds that the end of a training waits for an answer
+_SENDING = ".lock"  # held over the sending of a file, by one process
+_ADDING = ".append"  # held over a look at a file's end, or a change of it
 AGAIN = 30.0  # seconds between two tries to reach a database that did not answer
 _DEFECTS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")  # would be refused for ever: a fault of the program
 
@@ -176,9 +177,9 @@ def send(client: MlflowClient, path: Path) -> int:
     A line that was cut is left out.
     """
     sent = 0
-    with _alone(path, ".lock"):
+    with alone(path.parent / _SENDING):
         while True:
-            with _alone(path, ".append"):
+            with alone(path.parent / _ADDING):
                 lines = _lines(path)
                 if len(lines) == sent:
                     path.unlink(missing_ok=True)
@@ -191,7 +192,7 @@ def send(client: MlflowClient, path: Path) -> int:
 
 
 def _append(path: Path, line: bytes) -> None:
-    with _alone(path, ".append"), path.open("ab+") as stream:
+    with alone(path.parent / _ADDING), path.open("ab+") as stream:
         if stream.tell():
             stream.seek(-1, os.SEEK_END)
             if stream.read() != b"\n":  # a kill or a full disk has cut the line before
@@ -204,12 +205,3 @@ def _lines(path: Path) -> list[str]:
         return path.read_text(errors="replace").splitlines()
     except FileNotFoundError:
         return []
-
-
-@contextlib.contextmanager
-def _alone(path: Path, name: str) -> Iterator[None]:
-    """Held over the sending of a file, `.lock`, by one process; over a look at its end or a change of it, `.append`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (path.parent / name).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

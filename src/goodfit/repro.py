@@ -17,6 +17,7 @@ import yaml
 
 from goodfit import process
 from goodfit.errors import UserError
+from goodfit.files import alone
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 BUSY = 3
@@ -90,13 +91,8 @@ def holders() -> list[tuple[int, str]]:
 @contextlib.contextmanager
 def _steady() -> Iterator[None]:
     """Meanwhile nobody writes DVC's lock file: DVC takes the lock of this second file before it does."""
-    try:
-        guard = RWLOCK.with_name("rwlock.lock").open("a")
-    except FileNotFoundError:  # DVC has never run here
-        yield
-        return
-    with guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
+    there = RWLOCK.parent.exists()  # else DVC has never run here
+    with alone(RWLOCK.with_name("rwlock.lock")) if there else contextlib.nullcontext():
         yield
 
 

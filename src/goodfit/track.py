@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodfit.errors import PrunedError, UserError
-from goodfit.files import replacing
+from goodfit.files import alone, replacing
 from goodfit.mask import mask
 from goodfit.post import Post, replay
 from goodfit.process import gone, identity
@@ -291,8 +290,5 @@ def _alone(uri: str) -> Iterator[None]:
         yield
         return
     path = Path(uri.removeprefix("sqlite:///"))
-    lock = path.with_name(path.name + ".lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with alone(path.with_name(path.name + ".lock")):
         yield

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,8 @@ from typing import Any
 
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.engine import make_url
+
+from goodfit import files
 
 _PATIENCE = 60.0  # seconds: a machine that lost its network holds a lock until the server gives its connection up
 _MYSQL = "SELECT GET_LOCK(LEFT(CONCAT('optuna ', DATABASE()), 64), 0)"  # a name is the whole server's, 64 letters long
@@ -34,15 +35,7 @@ def arguments(url: str) -> dict[str, Any]:
 def alone(url: str) -> Iterator[None]:
     """No other process is in a block with the same database; SQLite's is kept out by a file beside it."""
     path = url.removeprefix("sqlite:///")
-    with _file(Path(path)) if path != url else _database(url):
-        yield
-
-
-@contextmanager
-def _file(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(path.name + ".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with files.alone(Path(f"{path}.lock")) if path != url else _database(url):
         yield
 
 
