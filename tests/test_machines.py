@@ -54,8 +54,15 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     yield machine
     for process in begun:
         if process.poll() is None:
-            process.kill()
-            process.communicate()
+            end(process)
+
+
+def end(machine: subprocess.Popen[str]) -> None:
+    """With all that it started, also where that is frozen."""
+    process = psutil.Process(machine.pid)
+    for each in [process, *process.children(recursive=True)]:
+        each.kill()
+    machine.communicate()
 
 
 def curve(model: Path) -> list[float]:
@@ -142,13 +149,6 @@ def freeze(machine: subprocess.Popen[str]) -> None:
         each.suspend()
 
 
-def thaw_and_kill(machine: subprocess.Popen[str]) -> None:
-    process = psutil.Process(machine.pid)
-    for each in [process, *process.children(recursive=True)]:
-        each.kill()
-    machine.communicate()
-
-
 @pytest.mark.fault(19)
 @pytest.mark.parametrize("node", [0, 1])
 def test_a_machine_that_is_lost_without_a_word_ends_the_other_within_seconds(
@@ -165,7 +165,7 @@ def test_a_machine_that_is_lost_without_a_word_ends_the_other_within_seconds(
     last = f"goodfit: machine {node} has given no sign of life for 15 s; the same command goes on"
     assert (machines[1 - node].returncode, said.splitlines()[-1]) == (1, last)
     assert not psutil.wait_procs(others, timeout=5)[1]
-    thaw_and_kill(machines[node])
+    end(machines[node])
     if node:
         assert statuses(cfg) == [track.KILLED]
     assert verified(steps(tmp_path / "build/checkpoints/tiny")[0])
