@@ -149,8 +149,7 @@ def freeze(machine: subprocess.Popen[str]) -> None:
         each.suspend()
 
 
-@pytest.mark.fault(19)
-@pytest.mark.parametrize("node", [0, 1])
+@pytest.mark.parametrize("node", [0, pytest.param(1, marks=pytest.mark.fault(19))])
 def test_a_machine_that_is_lost_without_a_word_ends_the_other_within_seconds(
     home: Home, tmp_path: Path, start: Callable[[int], subprocess.Popen[str]], node: int
 ) -> None:
