@@ -94,6 +94,7 @@ def test_two_machines_have_the_loss_curve_of_one_and_one_run(
     machines = [start(1), start(0)]
     said = [process.communicate(timeout=120) for process in machines]
     assert [process.returncode for process in machines] == [0, 0], said
+    assert all(f"machine {node} waits at 127.0.0.1:" in out for node, (out, _) in zip((1, 0), said, strict=True))
     assert statuses(cfg) == [track.FINISHED]
     assert curve(tmp_path / "models/tiny") == pytest.approx(alone(tmp_path, cfg), abs=2e-5)
 

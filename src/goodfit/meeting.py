@@ -116,6 +116,8 @@ def _store(place: Place) -> TCPStore:
     """On the port after that of `torch.distributed.run`; the first machine's process holds it."""
     from torch._C._distributed_c10d import TCPStore
 
+    patience = f"for at most {ARRIVAL.total_seconds():.0f} s"
+    print(f"machine {place.node} waits at {place.host}:{place.port + 1} for all {place.nodes}, {patience}", flush=True)
     try:
         return TCPStore(place.host, place.port + 1, place.nodes, place.node == 0, ARRIVAL)
     except RuntimeError as error:
