@@ -63,10 +63,12 @@ class Predictor:
         """Predictions for all samples of a prepared split, in its order."""
         return self.task.predict(self.raw_outputs(data))
 
-    def raw_outputs(self, data: Packed) -> Tensor:
-        """The network's outputs for all samples of a prepared split, in its order."""
-        return self._outputs(Batches(data, BATCH))
+    def raw_outputs(self, data: Packed, size: int = BATCH) -> Tensor:
+        """The network's outputs for all samples of a prepared split, in its order; on the CPU, wherever it computes."""
+        return self._outputs(Batches(data, size))
 
     @torch.inference_mode()
     def _outputs(self, batches: Iterable[Batch]) -> Tensor:
-        return torch.cat([self.task(**batch.inputs) for batch in batches])
+        device = next(self.task.parameters()).device
+        moved = ({name: array.to(device) for name, array in batch.inputs.items()} for batch in batches)
+        return torch.cat([self.task(**inputs).cpu() for inputs in moved])

@@ -264,16 +264,18 @@ def _quiet(folder: Path) -> dict[str, Any]:
 
 
 def kept_scores(task: Task, data: DataModule) -> dict[str, float]:
-    """Loss and scores of the kept weights on both splits, without dropout and augmentation, and their gap."""
-    task.eval()
-    scores = {**_measure(task, data.train, "train"), **_measure(task, data.validation, "val")}
-    names = ["loss", *task.scores]
-    return scores | {f"gap/{name}": scores[f"val/{name}"] - scores[f"train/{name}"] for name in names}
+    """Loss and scores of the kept weights on both splits, without dropout and augmentation, and their gap.
+
+    The network computes where it was trained: a CPU may take longer for one pass than a GPU for the training.
+    """
+    task.to(data.device)
+    scores = _measure(task, data.train, "train", data.roomy) | _measure(task, data.validation, "val", data.roomy)
+    task.cpu()
+    return scores | {f"gap/{name}": scores[f"val/{name}"] - scores[f"train/{name}"] for name in ["loss", *task.scores]}
 
 
-def _measure(task: Task, split: Packed, name: str) -> dict[str, float]:
-    predictor = Predictor(task, task.spec)
-    raw = predictor.raw_outputs(split)
+def _measure(task: Task, split: Packed, name: str, size: int) -> dict[str, float]:
+    raw = Predictor(task, task.spec).raw_outputs(split, size)
     prediction = task.predict(raw)
     row = {f"{name}/loss": float(task.loss(raw, split.target))}
     return row | {f"{name}/{key}": float(score(prediction, split.target)) for key, score in task.metrics().items()}

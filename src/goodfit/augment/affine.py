@@ -33,7 +33,8 @@ class Affine(Augment):
         """(B, 6) numbers in [0, 1) to maps (B, 2, 3)."""
         # affine_grid counts from -1 to 1, so a share of the side is twice as much there
         limits = [math.radians(self.degrees), self.shear, self.stretch, self.stretch, 2 * self.shift, 2 * self.shift]
-        angle, shear, wide, high, right, down = ((drawn * 2 - 1) * drawn.new_tensor(limits)).unbind(1)
+        numbers = (drawn * 2 - 1).unbind(1)
+        angle, shear, wide, high, right, down = (number * limit for number, limit in zip(numbers, limits, strict=True))
         wide, high = 1 + wide, 1 + high
         cosine, sine = angle.cos(), angle.sin()
         first = torch.stack([cosine * wide, (cosine * shear - sine) * high, right], 1)

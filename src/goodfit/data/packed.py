@@ -189,30 +189,37 @@ class DataModule(pl.LightningDataModule):
         )
 
     def val_dataloader(self) -> Batches:
-        """In the order of the file; larger batches, since no gradients are kept, but smaller where memory ran out."""
+        """In the order of the file."""
         return Batches(
             self._near(self.validation),
-            max(4 * self.batch_size // self.share.parts, self.share.ranks),
+            self.roomy * self.share.ranks,
             share=self.share._replace(parts=1),
             workers=self.workers,
             pin=self._pins(),
         )
 
-    def _device(self) -> torch.device:
+    @property
+    def roomy(self) -> int:
+        """Samples that a device takes at once where no gradients are kept: more, but fewer where memory ran out."""
+        return max(4 * self.batch_size // (self.share.parts * self.share.ranks), 1)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the trainer computes; the CPU before there is one."""
         return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
 
     @cached_property
     def _resident(self) -> bool:
         """Whether both splits live on the GPU; decided before the first of them takes its memory."""
-        size, device = self.train.size + self.validation.size, self._device()
+        size, device = self.train.size + self.validation.size, self.device
         return not self.workers and device.type != "cpu" and fits(size, _free(device))
 
     def _near(self, split: Packed) -> Packed:
-        return split.to(self._device()) if self._resident else split
+        return split.to(self.device) if self._resident else split
 
     def _pins(self) -> bool:
         """Batches that still have to go to a GPU of CUDA start from pinned memory."""
-        return self._device().type == "cuda" and not self._resident
+        return self.device.type == "cuda" and not self._resident
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Lightning's own way searches the batch for tensors: 14 microseconds a step with nothing to move."""
