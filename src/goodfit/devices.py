@@ -61,7 +61,8 @@ def said(cfg: DictConfig) -> str:
     where = f" on each of {nodes(cfg)} machines" if nodes(cfg) > 1 else ""
     names = {"cpu": "CPU", "gpu": "GPU", "mps": "Apple GPU", "tpu": "TPU"}
     name = names.get(trainer.accelerator, trainer.accelerator)
-    plural = "processes" if name == "CPU" else f"{name}s"
+    shared = "one core" if len(cores()) == 1 else f"{len(cores())} cores"
+    plural = f"processes on {shared}" if name == "CPU" else f"{name}s"
     return f"{f'{trainer.devices} {plural}' if trainer.devices > 1 else f'one {name}'}{where}, {trainer.precision}"
 
 

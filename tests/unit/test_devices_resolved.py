@@ -26,7 +26,7 @@ def trainer(**values: Any) -> DictConfig:
         ("0", {}, "one GPU, 32-true"),
         ("0,1,2", {"precision": "bf16-mixed"}, "3 GPUs, bf16-mixed"),
         ("0,1", {"accelerator": "cpu"}, "one CPU, 32-true"),
-        ("", {"devices": 2}, "2 processes, 32-true"),
+        ("", {"devices": 24}, "24 processes on 6 cores, 32-true"),
         ("0,1", {"num_nodes": 4}, "2 GPUs on each of 4 machines, 32-true"),
     ],
 )
@@ -34,6 +34,7 @@ def test_a_training_says_what_it_runs_on(
     monkeypatch: pytest.MonkeyPatch, gpus: str, asked: dict[str, Any], said: str
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    monkeypatch.setattr(devices, "cores", lambda: list(range(6)))
     assert devices.said(devices.resolved(trainer(**asked))) == said
 
 
