@@ -61,10 +61,15 @@ def _stop(number: int, _frame: object) -> None:
     name = signal.Signals(number).name
     if _patient and not _asked:
         _asked.append(number)
-        print(f"goodfit: {name}: stopping after this step, with a checkpoint", file=sys.stderr, flush=True)
+        _say(f"{name}: stopping after this step, with a checkpoint")
         return
-    print(f"goodfit: stopped by {name}", file=sys.stderr, flush=True)
+    _say(f"stopped by {name}")
     raise SystemExit(128 + number)
+
+
+def _say(message: str) -> None:
+    if "GOODFIT_WORKER" not in os.environ:  # of a training on many devices the launcher speaks, once
+        print(f"goodfit: {message}", file=sys.stderr, flush=True)
 
 
 def _is_dvc(candidate: psutil.Process) -> bool:

@@ -89,6 +89,8 @@ def _watch(folder: Path, launcher: str, rank: int) -> None:
             _end_frozen(folder, seen)
         alone = gone(launcher)
         if alone:
+            if not rank:
+                print("goodfit: the process that began this training is gone: stopping", file=sys.stderr, flush=True)
             os.kill(os.getpid(), signal.SIGTERM)
         if alone or any(path.name != f"error-{rank}.json" for path in folder.glob("error-*.json")):
             time.sleep(_LAST_WORDS)
