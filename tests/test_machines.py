@@ -45,10 +45,10 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     port = str(slurm.ports(1)[0])
     begun: list[subprocess.Popen[str]] = []
 
-    def machine(node: int) -> subprocess.Popen[str]:
+    def machine(node: int, command: list[str] = TRAIN) -> subprocess.Popen[str]:
         where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": str(node)}
         env = {**os.environ, **where, "PYTHONPATH": str(tiny.ROOT / "src")}
-        begun.append(subprocess.Popen(TRAIN, cwd=tmp_path, env=env, stdout=-1, stderr=-1, text=True))
+        begun.append(subprocess.Popen(command, cwd=tmp_path, env=env, stdout=-1, stderr=-1, text=True))
         return begun[-1]
 
     yield machine
@@ -141,6 +141,26 @@ def test_a_rank_that_is_killed_on_one_machine_is_named_on_both(
     assert [process.returncode for process in machines] == [1, 1], said
     last = f"goodfit: rank {node} was killed by SIGKILL; the same command goes on"
     assert [text.splitlines()[-1] for text in said] == [last, last]
+
+
+def test_a_machine_that_leaves_later_than_the_first_says_nothing_of_lost_connections(
+    start: Callable[..., subprocess.Popen[str]],
+) -> None:
+    """In two rounds, as after memory has run out; torch would print a page of C++ after the last line for the user."""
+    code = """
+import sys, time
+from goodfit.meeting import Meeting
+for round in range(2):
+    meeting = Meeting(2)
+    heard = meeting.decided(lambda: "go")
+    time.sleep(1.5)
+    assert not meeting.lost()
+    meeting.ended({"code": 0})
+time.sleep(3 * meeting.place.node)
+"""
+    machines = [start(node, [sys.executable, "-c", code]) for node in range(2)]
+    assert [process.communicate(timeout=60)[1] for process in machines] == ["", ""]
+    assert [process.returncode for process in machines] == [0, 0]
 
 
 def freeze(machine: subprocess.Popen[str]) -> None:

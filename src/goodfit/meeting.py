@@ -45,7 +45,7 @@ class Meeting:
         if self.place is None:
             return decide()
         store = _store(self.place)
-        _pulse(self.place)
+        _pulse(self.place).begin()
         if self.place.node:
             word = json.loads(store.get(self._key("decided")))
         else:
@@ -71,6 +71,7 @@ class Meeting:
         others = [node for node in range(self.place.nodes) if node not in (self.place.node, *lost)]
         store.set(self._key(f"ended {self.place.node}"), json.dumps(own))
         heard = [self._heard(store, f"ended {node}") for node in others]
+        _pulse(self.place).end()
         store.set(self._key(f"left {self.place.node}"), "{}")
         if self.place.node == 0:  # whose process is the store's: the others have read before it goes
             for node in others:
