@@ -64,3 +64,23 @@ def test_ranks_divide_the_cores_among_them(count: int) -> None:
     else:
         assert sorted(core for share in shares for core in share) == devices.cores()
         assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@pytest.mark.skipif(len(devices.cores()) < 2 or not hasattr(os, "sched_setaffinity"), reason="needs two cores")
+def test_who_brings_the_answers_of_other_ranks_may_go_to_any_core() -> None:
+    code = """
+import os
+import torch
+from goodfit import worker
+before = set(os.listdir("/proc/self/task"))
+worker._meet()
+new = [os.sched_getaffinity(int(thread)) for thread in set(os.listdir("/proc/self/task")) - before]
+print(len(os.sched_getaffinity(0)), *{len(each) for each in new})
+"""
+    alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+    place = {"LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | alone | place, capture_output=True, text=True, check=True
+    )
+    count = len(devices.cores())
+    assert done.stdout.split() == [str(count // 2), str(count)]
