@@ -58,11 +58,9 @@ class _Normalize(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(B, C, ...) to the same, with mean (C,), variance (C,) and the count behind them."""
-        dims = [dim for dim in range(x.dim()) if dim != 1]
         # devices' means and squares about them (Chan, Golub and LeVeque 1979): a sum of squares about 0 would lose
         # what is small beside the mean
-        mean = x.mean(dims)
-        apart = (x - mean.reshape([1, -1, *[1] * (x.dim() - 2)])).square_().mean(dims)  # a tenth of torch.var_mean
+        mean, apart = torch.batch_norm_update_stats(x, None, None, 0.0)  # a third of the time of three passes
         found = _all(torch.cat([mean, apart, mean.new_tensor([x.numel() / x.shape[1]])]))
         means, variances = found[:, :-1].chunk(2, 1)
         counts = found[:, -1:]

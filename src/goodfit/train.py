@@ -71,8 +71,7 @@ def work(
         PrunedError: as a trial of a sweep it was not worth going on with.
         OutOfMemory: of a device.
     """
-    memory.keep()
-    memory.freeze()
+    memory.tune()
     if parts > 1:  # the attempt before held its network, its data and its Trainer in rings
         gc.collect()
         torch.cuda.empty_cache()

@@ -45,6 +45,20 @@ def test_a_round_that_takes_what_the_last_one_freed_asks_the_kernel_for_no_page(
     assert faults("kept") < 20 < 200 < faults("plain")  # in pages of 4 kB 0 and 215,000, of 2 MB 0 and 440
 
 
+def test_a_new_tensor_is_not_filled_though_algorithms_are_deterministic() -> None:
+    code = """
+import torch
+from goodfit import memory
+torch.use_deterministic_algorithms(True)
+print(bool(torch.empty(9).isnan().all()))
+memory.unfilled()
+torch.zeros(1000)
+print(bool(torch.empty(1000).isnan().all()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
+
+
 class Ring:
     """Garbage that only the collector can find."""
 
