@@ -38,6 +38,7 @@ check: .venv/ready
 	ruff check .
 	ruff format --check .
 	mypy
+	deptry .
 
 format: .venv/ready
 	ruff check --fix .
@@ -55,7 +56,7 @@ results: .venv/ready
 	python pipelines/results.py
 
 bench: .venv/ready
-	python pipelines/bench.py $(ONLY)
+	python -m benchmarks $(ONLY)
 
 # torch first: with it installed, nothing asks the registry for its largest build; the lock fits CPU and CUDA
 .venv/ready: pyproject.toml requirements.lock

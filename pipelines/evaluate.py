@@ -1,4 +1,4 @@
 from goodfit.cli import stage
 
 if __name__ == "__main__":
-    stage("goodfit.evaluate:stage", needs={"prepared": "prepare", "model": "train"})
+    stage("goodfit.stages.evaluate:stage", needs={"prepared": "prepare", "model": "train"})

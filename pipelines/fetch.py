@@ -1,4 +1,4 @@
 from goodfit.cli import stage
 
 if __name__ == "__main__":
-    stage("goodfit.fetch:stage")
+    stage("goodfit.stages.fetch:stage")

@@ -1,4 +1,4 @@
 from goodfit.cli import stage
 
 if __name__ == "__main__":
-    stage("goodfit.prepare:stage", needs={"raw": "fetch"})
+    stage("goodfit.stages.prepare:stage", needs={"raw": "fetch"})

@@ -1,4 +1,4 @@
 from goodfit.cli import stage
 
 if __name__ == "__main__":
-    stage("goodfit.report:stage", needs={"evaluation": "evaluate"})
+    stage("goodfit.stages.report:stage", needs={"evaluation": "evaluate"})

@@ -1,7 +1,7 @@
 import sys
 
 from goodfit.cli import guarded
-from goodfit.repro import main
+from goodfit.stages.repro import main
 
 if __name__ == "__main__":
     guarded(lambda: sys.exit(main()))

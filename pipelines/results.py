@@ -1,5 +1,5 @@
 from goodfit.cli import guarded
-from goodfit.results import write
+from goodfit.reporting.results import write
 
 if __name__ == "__main__":
     guarded(write)

@@ -1,5 +1,5 @@
 from goodfit.cli import guarded
-from goodfit.summary import summarize
+from goodfit.stages.summary import summarize
 
 if __name__ == "__main__":
     guarded(summarize)

@@ -1,4 +1,8 @@
 from goodfit.cli import stage
 
 if __name__ == "__main__":
-    stage("goodfit.launch:stage", by_hand="goodfit.launch:by_hand", needs={"prepared": "prepare"})
+    stage(
+        "goodfit.stages.train:stage",
+        by_hand="goodfit.stages.by_hand:by_hand",
+        needs={"prepared": "prepare"},
+    )

@@ -1,4 +1,6 @@
-"""What tests share because it takes seconds: prepared samples, an empty database, one trained model."""
+"""What tests share because it takes seconds: prepared samples, an empty database, one trained
+model.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ import tiny
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from goodfit.contract import Trained
+    from goodfit.records import Trained
 
 # beside another process, threads that wait for each other make a tiny network 20 times as slow
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -31,8 +33,9 @@ def offline() -> None:
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Gives the folder of a data set's prepared sample, made once."""
-    from goodfit import build, config
-    from goodfit.prepare import prepare
+    from goodfit import build
+    from goodfit.config import tree
+    from goodfit.store.prepare import prepare
 
     made: dict[str, Path] = {}
 
@@ -41,7 +44,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             cfg = tiny.cfg(case)
             data = build.data_set(cfg)
             out = tmp_path_factory.mktemp("prepared") / case
-            prepare(data, tiny.SAMPLES / Path(data.source.file).name, out, made_with=config.data_section(cfg))
+            prepare(
+                data,
+                tiny.SAMPLES / Path(data.source.file).name,
+                out,
+                made_with=tree.data_section(cfg),
+            )
             made[case] = out
         return made[case]
 
@@ -51,11 +59,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database to copy: making one takes seconds."""
-    from goodfit import track
+    from goodfit.tracking import database
 
     place = tmp_path_factory.mktemp("database")
     with contextlib.chdir(place):
-        track.connect(f"sqlite:///{place / 'mlflow.db'}")
+        database.connect(f"sqlite:///{place / 'mlflow.db'}")
     return place / "mlflow.db"
 
 
@@ -71,14 +79,20 @@ def furnish(home: Path, prepared: Callable[[str], Path], database: Path, case: s
 def home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepared: Callable[[str], Path], database: Path
 ) -> Callable[..., DictConfig]:
-    """Makes the current folder one in which the quick data set is prepared; gives its configuration, changed."""
+    """Makes the current folder one in which the quick data set is prepared; gives its
+    configuration, changed.
+    """
     from omegaconf import OmegaConf
 
     monkeypatch.chdir(tmp_path)
 
     def make(case: str = tiny.QUICK, **changes: Any) -> DictConfig:
         ready = (tmp_path / "data/prepared/tiny").exists()
-        content = tiny.cfg(case, tracking={"uri": f"sqlite:///{tmp_path / 'mlflow.db'}"}) if ready else None
+        content = (
+            tiny.cfg(case, tracking={"uri": f"sqlite:///{tmp_path / 'mlflow.db'}"})
+            if ready
+            else None
+        )
         return OmegaConf.merge(content or furnish(tmp_path, prepared, database, case), changes)  # type: ignore[return-value]
 
     return make
@@ -88,8 +102,11 @@ def home(
 def trained(
     tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[str], Path], database: Path
 ) -> Iterator[tuple[Path, DictConfig, Trained]]:
-    """One finished training: the folder it ran in, its configuration, what it gave. Copy before changing files."""
-    from goodfit.launch import fit
+    """One finished training: the folder it ran in, its configuration, what it gave.
+
+    Copy before changing files.
+    """
+    from goodfit.launch.fit import fit
 
     place = tmp_path_factory.mktemp("trained")
     content = furnish(place, prepared, database, tiny.QUICK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 
-from goodfit import stop
-from goodfit.launch import fit
+from goodfit.launch.fit import fit
+from goodfit.system import signals
 
 Home = Callable[..., DictConfig]
 FOLDER = Path("build/checkpoints/tiny")
@@ -25,9 +26,11 @@ class Cut(pl.Callback):
     def __init__(self, epoch: int, batch: int) -> None:
         self.place = (epoch, batch)
 
-    def on_train_batch_end(self, trainer: pl.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         if (trainer.current_epoch, batch_idx) == self.place:
-            stop._asked.append(15)
+            signals.request_stop(signal.SIGTERM)
 
 
 def cut(cfg: DictConfig, epoch: int, batch: int) -> None:
@@ -35,12 +38,15 @@ def cut(cfg: DictConfig, epoch: int, batch: int) -> None:
     with pytest.raises(SystemExit) as ended:
         fit(cfg, out=Path("model"), callbacks=[Cut(epoch, batch)])
     assert ended.value.code == 143
-    stop._asked.clear()
+    signals.reset()
 
 
 def history(model: Path) -> list[dict[str, str]]:
     with (model / "history.csv").open() as stream:
-        return [{key: value for key, value in row.items() if key != "epoch_seconds"} for row in csv.DictReader(stream)]
+        return [
+            {key: value for key, value in row.items() if key != "epoch_seconds"}
+            for row in csv.DictReader(stream)
+        ]
 
 
 def weights(model: Path) -> dict[str, torch.Tensor]:

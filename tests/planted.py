@@ -15,9 +15,11 @@ from typing import Any
 import yaml
 from repository import ROOT
 
-from goodfit import repro, track
-from goodfit.files import sha256, write_json
-from goodfit.process import identity
+from goodfit.provenance import dvc
+from goodfit.system.files import sha256, write_json
+from goodfit.system.processes import identity
+from goodfit.tracking import database
+from goodfit.training.checkpoint_files import CheckpointNote, note_path
 
 CACHE = Path(".dvc/cache/files/md5")
 MODEL, STEP = Path("models/tiny"), Path("build/checkpoints/tiny/step-000000010.ckpt")
@@ -64,13 +66,18 @@ def lay_out(prepared: Path, database: Path) -> None:
     listing = [{"md5": keep(path.read_bytes()), "relpath": path.name} for path in files]
     digest = keep(json.dumps(listing, sort_keys=True).encode(), ".dir")
     outs = [{"path": str(MODEL), "hash": "md5", "md5": digest, "size": 100, "nfiles": 2}]
-    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"train@tiny": {"outs": outs}}}))
+    Path("dvc.lock").write_text(
+        yaml.safe_dump({"schema": "2.0", "stages": {"train@tiny": {"outs": outs}}})
+    )
     STEP.parent.mkdir(parents=True)
     STEP.write_bytes(b"checkpoint")
-    write_json(STEP.with_suffix(".json"), {"sha256": sha256(STEP)})
+    note = CheckpointNote(epoch=0, step=1, epoch_over=False, best=None, sha256=sha256(STEP))
+    note.write(note_path(STEP))
     shutil.copytree(prepared, "data/prepared/tiny")
     shutil.copy(database, "mlflow.db")
-    optuna.create_study(storage="sqlite:///optuna.db", study_name="tiny").ask().set_user_attr("worker", identity())
+    optuna.create_study(storage="sqlite:///optuna.db", study_name="tiny").ask().set_user_attr(
+        "worker", identity()
+    )
 
 
 def sql(path: str, *commands: str) -> None:
@@ -82,10 +89,10 @@ def sql(path: str, *commands: str) -> None:
 
 def orphan() -> None:
     """A run whose process is gone."""
-    client = track.connect(os.environ["MLFLOW_TRACKING_URI"])
+    client = database.connect(os.environ["MLFLOW_TRACKING_URI"])
     run = client.create_run(client.create_experiment("tiny"), tags={"goodfit.process": dead()})
     assert client.get_run(run.info.run_id).info.status == "RUNNING"
-    track.disconnect(client)
+    database.disconnect(client)
 
 
 def dead() -> str:
@@ -94,7 +101,7 @@ def dead() -> str:
 
 def lock(number: int) -> None:
     content = {"write": {"models/tiny": {"pid": number, "cmd": "dvc repro"}}, "read": {}}
-    repro.RWLOCK.write_text(json.dumps(content))
+    dvc.RWLOCK.write_text(json.dumps(content))
 
 
 def replace(path: str, old: str, new: str) -> None:
@@ -115,30 +122,63 @@ def spooled(text: str) -> None:
 
 
 MENDED: dict[str, tuple[Callable[[], Any], str]] = {
-    "an empty lock": (lambda: repro.RWLOCK.write_text(""), "rwlock cannot be read"),
-    "a lock of another form": (lambda: repro.RWLOCK.write_text('{"write": [1]}'), "rwlock cannot be read"),
+    "an empty lock": (lambda: dvc.RWLOCK.write_text(""), "rwlock cannot be read"),
+    "a lock of another form": (
+        lambda: dvc.RWLOCK.write_text('{"write": [1]}'),
+        "rwlock cannot be read",
+    ),
     "a lock of the dead": (lambda: lock(2**22 + 1), "rwlock names only processes that are gone"),
-    "a corrupted object": (lambda: flip(object_of("weights.pt")), f"for {MODEL}/weights.pt of train@tiny is corrupted"),
-    "a corrupted folder": (lambda: flip(next(CACHE.glob("*/*.dir"))), f"for {MODEL} of train@tiny is corrupted"),
+    "a corrupted object": (
+        lambda: flip(object_of("weights.pt")),
+        f"for {MODEL}/weights.pt of train@tiny is corrupted",
+    ),
+    "a corrupted folder": (
+        lambda: flip(next(CACHE.glob("*/*.dir"))),
+        f"for {MODEL} of train@tiny is corrupted",
+    ),
     "an object without copy": (
         lambda: object_of("weights.pt").unlink(),
         f"cache lacks {MODEL}/weights.pt of train@tiny",
     ),
-    "a half-written file": (lambda: (STEP.parent / ".x.ckpt.part").touch(), ".x.ckpt.part is what a kill left"),
+    "a half-written file": (
+        lambda: (STEP.parent / ".x.ckpt.part").touch(),
+        ".x.ckpt.part is what a kill left",
+    ),
     "a run of the dead": (orphan, "1 runs are RUNNING, but their process is gone"),
     "a torn spool": (lambda: spooled('{"uri": "sqli'), "every training would fail on it"),
 }
 FOUND: dict[str, tuple[Callable[[], Any], str]] = {
     "a version": (lambda: replace("pyproject.toml", "numpy>=2,<3", "numpy>=99"), "numpy"),
-    "a package": (lambda: replace("pyproject.toml", "numpy>=2,<3", "nosuchthing>=1"), "nosuchthing is not installed"),
-    "a merge": (lambda: replace("dvc.lock", "schema:", "<<<<<<< HEAD\nschema:"), "marks of a merge conflict"),
-    "a broken dvc.lock": (lambda: Path("dvc.lock").write_text("stages: [1"), "dvc.lock cannot be read"),
+    "a package": (
+        lambda: replace("pyproject.toml", "numpy>=2,<3", "nosuchthing>=1"),
+        "nosuchthing is not installed",
+    ),
+    "a merge": (
+        lambda: replace("dvc.lock", "schema:", "<<<<<<< HEAD\nschema:"),
+        "marks of a merge conflict",
+    ),
+    "a broken dvc.lock": (
+        lambda: Path("dvc.lock").write_text("stages: [1"),
+        "dvc.lock cannot be read",
+    ),
     "a checkpoint": (lambda: flip(STEP), f"{STEP} fails its checksum"),
     "no note": (lambda: STEP.with_suffix(".json").unlink(), f"{STEP} has no note beside it"),
-    "prepared data": (lambda: flip(Path("data/prepared/tiny/spec.json")), "spec.json fails its checksum"),
-    "test data": (lambda: flip(next(Path("data/prepared/tiny/test").iterdir())), "fails its checksum"),
-    "a newer schema": (lambda: sql("mlflow.db", "update alembic_version set version_num = 'f00'"), "is newer than"),
-    "another database": (lambda: sql("mlflow.db", "drop table alembic_version"), "mlflow.db is no database of MLflow"),
+    "prepared data": (
+        lambda: flip(Path("data/prepared/tiny/spec.json")),
+        "spec.json fails its checksum",
+    ),
+    "test data": (
+        lambda: flip(next(Path("data/prepared/tiny/test").iterdir())),
+        "fails its checksum",
+    ),
+    "a newer schema": (
+        lambda: sql("mlflow.db", "update alembic_version set version_num = 'f00'"),
+        "is newer than",
+    ),
+    "another database": (
+        lambda: sql("mlflow.db", "drop table alembic_version"),
+        "mlflow.db is no database of MLflow",
+    ),
     "a torn mlflow.db": (lambda: torn("mlflow.db"), "mlflow.db is damaged"),
     "a torn optuna.db": (lambda: torn("optuna.db"), "optuna.db is damaged"),
 }

@@ -1,7 +1,9 @@
-"""A device that is not there: its tensors have values, and mix with those of the CPU as little as a GPU's do.
+"""A device that is not there: its tensors have values, and mix with those of the CPU as little as a
+GPU's do.
 
-What runs on it runs on a GPU as far as places are concerned: each operation is refused that gets arrays from both.
-Reads (the host waits for a number of the device) and sends (the other way) are counted, for each costs a GPU time.
+What runs on it runs on a GPU as far as places are concerned: each operation is refused that gets
+arrays from both. Reads (the host waits for a number of the device) and sends (the other way) are
+counted, for each costs a GPU time.
 """
 
 from __future__ import annotations
@@ -18,12 +20,18 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-# a kind that torch knows and does not use: one of our own would bring threads of autograd's, and tests that fork fail
+# a kind that torch knows and does not use: one of our own would bring threads of autograd's, and
+# tests that fork fail
 DEVICE = torch.device("lazy:0")
 NAME = "pretended"
 _MOVES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
 # of these the host must know a number, or the shape of the answer
-_READS = (torch.ops.aten._local_scalar_dense, torch.ops.aten.nonzero, torch.ops.aten._unique2, torch.ops.aten.equal)
+_READS = (
+    torch.ops.aten._local_scalar_dense,
+    torch.ops.aten.nonzero,
+    torch.ops.aten._unique2,
+    torch.ops.aten.equal,
+)
 
 
 class Far(Tensor):
@@ -33,15 +41,22 @@ class Far(Tensor):
 
     @staticmethod
     def __new__(cls, near: Tensor) -> Far:
-        shape, place = near.shape, {"strides": near.stride(), "storage_offset": near.storage_offset()}
-        made: Far = Tensor._make_wrapper_subclass(cls, shape, **place, dtype=near.dtype, device=DEVICE)  # type: ignore[attr-defined]
+        shape, place = (
+            near.shape,
+            {"strides": near.stride(), "storage_offset": near.storage_offset()},
+        )
+        made: Far = Tensor._make_wrapper_subclass(
+            cls, shape, **place, dtype=near.dtype, device=DEVICE
+        )  # type: ignore[attr-defined]
         made.near = near
         return made
 
     def __repr__(self) -> str:  # type: ignore[override]
         return f"Far({self.near})"
 
-    def __reduce_ex__(self, protocol: Any) -> Any:  # a checkpoint holds values, and says no more of devices
+    def __reduce_ex__(
+        self, protocol: Any
+    ) -> Any:  # a checkpoint holds values, and says no more of devices
         return self.near.__reduce_ex__(protocol)
 
     def __format__(self, form: str) -> str:
@@ -55,7 +70,9 @@ class Far(Tensor):
 
 
 class Pretend:
-    """Inside, the device is there; `reads` and `sends` count how often numbers came from it and went to it."""
+    """Inside, the device is there; `reads` and `sends` count how often numbers came from it and
+    went to it.
+    """
 
     def __init__(self) -> None:
         self.reads: Counter[str] = Counter()
@@ -117,7 +134,9 @@ class _Operations(TorchDispatchMode):
             self.seen.reads[str(func)] += 1
         if func in _MOVES:
             copies = func is torch.ops.aten.copy_.default
-            source, target = (args[1].device.type, args[0].device.type) if copies else (args[0].device.type, to)
+            source, target = (
+                (args[1].device.type, args[0].device.type) if copies else (args[0].device.type, to)
+            )
             self.seen.reads[str(func)] += (source, target) == (DEVICE.type, "cpu")
             self.seen.sends[str(func)] += (source, target) == ("cpu", DEVICE.type)
 

@@ -1,4 +1,6 @@
-"""A repository of its own for tests that run the project's commands: its files, sample data, a first commit."""
+"""A repository of its own for tests that run the project's commands: its files, sample data, a
+first commit.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,21 @@ from pathlib import Path
 
 import yaml
 
-from goodfit.files import sha256
+from goodfit.system.files import sha256
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "tests/samples"
 EXPERIMENTS = {"breast_cancer": "breast_cancer.csv", "mnist": "mnist_5k.csv.gz"}
-FILES = ("conf", "pipelines", "src", ".dvc", "dvc.yaml", "requirements.lock", ".dvcignore", ".gitignore")
+FILES = (
+    "conf",
+    "pipelines",
+    "src",
+    ".dvc",
+    "dvc.yaml",
+    "requirements.lock",
+    ".dvcignore",
+    ".gitignore",
+)
 
 
 class Repository:
@@ -24,11 +35,18 @@ class Repository:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.env = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW", "DVC"))}
-        self.env |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(path / "src")}
+        self.env = {
+            key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW", "DVC"))
+        }
+        self.env |= {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(path / "src"),
+        }
 
     def run(self, *command: str, code: int = 0) -> str:
-        done = subprocess.run(command, cwd=self.path, env=self.env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=self.path, env=self.env, capture_output=True, text=True, check=False
+        )
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -50,8 +68,12 @@ def make(path: Path) -> Repository:
     """Copies the project's files to `path`, puts the samples where fetch finds them, and commits."""
     for name in FILES:
         source = ROOT / name
-        skip = shutil.ignore_patterns("__pycache__", "cache", "tmp", "*.egg-info", "config.local", "tuned")
-        shutil.copytree(source, path / name, ignore=skip) if source.is_dir() else shutil.copy(source, path / name)
+        skip = shutil.ignore_patterns(
+            "__pycache__", "cache", "tmp", "*.egg-info", "config.local", "tuned"
+        )
+        shutil.copytree(source, path / name, ignore=skip) if source.is_dir() else shutil.copy(
+            source, path / name
+        )
     made = Repository(path)
     (path / "data/inbox").mkdir(parents=True)
     (path / "conf/tuned").mkdir()  # a winner of this repository's data is none of the samples'
@@ -64,7 +86,13 @@ def make(path: Path) -> Repository:
             "early_stopping.patience=1",
             "evaluate.resamples=100",
         ]
-    (path / "params.yaml").write_text(yaml.safe_dump({"experiments": list(EXPERIMENTS), "overrides": overrides}))
-    for command in ("git init -q", "git add -A", "git -c user.name=a -c user.email=a@b.c commit -qm first"):
+    (path / "params.yaml").write_text(
+        yaml.safe_dump({"experiments": list(EXPERIMENTS), "overrides": overrides})
+    )
+    for command in (
+        "git init -q",
+        "git add -A",
+        "git -c user.name=a -c user.email=a@b.c commit -qm first",
+    ):
         made.run(*command.split())
     return made

@@ -1,4 +1,6 @@
-"""Database servers of our own on this machine, from Debian's packages, in folders that are thrown away."""
+"""Database servers of our own on this machine, from Debian's packages, in folders that are thrown
+away.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 # Debian keeps servers out of PATH
-PATH = ":".join([*sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True), os.environ["PATH"]])
+PATH = ":".join(
+    [*sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True), os.environ["PATH"]]
+)
 PATH += ":/usr/sbin"
 
 
 class Kind(NamedTuple):
-    """A server's programs, its driver in Python, and the user that it runs as where we are root: both refuse root."""
+    """A server's programs, its driver in Python, and the user that it runs as where we are root:
+    both refuse root.
+    """
 
     package: str
     programs: tuple[str, ...]
@@ -30,8 +36,12 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "postgresql": Kind("postgresql", ("initdb", "pg_ctl"), "psycopg", "psycopg[binary]", "postgres"),
-    "mysql": Kind("mariadb-server", ("mariadb-install-db", "mariadbd"), "pymysql", "pymysql", "mysql"),
+    "postgresql": Kind(
+        "postgresql", ("initdb", "pg_ctl"), "psycopg", "psycopg[binary]", "postgres"
+    ),
+    "mysql": Kind(
+        "mariadb-server", ("mariadb-install-db", "mariadbd"), "pymysql", "pymysql", "mysql"
+    ),
 }
 
 
@@ -44,19 +54,27 @@ def missing(name: str) -> str:
     if not importlib.util.find_spec(kind.driver):
         return f"pip install {kind.extra}"
     known = subprocess.run(["id", kind.owner], capture_output=True, check=False).returncode == 0
-    return "" if os.geteuid() != 0 or known else f"there is no user {kind.owner}, and the server does not run as root"
+    return (
+        ""
+        if os.geteuid() != 0 or known
+        else f"there is no user {kind.owner}, and the server does not run as root"
+    )
 
 
 @contextmanager
 def server(name: str) -> Iterator[str]:
-    """Starts a server that listens on 127.0.0.1 only; gives the URL of its databases, which ends with /.
+    """Starts a server that listens on 127.0.0.1 only; gives the URL of its databases, which ends
+    with /.
 
     Not in pytest's folder, which is closed to other users.
     """
     with tempfile.TemporaryDirectory(prefix=f"{name}-", ignore_cleanup_errors=True) as folder:
         if os.geteuid() == 0:
             shutil.chown(folder, KINDS[name].owner)
-        start: Callable[[Path, int], contextmanager[str]] = {"postgresql": _postgresql, "mysql": _mysql}[name]
+        start: Callable[[Path, int], contextmanager[str]] = {
+            "postgresql": _postgresql,
+            "mysql": _mysql,
+        }[name]
         with start(Path(folder), _port()) as url:
             yield url
 
@@ -79,7 +97,9 @@ def _mysql(folder: Path, port: int) -> Iterator[str]:
     plain = ("--no-defaults", f"--datadir={folder}/data")
     _run("mysql", "mariadb-install-db", *plain, "--auth-root-authentication-method=normal")
     user = "user@'127.0.0.1'"
-    (folder / "begin.sql").write_text(f"CREATE USER {user} IDENTIFIED BY 's3cret';\nGRANT ALL ON *.* TO {user};\n")
+    (folder / "begin.sql").write_text(
+        f"CREATE USER {user} IDENTIFIED BY 's3cret';\nGRANT ALL ON *.* TO {user};\n"
+    )
     there = (
         f"--port={port}",
         "--skip-name-resolve",
@@ -88,7 +108,10 @@ def _mysql(folder: Path, port: int) -> Iterator[str]:
         f"--pid-file={folder}/pid",
     )
     command = _command("mysql", "mariadbd", *plain, *there, f"--init-file={folder}/begin.sql")
-    with (folder / "log").open("w") as log, subprocess.Popen(command, cwd="/", stdout=log, stderr=log) as process:
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen(command, cwd="/", stdout=log, stderr=log) as process,
+    ):
         try:
             _until_it_answers(port, process, folder / "log")
             yield f"mysql+pymysql://user:s3cret@127.0.0.1:{port}/"
@@ -110,12 +133,18 @@ def _command(name: str, program: str, *arguments: str) -> list[str]:
     found = shutil.which(program, path=PATH)
     assert found
     owner = KINDS[name].owner
-    drop = ["setpriv", f"--reuid={owner}", f"--regid={owner}", "--init-groups"] if os.geteuid() == 0 else []
+    drop = (
+        ["setpriv", f"--reuid={owner}", f"--regid={owner}", "--init-groups"]
+        if os.geteuid() == 0
+        else []
+    )
     return [*drop, found, *arguments]
 
 
 def _run(name: str, program: str, *arguments: str) -> None:
-    subprocess.run(_command(name, program, *arguments), cwd="/", stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        _command(name, program, *arguments), cwd="/", stdout=subprocess.DEVNULL, check=True
+    )
 
 
 def _port() -> int:

@@ -1,4 +1,6 @@
-"""A Slurm of our own: two nodes on this machine, from Debian's packages, in a folder that is thrown away."""
+"""A Slurm of our own: two nodes on this machine, from Debian's packages, in a folder that is thrown
+away.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ def missing() -> str:
 
 @contextmanager
 def cluster(folder: Path, **options: str) -> Iterator[dict[str, str]]:
-    """Starts munged, slurmctld and a slurmd for each of n1 and n2; gives the environment in which to call srun.
+    """Starts munged, slurmctld and a slurmd for each of n1 and n2; gives the environment in which
+    to call srun.
 
     Two CPUs a node; no cgroups, no accounting: what a container without systemd can do.
     """
@@ -67,7 +70,10 @@ def cluster(folder: Path, **options: str) -> Iterator[dict[str, str]]:
     conf.write_text("\n".join([*(f"{key}={value}" for key, value in lines.items()), *more]) + "\n")
     (folder / "state").mkdir()
     environment = {**os.environ, "PATH": PATH, "SLURM_CONF": str(conf)}
-    files = [f"--{name}={munge}/{name}" for name in ("key-file", "socket", "pid-file", "log-file", "seed-file")]
+    files = [
+        f"--{name}={munge}/{name}"
+        for name in ("key-file", "socket", "pid-file", "log-file", "seed-file")
+    ]
     daemons = [
         ["munged", "--foreground", "--force", *files],
         ["slurmctld", "-D"],
@@ -78,7 +84,9 @@ def cluster(folder: Path, **options: str) -> Iterator[dict[str, str]]:
     try:
         for command in daemons:
             running.append(
-                subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                subprocess.Popen(
+                    command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                )
             )
             if command[0] == "munged":
                 _until(lambda: (munge / "socket").exists(), "munged's socket")

@@ -1,6 +1,8 @@
-"""`make repro` is killed at random moments, again and again, and ends as if nobody had disturbed it.
+"""`make repro` is killed at random moments, again and again, and ends as if nobody had disturbed
+it.
 
-Run by `make chaos`, which prints the seed: CHAOS_SEED repeats the moments, CHAOS_KILLS says how many.
+Run by `make chaos`, which prints the seed: CHAOS_SEED repeats the moments, CHAOS_KILLS says how
+many.
 """
 
 from __future__ import annotations
@@ -36,11 +38,15 @@ def strike(process: subprocess.Popen[bytes], way: str) -> None:
     top = psutil.Process(process.pid)
     family = [top, *top.children(recursive=True)]
     if way == "dvc alone":
-        hit = [each for each in family if any(Path(word).name == "dvc" for word in each.cmdline()[:2])]
+        hit = [
+            each for each in family if any(Path(word).name == "dvc" for word in each.cmdline()[:2])
+        ]
     else:
         hit = family if way.startswith("the whole") else [top]
     for each in hit:
-        each.send_signal({"SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}.get(way, signal.SIGKILL))
+        each.send_signal(
+            {"SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}.get(way, signal.SIGKILL)
+        )
     process.wait(120)
     _, alive = psutil.wait_procs(family, timeout=120)
     assert not alive, [each.cmdline() for each in alive]
@@ -68,7 +74,9 @@ def test_random_kills_change_nothing_in_the_end(tmp_path: Path) -> None:
             print(f"kill {kills}/{KILLS} after {moment:.1f} s: {way}", flush=True)
             continue
         assert process.returncode == 0, (tmp_path / "said").read_text()[-3000:]
-        again(place)  # it was quicker than the kill: all but the raw data goes, and the next round begins
+        again(
+            place
+        )  # it was quicker than the kill: all but the raw data goes, and the next round begins
     place.run(*REPRO)
     assert result(place) == result(whole)
     assert not [row for row in place.sql("select status from runs") if row[0] == "RUNNING"]

@@ -20,11 +20,12 @@ import tiny
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from goodfit import config, track
+from goodfit.config import tree
 from goodfit.errors import NonFiniteLossError
-from goodfit.files import read_json
-from goodfit.kept import note, steps, verified
-from goodfit.launch import fit
+from goodfit.launch.fit import fit
+from goodfit.system.files import read_json
+from goodfit.tracking import database, runs
+from goodfit.training.checkpoint_files import read_note, step_checkpoints, verified
 
 pytestmark = pytest.mark.slow
 Home = Callable[..., DictConfig]
@@ -64,18 +65,30 @@ def images(home: Home, prepared: Callable[[str], Path]) -> Callable[..., DictCon
     def make(**trainer: object) -> DictConfig:
         size = len(np.load("data/prepared/tiny/train/target.npy"))
         batch = next(size_ for size_ in range(13, 40, 2) if size % size_ >= 9 and size % size_ % 2)
-        steep = {"optimizer": tiny.section("optimizer", "sgd") | {"lr": 0.02}}  # Adam makes much of the last digits
-        cfg = tiny.cfg("mnist", model="cnn", tracking={"uri": uri}, trainer=trainer, loader={"batch_size": batch})
+        steep = {
+            "optimizer": tiny.section("optimizer", "sgd") | {"lr": 0.02}
+        }  # Adam makes much of the last digits
+        cfg = tiny.cfg(
+            "mnist",
+            model="cnn",
+            tracking={"uri": uri},
+            trainer=trainer,
+            loader={"batch_size": batch},
+        )
         return tiny.calm(OmegaConf.merge(cfg, steep))
 
     return make
 
 
-def test_batch_normalization_is_over_the_whole_batch(home: Home, prepared: Callable[[str], Path]) -> None:
+def test_batch_normalization_is_over_the_whole_batch(
+    home: Home, prepared: Callable[[str], Path]
+) -> None:
     make = images(home, prepared)
     fit(make(), out=Path("one"))
     fit(make(devices=2, strategy="ddp"), out=Path("two"))
-    assert curve("two", "train/loss", "val/loss") == pytest.approx(curve("one", "train/loss", "val/loss"), rel=3e-4)
+    assert curve("two", "train/loss", "val/loss") == pytest.approx(
+        curve("one", "train/loss", "val/loss"), rel=3e-4
+    )
     one, two = (torch.load(f"{name}/weights.pt", weights_only=True) for name in ("one", "two"))
     names = [name for name in one if "running_" in name]
     assert names
@@ -89,15 +102,22 @@ def test_without_normalization_over_all_devices_the_curves_part(
     """The test above can fail: each process on its own gives another loss."""
     make = images(home, prepared)
     fit(make(), out=Path("one"))
-    lines = ["import goodfit.everywhere", "goodfit.everywhere.everywhere = lambda module: None"]
+    lines = [
+        "import goodfit.training.loop",
+        "goodfit.training.loop.synchronize_batchnorm = lambda module, cuda: None",
+    ]
     plant(lines, monkeypatch)
     fit(make(devices=2, strategy="ddp"), out=Path("two"))
     assert curve("two", "train/loss") != pytest.approx(curve("one", "train/loss"), rel=3e-3)
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not bind processes to cores")
-def test_each_of_two_processes_computes_on_cores_of_its_own(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = ["import atexit, os", "def note():"]
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="this system does not bind processes to cores"
+)
+def test_each_of_two_processes_computes_on_cores_of_its_own(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ["import atexit, os", "def read_note():"]
     lines += ["    open('cores-' + os.environ['RANK'], 'w').write(repr(os.sched_getaffinity(0)))"]
     lines += ["if 'RANK' in os.environ:", "    atexit.register(note)"]
     plant(lines, monkeypatch)
@@ -116,7 +136,9 @@ def test_accumulation_equals_the_large_batch(home: Home, devices: int) -> None:
     assert curve("many", *KEYS) == pytest.approx(curve("one", *KEYS), abs=2e-5)
 
 
-def test_a_divided_network_trains_as_a_copied_one(home: Home, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_divided_network_trains_as_a_copied_one(
+    home: Home, capfd: pytest.CaptureFixture[str]
+) -> None:
     fit(calm(home, trainer={"devices": 2, "strategy": "ddp"}), out=Path("ddp"))
     fit(calm(home, trainer={"devices": 2, "strategy": "fsdp"}), out=Path("fsdp"))
     assert capfd.readouterr().err == ""  # no library warns
@@ -129,15 +151,19 @@ def test_a_divided_network_trains_as_a_copied_one(home: Home, capfd: pytest.Capt
 
 
 def begin(home: Home, tmp_path: Path, **changes: object) -> subprocess.Popen[str]:
-    """A long training on two processes, by the command that DVC runs, saved at each step; waits for its second save."""
+    """A long training on two processes, by the command that DVC runs, saved at each step; waits for
+    its second save.
+    """
     cfg = calm(home, trainer={"devices": 2, "strategy": "ddp", "max_epochs": 100_000}, **changes)
     cfg.early_stopping.patience, cfg.checkpoint.seconds = 99_999, 0
     for name in ("pipelines", "conf"):
         shutil.copytree(tiny.ROOT / name, tmp_path / name)
     (tmp_path / "build").mkdir()
-    (tmp_path / "build/tiny.json").write_text(config.dump(OmegaConf.to_container(cfg)))  # type: ignore[arg-type]
+    (tmp_path / "build/tiny.json").write_text(tree.dump(OmegaConf.to_container(cfg)))  # type: ignore[arg-type]
     command = [sys.executable, "pipelines/train.py", "build/tiny.json"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     deadline = time.monotonic() + 60
     while len(list((tmp_path / "build/checkpoints/tiny").glob("step-*.json"))) < 2:
         assert process.poll() is None, process.communicate()
@@ -153,20 +179,25 @@ def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
 def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """By rank."""
     found = [
-        each for each in family(process) if "goodfit.worker" in each.cmdline() and "goodfit.agent" not in each.cmdline()
+        each
+        for each in family(process)
+        if "goodfit.launch.worker" in each.cmdline()
+        and "goodfit.launch.elastic" not in each.cmdline()
     ]
     return sorted(found, key=lambda each: int(each.environ()["RANK"]))
 
 
 def statuses(cfg: DictConfig) -> list[str]:
-    client = track.connect(cfg.tracking.uri)
+    client = database.connect(cfg.tracking.uri)
     found = client.get_experiment_by_name("tiny")
     assert found is not None
     return [run.info.status for run in client.search_runs([found.experiment_id])]
 
 
 @pytest.mark.fault(19)
-@pytest.mark.parametrize(("rank", "number"), [(0, signal.SIGKILL), (1, signal.SIGKILL), (1, signal.SIGSTOP)])
+@pytest.mark.parametrize(
+    ("rank", "number"), [(0, signal.SIGKILL), (1, signal.SIGKILL), (1, signal.SIGSTOP)]
+)
 def test_a_lost_or_frozen_rank_ends_all_within_seconds_and_is_named(
     home: Home, tmp_path: Path, rank: int, number: signal.Signals
 ) -> None:
@@ -180,7 +211,10 @@ def test_a_lost_or_frozen_rank_ends_all_within_seconds_and_is_named(
         1,
         f"goodfit: rank {rank} was killed by SIGKILL; the same command goes on",
     )
-    assert statuses(home())[0] in (track.FAILED, track.KILLED)  # by the first rank, or by the launcher for it
+    assert statuses(home())[0] in (
+        runs.FAILED,
+        runs.KILLED,
+    )  # by the first rank, or by the launcher for it
     assert not psutil.wait_procs(others, timeout=5)[1]
     assert not (tmp_path / "models").exists()
 
@@ -189,15 +223,24 @@ def test_a_lost_or_frozen_rank_ends_all_within_seconds_and_is_named(
 def test_a_verdict_that_only_the_second_rank_has_seen_is_the_trainings(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = ["import os", "if os.environ.get('RANK') == '1':", "    import torch, goodfit.model.mlp as at"]
-    lines += ["    good = at.MLP.forward", "    at.MLP.forward = lambda self, numbers: good(self, numbers) * torch.nan"]
+    lines = [
+        "import os",
+        "if os.environ.get('RANK') == '1':",
+        "    import torch, goodfit.model.mlp as at",
+    ]
+    lines += [
+        "    good = at.MLP.forward",
+        "    at.MLP.forward = lambda self, numbers: good(self, numbers) * torch.nan",
+    ]
     plant(lines, monkeypatch)
     cfg = calm(home, trainer={"devices": 2, "strategy": "ddp"})
     with pytest.raises(NonFiniteLossError, match="non-finite loss"):
         fit(cfg)
-    assert read_json(Path("build/checkpoints/tiny/training.json"))["ended"].startswith("NonFiniteLossError: non-finite")
-    assert statuses(cfg) == [track.FAILED]
-    client = track.connect(cfg.tracking.uri)
+    assert read_json(Path("build/checkpoints/tiny/training.json"))["ended"].startswith(
+        "NonFiniteLossError: non-finite"
+    )
+    assert statuses(cfg) == [runs.FAILED]
+    client = database.connect(cfg.tracking.uri)
     found = client.get_experiment_by_name("tiny")
     assert found
     [run] = client.search_runs([found.experiment_id])
@@ -216,9 +259,9 @@ def test_a_signal_ends_all_with_a_checkpoint_and_its_code(
     out, said = process.communicate(timeout=40)
     assert process.returncode == code, (out, said)
     assert said == f"goodfit: {number.name}: stopping after this step, with a checkpoint\n"
-    assert statuses(home()) == [track.KILLED]
+    assert statuses(home()) == [runs.KILLED]
     assert not psutil.wait_procs(others, timeout=5)[1]
-    assert verified(steps(tmp_path / "build/checkpoints/tiny")[0])
+    assert verified(step_checkpoints(tmp_path / "build/checkpoints/tiny")[0])
 
 
 def test_workers_whose_launcher_is_killed_end_themselves(home: Home, tmp_path: Path) -> None:
@@ -228,24 +271,34 @@ def test_workers_whose_launcher_is_killed_end_themselves(home: Home, tmp_path: P
     process.wait()
     _, alive = psutil.wait_procs(others, timeout=30)
     assert not alive  # or reading to the end would wait for them
-    assert process.communicate()[1] == "goodfit: the process that began this training is gone: stopping\n"
-    assert verified(steps(tmp_path / "build/checkpoints/tiny")[0])
+    assert (
+        process.communicate()[1]
+        == "goodfit: the process that began this training is gone: stopping\n"
+    )
+    assert verified(step_checkpoints(tmp_path / "build/checkpoints/tiny")[0])
 
 
 @pytest.mark.fault(4)
 def test_two_processes_go_on_bit_by_bit(home: Home, tmp_path: Path) -> None:
     def cfg() -> DictConfig:
-        made = home(trainer={"devices": 2, "strategy": "ddp", "max_epochs": 60}, model={"dropout": 0.4})
+        made = home(
+            trainer={"devices": 2, "strategy": "ddp", "max_epochs": 60}, model={"dropout": 0.4}
+        )
         made.early_stopping.patience, made.checkpoint.seconds = 99, 0
         return made
 
     fit(cfg(), out=Path("whole"))
     for name in ("pipelines", "conf"):
         shutil.copytree(tiny.ROOT / name, tmp_path / name)
-    (tmp_path / "build/tiny.json").write_text(config.dump(OmegaConf.to_container(cfg())))  # type: ignore[arg-type]
+    (tmp_path / "build/tiny.json").write_text(tree.dump(OmegaConf.to_container(cfg())))  # type: ignore[arg-type]
     command = [sys.executable, "pipelines/train.py", "build/tiny.json"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not any(note(path).get("epoch", 0) >= 3 for path in steps(Path("build/checkpoints/tiny"))):
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not any(
+        read_note(path).get("epoch", 0) >= 3
+        for path in step_checkpoints(Path("build/checkpoints/tiny"))
+    ):
         assert process.poll() is None
         time.sleep(0.01)
     process.terminate()

@@ -1,4 +1,6 @@
-"""What the doctor says of DVC and MLflow is so: in a repository where the stages ran, and on an old database."""
+"""What the doctor says of DVC and MLflow is so: in a repository where the stages ran, and on an old
+database.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ import pytest
 import yaml
 from repository import ROOT, Repository, make
 
-from goodfit.files import sha256
+from goodfit.system.files import sha256
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault(11)]
 DOCTOR, REPRO = [sys.executable, "-m", "goodfit.doctor"], [sys.executable, "pipelines/repro.py"]
@@ -41,7 +43,9 @@ def repository(whole: Repository, tmp_path: Path) -> Repository:
 def weights(repository: Repository) -> Path:
     """The cache's object of the weights."""
     objects = repository.path / ".dvc/cache/files/md5"
-    (out,) = yaml.safe_load((repository.path / "dvc.lock").read_text())["stages"]["train@breast_cancer"]["outs"]
+    (out,) = yaml.safe_load((repository.path / "dvc.lock").read_text())["stages"][
+        "train@breast_cancer"
+    ]["outs"]
     listing = json.loads((objects / out["md5"][:2] / out["md5"][2:]).read_text())
     digest = next(item["md5"] for item in listing if item["relpath"] == "weights.pt")
     path: Path = objects / digest[:2] / digest[2:]
@@ -60,7 +64,9 @@ def corrupt(path: Path) -> None:
 
 def results(repository: Repository) -> dict[str, Any]:
     """Weights, and all that was measured with them, but for times."""
-    found = json.loads((repository.path / "report/breast_cancer/evaluation/evaluation.json").read_text())
+    found = json.loads(
+        (repository.path / "report/breast_cancer/evaluation/evaluation.json").read_text()
+    )
     found.pop("seconds_per_1000")
     return {"weights": sha256(repository.path / MODEL / "weights.pt"), "evaluation": found}
 
@@ -85,7 +91,10 @@ def test_without_a_good_copy_fix_and_repro_bring_identical_results_back(
     if handed_out:
         repository.run("dvc", "checkout")
     said = repository.run(*DOCTOR, code=1)
-    assert f"object {place.relative_to(repository.path)} for {MODEL}/weights.pt of train@breast_cancer" in said
+    assert (
+        f"object {place.relative_to(repository.path)} for {MODEL}/weights.pt of train@breast_cancer"
+        in said
+    )
     assert "`dvc repro train@breast_cancer` makes it again" in said
     # what was handed out is a finding of its own, and repro mends it
     repository.run(*DOCTOR, "--fix", code=int(handed_out))
@@ -98,7 +107,9 @@ def test_with_a_good_copy_fix_puts_it_back_and_no_stage_runs(repository: Reposit
     before, place = results(repository), weights(repository)
     content = place.read_bytes()
     corrupt(place)
-    folder = next(path for path in place.parents[1].glob("*/*.dir") if b"weights.pt" in path.read_bytes())
+    folder = next(
+        path for path in place.parents[1].glob("*/*.dir") if b"weights.pt" in path.read_bytes()
+    )
     corrupt(folder)
     assert "2 to be looked at" in repository.run(*DOCTOR, code=1)
     assert "2 fixed, all is well" in repository.run(*DOCTOR, "--fix")
@@ -127,13 +138,15 @@ def test_a_database_of_an_older_mlflow_is_upgraded_beside_a_copy(tmp_path: Path)
         config = _get_alembic_config(url)
         config.attributes["connection"] = connection
         command.upgrade(config, old)
-        connection.execute(text("insert into experiments (name, lifecycle_stage) values ('mine', 'active')"))
+        connection.execute(
+            text("insert into experiments (name, lifecycle_stage) values ('mine', 'active')")
+        )
     engine.dispose()
     repository.env["PYTHONPATH"] = str(ROOT / "src")
     assert f"has the schema {old} of an older MLflow" in repository.run(*DOCTOR, code=1)
     assert f"mlflow.db.{old} is as it was" in repository.run(*DOCTOR, "--fix")
     assert "all is well" in repository.run(*DOCTOR)
-    look = "from goodfit import track; print(track.connect('sqlite:///mlflow.db').get_experiment_by_name('mine').name)"
+    look = "from goodfit.tracking.database import connect; print(connect('sqlite:///mlflow.db').get_experiment_by_name('mine').name)"
     assert "mine" in repository.run(sys.executable, "-c", look)
     with closing(sqlite3.connect(tmp_path / f"mlflow.db.{old}")) as copy:
         assert copy.execute("select version_num from alembic_version").fetchall() == [(old,)]

@@ -14,18 +14,23 @@ import tiny
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from goodfit import stop
-from goodfit.data import packed
-from goodfit.launch import fit
+from goodfit.launch.fit import fit
+from goodfit.store import loader
+from goodfit.system import signals
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
 Make = Callable[..., DictConfig]
 KEYS = ("train/loss", "val/loss")
 
 
 @pytest.fixture
 def make(home: Callable[..., DictConfig], prepared: Callable[[str], Path]) -> Make:
-    """Configurations of a CNN on augmented images, on one GPU; a steep step would make much of the last digits."""
+    """Configurations of a CNN on augmented images, on one GPU; a steep step would make much of the
+    last digits.
+    """
     uri = home().tracking.uri
     shutil.rmtree("data/prepared/tiny")
     shutil.copytree(prepared("mnist"), "data/prepared/tiny")
@@ -34,7 +39,9 @@ def make(home: Callable[..., DictConfig], prepared: Callable[[str], Path]) -> Ma
         kind = {"accelerator": "gpu", "devices": 1, **trainer}
         augment = tiny.section("augment", "affine")
         cfg = tiny.cfg("mnist", model="cnn", tracking={"uri": uri}, trainer=kind, augment=augment)
-        return tiny.calm(OmegaConf.merge(cfg, {"optimizer": tiny.section("optimizer", "sgd") | {"lr": 0.002}}))
+        return tiny.calm(
+            OmegaConf.merge(cfg, {"optimizer": tiny.section("optimizer", "sgd") | {"lr": 0.002}})
+        )
 
     return made
 
@@ -44,15 +51,21 @@ def curve(model: str) -> list[float]:
         return [float(row[key]) for row in csv.DictReader(stream) for key in KEYS]
 
 
-class Places(pl.Callback):
-    """Where the tensors of each training batch lie when a step begins, and those that they are taken from."""
+class Paths(pl.Callback):
+    """Where the tensors of each training batch lie when a step begins, and those that they are
+    taken from.
+    """
 
     def __init__(self) -> None:
         self.batches: set[str] = set()
         self.arrays: set[str] = set()
 
-    def on_train_batch_start(self, trainer: pl.Trainer, task: Any, batch: Any, batch_idx: int) -> None:
-        self.batches |= {array.device.type for array in (*batch.inputs.values(), batch.target, batch.rows)}
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, task: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.batches |= {
+            array.device.type for array in (*batch.inputs.values(), batch.target, batch.rows)
+        }
         data = trainer.train_dataloader.data  # type: ignore[union-attr]
         self.arrays |= {array.device.type for array in (*data.inputs.values(), data.target)}
 
@@ -64,7 +77,7 @@ def test_a_gpu_has_the_loss_curve_of_the_cpu(make: Make) -> None:
 
 
 def test_small_data_live_on_the_gpu(make: Make) -> None:
-    seen = Places()
+    seen = Paths()
     fit(make(), out=Path("gpu"), callbacks=[seen])
     assert (seen.arrays, seen.batches) == ({"cuda"}, {"cuda"})
 
@@ -73,16 +86,16 @@ def test_data_that_do_not_fit_come_from_the_host_and_give_the_same_curve(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit(make(), out=Path("near"))
-    monkeypatch.setattr(packed, "MOST", 0)
-    seen = Places()
+    monkeypatch.setattr(loader, "MOST", 0)
+    seen = Paths()
     fit(make(), out=Path("far"), callbacks=[seen])
     assert (seen.arrays, seen.batches) == ({"cpu"}, {"cuda"})
     assert curve("far") == curve("near")
 
 
 def test_batches_from_the_host_start_from_pinned_memory(make: Make) -> None:
-    data = packed.DataModule(Path("data/prepared/tiny"), batch_size=16, seed=0)
-    batch = next(iter(packed.Batches(data.train, 16, epoch=lambda: 0, pin=True)))
+    data = loader.DataModule(Path("data/prepared/tiny"), batch_size=16, seed=0)
+    batch = next(iter(loader.Batches(data.train, 16, epoch=lambda: 0, pin=True)))
     assert all(array.is_pinned() for array in (*batch.inputs.values(), batch.target, batch.rows))
 
 
@@ -103,16 +116,18 @@ def test_half_precision_trains(make: Make) -> None:
 
 def test_a_training_on_a_gpu_goes_on_where_it_was_cut(make: Make) -> None:
     class Cut(pl.Callback):
-        def on_train_batch_end(self, trainer: pl.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        def on_train_batch_end(
+            self, trainer: pl.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int
+        ) -> None:
             if (trainer.current_epoch, batch_idx) == (1, 1):
-                stop._asked.append(15)
+                signals.request_stop(15)
 
     fit(make(), out=Path("whole"))
     try:
         with pytest.raises(SystemExit):
             fit(make(), out=Path("model"), callbacks=[Cut()])
     finally:
-        stop._asked.clear()
+        signals.reset()
     fit(make(), out=Path("model"))
     assert curve("model") == pytest.approx(curve("whole"), rel=1e-6)
 

@@ -18,10 +18,11 @@ import slurm
 import tiny
 from omegaconf import DictConfig, OmegaConf
 
-from goodfit import config, track
+from goodfit.config import tree
 from goodfit.errors import UserError
-from goodfit.kept import steps, verified
-from goodfit.meeting import place
+from goodfit.launch.rendezvous import address
+from goodfit.tracking import database, runs
+from goodfit.training.checkpoint_files import step_checkpoints, verified
 
 pytestmark = pytest.mark.slow
 Home = Callable[..., DictConfig]
@@ -30,12 +31,14 @@ TRAIN = [sys.executable, "pipelines/train.py", "build/tiny.json"]
 
 def prepare(home: Home, place: Path, **changes: object) -> DictConfig:
     """A repository with one composed experiment, for two machines of one process each."""
-    trainer = {"max_epochs": 3, "num_nodes": 2, "devices": 1, "strategy": "ddp"} | changes.pop("trainer", {})  # type: ignore[operator]
+    trainer = {"max_epochs": 3, "num_nodes": 2, "devices": 1, "strategy": "ddp"} | changes.pop(
+        "trainer", {}
+    )  # type: ignore[operator]
     cfg = tiny.calm(home(trainer=trainer, **changes))
     for name in ("pipelines", "conf"):
         shutil.copytree(tiny.ROOT / name, place / name)
     (place / "build").mkdir()
-    (place / "build/tiny.json").write_text(config.dump(OmegaConf.to_container(cfg)))  # type: ignore[arg-type]
+    (place / "build/tiny.json").write_text(tree.dump(OmegaConf.to_container(cfg)))  # type: ignore[arg-type]
     return cfg
 
 
@@ -48,7 +51,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     def machine(node: int, command: list[str] = TRAIN) -> subprocess.Popen[str]:
         where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": str(node)}
         env = {**os.environ, **where, "PYTHONPATH": str(tiny.ROOT / "src")}
-        begun.append(subprocess.Popen(command, cwd=tmp_path, env=env, stdout=-1, stderr=-1, text=True))
+        begun.append(
+            subprocess.Popen(command, cwd=tmp_path, env=env, stdout=-1, stderr=-1, text=True)
+        )
         return begun[-1]
 
     yield machine
@@ -67,12 +72,14 @@ def end(machine: subprocess.Popen[str]) -> None:
 
 def curve(model: Path) -> list[float]:
     with (model / "history.csv").open() as stream:
-        return [float(row[key]) for row in csv.DictReader(stream) for key in ("train/loss", "val/loss")]
+        return [
+            float(row[key]) for row in csv.DictReader(stream) for key in ("train/loss", "val/loss")
+        ]
 
 
 def alone(place: Path, cfg: DictConfig) -> list[float]:
     """The loss curve of one process at the same batch size."""
-    from goodfit.launch import fit
+    from goodfit.launch.fit import fit
 
     one = OmegaConf.merge(cfg, {"trainer": {"num_nodes": 1, "strategy": "auto"}})
     assert isinstance(one, DictConfig)
@@ -81,7 +88,7 @@ def alone(place: Path, cfg: DictConfig) -> list[float]:
 
 
 def statuses(cfg: DictConfig) -> list[str]:
-    client = track.connect(cfg.tracking.uri)
+    client = database.connect(cfg.tracking.uri)
     found = client.get_experiment_by_name("tiny")
     assert found is not None
     return [run.info.status for run in client.search_runs([found.experiment_id])]
@@ -94,8 +101,11 @@ def test_two_machines_have_the_loss_curve_of_one_and_one_run(
     machines = [start(1), start(0)]
     said = [process.communicate(timeout=120) for process in machines]
     assert [process.returncode for process in machines] == [0, 0], said
-    assert all(f"machine {node} waits at 127.0.0.1:" in out for node, (out, _) in zip((1, 0), said, strict=True))
-    assert statuses(cfg) == [track.FINISHED]
+    assert all(
+        f"machine {node} waits at 127.0.0.1:" in out
+        for node, (out, _) in zip((1, 0), said, strict=True)
+    )
+    assert statuses(cfg) == [runs.FINISHED]
     assert curve(tmp_path / "models/tiny") == pytest.approx(alone(tmp_path, cfg), abs=2e-5)
 
 
@@ -109,7 +119,11 @@ def busy(place: Path, machines: list[subprocess.Popen[str]]) -> None:
         time.sleep(0.1)
 
 
-LONG = {"trainer": {"max_epochs": 100_000}, "early_stopping": {"patience": 99_999}, "checkpoint": {"seconds": 0}}
+LONG = {
+    "trainer": {"max_epochs": 100_000},
+    "early_stopping": {"patience": 99_999},
+    "checkpoint": {"seconds": 0},
+}
 
 
 def test_a_signal_to_one_machine_ends_both_with_a_checkpoint_and_its_code(
@@ -121,8 +135,8 @@ def test_a_signal_to_one_machine_ends_both_with_a_checkpoint_and_its_code(
     machines[1].send_signal(signal.SIGTERM)
     said = [process.communicate(timeout=60) for process in machines]
     assert [process.returncode for process in machines] == [143, 143], said
-    assert statuses(cfg) == [track.KILLED]
-    assert steps(tmp_path / "build/checkpoints/tiny")
+    assert statuses(cfg) == [runs.KILLED]
+    assert step_checkpoints(tmp_path / "build/checkpoints/tiny")
 
 
 @pytest.mark.parametrize("node", [0, 1])
@@ -133,7 +147,12 @@ def test_a_rank_that_is_killed_on_one_machine_is_named_on_both(
     machines = [start(0), start(1)]
     busy(tmp_path, machines)
     family = psutil.Process(machines[node].pid).children(recursive=True)
-    [worker] = [each for each in family if "goodfit.worker" in each.cmdline() and "goodfit.agent" not in each.cmdline()]
+    [worker] = [
+        each
+        for each in family
+        if "goodfit.launch.worker" in each.cmdline()
+        and "goodfit.launch.elastic" not in each.cmdline()
+    ]
     worker.kill()
     started = time.monotonic()
     said = [process.communicate(timeout=60)[1] for process in machines]
@@ -146,12 +165,14 @@ def test_a_rank_that_is_killed_on_one_machine_is_named_on_both(
 def test_a_machine_that_leaves_later_than_the_first_says_nothing_of_lost_connections(
     start: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    """In two rounds, as after memory has run out; torch would print a page of C++ after the last line for the user."""
+    """In two rounds, as after memory has run out; torch would print a page of C++ after the last
+    line for the user.
+    """
     code = """
 import sys, time
-from goodfit.meeting import Meeting
+from goodfit.launch.rendezvous import Rendezvous
 for round in range(2):
-    meeting = Meeting(2)
+    meeting = Rendezvous(2)
     heard = meeting.decided(lambda: "go")
     time.sleep(1.5)
     assert not meeting.lost()
@@ -187,8 +208,8 @@ def test_a_machine_that_is_lost_without_a_word_ends_the_other_within_seconds(
     assert not psutil.wait_procs(others, timeout=5)[1]
     end(machines[node])
     if node:
-        assert statuses(cfg) == [track.KILLED]
-    assert verified(steps(tmp_path / "build/checkpoints/tiny")[0])
+        assert statuses(cfg) == [runs.KILLED]
+    assert verified(step_checkpoints(tmp_path / "build/checkpoints/tiny")[0])
 
 
 def test_a_mistake_that_the_first_machine_finds_is_told_on_both(
@@ -204,11 +225,18 @@ def test_a_mistake_that_the_first_machine_finds_is_told_on_both(
 
 def test_without_a_place_to_meet_it_says_what_is_needed(home: Home, tmp_path: Path) -> None:
     prepare(home, tmp_path)
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "MASTER", "NODE_RANK"))}
+    env = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("SLURM", "MASTER", "NODE_RANK"))
+    }
     env |= {"PYTHONPATH": str(tiny.ROOT / "src")}
     done = subprocess.run(TRAIN, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "trainer.num_nodes=2 needs MASTER_ADDR and NODE_RANK in the environment, or Slurm" in done.stderr
+    assert (
+        "trainer.num_nodes=2 needs MASTER_ADDR and NODE_RANK in the environment, or Slurm"
+        in done.stderr
+    )
 
 
 @pytest.mark.parametrize("port", ["abc", "0", "65535", "-1"])
@@ -216,16 +244,18 @@ def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, port: s
     for name, value in {"MASTER_ADDR": "127.0.0.1", "NODE_RANK": "0", "MASTER_PORT": port}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=f"MASTER_PORT={port}, expected a number from 1 to 65534"):
-        place(2)
+        address(2)
 
 
-def test_without_slurms_programs_its_variables_say_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_slurms_programs_its_variables_say_too_little(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     monkeypatch.setenv("SLURM_JOB_NODELIST", "n[1-2]")
     monkeypatch.setenv("SLURM_NODEID", "0")
     monkeypatch.setenv("PATH", "")
     with pytest.raises(UserError, match="needs MASTER_ADDR and NODE_RANK"):
-        place(2)
+        address(2)
 
 
 @pytest.mark.skipif(bool(slurm.missing()), reason=slurm.missing() or "there is a Slurm")
@@ -234,7 +264,9 @@ def test_under_slurm_the_nodes_find_each_other_by_themselves(home: Home, tmp_pat
     with slurm.cluster(tmp_path / "slurm") as environment:
         env = {**environment, "MASTER_ADDR": "127.0.0.1", "PYTHONPATH": str(tiny.ROOT / "src")}
         command = ["srun", "-N2", "--ntasks-per-node=1", *TRAIN]
-        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert statuses(cfg) == [track.FINISHED]
+    assert statuses(cfg) == [runs.FINISHED]
     assert curve(tmp_path / "models/tiny") == pytest.approx(alone(tmp_path, cfg), abs=2e-5)

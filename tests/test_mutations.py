@@ -1,4 +1,6 @@
-"""Each guard is turned off in a copy of the source: the test that watches it must fail, or it watches nothing."""
+"""Each guard is turned off in a copy of the source: the test that watches it must fail, or it
+watches nothing.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,24 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-COPIED = ("conf", "pipelines", "src", "tests", ".dvc", "dvc.yaml", "params.yaml", "pyproject.toml", "requirements.lock")
+COPIED = (
+    "conf",
+    "pipelines",
+    "src",
+    "tests",
+    ".dvc",
+    "dvc.yaml",
+    "params.yaml",
+    "pyproject.toml",
+    "requirements.lock",
+)
 COPIED += (".dvcignore", ".gitignore")
 
 
 MUTANTS = yaml.safe_load((ROOT / "tests/mutants.yaml").read_text())
-each = pytest.mark.parametrize("mutant", MUTANTS, ids=[f"{one['row']}-{Path(one['file']).name}" for one in MUTANTS])
+each = pytest.mark.parametrize(
+    "mutant", MUTANTS, ids=[f"{one['row']}-{Path(one['file']).name}" for one in MUTANTS]
+)
 
 
 @each
@@ -35,16 +49,32 @@ def test_with_the_guard_off_its_test_fails(mutant: dict[str, Any], tmp_path: Pat
     for name in COPIED:
         skip = shutil.ignore_patterns("__pycache__", "cache", "tmp", "*.egg-info", "config.local")
         source = ROOT / name
-        shutil.copytree(source, tmp_path / name, ignore=skip) if source.is_dir() else shutil.copy(source, tmp_path)
+        shutil.copytree(source, tmp_path / name, ignore=skip) if source.is_dir() else shutil.copy(
+            source, tmp_path
+        )
     file = tmp_path / mutant["file"]
     file.write_text(file.read_text().replace(mutant["old"], mutant["new"]))
-    options = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not mutation", f"--basetemp={tmp_path / 'temp'}"]
-    env = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW")}  # goodfit.track sets some
+    options = [
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not mutation",
+        f"--basetemp={tmp_path / 'temp'}",
+    ]
+    env = {
+        key: value for key, value in os.environ.items() if not key.startswith("MLFLOW")
+    }  # goodfit.tracking.runs sets some
     env |= {"PYTHONPATH": str(tmp_path / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", *options, *mutant["test"].split()]
-    with (tmp_path / "said").open("w") as said:  # no pipe: what a mutant leaves running would hold it open
+    with (tmp_path / "said").open(
+        "w"
+    ) as said:  # no pipe: what a mutant leaves running would hold it open
         try:
-            done = subprocess.run(command, cwd=tmp_path, env=env, stdout=said, stderr=said, timeout=240, check=False)
+            done = subprocess.run(
+                command, cwd=tmp_path, env=env, stdout=said, stderr=said, timeout=240, check=False
+            )
         finally:
             end_all(env["PYTHONPATH"])
     assert done.returncode == 1, (tmp_path / "said").read_text()[-3000:]

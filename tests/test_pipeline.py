@@ -1,4 +1,6 @@
-"""The whole line in a real DVC repository: raw samples to registered models, with everything in between."""
+"""The whole line in a real DVC repository: raw samples to registered models, with everything in
+between.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +45,17 @@ print(json.dumps([sorted(model.predict(rows)["label"]), str(model.metadata.signa
 
 def test_one_run_holds_training_and_evaluation_and_is_finished(repository: Repository) -> None:
     run_id = json.loads((repository.path / "models/mnist/train.json").read_text())["run_id"]
-    names = {name for (name,) in repository.sql(f"select key from metrics where run_uuid = '{run_id}'")}
-    assert {"train/loss", "val/accuracy", "gap/loss", "final/val/loss", "test/accuracy", "test/accuracy_low"} <= names
+    names = {
+        name for (name,) in repository.sql(f"select key from metrics where run_uuid = '{run_id}'")
+    }
+    assert {
+        "train/loss",
+        "val/accuracy",
+        "gap/loss",
+        "final/val/loss",
+        "test/accuracy",
+        "test/accuracy_low",
+    } <= names
     assert repository.sql(f"select status from runs where run_uuid = '{run_id}'") == [("FINISHED",)]
 
 
@@ -58,14 +69,18 @@ def test_dvc_shows_metrics_and_plots(repository: Repository) -> None:
     metrics = json.loads(repository.run("dvc", "metrics", "show", "--json"))
     assert set(metrics[""]["data"]) == {f"report/{name}/metrics.json" for name in EXPERIMENTS}
     plots = json.loads(repository.run("dvc", "plots", "show", "--json"))["data"]
-    assert set(plots) == {f"report/{name}/{kind}.csv" for name in EXPERIMENTS for kind in ("curves", "scores")}
+    assert set(plots) == {
+        f"report/{name}/{kind}.csv" for name in EXPERIMENTS for kind in ("curves", "scores")
+    }
 
 
 def test_an_edit_re_runs_exactly_what_it_concerns(repository: Repository) -> None:
     later = ["train@mnist", "evaluate@mnist", "report@mnist", "register@mnist"]
     compose = [f"compose@{name}" for name in EXPERIMENTS]
     repository.edit("conf/model/cnn.yaml", width=4)
-    assert sorted(repository.repro()) == sorted([*compose, *later])  # a network's width prepares nothing again
+    assert sorted(repository.repro()) == sorted(
+        [*compose, *later]
+    )  # a network's width prepares nothing again
     repository.edit("conf/model/rnn.yaml", width=4)
     assert repository.repro() == compose  # a group that nothing uses
     (repository.path / "src/goodfit/model/unused.py").write_text('"""A new network."""\n')
@@ -93,7 +108,9 @@ def test_sigterm_in_a_stage_is_not_taken_for_the_end_of_it(repository: Repositor
     source = repository.path / "conf/experiment/mnist.yaml"
     source.write_text("# @package _global_\n" + source.read_text())
     config = yaml.safe_load((repository.path / "params.yaml").read_text())
-    config["overrides"]["mnist"] = [item for item in config["overrides"]["mnist"] if "max_epochs" not in item]
+    config["overrides"]["mnist"] = [
+        item for item in config["overrides"]["mnist"] if "max_epochs" not in item
+    ]
     config["overrides"]["mnist"] += ["trainer.max_epochs=100000", "early_stopping.patience=99999"]
     (repository.path / "params.yaml").write_text(yaml.safe_dump(config))
     process = subprocess.Popen(
@@ -112,7 +129,9 @@ def test_sigterm_in_a_stage_is_not_taken_for_the_end_of_it(repository: Repositor
     after = yaml.safe_load((repository.path / "dvc.lock").read_text())["stages"]["train@mnist"]
     assert after == yaml.safe_load(before)["stages"]["train@mnist"]
     assert not (repository.path / "models/mnist").exists()
-    assert repository.sql("select status from runs order by start_time desc limit 1") == [("KILLED",)]
+    assert repository.sql("select status from runs order by start_time desc limit 1") == [
+        ("KILLED",)
+    ]
 
 
 def _wait_for_training(repository: Repository) -> int:

@@ -1,4 +1,5 @@
-"""Training on a device that is not there: what must hold of places on any GPU, tested where there is none.
+"""Training on a device that is not there: what must hold of places on any GPU, tested where there
+is none.
 
 Speed, half precision and NCCL are for test_gpu.py.
 """
@@ -22,15 +23,16 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.trainer.connectors.accelerator_connector import _AcceleratorConnector
 from torch import nn
 
-from goodfit import build, stop
-from goodfit.augment.draws import Draws
+from goodfit import build
+from goodfit.augment.per_sample_random import PerSampleRandom
 from goodfit.contract import DataSpec
-from goodfit.data import packed
-from goodfit.data.packed import Packed
 from goodfit.errors import NonFiniteLossError
-from goodfit.everywhere import everywhere
-from goodfit.launch import fit
+from goodfit.launch.fit import fit
+from goodfit.store import loader
+from goodfit.store.arrays import Packed
+from goodfit.system import signals
 from goodfit.task.base import Task
+from goodfit.training.batchnorm import synchronize_batchnorm
 
 Prepared = Callable[[str], Path]
 Make = Callable[..., DictConfig]
@@ -64,7 +66,10 @@ def steps(task: Task, data: Packed, device: torch.device) -> list[float]:
 
 
 def test_an_operation_on_arrays_of_both_places_is_refused() -> None:
-    with pretend.Pretend(), pytest.raises(RuntimeError, match=r"add.*arrays of the CPU \[\(3,\)\] and of the device"):
+    with (
+        pretend.Pretend(),
+        pytest.raises(RuntimeError, match=r"add.*arrays of the CPU \[\(3,\)\] and of the device"),
+    ):
         torch.ones(3, device=pretend.DEVICE) + torch.ones(3)
 
 
@@ -84,42 +89,62 @@ def test_every_network_trains_where_its_data_lie(model: str, case: str, prepared
     near = steps(*start(model, case, prepared(case), here), here)
     with pretend.Pretend():
         far = steps(*start(model, case, prepared(case), pretend.DEVICE), pretend.DEVICE)
-    assert far == pytest.approx(near, rel=1e-5)  # attention has an algorithm of its own on a CPU; the others are equal
+    assert far == pytest.approx(
+        near, rel=1e-5
+    )  # attention has an algorithm of its own on a CPU; the others are equal
 
 
 @pytest.mark.parametrize(("augment", "case"), AUGMENTED)
-def test_every_augmentation_is_made_where_the_data_lie(augment: str, case: str, prepared: Prepared) -> None:
+def test_every_augmentation_is_made_where_the_data_lie(
+    augment: str, case: str, prepared: Prepared
+) -> None:
     change = build.augment(OmegaConf.create({"augment": tiny.section("augment", augment)}))
     data, rows = Packed(prepared(case), "train"), torch.arange(8)
-    near = change(data.batch(rows), Draws(rows, seed=0, epoch=0))
+    near = change(data.batch(rows), PerSampleRandom(rows, seed=0, epoch=0))
     with pretend.Pretend() as seen:
         moved, there = data.to(pretend.DEVICE), rows.to(pretend.DEVICE)
         seen.sends.clear()
-        far = change(moved.batch(there), Draws(there, seed=0, epoch=0))
+        far = change(moved.batch(there), PerSampleRandom(there, seed=0, epoch=0))
         assert {array.device for array in far.inputs.values()} == {pretend.DEVICE}
         assert (seen.reads.total(), seen.sends.total()) == (0, 0)
-        assert all(torch.equal(array.cpu(), near.inputs[name]) for name, array in far.inputs.items())
+        assert all(
+            torch.equal(array.cpu(), near.inputs[name]) for name, array in far.inputs.items()
+        )
 
 
 @pytest.fixture
-def make(home: Callable[..., DictConfig], prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Configurations of a CNN on augmented images; `trainer.accelerator=gpu` is the pretended device."""
+def make(
+    home: Callable[..., DictConfig], prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> Make:
+    """Configurations of a CNN on augmented images; `trainer.accelerator=gpu` is the pretended
+    device.
+    """
     uri = home().tracking.uri
     shutil.rmtree("data/prepared/tiny")
     shutil.copytree(prepared("mnist"), "data/prepared/tiny")
     chosen = _AcceleratorConnector._choose_strategy
 
     def choose(self: Any) -> Any:
-        return SingleDeviceStrategy(pretend.DEVICE) if self._accelerator_flag == pretend.NAME else chosen(self)
+        return (
+            SingleDeviceStrategy(pretend.DEVICE)
+            if self._accelerator_flag == pretend.NAME
+            else chosen(self)
+        )
 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    monkeypatch.setattr(_AcceleratorConnector, "_choose_gpu_accelerator_backend", staticmethod(lambda: pretend.NAME))
+    monkeypatch.setattr(
+        _AcceleratorConnector, "_choose_gpu_accelerator_backend", staticmethod(lambda: pretend.NAME)
+    )
     monkeypatch.setattr(_AcceleratorConnector, "_choose_strategy", choose)
-    monkeypatch.setattr(packed, "_free", lambda device: 10**9)
+    monkeypatch.setattr(loader, "_free_bytes", lambda device: 10**9)
 
     def made(accelerator: str = "gpu", **changes: Any) -> DictConfig:
         trainer = {"accelerator": accelerator, "devices": 1}
-        sections = {name: tiny.section(name, changes.pop(name)) for name in ("augment", "guard") if name in changes}
+        sections = {
+            name: tiny.section(name, changes.pop(name))
+            for name in ("augment", "guard")
+            if name in changes
+        }
         cfg = tiny.cfg("mnist", model="cnn", tracking={"uri": uri}, trainer=trainer, **sections)
         return OmegaConf.merge(cfg, changes)  # type: ignore[return-value]
 
@@ -128,11 +153,15 @@ def make(home: Callable[..., DictConfig], prepared: Prepared, monkeypatch: pytes
 
 def curve(model: str) -> list[float]:
     with Path(model, "history.csv").open() as stream:
-        return [float(row[key]) for row in csv.DictReader(stream) for key in ("train/loss", "val/loss")]
+        return [
+            float(row[key]) for row in csv.DictReader(stream) for key in ("train/loss", "val/loss")
+        ]
 
 
 class Watch(pl.Callback):
-    """Where batches, the arrays that they are taken from, and weights lie; what a step read from there and sent."""
+    """Where batches, the arrays that they are taken from, and weights lie; what a step read from
+    there and sent.
+    """
 
     def __init__(self, seen: pretend.Pretend) -> None:
         self.seen, self.steps = seen, []  # type: ignore[var-annotated]
@@ -140,14 +169,20 @@ class Watch(pl.Callback):
         self.arrays: set[str] = set()
         self.weights: set[str] = set()
 
-    def on_train_batch_start(self, trainer: pl.Trainer, task: Any, batch: Any, batch_idx: int) -> None:
-        self.batches |= {array.device.type for array in (*batch.inputs.values(), batch.target, batch.rows)}
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, task: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.batches |= {
+            array.device.type for array in (*batch.inputs.values(), batch.target, batch.rows)
+        }
         data = trainer.train_dataloader.data  # type: ignore[union-attr]
         self.arrays |= {array.device.type for array in (*data.inputs.values(), data.target)}
         self.weights |= {weight.device.type for weight in task.parameters()}
         self.before = (self.seen.reads.total(), self.seen.sends.total())
 
-    def on_train_batch_end(self, trainer: pl.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         after = (self.seen.reads.total(), self.seen.sends.total())
         self.steps.append((after[0] - self.before[0], after[1] - self.before[1]))
 
@@ -157,18 +192,24 @@ def test_a_training_on_a_device_is_that_of_the_cpu_bit_by_bit(
     make: Make, monkeypatch: pytest.MonkeyPatch, free: int, arrays: str
 ) -> None:
     """With data that live there, as with data that come from the host."""
-    monkeypatch.setattr(packed, "_free", lambda device: free)
+    monkeypatch.setattr(loader, "_free_bytes", lambda device: free)
     near = fit(make("cpu", augment="affine", average=0.9), out=Path("near"))
     with pretend.Pretend() as seen:
         watch = Watch(seen)
         far = fit(make(augment="affine", average=0.9), out=Path("far"), callbacks=[watch])
-    assert (watch.arrays, watch.batches, watch.weights) == ({arrays}, {pretend.DEVICE.type}, {pretend.DEVICE.type})
+    assert (watch.arrays, watch.batches, watch.weights) == (
+        {arrays},
+        {pretend.DEVICE.type},
+        {pretend.DEVICE.type},
+    )
     assert curve("far") == curve("near")
     assert far.score == near.score
 
 
 def test_a_step_waits_twice_and_sends_nothing(make: Make) -> None:
-    """For the loss and for the norm of the gradient, which the guard must know before the weights change."""
+    """For the loss and for the norm of the gradient, which the guard must know before the weights
+    change.
+    """
     with pretend.Pretend() as seen:
         watch = Watch(seen)
         fit(make(augment="affine"), out=Path("far"), callbacks=[watch])
@@ -178,9 +219,11 @@ def test_a_step_waits_twice_and_sends_nothing(make: Make) -> None:
 
 def test_a_training_on_a_device_goes_on_where_it_was_cut(make: Make) -> None:
     class Cut(pl.Callback):
-        def on_train_batch_end(self, trainer: pl.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        def on_train_batch_end(
+            self, trainer: pl.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int
+        ) -> None:
             if (trainer.current_epoch, batch_idx) == (1, 1):
-                stop._asked.append(15)
+                signals.request_stop(15)
 
     with pretend.Pretend():
         fit(make(augment="affine"), out=Path("whole"))
@@ -188,15 +231,19 @@ def test_a_training_on_a_device_goes_on_where_it_was_cut(make: Make) -> None:
             with pytest.raises(SystemExit):
                 fit(make(augment="affine"), out=Path("model"), callbacks=[Cut()])
         finally:
-            stop._asked.clear()
+            signals.reset()
         fit(make(augment="affine"), out=Path("model"))
     assert curve("model") == curve("whole")
 
 
 @pytest.mark.parametrize("guard", tiny.names("guard"))
-def test_every_guard_sees_a_broken_loss_on_a_device(make: Make, guard: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_guard_sees_a_broken_loss_on_a_device(
+    make: Make, guard: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     class Spoil(pl.Callback):
-        def on_train_batch_start(self, trainer: pl.Trainer, task: Any, batch: Any, batch_idx: int) -> None:
+        def on_train_batch_start(
+            self, trainer: pl.Trainer, task: Any, batch: Any, batch_idx: int
+        ) -> None:
             if batch_idx == 1:
                 batch.inputs["image"] = batch.inputs["image"] * float("nan")
 
@@ -230,7 +277,7 @@ def test_batchnorm_over_all_devices_exchanges_what_lies_there() -> None:
 
     plain = normalized(nn.Sequential(nn.BatchNorm2d(3)), torch.device("cpu"))
     network = nn.Sequential(nn.BatchNorm2d(3))
-    everywhere(network)
+    synchronize_batchnorm(network, cuda=False)
     with pretend.Pretend():
         far = normalized(network, pretend.DEVICE)
     for one, other in zip(far, plain, strict=True):

@@ -1,4 +1,6 @@
-"""`make repro` is cut, crowded and starved, and the same command brings what an undisturbed one had brought."""
+"""`make repro` is cut, crowded and starved, and the same command brings what an undisturbed one had
+brought.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,11 @@ def arranged(path: Path) -> Repository:
     path.mkdir(parents=True, exist_ok=True)
     made = make(path)
     content = yaml.safe_load((made.path / "params.yaml").read_text())
-    options = [item for item in content["overrides"]["mnist"] if "epochs" not in item and "patience" not in item]
+    options = [
+        item
+        for item in content["overrides"]["mnist"]
+        if "epochs" not in item and "patience" not in item
+    ]
     options += ["trainer.max_epochs=150", "early_stopping.patience=150", "checkpoint.seconds=0"]
     made.edit("params.yaml", experiments=["mnist"], overrides={"mnist": options})
     return made
@@ -52,7 +58,9 @@ def fresh(whole: Repository, tmp_path: Path) -> Repository:
     lock = yaml.safe_load((place.path / "dvc.lock").read_text())
     lock["stages"] = {name: stage for name, stage in lock["stages"].items() if "train@" not in name}
     (place.path / "dvc.lock").write_text(yaml.safe_dump(lock))
-    shutil.rmtree(place.path / ".dvc/cache/runs", ignore_errors=True)  # DVC would take the training from there
+    shutil.rmtree(
+        place.path / ".dvc/cache/runs", ignore_errors=True
+    )  # DVC would take the training from there
     return place
 
 
@@ -63,14 +71,22 @@ def result(repository: Repository) -> dict[str, Any]:
     found.pop("seconds_per_1000")
     history = (repository.path / "models/mnist/history.csv").read_text().splitlines()
     place = history[0].split(",").index("epoch_seconds")
-    rows = [[cell for number, cell in enumerate(line.split(",")) if number != place] for line in history]
+    rows = [
+        [cell for number, cell in enumerate(line.split(",")) if number != place] for line in history
+    ]
     return {"evaluation": found, "history": rows}
 
 
 def begin(repository: Repository, *, steps: int = 3) -> subprocess.Popen[str]:
     """Starts it, and waits until the training has saved itself so often."""
     process = subprocess.Popen(
-        REPRO, cwd=repository.path, env=repository.env, stdout=-1, stderr=-2, text=True, start_new_session=True
+        REPRO,
+        cwd=repository.path,
+        env=repository.env,
+        stdout=-1,
+        stderr=-2,
+        text=True,
+        start_new_session=True,
     )
     folder = repository.path / "build/checkpoints/mnist"
     deadline = time.monotonic() + 90
@@ -103,9 +119,14 @@ def test_told_to_stop_it_is_not_done_and_goes_on_to_the_same_end(
 
 
 @pytest.mark.fault(8)
-def test_killed_with_9_and_all_its_children_it_goes_on_to_the_same_end(whole: Repository, fresh: Repository) -> None:
+def test_killed_with_9_and_all_its_children_it_goes_on_to_the_same_end(
+    whole: Repository, fresh: Repository
+) -> None:
     process = begin(fresh)
-    for each in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+    for each in [
+        *psutil.Process(process.pid).children(recursive=True),
+        psutil.Process(process.pid),
+    ]:
         each.kill()
     process.communicate()
     assert not trained(fresh)
@@ -120,7 +141,9 @@ def test_a_training_that_loses_its_dvc_ends_itself(fresh: Repository) -> None:
     process = begin(fresh)
     children = psutil.Process(process.pid).children(recursive=True)
     stage = [each for each in children if "pipelines/train.py" in each.cmdline()]
-    dvc = [each for each in children if any(Path(word).name == "dvc" for word in each.cmdline()[:2])]
+    dvc = [
+        each for each in children if any(Path(word).name == "dvc" for word in each.cmdline()[:2])
+    ]
     assert stage
     assert dvc
     for each in (psutil.Process(process.pid), *dvc):
@@ -135,7 +158,9 @@ def test_a_training_that_loses_its_dvc_ends_itself(fresh: Repository) -> None:
 def test_a_lock_file_that_a_kill_left_empty_is_mended_in_a_line(whole: Repository) -> None:
     (whole.path / RWLOCK).write_text("")
     said = whole.run(*REPRO)
-    assert said.splitlines()[0] == f"{RWLOCK} was left half-written by a run that was killed: deleted"
+    assert (
+        said.splitlines()[0] == f"{RWLOCK} was left half-written by a run that was killed: deleted"
+    )
 
 
 def test_dvc_by_itself_would_have_failed_on_it(whole: Repository) -> None:
@@ -165,7 +190,9 @@ def test_a_full_cache_is_no_success(fresh: Repository, tmp_path: Path) -> None:
     """DVC 3.67 prints ERROR, exits with 0, and writes dvc.lock."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], check=False
+    )
     if mounted.returncode:
         pytest.skip("a small disk wants the right to mount one")
     try:
@@ -181,7 +208,9 @@ def test_a_full_cache_is_no_success(fresh: Repository, tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_checkpoint_before_whole(fresh: Repository, tmp_path: Path) -> None:
     disk = fresh.path / "build/checkpoints"
     disk.mkdir(parents=True, exist_ok=True)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)], check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)], check=False
+    )
     if mounted.returncode:
         pytest.skip("a small disk wants the right to mount one")
     process = begin(fresh)

@@ -1,4 +1,6 @@
-"""A search from the command line to the file of its winner, and on again after it was stopped or killed."""
+"""A search from the command line to the file of its winner, and on again after it was stopped or
+killed.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,18 @@ from optuna.trial import FrozenTrial, TrialState
 from repository import Repository, make
 
 pytestmark = pytest.mark.slow
-SEARCH = ("pipelines/train.py", "-m", "experiment=breast_cancer", "search=mlp", "trainer.max_epochs=4")
-SMALL = ("hydra.sweeper.n_trials=6", "hydra.sweeper.listener.top=1", "hydra.sweeper.listener.seeds=3")
+SEARCH = (
+    "pipelines/train.py",
+    "-m",
+    "experiment=breast_cancer",
+    "search=mlp",
+    "trainer.max_epochs=4",
+)
+SMALL = (
+    "hydra.sweeper.n_trials=6",
+    "hydra.sweeper.listener.top=1",
+    "hydra.sweeper.listener.seeds=3",
+)
 TUNED = Path("conf/tuned/breast_cancer.yaml")
 
 
@@ -48,7 +60,9 @@ def swept(prepared: Repository) -> str:
 
 
 def trials(repository: Repository, study: str = "breast_cancer-mlp") -> list[FrozenTrial]:
-    return optuna.load_study(study_name=study, storage=f"sqlite:///{repository.path / 'optuna.db'}").trials
+    return optuna.load_study(
+        study_name=study, storage=f"sqlite:///{repository.path / 'optuna.db'}"
+    ).trials
 
 
 def runs(repository: Repository, study: str) -> list[tuple[object, ...]]:
@@ -65,9 +79,15 @@ def test_a_sweep_needs_neither_raw_nor_test_data(prepared: Repository, swept: st
 
 def test_each_trial_has_a_run_that_says_what_became_of_it(prepared: Repository, swept: str) -> None:
     words = {TrialState.COMPLETE: ("FINISHED", "complete"), TrialState.PRUNED: ("KILLED", "pruned")}
-    tried = [item for item in trials(prepared) if not item.user_attrs.get("pruned", "").startswith("not tried")]
+    tried = [
+        item
+        for item in trials(prepared)
+        if not item.user_attrs.get("pruned", "").startswith("not tried")
+    ]
     expected = {(words[item.state][0], str(item.number), words[item.state][1]) for item in tried}
-    assert set(runs(prepared, "breast_cancer-mlp")) == expected | {("FINISHED", None, None)}  # and the parent
+    assert set(runs(prepared, "breast_cancer-mlp")) == expected | {
+        ("FINISHED", None, None)
+    }  # and the parent
 
 
 def test_the_parent_holds_plots_and_the_summary(prepared: Repository, swept: str) -> None:
@@ -76,27 +96,39 @@ def test_the_parent_holds_plots_and_the_summary(prepared: Repository, swept: str
     assert len(list((prepared.path / "mlruns").rglob("summary.md"))) == 1
 
 
-def test_the_objective_in_mlflow_is_the_value_of_the_study(prepared: Repository, swept: str) -> None:
+def test_the_objective_in_mlflow_is_the_value_of_the_study(
+    prepared: Repository, swept: str
+) -> None:
     query = (
         "select t.value, m.value from metrics m join tags t using (run_uuid) join tags s using (run_uuid) "
         "where m.key = 'objective' and t.key = 'goodfit.trial' "
         "and s.key = 'goodfit.study' and s.value = 'breast_cancer-mlp'"
     )
-    complete = {str(item.number): item.value for item in trials(prepared) if item.state == TrialState.COMPLETE}
+    complete = {
+        str(item.number): item.value
+        for item in trials(prepared)
+        if item.state == TrialState.COMPLETE
+    }
     assert dict(prepared.sql(query)) == complete
 
 
-def test_the_winner_is_written_and_the_next_composition_says_so(prepared: Repository, swept: str) -> None:
+def test_the_winner_is_written_and_the_next_composition_says_so(
+    prepared: Repository, swept: str
+) -> None:
     assert "the values before" in swept
     content = yaml.safe_load((prepared.path / TUNED).read_text())
     assert content["optimizer"]["lr"] > 1e-7
-    assert "with conf/tuned/breast_cancer.yaml" in prepared.run(sys.executable, "pipelines/compose.py", "breast_cancer")
+    assert "with conf/tuned/breast_cancer.yaml" in prepared.run(
+        sys.executable, "pipelines/compose.py", "breast_cancer"
+    )
     (prepared.path / TUNED).rename(prepared.path / "aside.yaml")
     assert "conf/tuned" not in prepared.run(sys.executable, "pipelines/compose.py", "breast_cancer")
     (prepared.path / "aside.yaml").rename(prepared.path / TUNED)
 
 
-def test_what_was_given_for_the_whole_sweep_is_part_of_what_was_found(prepared: Repository, swept: str) -> None:
+def test_what_was_given_for_the_whole_sweep_is_part_of_what_was_found(
+    prepared: Repository, swept: str
+) -> None:
     """Without the optimizer, the momentum that was found would be no configuration."""
     before = (prepared.path / TUNED).read_text()
     given = (
@@ -106,13 +138,23 @@ def test_what_was_given_for_the_whole_sweep_is_part_of_what_was_found(prepared: 
         "hydra.sweeper.study_name=given",
         "trainer.max_epochs=4",
     )
-    said = prepared.run(sys.executable, *SEARCH[:3], "~tuned", *given, "optimizer.momentum=interval(0.8,0.95)", *SMALL)
+    said = prepared.run(
+        sys.executable,
+        *SEARCH[:3],
+        "~tuned",
+        *given,
+        "optimizer.momentum=interval(0.8,0.95)",
+        *SMALL,
+    )
     try:
         assert "holds the 3 values of trial" in said, said
         text = (prepared.path / TUNED).read_text()
         content = yaml.safe_load(text)
         assert content["defaults"] == [{"override /optimizer": "sgd"}]
-        assert (content["optimizer"]["lr"], 0.8 <= content["optimizer"]["momentum"] <= 0.95) == (0.05, True)
+        assert (content["optimizer"]["lr"], 0.8 <= content["optimizer"]["momentum"] <= 0.95) == (
+            0.05,
+            True,
+        )
         assert "Searched with ~tuned trainer.max_epochs=4." in text
         prepared.run(sys.executable, "pipelines/compose.py", "breast_cancer")
     finally:
@@ -121,14 +163,20 @@ def test_what_was_given_for_the_whole_sweep_is_part_of_what_was_found(prepared: 
 
 def test_dvc_takes_the_file_up_and_without_it_goes_back(prepared: Repository, swept: str) -> None:
     """compose alone runs: raw data are not here. Its output decides what runs after it."""
-    stage, composed = ("dvc", "repro", "-s", "compose@breast_cancer"), prepared.path / "build/breast_cancer.json"
+    stage, composed = (
+        ("dvc", "repro", "-s", "compose@breast_cancer"),
+        prepared.path / "build/breast_cancer.json",
+    )
     before = (prepared.path / TUNED).read_text()
     try:
         (prepared.path / TUNED).unlink()
         prepared.run(*stage)
         own = composed.read_bytes()
         (prepared.path / TUNED).write_text("# @package _global_\nmodel: {width: 23}\n")
-        assert "breast_cancer: with conf/tuned/breast_cancer.yaml, which a sweep wrote" in prepared.run(*stage)
+        assert (
+            "breast_cancer: with conf/tuned/breast_cancer.yaml, which a sweep wrote"
+            in prepared.run(*stage)
+        )
         assert json.loads(composed.read_bytes())["model"]["width"] == 23
         assert "train@breast_cancer:" in prepared.run("dvc", "status", "train@breast_cancer")
         (prepared.path / TUNED).unlink()
@@ -157,7 +205,10 @@ def test_the_same_command_again_trains_nothing(prepared: Repository, swept: str)
         ("hydra.sweeper.listener.seeds=1", "seeds >= 3"),
         ("hydra.sweeper.listener.top=abc", "expected top >= 0"),
         ("hydra.sweeper.constraints=[nonsense]", "nonsense"),
-        ("hydra.sweeper.constraints=['paramters<=1e5']", "'paramters', which is neither searched nor given"),
+        (
+            "hydra.sweeper.constraints=['paramters<=1e5']",
+            "'paramters', which is neither searched nor given",
+        ),
     ],
 )
 def test_a_mistake_ends_with_2_and_names_what_to_do(
@@ -171,7 +222,13 @@ def test_a_mistake_ends_with_2_and_names_what_to_do(
 def start(repository: Repository, *overrides: str) -> subprocess.Popen[str]:
     command = [sys.executable, *SEARCH, *overrides]
     return subprocess.Popen(
-        command, cwd=repository.path, env=repository.env, stdout=-1, stderr=-2, text=True, start_new_session=True
+        command,
+        cwd=repository.path,
+        env=repository.env,
+        stdout=-1,
+        stderr=-2,
+        text=True,
+        start_new_session=True,
     )
 
 
@@ -186,10 +243,23 @@ def wait_for_trials(process: subprocess.Popen[str], count: int) -> None:
     raise AssertionError("the sweep ended before that")
 
 
-def test_killed_with_9_a_sweep_goes_on_and_repeats_nothing_that_was_finished(prepared: Repository) -> None:
-    options = ("hydra.sweeper.study_name=killed", "hydra.sweeper.n_trials=5", "trainer.max_epochs=250", "~tuned")
-    options += ("hydra.sweeper.listener.top=0", "hydra.sweeper.listener.seeds=3", "early_stopping.patience=250")
-    options += ("hydra.sweeper.constraints=[]",)  # a point that breaks one ends at once, and the study with it
+def test_killed_with_9_a_sweep_goes_on_and_repeats_nothing_that_was_finished(
+    prepared: Repository,
+) -> None:
+    options = (
+        "hydra.sweeper.study_name=killed",
+        "hydra.sweeper.n_trials=5",
+        "trainer.max_epochs=250",
+        "~tuned",
+    )
+    options += (
+        "hydra.sweeper.listener.top=0",
+        "hydra.sweeper.listener.seeds=3",
+        "early_stopping.patience=250",
+    )
+    options += (
+        "hydra.sweeper.constraints=[]",
+    )  # a point that breaks one ends at once, and the study with it
     process = start(prepared, *options)
     wait_for_trials(process, 2)
     os.killpg(process.pid, signal.SIGKILL)
@@ -201,7 +271,9 @@ def test_killed_with_9_a_sweep_goes_on_and_repeats_nothing_that_was_finished(pre
     assert [item for item in after if item.number in {one.number for one in finished}] == finished
     states = Counter(item.state for item in after)
     assert states[TrialState.RUNNING] == states[TrialState.WAITING] == 0
-    assert states[TrialState.COMPLETE] + states[TrialState.PRUNED] == 5, [item.user_attrs for item in after]
+    assert states[TrialState.COMPLETE] + states[TrialState.PRUNED] == 5, [
+        item.user_attrs for item in after
+    ]
     found = runs(prepared, "killed")
     assert not [status for status, _, _ in found if status == "RUNNING"]
     assert not [trial for _, trial, state in found if trial and not state]

@@ -1,4 +1,6 @@
-"""Tracking by a real server that is killed, on a disk that is really full: nothing is lost, nothing doubled."""
+"""Tracking by a real server that is killed, on a disk that is really full: nothing is lost, nothing
+doubled.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ import requests
 import slurm
 from omegaconf import DictConfig
 
-from goodfit import post, track
-from goodfit.launch import fit
+from goodfit.launch.fit import fit
+from goodfit.tracking import database, runs, spool
 
 pytestmark = pytest.mark.slow
 Home = Callable[..., DictConfig]
@@ -35,10 +37,21 @@ class Server:
         self.uri = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+        ]
         command += ["--workers", "1", "--backend-store-uri", "sqlite:///server.db"]
         env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        self.process = subprocess.Popen(command, env=env, stdout=-3, stderr=-3, start_new_session=True)
+        self.process = subprocess.Popen(
+            command, env=env, stdout=-3, stderr=-3, start_new_session=True
+        )
         deadline = time.monotonic() + 90
         while not self._answers():
             assert time.monotonic() < deadline
@@ -69,9 +82,11 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Path) -> I
 def test_a_server_that_is_killed_for_ten_seconds_loses_no_metric_and_holds_up_no_step(
     server: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(post, "AGAIN", 1.0)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # seven, with longer and longer pauses, may outlast it
-    run = track.start(server.uri, "x", "a run", tags={}, params={})
+    monkeypatch.setattr(spool, "AGAIN", 1.0)
+    monkeypatch.setenv(
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1"
+    )  # seven, with longer and longer pauses, may outlast it
+    run = runs.start(server.uri, "x", "a run", tags={}, params={})
     longest, back = 0.0, threading.Thread(target=lambda: (time.sleep(AWAY), server.start()))
     began, step = time.monotonic(), 0
     while step < 400 or back.is_alive():
@@ -88,17 +103,21 @@ def test_a_server_that_is_killed_for_ten_seconds_loses_no_metric_and_holds_up_no
     assert longest < 1
     time.sleep(1.5)
     run.log({"loss": float(step)}, step)
-    run.end(track.FINISHED)
-    history = track.connect(server.uri).get_metric_history(run.run_id, "loss")
-    assert sorted((metric.step, metric.value) for metric in history) == [(at, float(at)) for at in range(step + 1)]
-    assert track.connect(server.uri).get_run(run.run_id).info.status == track.FINISHED
+    run.end(runs.FINISHED)
+    history = database.connect(server.uri).get_metric_history(run.run_id, "loss")
+    assert sorted((metric.step, metric.value) for metric in history) == [
+        (at, float(at)) for at in range(step + 1)
+    ]
+    assert database.connect(server.uri).get_run(run.run_id).info.status == runs.FINISHED
     assert capfd.readouterr().err.count("tracking does not answer") == 1
 
 
 @contextmanager
 def small_disk(folder: Path, size: int) -> Iterator[Path]:
     folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False
+    )
     if done.returncode:
         pytest.skip("a small disk wants the right to mount one")
     try:
@@ -122,10 +141,14 @@ class Fill(pl.Callback):
 
 @pytest.mark.fault(13)
 def test_training_goes_on_beside_a_database_on_a_full_disk(
-    home: Home, tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    home: Home,
+    tmp_path: Path,
+    database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(track, "_OFTEN", 0.0)
-    monkeypatch.setattr(post, "PATIENCE", 1.0)
+    monkeypatch.setattr(runs, "_OFTEN", 0.0)
+    monkeypatch.setattr(spool, "PATIENCE", 1.0)
     cfg = home(trainer={"max_epochs": 40}, early_stopping={"patience": 99})
     with small_disk(tmp_path / "disk", database.stat().st_size + 600_000) as disk:
         shutil.copy(database, disk / "mlflow.db")
@@ -133,11 +156,11 @@ def test_training_goes_on_beside_a_database_on_a_full_disk(
         done = fit(cfg, out=Path("model"), callbacks=[Fill(disk)])
         assert Path("model/weights.pt").exists()
         assert capfd.readouterr().err.count("tracking does not answer") == 1
-        track.connect(cfg.tracking.uri)
+        database.connect(cfg.tracking.uri)
         assert "entries go on waiting in build/spool/" in capfd.readouterr().err
         (disk / "filler").unlink()
-        client = track.connect(cfg.tracking.uri)
+        client = database.connect(cfg.tracking.uri)
         history = client.get_metric_history(done.run_id, "val/loss")
         assert sorted(metric.step for metric in history) == list(range(40))
-        assert client.get_run(done.run_id).info.status == track.FINISHED
-        track.disconnect(client)
+        assert client.get_run(done.run_id).info.status == runs.FINISHED
+        database.disconnect(client)

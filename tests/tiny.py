@@ -1,4 +1,6 @@
-"""Tiny experiments on the samples: every test that needs a configuration, data or a model starts here."""
+"""Tiny experiments on the samples: every test that needs a configuration, data or a model starts
+here.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from goodfit import config, signature
+from goodfit.config import signature, tree
+from goodfit.config.compose import compose
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "tests" / "samples"
@@ -23,11 +26,17 @@ def names(group: str) -> list[str]:
 
 
 def cases() -> list[str]:
-    """Every data set, and more than once where samples/<data>.yaml says so: table-class, table-number."""
+    """Every data set, and more than once where samples/<data>.yaml says so: table-class,
+    table-number.
+    """
     found = []
     for name in names("data"):
         more = SAMPLES / f"{name}.yaml"
-        found += [f"{name}-{variant}" for variant in yaml.safe_load(more.read_text())] if more.exists() else [name]
+        found += (
+            [f"{name}-{variant}" for variant in yaml.safe_load(more.read_text())]
+            if more.exists()
+            else [name]
+        )
     return found
 
 
@@ -84,13 +93,19 @@ def models(case: str) -> list[str]:
 
 def tasks(case: str) -> list[str]:
     """The tasks for a data set's target."""
-    return [name for name in names("task") if kind(case) in constants(section("task", name))["kinds"]]
+    return [
+        name for name in names("task") if kind(case) in constants(section("task", name))["kinds"]
+    ]
 
 
 def baselines(case: str) -> list[str]:
     """The baselines for a data set's inputs and target."""
     fit = [(name, constants(section("baseline", name))) for name in names("baseline")]
-    return [name for name, found in fit if kind(case) in found["kinds"] and set(found["inputs"]) & gives(case)]
+    return [
+        name
+        for name, found in fit
+        if kind(case) in found["kinds"] and set(found["inputs"]) & gives(case)
+    ]
 
 
 def pairs() -> list[tuple[str, str]]:
@@ -99,11 +114,20 @@ def pairs() -> list[tuple[str, str]]:
 
 
 def cfg(case: str, **changes: Any) -> DictConfig:
-    """A whole configuration for a data set, small and quick; `changes` are sections or plain values to merge."""
-    choice = {group: changes.pop(group) for group in ("model", "task", "baseline") if group in changes}
+    """A whole configuration for a data set, small and quick; `changes` are sections or plain values
+    to merge.
+    """
+    choice = {
+        group: changes.pop(group) for group in ("model", "task", "baseline") if group in changes
+    }
     defaults = {"model": models(case), "task": tasks(case), "baseline": baselines(case)}
-    chosen = {group: choice.get(group) or options[0] for group, options in defaults.items() if options}
-    content = _plain({"data": case.partition("-")[0], "model": "mlp", "task": "regression", "baseline": "svm"} | chosen)
+    chosen = {
+        group: choice.get(group) or options[0] for group, options in defaults.items() if options
+    }
+    content = _plain(
+        {"data": case.partition("-")[0], "model": "mlp", "task": "regression", "baseline": "svm"}
+        | chosen
+    )
     content |= {group: section(group, name) for group, name in chosen.items()}
     small = {
         "data": section("data", case),
@@ -119,7 +143,7 @@ def cfg(case: str, **changes: Any) -> DictConfig:
 
 @cache
 def _composed(overrides: tuple[str, ...]) -> dict[str, Any]:
-    return config.frozen(config.compose(ROOT, overrides))
+    return tree.frozen(compose(ROOT, overrides))
 
 
 def _plain(chosen: dict[str, str]) -> dict[str, Any]:

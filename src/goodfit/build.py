@@ -6,12 +6,13 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from goodfit import check, devices
+from goodfit.config.check import ALLOWED, allowed
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
+from goodfit.schema import Source
 
 if TYPE_CHECKING:
     from goodfit.augment.base import Augment
@@ -21,102 +22,127 @@ if TYPE_CHECKING:
     from goodfit.task.base import Task
 
 
+def source(cfg: DictConfig) -> Source:
+    """Where the raw file comes from."""
+    content: Any = OmegaConf.to_container(cfg.data.source, resolve=True)
+    return Source(**content)
+
+
 def data_set(cfg: DictConfig) -> DataSet:
     """The data set that `data` describes; nothing is read yet."""
-    from goodfit.fetch import Source
-
-    source = Source(**OmegaConf.to_container(cfg.data.source, resolve=True))  # type: ignore[arg-type]
-    plain = OmegaConf.masked_copy(cfg.data, [key for key in cfg.data if key != "source"])
-    made: DataSet = _make("data", plain, source=source)
+    options = OmegaConf.masked_copy(cfg.data, [key for key in cfg.data if key != "source"])
+    made: DataSet = make("data", options, source=source(cfg))
     return made
+
+
+def data_class(spec: DataSpec) -> type[DataSet]:
+    """The class that prepared the data, whose `encode` and `show` need no configuration.
+
+    Raises:
+        UserError: the spec names something else than a data set of this project.
+    """
+    if not allowed("data", spec.data):
+        raise UserError(f"spec.json names '{spec.data}', which is no data set of this project")
+    found: type[DataSet] = get_class(spec.data)
+    return found
 
 
 def task(cfg: DictConfig, spec: DataSpec) -> Task:
     """The network inside its task, with optimizer and schedule still to be given parameters.
 
     Raises:
-        UserError: the data set's inputs and the network's arguments have different names, the network cannot
-            take arrays of their shapes, or the optimizer's arguments are out of its range.
+        UserError: the data set's inputs and the network's arguments have different names, the
+            network cannot take arrays of their shapes, or the optimizer's arguments are out of its
+            range.
     """
-    model = _make("model", cfg.model, spec)
+    model = make("model", cfg.model, spec)
     takes = inspect.signature(model.forward).parameters
-    if unknown := set(spec.inputs) - set(takes):
-        raise UserError(f"{type(model).__name__}.forward takes {list(takes)}, the data give {sorted(unknown)} too")
-    partials = {"optimizer": _make("optimizer", cfg.optimizer), "schedule": _make("schedule", cfg.schedule)}
-    made: Task = _make("task", cfg.task, model, spec, **partials)
-    _try(cfg, made, spec)
+    unknown = sorted(set(spec.inputs) - set(takes))
+    if unknown:
+        raise UserError(
+            f"{type(model).__name__}.forward takes {list(takes)}, the data give {unknown} too"
+        )
+    partials = {key: make(key, cfg[key]) for key in ("optimizer", "schedule")}
+    made: Task = make("task", cfg.task, model, spec, **partials)
+    _check_forward(made, spec)
+    _check_optimizer(cfg)
     return made
 
 
 def augment(cfg: DictConfig) -> Augment:
     """The augmentation of training batches."""
-    made: Augment = _make("augment", cfg.augment)
+    made: Augment = make("augment", cfg.augment)
     return made
 
 
 def guard(cfg: DictConfig) -> Guard:
     """What looks at loss and gradient before each step."""
-    made: Guard = _make("guard", cfg.guard)
+    made: Guard = make("guard", cfg.guard)
     return made
 
 
 def baseline(cfg: DictConfig) -> Baseline:
     """The classical method that the network is compared with."""
-    made: Baseline = _make("baseline", cfg.baseline)
+    made: Baseline = make("baseline", cfg.baseline)
     return made
 
 
-def trainer(cfg: DictConfig, **more: Any) -> Any:
-    """Lightning's Trainer with our callbacks; strategy "fsdp" is PyTorch's fully sharded data parallel, version 2."""
-    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-    from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy
-
-    # named, so that Lightning does not take over where it finds itself under srun
-    world = devices.ranks().world
-    place = LightningEnvironment() if world == 1 else TorchElasticEnvironment()
-    more["plugins"] = [*more.get("plugins", ()), place]
-    if cfg.trainer.get("strategy") == "fsdp":
-        more["strategy"] = ModelParallelStrategy(world, 1, save_distributed_checkpoint=False)
-    if cfg.trainer.get("strategy") == "ddp":
-        # the only buffers that training changes are BatchNorm's, and those are alike on all devices (everywhere.py)
-        more["strategy"] = DDPStrategy(forward_sync_buffers=False)
-    return _make("trainer", cfg.trainer, **more)
+def trainer(cfg: DictConfig, **options: Any) -> Any:
+    """Lightning's Trainer; `options` are those that the program sets itself."""
+    return make("trainer", cfg.trainer, **options)
 
 
-def _try(cfg: DictConfig, made: Task, spec: DataSpec) -> None:
-    """Two samples of ones pass the network, and a parameter the optimizer: what cannot work says so at once."""
+def make(key: str, section: DictConfig, *args: Any, **options: Any) -> Any:
+    """What the `_target_` of a section makes of its keys.
+
+    Raises:
+        UserError: the target is not one that `key` may name, or refuses its arguments.
+    """
+    target = str(section["_target_"])
+    if not allowed(key, target):
+        known = " and ".join(ALLOWED[key])
+        raise UserError(f"{key}._target_ is '{target}'; only {known}* may be named there")
+    try:
+        return instantiate(section, *args, **options)
+    except InstantiationException as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, UserError):
+            raise cause from None
+        misused = type(cause).__name__ == "MisconfigurationException"  # Lightning's
+        if misused or isinstance(cause, ValueError | TypeError):
+            raise UserError(f"{key}: {_one_line(cause)}") from error
+        raise cause from None
+
+
+def _check_forward(made: Task, spec: DataSpec) -> None:
+    """Two samples of ones pass the network: shapes that do not fit are told before any data are
+    read.
+    """
     import torch
 
-    ones = {name: torch.ones(2, *field.shape, dtype=getattr(torch, field.dtype)) for name, field in spec.inputs.items()}
+    ones = {}
+    for name, field in spec.inputs.items():
+        ones[name] = torch.ones(2, *field.shape, dtype=getattr(torch, field.dtype))
     training = made.training
     try:
         with torch.inference_mode():
             made.eval()(**ones)
     except (RuntimeError, ValueError, IndexError, ArithmeticError) as error:
-        raise UserError(f"{type(made.model).__name__} cannot take these data: {_line(error)}") from error
+        network = type(made.model).__name__
+        raise UserError(f"{network} cannot take these data: {_one_line(error)}") from error
     finally:
         made.train(training)
+
+
+def _check_optimizer(cfg: DictConfig) -> None:
+    """The optimizer takes a parameter: it looks at its arguments only then."""
+    import torch
+
     try:
         instantiate(cfg.optimizer)([torch.nn.Parameter(torch.zeros(1))])
     except (ValueError, TypeError) as error:
-        raise UserError(f"optimizer: {_line(error)}") from error
+        raise UserError(f"optimizer: {_one_line(error)}") from error
 
 
-def _line(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:300]
-
-
-def _make(key: str, section: DictConfig, *args: Any, **more: Any) -> Any:
-    target = str(section["_target_"])
-    if not check.allowed(key, target):
-        raise UserError(f"{key}._target_ is '{target}'; only {' and '.join(check.ALLOWED[key])}* may be named there")
-    try:
-        return instantiate(section, *args, **more)
-    except InstantiationException as error:
-        cause = error.__cause__ or error
-        if isinstance(cause, UserError):
-            raise cause from None
-        if isinstance(cause, ValueError | TypeError) or type(cause).__name__ == "MisconfigurationException":
-            raise UserError(f"{key}: {_line(cause)}") from error
-        raise cause from None

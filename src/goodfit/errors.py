@@ -7,7 +7,10 @@ from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """A mistake that the user can mend: says what was got, what was expected, what to do. Exit code 2."""
+    """A mistake that the user can mend: says what was got, what was expected, what to do.
+
+    Exit code 2.
+    """
 
 
 class FailureError(RuntimeError):
@@ -15,7 +18,9 @@ class FailureError(RuntimeError):
 
 
 class NonFiniteLossError(FailureError):
-    """The loss is NaN or infinite; raised before the optimizer step, so the weights are still finite."""
+    """The loss is NaN or infinite; raised before the optimizer step, so the weights are still
+    finite.
+    """
 
 
 class NoRoomError(FailureError):
@@ -27,11 +32,13 @@ class LostMachineError(FailureError):
 
 
 class OutOfMemory(RuntimeError):  # noqa: N818 - so it is called everywhere
-    """A device's memory did not hold a micro-batch; `parts` is how many of them made a step."""
+    """A device's memory did not hold a micro-batch; `micro_batches` is how many of them made a
+    step.
+    """
 
-    def __init__(self, message: str, parts: int) -> None:
+    def __init__(self, message: str, micro_batches: int) -> None:
         super().__init__(message)
-        self.parts = parts
+        self.micro_batches = micro_batches
 
 
 class PrunedError(Exception):
@@ -41,17 +48,18 @@ class PrunedError(Exception):
 def nearest(name: str, options: Iterable[str]) -> str:
     """The closest of `options` as " Did you mean 'x'?", or the first of them where none is close.
 
-    Of dotted names the last part counts: trainer.foo is not close to trainer.logger, though most letters agree.
+    Of dotted names the last part counts: trainer.foo is not close to trainer.logger, though most
+    letters agree.
     """
     known = sorted(options)
-    close = max(known, key=lambda option: _alike(name, option), default="")
-    if close and _alike(name, close) >= 0.6:
+    close = max(known, key=lambda option: _similarity(name, option), default="")
+    if close and _similarity(name, close) >= 0.6:
         return f" Did you mean '{close}'?"
     listed = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
     return f" Known: {listed or 'none'}."
 
 
-def _alike(one: str, other: str) -> float:
+def _similarity(one: str, other: str) -> float:
     whole = difflib.SequenceMatcher(None, one, other).ratio()
     ends = difflib.SequenceMatcher(None, one.rpartition(".")[2], other.rpartition(".")[2]).ratio()
     return ends + whole / 10  # the whole name decides between equal ends

@@ -14,8 +14,9 @@ from goodfit import build
 from goodfit.contract import DataSpec
 from goodfit.data.base import DataSet
 from goodfit.data.split import SPLITS
-from goodfit.files import read_json
-from goodfit.prepare import prepare, sides
+from goodfit.records import Manifest
+from goodfit.store.prepare import prepare, sides
+from goodfit.system.files import read_json
 
 pytestmark = pytest.mark.parametrize("case", tiny.cases())
 Prepared = Callable[[str], Path]
@@ -82,7 +83,9 @@ def test_encode_gives_the_same_with_the_spec_from_its_file(case: str, tmp_path: 
     rows, side = split_rows(data)
     spec = data.fit(rows[side == "train"])
     spec.write(tmp_path / "spec.json")
-    one, other = (data.encode(rows.head(5), each) for each in (spec, DataSpec.read(tmp_path / "spec.json")))
+    one, other = (
+        data.encode(rows.head(5), each) for each in (spec, DataSpec.read(tmp_path / "spec.json"))
+    )
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
@@ -96,7 +99,9 @@ def test_no_key_is_in_two_splits(case: str) -> None:
     rows, side = split_rows(data)
     if (keys := data.key(rows)) is None:
         keys = [str(start).encode() for start in rows.iloc[:, 0]]
-    sides = [{key for key, where in zip(keys, side, strict=True) if where == name} for name in SPLITS]
+    sides = [
+        {key for key, where in zip(keys, side, strict=True) if where == name} for name in SPLITS
+    ]
     assert all(sides)
     assert sum(map(len, sides)) == len(set.union(*sides))
 
@@ -109,7 +114,9 @@ def test_no_sample_is_lost_between_reading_and_packing(case: str, prepared: Prep
 
 
 def test_what_is_fitted_has_seen_train_only(case: str, tmp_path: Path) -> None:
-    """The rows of validation and test are exchanged for copies of one of them; the spec stays as it is."""
+    """The rows of validation and test are exchanged for copies of one of them; the spec stays as it
+    is.
+    """
 
     class Changed(type(data_set(case))):  # type: ignore[misc]
         def split(self, rows: pd.DataFrame, alike: np.ndarray) -> np.ndarray:
@@ -129,20 +136,26 @@ def test_what_is_fitted_has_seen_train_only(case: str, tmp_path: Path) -> None:
     prepare(data, raw(data), tmp_path / "one", made_with={})
     prepare(changed, raw(data), tmp_path / "other", made_with={})
     one, other = (DataSpec.read(tmp_path / name / "spec.json") for name in ("one", "other"))
-    assert (tmp_path / "one/test/target.npy").read_bytes() != (tmp_path / "other/test/target.npy").read_bytes()
+    assert (tmp_path / "one/test/target.npy").read_bytes() != (
+        tmp_path / "other/test/target.npy"
+    ).read_bytes()
     assert {**one.__dict__, "data": ""} == {**other.__dict__, "data": ""}
 
 
-def test_preparing_twice_gives_the_same_manifest(case: str, prepared: Prepared, tmp_path: Path) -> None:
+def test_preparing_twice_gives_the_same_manifest(
+    case: str, prepared: Prepared, tmp_path: Path
+) -> None:
     data = data_set(case)
-    first = read_json(prepared(case) / "manifest.json")
-    assert prepare(data, raw(data), tmp_path / "again", made_with=first["made_with"]) == first
+    first = Manifest.read(prepared(case) / "manifest.json")
+    assert prepare(data, raw(data), tmp_path / "again", made_with=first.made_with) == first
 
 
 def test_the_manifest_names_every_array(case: str, prepared: Prepared) -> None:
     folder = prepared(case)
     arrays = {str(path.relative_to(folder)) for path in folder.rglob("*.npy")}
-    assert {name for name in read_json(folder / "manifest.json")["files"] if name.endswith(".npy")} == arrays
+    assert {
+        name for name in read_json(folder / "manifest.json")["files"] if name.endswith(".npy")
+    } == arrays
 
 
 def test_a_raw_example_is_encoded_without_its_target(case: str, prepared: Prepared) -> None:

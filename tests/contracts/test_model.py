@@ -12,9 +12,10 @@ import tiny
 import torch
 from torch import Tensor
 
-from goodfit import build, signature
+from goodfit import build
+from goodfit.config import signature
 from goodfit.contract import Batch, DataSpec
-from goodfit.data.packed import Packed
+from goodfit.store.arrays import Packed
 from goodfit.task.base import Task
 
 Prepared = Callable[[str], Path]
@@ -48,7 +49,9 @@ def test_its_inputs_are_what_some_data_set_gives(model: str) -> None:
 
 
 @fits
-def test_the_check_reads_the_same_arguments_that_the_class_has(model: str, case: str, prepared: Prepared) -> None:
+def test_the_check_reads_the_same_arguments_that_the_class_has(
+    model: str, case: str, prepared: Prepared
+) -> None:
     task, _ = made(model, prepared(case), case)
     read = signature.read(tiny.section("model", model)["_target_"])
     assert read is not None
@@ -56,13 +59,17 @@ def test_the_check_reads_the_same_arguments_that_the_class_has(model: str, case:
 
 
 @fits
-def test_the_output_is_one_row_of_numbers_for_each_sample(model: str, case: str, prepared: Prepared) -> None:
+def test_the_output_is_one_row_of_numbers_for_each_sample(
+    model: str, case: str, prepared: Prepared
+) -> None:
     task, batch = made(model, prepared(case), case)
     assert tuple(task(**batch.inputs).shape) == (16, task.spec.outputs)
 
 
 @fits
-def test_gradient_reaches_every_parameter_within_three_steps(model: str, case: str, prepared: Prepared) -> None:
+def test_gradient_reaches_every_parameter_within_three_steps(
+    model: str, case: str, prepared: Prepared
+) -> None:
     task, batch = made(model, prepared(case), case)
     before = copy.deepcopy(dict(task.named_parameters()))
     steps(task.train(), batch, 3)
@@ -78,12 +85,16 @@ def test_evaluation_is_deterministic(model: str, case: str, prepared: Prepared) 
 
 
 @fits
-def test_a_samples_output_does_not_depend_on_the_others(model: str, case: str, prepared: Prepared) -> None:
+def test_a_samples_output_does_not_depend_on_the_others(
+    model: str, case: str, prepared: Prepared
+) -> None:
     task, batch = made(model, prepared(case), case)
     steps(task.train(), batch, 2)  # a network whose last layer starts at zero says nothing before
     task.eval()
     together: Tensor = task(**batch.inputs)
-    alone = torch.cat([task(**{name: x[i : i + 1] for name, x in batch.inputs.items()}) for i in range(16)])
+    alone = torch.cat(
+        [task(**{name: x[i : i + 1] for name, x in batch.inputs.items()}) for i in range(16)]
+    )
     torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
 
 

@@ -1,4 +1,5 @@
-"""Writes the samples beside it: a few kB of made-up rows for each data set, in the format of its raw file.
+"""Writes the samples beside it: a few kB of made-up rows for each data set, in the format of its
+raw file.
 
 `python tests/samples/make.py`. The numbers are drawn with a fixed seed and are nobody's data.
 """
@@ -32,7 +33,15 @@ LIT = [
     "1111111",
     "1111011",
 ]
-BOXES = ((0, 2, 0, 10), (0, 8, 0, 2), (0, 8, 8, 10), (7, 9, 0, 10), (8, 16, 0, 2), (8, 16, 8, 10), (14, 16, 0, 10))
+BOXES = (
+    (0, 2, 0, 10),
+    (0, 8, 0, 2),
+    (0, 8, 8, 10),
+    (7, 9, 0, 10),
+    (8, 16, 0, 2),
+    (8, 16, 8, 10),
+    (14, 16, 0, 10),
+)
 # what pandas 3 calls by its public names, the published file calls by the names of their modules
 OLD_NAMES = {
     b"cpandas\nDataFrame\n": b"cpandas.core.frame\nDataFrame\n",
@@ -43,7 +52,9 @@ OLD_NAMES = {
 
 
 def mnist() -> str:
-    """Six clock digits of each kind, shifted by a few pixels: 784 grey values and the digit in a line."""
+    """Six clock digits of each kind, shifted by a few pixels: 784 grey values and the digit in a
+    line.
+    """
     rng = np.random.default_rng(0)
     lines = []
     for number in range(60):
@@ -52,18 +63,25 @@ def mnist() -> str:
         down, right = rng.integers(2, 10), rng.integers(4, 14)
         for on, (top, bottom, left, end) in zip(LIT[digit], BOXES, strict=True):
             if on == "1":
-                image[down + top : down + bottom, right + left : right + end] = rng.integers(150, 256)
+                image[down + top : down + bottom, right + left : right + end] = rng.integers(
+                    150, 256
+                )
         lines.append(",".join(map(str, [*image.ravel(), digit])))
     return "\n".join(lines) + "\n"
 
 
 def breast_cancer() -> str:
-    """A first line (rows, columns, names of classes), then 30 measurements and the code of the class."""
+    """A first line (rows, columns, names of classes), then 30 measurements and the code of the
+    class.
+    """
     rng = np.random.default_rng(1)
     code = (np.arange(60) % 5 > 1).astype(int)
     scale = 10.0 ** rng.integers(-1, 3, len(COLUMNS))
     values = (3 + rng.normal(size=(60, len(COLUMNS))) - 0.8 * code[:, None]).clip(0.01) * scale
-    lines = [",".join([*(f"{value:.4g}" for value in row), str(kind)]) for row, kind in zip(values, code, strict=True)]
+    lines = [
+        ",".join([*(f"{value:.4g}" for value in row), str(kind)])
+        for row, kind in zip(values, code, strict=True)
+    ]
     return "\n".join([f"60,{len(COLUMNS)},malignant,benign", *lines]) + "\n"
 
 
@@ -71,8 +89,22 @@ def reviews() -> str:
     """Fourteen films with six reviews and a plot each; two texts come twice."""
     rng = np.random.default_rng(2)
     words = {
-        "fresh": ["a delight", "moving", "bold and funny", "beautifully acted", "never dull", "worth seeing"],
-        "rotten": ["a bore", "lifeless", "clumsy and loud", "badly acted", "hardly funny", "skip it"],
+        "fresh": [
+            "a delight",
+            "moving",
+            "bold and funny",
+            "beautifully acted",
+            "never dull",
+            "worth seeing",
+        ],
+        "rotten": [
+            "a bore",
+            "lifeless",
+            "clumsy and loud",
+            "badly acted",
+            "hardly funny",
+            "skip it",
+        ],
     }
     parts = ["the story", "its lead", "the score", "the second half", "the dialogue", "the ending"]
     rows = []
@@ -82,7 +114,9 @@ def reviews() -> str:
             kind = "fresh" if (film + place) % 2 else "rotten"
             first, second = rng.choice(words[kind], 2, replace=False)
             one, two = rng.choice(parts, 2, replace=False)
-            rows.append([kind, f"{one.capitalize()} is {first}, {two} is {second}. ({film}{place})", title])
+            rows.append(
+                [kind, f"{one.capitalize()} is {first}, {two} is {second}. ({film}{place})", title]
+            )
         rows.append(["plot", f"Two strangers meet in town {film}.", title])
     rows += [[*rows[0][:2], "Film 5"], rows[1]]
     stream = io.StringIO()
@@ -93,7 +127,9 @@ def reviews() -> str:
 
 
 def electricity() -> pd.DataFrame:
-    """Forty days of half hours from a Wednesday on: two peaks a day, less at weekends, a level that wanders."""
+    """Forty days of half hours from a Wednesday on: two peaks a day, less at weekends, a level that
+    wanders.
+    """
     rng = np.random.default_rng(3)
     days, steps = 40, 48
     clock = np.arange(steps) / steps * 2 * np.pi
@@ -112,11 +148,17 @@ def electricity() -> pd.DataFrame:
 
 
 def table() -> str:
-    """Numbers and texts, "NA" being one of the texts; `price` is a number to foresee, `bought` a class."""
+    """Numbers and texts, "NA" being one of the texts; `price` is a number to foresee, `bought` a
+    class.
+    """
     rng = np.random.default_rng(4)
     lines = ["age,town,rooms,price,bought"]
     for _ in range(60):
-        age, rooms, town = rng.integers(18, 80), rng.integers(1, 6), rng.choice(["Ulm", "Bonn", "NA"])
+        age, rooms, town = (
+            rng.integers(18, 80),
+            rng.integers(1, 6),
+            rng.choice(["Ulm", "Bonn", "NA"]),
+        )
         price = 50 * rooms + 40 * (town == "Bonn") + rng.normal(0, 10)
         lines.append(f"{age},{town},{rooms},{price:.1f},{'yes' if age + price > 260 else 'no'}")
     return "\n".join(lines) + "\n"

@@ -28,11 +28,20 @@ def main(cfg: DictConfig) -> float:
 """
 TAIL = "\nif __name__ == '__main__':\n    main()\n"
 CONFIG = {
-    "defaults": ["_self_", {"override hydra/sweeper": "optuna"}, {"override hydra/sweeper/sampler": "random"}],
+    "defaults": [
+        "_self_",
+        {"override hydra/sweeper": "optuna"},
+        {"override hydra/sweeper/sampler": "random"},
+    ],
     "hydra": {
         "job": {"chdir": False},
         "sweep": {"dir": "swept"},
-        "sweeper": {"sampler": {"seed": 0}, "study_name": "s", "storage": "sqlite:///s.db", "n_jobs": 1},
+        "sweeper": {
+            "sampler": {"seed": 0},
+            "study_name": "s",
+            "storage": "sqlite:///s.db",
+            "n_jobs": 1,
+        },
     },
     "x": 1,
     "y": 1,
@@ -79,7 +88,9 @@ def load(folder: Path, name: str = "s", file: str = "s.db") -> optuna.Study:
 def configure(folder: Path, **changes: Any) -> None:
     """Writes config.yaml: the common one, changed."""
     content = OmegaConf.to_container(OmegaConf.merge(CONFIG, changes))
-    (folder / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    (folder / "config.yaml").write_text(
+        yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    )
 
 
 def app(folder: Path, body: str, **changes: Any) -> Path:

@@ -12,10 +12,12 @@ from hydra.core.utils import setup_globals
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from hydra_plugins.hydra_optuna_sweeper._compose import Remembering
+from hydra_plugins.hydra_optuna_sweeper._compose import CachingLoader
 
 FILES = {
-    "config.yaml": "defaults:\n  - db: mysql\n  - _self_\nx: 1\ny: ${x}\nz: {a: 1, b: [1, 2]}\ntext: t\n",
+    "config.yaml": (
+        "defaults:\n  - db: mysql\n  - _self_\nx: 1\ny: ${x}\nz: {a: 1, b: [1, 2]}\ntext: t\n"
+    ),
     "db/mysql.yaml": "kind: mysql\nport: 1\nfor: ${x}\n",
     "db/postgresql.yaml": "kind: postgresql\nport: 2\nextra: 3\n",
 }
@@ -50,28 +52,32 @@ SEQUENCES: list[list[list[str]]] = [
 
 
 @pytest.mark.parametrize("jobs", SEQUENCES)
-def test_each_job_of_a_row_is_what_hydra_composes(loader: ConfigLoaderImpl, jobs: list[list[str]]) -> None:
+def test_each_job_of_a_row_is_what_hydra_composes(
+    loader: ConfigLoaderImpl, jobs: list[list[str]]
+) -> None:
     master = loader.load_configuration("config", [], RunMode.MULTIRUN)
-    remembering = Remembering(loader)
+    caching = CachingLoader(loader)
     for job in jobs:
-        ours, anew = remembering.load_sweep_config(master, job), loader.load_sweep_config(master, job)
+        ours, anew = caching.load_sweep_config(master, job), loader.load_sweep_config(master, job)
         assert text(ours) == text(anew)
-        assert OmegaConf.to_container(ours.db, resolve=True) == OmegaConf.to_container(anew.db, resolve=True)
+        assert OmegaConf.to_container(ours.db, resolve=True) == OmegaConf.to_container(
+            anew.db, resolve=True
+        )
 
 
 def test_a_job_that_changes_its_configuration_changes_no_other(loader: ConfigLoaderImpl) -> None:
     master = loader.load_configuration("config", [], RunMode.MULTIRUN)
-    remembering = Remembering(loader)
-    first = remembering.load_sweep_config(master, ["x=1"])
+    caching = CachingLoader(loader)
+    first = caching.load_sweep_config(master, ["x=1"])
     OmegaConf.update(first, "z.a", 99)
-    assert remembering.load_sweep_config(master, ["x=2"]).z.a == 1
+    assert caching.load_sweep_config(master, ["x=2"]).z.a == 1
 
 
 @pytest.mark.parametrize("job", [["nothing=1"], ["x.y.z=1"], ["db=oracle"]])
 def test_a_mistake_is_the_same_mistake(loader: ConfigLoaderImpl, job: list[str]) -> None:
     master = loader.load_configuration("config", [], RunMode.MULTIRUN)
     said: list[Any] = []
-    for one in (Remembering(loader), loader):
+    for one in (CachingLoader(loader), loader):
         with pytest.raises(Exception, match=r".") as mistake:
             one.load_sweep_config(master, job)
         said.append((type(mistake.value), str(mistake.value)))

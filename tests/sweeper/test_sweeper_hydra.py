@@ -14,8 +14,9 @@ OPTUNA = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=1", "hydra.sweeper.n_j
 class TestLaunched(LauncherTestSuite):
     """Ranges over Hydra's own keys and unknown keys are refused.
 
-    The other tests of the suite, and the whole BatchedSweeperTestSuite, read what `sweep()` returns, in the order
-    of the basic sweeper. This sweeper returns None, as the released one does: results are in the study.
+    The other tests of the suite, and the whole BatchedSweeperTestSuite, read what `sweep()`
+    returns, in the order of the basic sweeper. This sweeper returns None, as the released one does:
+    results are in the study.
     """
 
     test_sweep_1_job = None

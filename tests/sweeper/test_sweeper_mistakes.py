@@ -1,4 +1,4 @@
-"""A mistake ends the sweep with 2, in two lines at most, before a job runs; failed jobs end it with 1."""
+"""A mistake ends the sweep with 2, in at most two lines, before a job runs; failed jobs with 1."""
 
 from __future__ import annotations
 
@@ -42,15 +42,30 @@ def check_mistake(done: sweeping.Done, *messages: str) -> None:
         (["hydra.sweeper.timeout=0"], ["hydra.sweeper.timeout=0", "more than 0"]),
         (["hydra.sweeper.params=5"], ["hydra.sweeper.params=5"]),
         (["hydra.sweeper.preload=[nowhere]"], ["hydra.sweeper.preload", "nowhere"]),
-        (["hydra.sweeper.pruner=null"], ["hydra.sweeper.pruner=None", "hydra/sweeper/pruner=<name>"]),
-        (["hydra.sweeper.sampler=null"], ["hydra.sweeper.sampler=None", "hydra/sweeper/sampler=<name>"]),
+        (
+            ["hydra.sweeper.pruner=null"],
+            ["hydra.sweeper.pruner=None", "hydra/sweeper/pruner=<name>"],
+        ),
+        (
+            ["hydra.sweeper.sampler=null"],
+            ["hydra.sweeper.sampler=None", "hydra/sweeper/sampler=<name>"],
+        ),
         (["hydra.sweeper.constraints=[5]"], ["hydra.sweeper.constraints: 5", "a <= b or a >= b"]),
         (["hydra.sweeper.constraints=[null]"], ["hydra.sweeper.constraints: None"]),
-        (["hydra.sweeper.study_name=[a]"], ["hydra.sweeper.study_name", "expected a text"]),
-        (["hydra.sweeper.custom_search_space=nowhere.f"], ["hydra.sweeper.custom_search_space=nowhere.f"]),
+        (["hydra.sweeper.study_name=[a]"], ["hydra.sweeper.study_name", "expected a string"]),
+        (
+            ["hydra.sweeper.custom_search_space=nowhere.f"],
+            ["hydra.sweeper.custom_search_space=nowhere.f"],
+        ),
         (["hydra/sweeper/sampler=cmaes", "x=choice(1,2)"], ["cmaes", "a space of choices only"]),
-        (["hydra/sweeper/sampler=cmaes", "hydra.sweeper.direction=[minimize,maximize]"], ["several directions"]),
-        (["hydra/sweeper/sampler=grid", "x=interval(0.0,1.0)"], ["x: the grid sampler", "use range or choice"]),
+        (
+            ["hydra/sweeper/sampler=cmaes", "hydra.sweeper.direction=[minimize,maximize]"],
+            ["several directions"],
+        ),
+        (
+            ["hydra/sweeper/sampler=grid", "x=interval(0.0,1.0)"],
+            ["x: the grid sampler", "use range or choice"],
+        ),
         (["hydra.sweeper.sampler.seed=word"], ["hydra.sweeper.sampler"]),
         (
             ["hydra/sweeper/sampler=tpe", "hydra.sweeper.sampler.n_startup_trials=word"],
@@ -60,18 +75,26 @@ def check_mistake(done: sweeping.Done, *messages: str) -> None:
         (["hydra.sweeper.storage=study.db"], ["hydra.sweeper.storage=study.db", "expected a URL"]),
         (["hydra.sweeper.storage='sqlite:///:memory:'"], ["workers share no memory"]),
         (["hydra.sweeper.storage='sqlite+pysqlite:///:memory:'"], ["workers share no memory"]),
-        (["hydra.sweeper.storage='sqlite:////proc/none/s.db'"], ["sqlite:////proc/none/s.db does not answer"]),
+        (
+            ["hydra.sweeper.storage='sqlite:////proc/none/s.db'"],
+            ["sqlite:////proc/none/s.db does not answer"],
+        ),
         (["hydra.sweeper.storage='nosql://host/db'"], ["nosql://host/db"]),
         (["hydra.sweeper.storage='mysql://u:p@host/db'"], ["install the database's driver"]),
         (["hydra.sweeper.constraints=['x < 5']"], ["'x < 5'", "a <= b or a >= b"]),
         (["hydra.sweeper.constraints=['y.z <= 5']"], ["'y.z', which is not searched"]),
         (["hydra.sweeper.constraints=['x <= 5']", "x=choice(1,abc)"], ["needs numbers"]),
         (["hydra.sweeper.constraints='x <= 5'"], ["expected a list"]),
-        (["hydra.sweeper.conditions=[{when:{z:1},params:{y:'1,2'}}]"], ["'z' is not searched as a choice"]),
+        (
+            ["hydra.sweeper.conditions=[{when:{z:1},params:{y:'1,2'}}]"],
+            ["'z' is not searched as a choice"],
+        ),
         (["hydra.sweeper.conditions=[5]"], ["expected when"]),
     ],
 )
-def test_a_mistake_is_told_in_two_lines(sweep: Sweep, arguments: list[str], messages: list[str]) -> None:
+def test_a_mistake_is_told_in_two_lines(
+    sweep: Sweep, arguments: list[str], messages: list[str]
+) -> None:
     ranges = [] if any(item.startswith("x=") for item in arguments) else ["x=range(1,9)"]
     check_mistake(sweep(note, *ranges, *arguments), *messages)
 
@@ -100,7 +123,9 @@ def test_a_study_is_resumed_with_its_own_space_and_direction(sweep: Sweep, tmp_p
     told = "study 's' has directions ['minimize'], got ['maximize']"
     check_mistake(sweep(note, "x=range(1,9)", "hydra.sweeper.direction=maximize"), told, advice)
     both = "hydra.sweeper.direction=[minimize,minimize]"
-    check_mistake(sweep(note, "x=range(1,9)", both), "study 's' has directions ['minimize'], got", advice)
+    check_mistake(
+        sweep(note, "x=range(1,9)", both), "study 's' has directions ['minimize'], got", advice
+    )
 
 
 class Refusing:
@@ -112,9 +137,13 @@ class Refusing:
         raise ValueError("not like this")
 
 
-def test_a_study_without_a_trial_binds_nobody(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_without_a_trial_binds_nobody(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parent)
-    refused = sweep(note, "x=range(1,9)", "+hydra.sweeper.listener._target_=test_sweeper_mistakes.Refusing")
+    refused = sweep(
+        note, "x=range(1,9)", "+hydra.sweeper.listener._target_=test_sweeper_mistakes.Refusing"
+    )
     assert (refused.code, refused.err) == (2, "hydra-optuna-sweeper: not like this\n")
     assert sweep(note, "x=range(1,5)", "y=7", "hydra.sweeper.n_trials=1").code == 0
 
@@ -139,11 +168,14 @@ def fail(cfg: DictConfig) -> float:
 def test_the_share_of_failed_trials_decides_the_code(
     sweep: Sweep, values: str, rate: float, code: int, ended: int
 ) -> None:
-    done = sweep(fail, f"x={values}", "hydra/sweeper/sampler=grid", f"hydra.sweeper.max_failure_rate={rate}")
+    done = sweep(
+        fail, f"x={values}", "hydra/sweeper/sampler=grid", f"hydra.sweeper.max_failure_rate={rate}"
+    )
     states = done.states()
     began = sum(state.is_finished() for state in states)
     assert done.code == code
-    assert began in (ended, min(ended + 1, len(values.split(","))))  # the next one is handed out before one is judged
+    # the next one is handed out before one is judged
+    assert began in (ended, min(ended + 1, len(values.split(","))))
     assert TrialState.RUNNING not in states
     if code:
         assert "RuntimeError: too small" in done.err.splitlines()[-1]

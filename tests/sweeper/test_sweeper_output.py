@@ -1,4 +1,4 @@
-"""What a user sees of a sweep, what is left on disk, and what a run that is no sweep does not pay for."""
+"""What a user sees of a sweep, what is left on disk, and what a run without a sweep never loads."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ import sweeping
 from omegaconf import DictConfig, OmegaConf
 from sweeping import Sweep
 
-from hydra_plugins.hydra_optuna_sweeper._secrets import hidden, masked
+from hydra_plugins.hydra_optuna_sweeper._secrets import mask_passwords, mask_storage
 
 HEAVY = """\
 import atexit, sys
-atexit.register(lambda: print("heavy:", sorted({"optuna", "torch", "sqlalchemy"} & set(sys.modules))))
+heavy = {"optuna", "torch", "sqlalchemy"}
+atexit.register(lambda: print("heavy:", sorted(heavy & set(sys.modules))))
 """
 
 
@@ -28,7 +29,11 @@ def test_a_run_that_is_no_sweep_imports_nothing_heavy(tmp_path: Path, arguments:
     folder = sweeping.app(tmp_path, "return 0.0")
     (folder / "app.py").write_text(HEAVY + (folder / "app.py").read_text())
     done = subprocess.run(
-        [sys.executable, "app.py", *arguments], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "app.py", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "heavy: []"), done.stderr
 
@@ -41,7 +46,8 @@ def fails_at_3(cfg: DictConfig) -> float:
 
 def test_the_output_is_a_line_for_each_trial_and_a_table(sweep: Sweep) -> None:
     done = sweep(fails_at_3, "x=choice(1,2,3)", "y=choice(0,1)", "hydra/sweeper/sampler=grid")
-    assert done.out.replace("\n", "").isprintable()  # no control characters, though the job's error has some
+    # no control characters, though the job's error has some
+    assert done.out.replace("\n", "").isprintable()
     lines = done.out.splitlines()
     assert lines[0].startswith("study s in sqlite:///")
     assert lines[0].endswith("/s.db: up to 6 trials")
@@ -50,7 +56,9 @@ def test_the_output_is_a_line_for_each_trial_and_a_table(sweep: Sweep) -> None:
     assert all("/6 trials" in line for line in trials)
     assert "failed    RuntimeError: [31mred[0mand more  x=3 y=0" in done.out
     assert "6/6 trials, 4 complete, 2 failed, best 1 (trial 0)" in done.out
-    table = lines[next(place for place, line in enumerate(lines) if line.startswith("best trials")) :]
+    table = lines[
+        next(place for place, line in enumerate(lines) if line.startswith("best trials")) :
+    ]
     rows = {row.split()[0]: row.split()[1:] for row in table if len(row.split()) == 5}
     assert rows["trial"] == ["0", "2", "1", "3"]
     assert rows["value"] == ["1", "2", "11", "12"]
@@ -59,10 +67,14 @@ def test_the_output_is_a_line_for_each_trial_and_a_table(sweep: Sweep) -> None:
 
 def test_on_a_terminal_the_summary_stays_below(tmp_path: Path) -> None:
     sweeper = {"params": {"x": "1,2"}, "n_trials": 2}
-    folder = sweeping.app(tmp_path, "print('said by the job')\nreturn cfg.x", hydra={"sweeper": sweeper})
+    folder = sweeping.app(
+        tmp_path, "print('said by the job')\nreturn cfg.x", hydra={"sweeper": sweeper}
+    )
     ours, theirs = pty.openpty()
     command = [sys.executable, "app.py", "-m"]
-    with subprocess.Popen(command, cwd=folder, env=sweeping.environment(TERM="xterm"), stdout=theirs) as process:
+    with subprocess.Popen(
+        command, cwd=folder, env=sweeping.environment(TERM="xterm"), stdout=theirs
+    ) as process:
         os.close(theirs)
         shown = b""
         while True:
@@ -87,8 +99,12 @@ def test_the_database_is_in_wal_mode(sweep: Sweep, tmp_path: Path) -> None:
 def test_a_relative_database_is_found_from_the_folder_of_a_job(tmp_path: Path) -> None:
     body = "trial = trials.current()\ntrial.set_user_attr('here', os.getcwd())\nreturn cfg.x"
     sweeper = {"params": {"x": "1,2"}, "n_trials": 1}
-    done = sweeping.call(sweeping.app(tmp_path, body, hydra={"sweeper": sweeper, "job": {"chdir": True}}))
-    assert (done.code, done.trials[0].user_attrs["here"]) == (0, str(tmp_path / "swept/0")), done.err
+    done = sweeping.call(
+        sweeping.app(tmp_path, body, hydra={"sweeper": sweeper, "job": {"chdir": True}})
+    )
+    assert (done.code, done.trials[0].user_attrs["here"]) == (0, str(tmp_path / "swept/0")), (
+        done.err
+    )
 
 
 URL = "postgresql://user:s3cret@localhost:1/db"
@@ -116,19 +132,29 @@ def test_a_password_is_shown_nowhere(sweep: Sweep, tmp_path: Path, in_yaml: bool
     ],
 )
 def test_only_a_password_is_hidden(text: str, shown: str) -> None:
-    assert hidden(text) == shown
+    assert mask_passwords(text) == shown
 
 
 def test_jobs_get_a_configuration_without_the_password() -> None:
     config = OmegaConf.create(
-        {"hydra": {"sweeper": {"storage": URL}, "overrides": {"hydra": [f"hydra.sweeper.storage={URL}", "hydra.a=1"]}}}
+        {
+            "hydra": {
+                "sweeper": {"storage": URL},
+                "overrides": {"hydra": [f"hydra.sweeper.storage={URL}", "hydra.a=1"]},
+            }
+        }
     )
-    found = masked(config)
-    assert found.hydra.overrides.hydra == ["hydra.a=1", "hydra.sweeper.storage='postgresql://user:***@localhost:1/db'"]
+    found = mask_storage(config)
+    assert found.hydra.overrides.hydra == [
+        "hydra.a=1",
+        "hydra.sweeper.storage='postgresql://user:***@localhost:1/db'",
+    ]
     assert "s3cret" not in OmegaConf.to_yaml(found)
     assert config.hydra.sweeper.storage == URL
 
 
 def test_an_interpolation_is_kept_where_the_password_is_elsewhere() -> None:
-    config = OmegaConf.create({"hydra": {"sweeper": {"storage": "${oc.env:NOWHERE}"}, "overrides": {"hydra": []}}})
-    assert masked(config) is config
+    config = OmegaConf.create(
+        {"hydra": {"sweeper": {"storage": "${oc.env:NOWHERE}"}, "overrides": {"hydra": []}}}
+    )
+    assert mask_storage(config) is config

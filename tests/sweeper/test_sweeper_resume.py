@@ -1,4 +1,4 @@
-"""A sweep that was stopped, killed or started twice ends with the trials that were asked for, none of them lost."""
+"""A sweep that was stopped, killed or started twice ends with all trials that were asked for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from optuna.trial import TrialState
 from sweeping import Sweep
 
-from hydra_plugins.hydra_optuna_sweeper import _alone, _study
+from hydra_plugins.hydra_optuna_sweeper import _lock, _study
 
 # jobs from the `free`-th on wait for a file
 WAITS = """
@@ -31,7 +31,7 @@ return cfg.x ** 2
 
 @pytest.fixture
 def waits(tmp_path: Path) -> Path:
-    """An app with two workers whose first two jobs end at once, the others only when a file is there."""
+    """An app with two workers whose first two jobs end at once, the others when a file is there."""
     sweeper = {"params": {"x": "interval(0.0,1.0)"}, "n_trials": 5, "n_jobs": 2}
     return sweeping.app(tmp_path, WAITS, hydra={"sweeper": sweeper}, free=2)
 
@@ -41,19 +41,22 @@ def busy(folder: Path) -> bool:
     return len(sweeping.lines(folder / "ended")) == 2 and len(sweeping.lines(folder / "begun")) == 4
 
 
-def check_resumed(folder: Path, *, cut: int) -> None:
-    """The same command, once more: the trials that ended are not repeated, those that were cut are."""
+def check_resumed(folder: Path, *, interrupted: int) -> None:
+    """The same command, once more, repeats trials that were interrupted, not those that ended."""
     ended = sweeping.lines(folder / "ended")
     (folder / "go").touch()
     done = sweeping.call(folder)
     assert done.code == 0, done.err
     states = done.states()
-    assert (states.count(TrialState.COMPLETE), states.count(TrialState.FAIL), len(states)) == (5, cut, 5 + cut)
+    assert (states.count(TrialState.COMPLETE), states.count(TrialState.FAIL)) == (5, interrupted)
+    assert len(states) == 5 + interrupted
     again = sweeping.lines(folder / "ended")
     assert again[:2] == ended
     assert len(again) == len(set(again)) == 5
     lost = {trial.params["x"] for trial in done.trials if trial.state == TrialState.FAIL}
-    assert lost <= {trial.params["x"] for trial in done.trials if trial.state == TrialState.COMPLETE}
+    assert lost <= {
+        trial.params["x"] for trial in done.trials if trial.state == TrialState.COMPLETE
+    }
 
 
 def test_a_sweep_killed_with_all_its_workers_goes_on(waits: Path) -> None:
@@ -61,14 +64,17 @@ def test_a_sweep_killed_with_all_its_workers_goes_on(waits: Path) -> None:
     sweeping.until(lambda: busy(waits), "two jobs that wait")
     sweeping.kill(process)
     assert sweeping.Done(0, "", "", waits).states().count(TrialState.RUNNING) == 2
-    check_resumed(waits, cut=2)
+    check_resumed(waits, interrupted=2)
 
 
 @pytest.mark.fault(7)
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
 )
-def test_a_stopped_sweep_leaves_no_process_and_no_running_trial(waits: Path, number: signal.Signals, code: int) -> None:
+def test_a_stopped_sweep_leaves_no_process_and_no_running_trial(
+    waits: Path, number: signal.Signals, code: int
+) -> None:
     process = sweeping.start(waits)
     sweeping.until(lambda: busy(waits), "two jobs that wait")
     if number == signal.SIGINT:  # Ctrl-C in a terminal reaches the workers too
@@ -90,7 +96,7 @@ def test_workers_end_their_trials_when_the_sweep_alone_is_killed(waits: Path) ->
     sweeping.until(lambda: not sweeping.alive(process.pid), "the end of the workers")
     process.communicate()
     assert TrialState.RUNNING not in sweeping.Done(0, "", "", waits).states()
-    check_resumed(waits, cut=2)
+    check_resumed(waits, interrupted=2)
 
 
 def test_two_sweeps_on_one_study_share_its_trials(tmp_path: Path) -> None:
@@ -100,7 +106,8 @@ def test_two_sweeps_on_one_study_share_its_trials(tmp_path: Path) -> None:
     ends = [sweeping.end(one, folder), sweeping.end(other, folder)]
     assert [done.code for done in ends] == [0, 0], [done.err for done in ends]
     assert ends[0].states() == [TrialState.COMPLETE] * 7
-    assert len({trial.params["x"] for trial in ends[0].trials}) == 7  # though all began with the same seed
+    # though all began with the same seed
+    assert len({trial.params["x"] for trial in ends[0].trials}) == 7
 
 
 def die_once(cfg: DictConfig) -> float:
@@ -114,10 +121,10 @@ def die_once(cfg: DictConfig) -> float:
 
 
 @pytest.mark.fault(16)
-def test_a_trial_that_was_cut_is_tried_again(sweep: Sweep) -> None:
+def test_an_interrupted_trial_is_retried(sweep: Sweep) -> None:
     done = sweep(die_once, "x=interval(0.0,1.0)", "hydra.sweeper.n_trials=2")
     assert sorted(state.name for state in done.states()) == ["COMPLETE", "COMPLETE", "FAIL", "FAIL"]
-    assert "2/2 trials, 2 complete, 2 cut and tried again" in done.out
+    assert "2/2 trials, 2 complete, 2 interrupted and retried" in done.out
 
 
 @pytest.mark.fault(16)
@@ -125,26 +132,30 @@ def test_a_trial_that_was_cut_is_tried_again(sweep: Sweep) -> None:
 @pytest.mark.parametrize(
     "retries", [1, pytest.param(0, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
 )
-def test_a_trial_is_tried_again_so_many_times_and_then_has_failed(sweep: Sweep, retries: int) -> None:
-    done = sweep(die_once, "x=5,6", "y=0", "hydra.sweeper.n_trials=1", f"hydra.sweeper.max_retry={retries}")
+def test_a_trial_is_retried_so_many_times_and_then_has_failed(sweep: Sweep, retries: int) -> None:
+    done = sweep(
+        die_once, "x=5,6", "y=0", "hydra.sweeper.n_trials=1", f"hydra.sweeper.max_retry={retries}"
+    )
     assert (done.code, done.states()) == (1, [TrialState.FAIL] * (retries + 1))
     assert len({trial.params["x"] for trial in done.trials}) == 1
 
 
-def test_a_point_of_the_queue_that_was_cut_before_it_was_chosen_is_not_lost() -> None:
+def test_a_queued_point_that_was_interrupted_before_it_was_chosen_is_not_lost() -> None:
     study = optuna.create_study()
     study.enqueue_trial({"x": 7})
-    _study.cut(study, study.ask().number, "killed", 1)
+    _study.interrupt(study, study.ask().number, "killed", 1)
     assert study.ask().suggest_int("x", 0, 9) == 7
 
 
-def test_of_two_sweeps_that_find_a_dead_trial_one_queues_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_sweeps_that_find_a_dead_trial_one_queues_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     study = optuna.create_study()
     study.ask().suggest_int("x", 0, 9)
     seen = study.get_trials()
-    _study.cut(study, 0, "killed", 1)
+    _study.interrupt(study, 0, "killed", 1)
     monkeypatch.setattr(study, "get_trials", lambda **_: seen)  # what the other one read before
-    _study.cut(study, 0, "killed", 1)
+    _study.interrupt(study, 0, "killed", 1)
     monkeypatch.undo()
     assert [trial.state for trial in study.get_trials()] == [TrialState.FAIL, TrialState.WAITING]
 
@@ -158,8 +169,10 @@ def test_of_two_sweeps_that_find_a_dead_trial_one_queues_it_again(monkeypatch: p
         ("postgresql+pg8000://host/db", None),
     ],
 )
-def test_a_driver_is_told_to_wait_in_its_own_words_or_not_at_all(url: str, word: str | None) -> None:
-    assert list(_alone.arguments(url)) == ([word] if word else [])
+def test_a_driver_is_told_to_wait_in_its_own_words_or_not_at_all(
+    url: str, word: str | None
+) -> None:
+    assert list(_lock.connect_args(url)) == ([word] if word else [])
 
 
 def square(cfg: DictConfig) -> float:

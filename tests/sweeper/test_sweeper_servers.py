@@ -1,4 +1,4 @@
-"""Sweeps on several machines share a study on a real PostgreSQL and a real MariaDB, and outlive one that is lost."""
+"""Sweeps on several machines share a study on a real PostgreSQL or MariaDB, and outlive a loss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from hydra_plugins.hydra_optuna_sweeper._study import disconnect
 
 pytestmark = pytest.mark.slow
 HERE = [
-    pytest.param(kind, marks=pytest.mark.skipif(bool(lacking := servers.missing(kind)), reason=lacking))
+    pytest.param(
+        kind, marks=pytest.mark.skipif(bool(lacking := servers.missing(kind)), reason=lacking)
+    )
     for kind in servers.KINDS
 ]
 # a machine is known by the name that it has for itself
@@ -41,7 +43,8 @@ def url(server: str, request: pytest.FixtureRequest) -> str:
     """An empty database for each test."""
     name = request.node.originalname[:60]
     engine = create_engine(
-        server + {"postgresql": "postgres", "mysql": "mysql"}[request.node.callspec.params["server"]],
+        server
+        + {"postgresql": "postgres", "mysql": "mysql"}[request.node.callspec.params["server"]],
         isolation_level="AUTOCOMMIT",
         poolclass=NullPool,
     )
@@ -66,13 +69,18 @@ def trials(url: str) -> list[FrozenTrial]:
 def both(folder: Path, *arguments: str) -> None:
     """The same command on two machines at once, in an empty database: both end well."""
     names = ("one", "other")
-    began = [sweeping.start(folder, f"hydra.sweep.dir={name}", *arguments, MACHINE=name) for name in names]
+    began = [
+        sweeping.start(folder, f"hydra.sweep.dir={name}", *arguments, MACHINE=name)
+        for name in names
+    ]
     ends = [sweeping.end(process, folder) for process in began]
     assert [done.code for done in ends] == [0, 0], [done.err for done in ends]
 
 
 def test_two_machines_stop_together_at_the_number_of_trials(tmp_path: Path, url: str) -> None:
-    both(app(tmp_path, "return cfg.x", url, params={"x": "interval(0.0,1.0)"}, n_trials=12, n_jobs=3))
+    both(
+        app(tmp_path, "return cfg.x", url, params={"x": "interval(0.0,1.0)"}, n_trials=12, n_jobs=3)
+    )
     found = trials(url)
     assert [trial.state for trial in found] == [TrialState.COMPLETE] * 12
     assert len({trial.params["x"] for trial in found}) == 12
@@ -84,8 +92,12 @@ def test_two_machines_try_each_point_of_a_grid_once(tmp_path: Path, url: str) ->
     assert sorted(trial.params["x"] for trial in trials(url)) == list(range(9))
 
 
-def test_trials_of_a_machine_that_is_lost_are_tried_again_by_another(tmp_path: Path, url: str) -> None:
-    folder = app(tmp_path, WAITS, url, params={"x": "interval(0.0,1.0)"}, n_trials=3, n_jobs=2, heartbeat=1)
+def test_trials_of_a_machine_that_is_lost_are_tried_again_by_another(
+    tmp_path: Path, url: str
+) -> None:
+    folder = app(
+        tmp_path, WAITS, url, params={"x": "interval(0.0,1.0)"}, n_trials=3, n_jobs=2, heartbeat=1
+    )
     process = sweeping.start(folder, MACHINE="lost")
     sweeping.until(lambda: len(sweeping.lines(folder / "begun")) == 2, "two jobs that wait")
     lost = sweeping.lines(folder / "begun")
@@ -93,12 +105,20 @@ def test_trials_of_a_machine_that_is_lost_are_tried_again_by_another(tmp_path: P
     done = sweeping.call(folder, MACHINE="other")
     assert done.code == 0, done.err
     states = [trial.state for trial in trials(url)]
-    assert (states.count(TrialState.COMPLETE), states.count(TrialState.FAIL), len(states)) == (3, 2, 5)
-    assert sorted(sweeping.lines(folder / "begun")[2:]) == sorted({*lost, *sweeping.lines(folder / "begun")})
+    assert (states.count(TrialState.COMPLETE), states.count(TrialState.FAIL), len(states)) == (
+        3,
+        2,
+        5,
+    )
+    assert sorted(sweeping.lines(folder / "begun")[2:]) == sorted(
+        {*lost, *sweeping.lines(folder / "begun")}
+    )
 
 
 def test_the_password_is_in_no_file_and_on_no_screen(tmp_path: Path, url: str) -> None:
-    done = sweeping.call(app(tmp_path, "return cfg.x", url, params={"x": "1,2"}, n_trials=2), MACHINE="here")
+    done = sweeping.call(
+        app(tmp_path, "return cfg.x", url, params={"x": "1,2"}, n_trials=2), MACHINE="here"
+    )
     assert done.code == 0, done.err
     assert "user:***@127.0.0.1" in done.out
     written = [path for path in (tmp_path / "swept").rglob("*") if path.is_file()]

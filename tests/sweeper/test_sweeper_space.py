@@ -58,7 +58,18 @@ def test_a_range_means_what_it_means_in_the_released_sweeper(override: str, expe
 
 @pytest.mark.parametrize(
     "override",
-    ["key=5", "key=text", "key=[1,2]", "key='a,b'", "+key=1", "++key=1", "~key", "~key=1", "key=null", "key="],
+    [
+        "key=5",
+        "key=text",
+        "key=[1,2]",
+        "key='a,b'",
+        "+key=1",
+        "++key=1",
+        "~key",
+        "~key=1",
+        "key=null",
+        "key=",
+    ],
 )
 def test_a_value_is_the_same_for_all_trials_as_it_was_typed(override: str) -> None:
     space = read(override)
@@ -80,7 +91,9 @@ def test_a_key_keeps_its_sign_and_its_package(key: str) -> None:
         ("x=range(1,3)", "~x", {}, ["~x"]),
     ],
 )
-def test_of_two_overrides_with_one_key_the_later_counts(first: str, then: str, searched: Any, fixed: Any) -> None:
+def test_of_two_overrides_with_one_key_the_later_counts(
+    first: str, then: str, searched: Any, fixed: Any
+) -> None:
     space = read(first, then)
     assert (dict(space.searched), list(space.fixed)) == (searched, fixed)
 
@@ -131,9 +144,13 @@ def test_a_grid_leaves_out_the_end_of_a_range(override: str, points: list[Any]) 
     assert [point["x"] for point in read(override).grid()] == points
 
 
-@pytest.mark.parametrize("override", ["x=interval(0,1)", "x=int(interval(0,4))", "x=tag(log,int(interval(1,4)))"])
+@pytest.mark.parametrize(
+    "override", ["x=interval(0,1)", "x=int(interval(0,4))", "x=tag(log,int(interval(1,4)))"]
+)
 def test_a_grid_over_an_interval(override: str) -> None:
-    if override == "x=int(interval(0,4))":  # Optuna keeps no trace of interval: it is range(0,4), as released
+    if (
+        override == "x=int(interval(0,4))"
+    ):  # Optuna keeps no trace of interval: it is range(0,4), as released
         assert len(read(override).grid()) == 4
         return
     with pytest.raises(SweepError, match="use range or choice"):
@@ -160,7 +177,7 @@ def test_a_condition_that_never_holds_is_a_mistake(condition: Any, message: str)
 
 
 @pytest.mark.parametrize(
-    ("text", "values", "excess"),
+    ("text", "values", "violation"),
     [
         ("a <= 5", {"a": 7}, 2),
         ("a >= 5", {"a": 7}, -2),
@@ -169,9 +186,9 @@ def test_a_condition_that_never_holds_is_a_mistake(condition: Any, message: str)
         ("a <= 5", {}, None),
     ],
 )
-def test_a_constraint_says_by_how_much_it_is_broken(text: str, values: Any, excess: Any) -> None:
+def test_a_constraint_says_by_how_much_it_is_broken(text: str, values: Any, violation: Any) -> None:
     (constraint,) = read("model.width=1,2", "model.depth=1,2", constraints=[text]).constraints
-    assert constraint.excess(values) == excess
+    assert constraint.violation(values) == violation
 
 
 @pytest.mark.parametrize(
@@ -194,12 +211,12 @@ def test_a_constraint_is_an_inequality_and_nothing_else(text: str, message: str)
 def test_a_constraint_on_words_is_a_mistake() -> None:
     (constraint,) = read("x=a,b", constraints=["x <= 5"]).constraints
     with pytest.raises(SweepError, match="needs numbers"):
-        constraint.excess({"x": "a"})
+        constraint.violation({"x": "a"})
 
 
 def test_a_constraint_knows_a_key_without_its_plus() -> None:
     (constraint,) = read("+x=range(1,9)", constraints=["x <= 5"]).constraints
-    from hydra_plugins.hydra_optuna_sweeper._constraints import facts
+    from hydra_plugins.hydra_optuna_sweeper._constraints import trial_values
 
     trial = create_trial(value=0, params={"+x": 8}, distributions={"+x": Int(1, 9)})
-    assert constraint.excess(facts(trial)) == 3
+    assert constraint.violation(trial_values(trial)) == 3

@@ -70,13 +70,24 @@ def test_a_cast_changes_what_the_job_gets(sweep: Sweep, tmp_path: Path) -> None:
 def test_keys_are_added_and_deleted(sweep: Sweep, tmp_path: Path) -> None:
     sweep(note, "+new=choice(1,2)", "++x=choice(3,4)", "~y", "+z=5", "hydra.sweeper.n_trials=1")
     (item,) = got(tmp_path)
-    assert (item["new"] in (1, 2), item["x"] in (3, 4), "y" in item, item["z"]) == (True, True, False, 5)
+    assert (item["new"] in (1, 2), item["x"] in (3, 4), "y" in item, item["z"]) == (
+        True,
+        True,
+        False,
+        5,
+    )
 
 
 @pytest.mark.slow
 def test_the_command_line_wins_over_params(sweep: Sweep, tmp_path: Path) -> None:
     params = {"x": "range(1,3)", "y": "range(1,3)"}
-    sweep(note, "x=7", "y=choice(8,9)", "hydra.sweeper.n_trials=2", hydra={"sweeper": {"params": params}})
+    sweep(
+        note,
+        "x=7",
+        "y=choice(8,9)",
+        "hydra.sweeper.n_trials=2",
+        hydra={"sweeper": {"params": params}},
+    )
     assert all(item["x"] == 7 and item["y"] in (8, 9) for item in got(tmp_path))
 
 
@@ -94,12 +105,18 @@ def groups(tmp_path: Path) -> None:
     (tmp_path / "db").mkdir()
     for name, port in {"mysql": 3306, "postgresql": 5432}.items():
         (tmp_path / f"db/{name}.yaml").write_text(f"name: {name}\nport: {port}\nuser: root\n")
-    sweeping.configure(tmp_path, defaults=["_self_", {"db": "mysql"}, {"override hydra/sweeper": "optuna"}])
+    sweeping.configure(
+        tmp_path, defaults=["_self_", {"db": "mysql"}, {"override hydra/sweeper": "optuna"}]
+    )
 
 
 @pytest.mark.usefixtures("groups")
-@pytest.mark.parametrize("choice", ["choice(mysql,postgresql)", pytest.param("glob(*)", marks=pytest.mark.slow)])
-def test_a_group_is_searched_and_a_value_in_it_set(sweep: Sweep, tmp_path: Path, choice: str) -> None:
+@pytest.mark.parametrize(
+    "choice", ["choice(mysql,postgresql)", pytest.param("glob(*)", marks=pytest.mark.slow)]
+)
+def test_a_group_is_searched_and_a_value_in_it_set(
+    sweep: Sweep, tmp_path: Path, choice: str
+) -> None:
     sweep(note, f"db={choice}", "db.user=someone", "hydra/sweeper/sampler=grid")
     assert [item["db"] for item in got(tmp_path)] == [
         {"name": "mysql", "port": 3306, "user": "someone"},
@@ -115,7 +132,12 @@ def test_a_word_that_a_function_suggests_reaches_the_job(
     sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parent)
-    sweep(note, "y=1,2", "hydra.sweeper.custom_search_space=test_sweeper_values.words", "hydra.sweeper.n_trials=3")
+    sweep(
+        note,
+        "y=1,2",
+        "hydra.sweeper.custom_search_space=test_sweeper_values.words",
+        "hydra.sweeper.n_trials=3",
+    )
     assert {item["x"] for item in got(tmp_path)} <= {"a,b", "c d", "choice(1)"}
     assert len(got(tmp_path)) == 3
 

@@ -1,4 +1,4 @@
-"""Workers: one trial's end is not another's, a dead worker is replaced, a free one does not wait."""
+"""Workers: one trial's end is not another's, a dead one is replaced, an idle one does not wait."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ import psutil
 import pytest
 import sweeping
 from omegaconf import DictConfig
+from optuna.storages._heartbeat import HeartbeatThread
 from optuna.trial import TrialState
 from sweeping import Sweep
 
 from hydra_plugins.hydra_optuna_sweeper import _workers
-from hydra_plugins.hydra_optuna_sweeper._job import numbers
+from hydra_plugins.hydra_optuna_sweeper._job import objective_values
 
 
 def exhaust() -> float:
@@ -63,13 +64,16 @@ def ending(cfg: DictConfig) -> Any:
 
 @pytest.mark.fault(17)
 def test_each_way_to_fail_has_its_reason_and_the_others_go_on(sweep: Sweep, tmp_path: Path) -> None:
-    done = sweep(ending, f"x={','.join(ENDS)}", "hydra/sweeper/sampler=grid", "hydra.sweeper.max_retry=0")
+    done = sweep(
+        ending, f"x={','.join(ENDS)}", "hydra/sweeper/sampler=grid", "hydra.sweeper.max_retry=0"
+    )
     assert done.code == 0, done.err
     assert {trial.params["x"]: trial.user_attrs.get("reason") for trial in done.trials} == REASONS
     complete = [trial.params["x"] for trial in done.trials if trial.state == TrialState.COMPLETE]
     assert sorted(complete) == ["good", "number_as_text"]
     pids = dict(line.split() for line in sweeping.lines(tmp_path / "pids"))
-    assert pids["raises"] == pids["not_finite"] == pids["killed"] != pids["exits"] != pids["quits"] == pids["memory"]
+    assert pids["raises"] == pids["not_finite"] == pids["killed"] != pids["exits"] != pids["quits"]
+    assert pids["quits"] == pids["memory"]
     assert pids["memory"] != pids["good"]
 
 
@@ -87,7 +91,7 @@ def test_each_way_to_fail_has_its_reason_and_the_others_go_on(sweep: Sweep, tmp_
 )
 def test_what_is_no_score_is_told(result: Any, count: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        numbers(result, count)
+        objective_values(result, count)
 
 
 @pytest.mark.slow
@@ -95,7 +99,11 @@ def test_a_failed_job_shows_its_traceback_and_the_sweep_one_line(sweep: Sweep) -
     done = sweep(ending, "x=raises,good", "hydra/sweeper/sampler=grid")
     assert "ZeroDivisionError" in done.err
     assert "in <lambda>" in done.err
-    assert [line for line in done.out.splitlines() if "failed    ZeroDivisionError: division by zero  x=raises" in line]
+    assert [
+        line
+        for line in done.out.splitlines()
+        if "failed    ZeroDivisionError: division by zero  x=raises" in line
+    ]
 
 
 def pid(cfg: DictConfig) -> float:
@@ -117,10 +125,14 @@ def leaves_a_thread(cfg: DictConfig) -> float:
     return 0.0
 
 
-def test_a_worker_that_does_not_leave_holds_nobody_up(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_workers, "_GRACE", 2.0)
+def test_a_worker_that_does_not_leave_holds_nobody_up(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_workers, "_GRACE_PERIOD", 2.0)
     before, started = psutil.Process().children(), time.monotonic()
-    done = sweep(leaves_a_thread, "x=range(1,9)", "hydra.sweeper.recycle=1", "hydra.sweeper.n_trials=3")
+    done = sweep(
+        leaves_a_thread, "x=range(1,9)", "hydra.sweeper.recycle=1", "hydra.sweeper.n_trials=3"
+    )
     assert done.states() == [TrialState.COMPLETE] * 3
     assert time.monotonic() - started < 20
     assert psutil.Process().children() == before
@@ -156,12 +168,20 @@ def device(cfg: DictConfig) -> float:
     return 0.0
 
 
-@pytest.mark.parametrize(("workers", "seen"), [(2, ["0", "1"]), pytest.param(1, ["0,1"], marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("workers", "seen"), [(2, ["0", "1"]), pytest.param(1, ["0,1"], marks=pytest.mark.slow)]
+)
 def test_each_of_several_workers_has_a_gpu_of_its_own(
     sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, seen: list[str]
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
-    sweep(device, "x=1,2", f"y={workers}", f"hydra.sweeper.n_jobs={workers}", f"hydra.sweeper.n_trials={workers}")
+    sweep(
+        device,
+        "x=1,2",
+        f"y={workers}",
+        f"hydra.sweeper.n_jobs={workers}",
+        f"hydra.sweeper.n_trials={workers}",
+    )
     assert sorted(sweeping.lines(tmp_path / "devices")) == seen
 
 
@@ -177,8 +197,8 @@ def test_a_quiet_sweep_keeps_what_jobs_print_in_a_file(sweep: Sweep, tmp_path: P
     assert "a word of the job" in (tmp_path / "swept/worker-0.log").read_text()
 
 
-def stillborn(cfg: DictConfig, trial: Any) -> None:
-    """In a worker (not in the parent, which tries it first) the process dies before it chooses a value."""
+def dies_at_start(cfg: DictConfig, trial: Any) -> None:
+    """In a worker, not in the parent, which tries it first, it dies before it chooses a value."""
     if os.getpid() != int(Path("parent").read_text()):
         os._exit(7)
     trial.suggest_int("x", 0, 9)
@@ -190,9 +210,10 @@ def test_workers_that_die_before_each_trial_end_the_sweep(
 ) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parent)
     (tmp_path / "parent").write_text(str(os.getpid()))
-    done = sweep(talk, "hydra.sweeper.custom_search_space=test_sweeper_workers.stillborn")
+    done = sweep(talk, "hydra.sweeper.custom_search_space=test_sweeper_workers.dies_at_start")
     assert done.code == 2
-    assert "3 workers died before they began a trial, the last one: its process ended with exit code 7" in done.err
+    told = "3 workers died before they began a trial, the last one: "
+    assert f"{told}its process ended with exit code 7" in done.err
     assert set(done.states()) == {TrialState.FAIL}
 
 
@@ -210,7 +231,11 @@ def test_a_function_that_always_raises_ends_the_sweep(
 ) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parent)
     (tmp_path / "parent").write_text(str(os.getpid()))
-    done = sweep(talk, "hydra.sweeper.custom_search_space=test_sweeper_workers.wild", "hydra.sweeper.n_trials=3")
+    done = sweep(
+        talk,
+        "hydra.sweeper.custom_search_space=test_sweeper_workers.wild",
+        "hydra.sweeper.n_trials=3",
+    )
     assert (done.code, len(done.trials)) == (1, 3)
     assert "3 of 3 trials failed, none is complete; the last one: KeyError: 'nowhere'" in done.err
 
@@ -229,3 +254,28 @@ def test_a_dead_worker_is_seen_though_its_child_lives(sweep: Sweep, tmp_path: Pa
     done = sweep(leave_a_child, "x=1,2", "hydra.sweeper.n_trials=1", "hydra.sweeper.max_retry=0")
     (tmp_path / "done").write_text("1\n")
     assert [trial.user_attrs["reason"] for trial in done.trials] == ["killed by SIGKILL"]
+
+
+def test_a_worker_that_is_told_to_stop_as_a_trial_starts_leaves_no_thread_to_wait_for(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = HeartbeatThread.start
+
+    def stopped(thread: HeartbeatThread) -> None:
+        start(thread)
+        os.kill(os.getpid(), signal.SIGTERM)  # a worker's: a fork inherits what is changed here
+
+    def give_up(number: int, frame: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(HeartbeatThread, "start", stopped)
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(20)
+    try:
+        done = sweep(pid, "x=1,2", "hydra.sweeper.n_trials=1", "hydra.sweeper.max_retry=0")
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    # none has chosen a point, so three of them end the sweep
+    assert [trial.user_attrs["reason"] for trial in done.trials] == ["told to stop"] * 3
+    assert not sweeping.lines(done.folder / "pids")

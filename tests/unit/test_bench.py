@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from goodfit.bench_measure import NAMES, Result, chosen
+from benchmarks.measure import NAMES, Result, chosen
 from goodfit.errors import UserError
 
 
@@ -28,9 +28,17 @@ def test_ratios_are_smallest_by_smallest_and_the_median_of_neighbours() -> None:
 
 @pytest.mark.parametrize(
     ("spans", "length"),
-    [([], 0), ([(1, 3)], 2), ([(5, 6), (1, 3)], 3), ([(1, 4), (2, 3)], 3), ([(1, 3), (2, 5), (5, 6)], 5)],
+    [
+        ([], 0),
+        ([(1, 3)], 2),
+        ([(5, 6), (1, 3)], 3),
+        ([(1, 4), (2, 3)], 3),
+        ([(1, 3), (2, 5), (5, 6)], 5),
+    ],
 )
-def test_a_moment_in_which_two_kernels_run_counts_once(spans: list[tuple[float, float]], length: float) -> None:
-    from goodfit.bench_devices import covered
+def test_a_moment_in_which_two_kernels_run_counts_once(
+    spans: list[tuple[float, float]], length: float
+) -> None:
+    from benchmarks.devices import covered
 
     assert covered(spans) == length

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import binom
 
-from goodfit.bootstrap import Interval, compare, interval, intervals, resamples
+from goodfit.evaluation.bootstrap import Interval, compare, interval, intervals, resamples
 
 N = 400
 METRICS = {"accuracy": lambda p, t: (p.argmax(1) == t).float().mean()}
@@ -15,7 +15,9 @@ METRICS = {"accuracy": lambda p, t: (p.argmax(1) == t).float().mean()}
 def answers(share: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Predictions of which exactly this share is right."""
     target = torch.randint(2, (N,), generator=torch.Generator().manual_seed(seed))
-    wrong = torch.randperm(N, generator=torch.Generator().manual_seed(seed + 1))[: round((1 - share) * N)]
+    wrong = torch.randperm(N, generator=torch.Generator().manual_seed(seed + 1))[
+        : round((1 - share) * N)
+    ]
     said = target.clone()
     said[wrong] = 1 - said[wrong]
     return torch.nn.functional.one_hot(said, 2).float(), target
@@ -24,7 +26,7 @@ def answers(share: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("share", [0.6, 0.9])
 def test_the_interval_of_a_share_is_the_binomial_one(share: float) -> None:
     prediction, target = answers(share, 0)
-    (found, _) = intervals(METRICS, prediction, target, resamples(N, 4000, 0))["accuracy"]
+    found = intervals(METRICS, prediction, target, resamples(N, 4000, 0))["accuracy"].interval
     low, high = binom.ppf([0.025, 0.975], N, share) / N
     assert (found.value, found.low, found.high) == pytest.approx((share, low, high), abs=0.006)
 
@@ -57,14 +59,16 @@ def test_a_method_ties_with_itself_by_exactly_zero() -> None:
 
 
 def test_what_is_hard_for_both_cancels() -> None:
-    """One method is right wherever the other is, and on 8 more samples: certain, though the intervals overlap."""
+    """One method is right wherever the other is, and on 8 more samples: certain, though the
+    intervals overlap.
+    """
     prediction, target = answers(0.8, 0)
     better = prediction.clone()
     wrong = (prediction.argmax(1) != target).nonzero().flatten()[:8]
     better[wrong] = better[wrong].flip(1)
     draws = resamples(N, 1000, 0)
     first, second = (intervals(METRICS, p, target, draws)["accuracy"] for p in (better, prediction))
-    assert first[0].low < second[0].high
+    assert first.interval.low < second.interval.high
     assert compare(first, second, "max")[0] == 1
 
 

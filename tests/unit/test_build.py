@@ -23,7 +23,11 @@ Prepared = Callable[[str], Path]
         ("mnist", {"model": {"stages": 9}}, "CNN cannot take these data: Given input size"),
         ("reviews", {"model": {"heads": 7}}, "model.heads=7 does not divide model.width="),
         ("reviews", {"model": {"subwords": 1}}, "model.subwords=1; expected at least 2"),
-        ("breast_cancer", {"optimizer": {"betas": [2, 3]}}, "optimizer: Invalid beta parameter at index 0: 2"),
+        (
+            "breast_cancer",
+            {"optimizer": {"betas": [2, 3]}},
+            "optimizer: Invalid beta parameter at index 0: 2",
+        ),
         ("breast_cancer", {"optimizer": {"eps": "abc"}}, "not supported between instances of"),
     ],
 )
@@ -40,13 +44,15 @@ def test_what_cannot_work_is_said_in_a_line(
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_the_trial_draws_no_random_number_and_leaves_the_network_in_training(prepared: Prepared) -> None:
+def test_the_trial_draws_no_random_number_and_leaves_the_network_in_training(
+    prepared: Prepared,
+) -> None:
     cfg, spec = tiny.cfg("reviews"), DataSpec.read(prepared("reviews") / "spec.json")
     torch.manual_seed(0)
     made = build.task(cfg, spec)
     after = torch.get_rng_state()
     torch.manual_seed(0)
-    build._make("model", cfg.model, spec)  # the same without the trial
+    build.make("model", cfg.model, spec)  # the same without the trial
     assert torch.equal(torch.get_rng_state(), after)
     assert made.training
 
@@ -54,5 +60,7 @@ def test_the_trial_draws_no_random_number_and_leaves_the_network_in_training(pre
 def test_inputs_that_the_network_does_not_take_are_named(prepared: Prepared) -> None:
     spec = DataSpec.read(prepared("breast_cancer") / "spec.json")
     spec.inputs["colour"] = Field((1,), "float32")
-    with pytest.raises(UserError, match=r"MLP.forward takes \['numbers'\], the data give \['colour'\] too"):
+    with pytest.raises(
+        UserError, match=r"MLP.forward takes \['numbers'\], the data give \['colour'\] too"
+    ):
         build.task(tiny.cfg("breast_cancer"), spec)

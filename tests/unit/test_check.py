@@ -1,4 +1,6 @@
-"""A wrong configuration is refused in a line that names what is right, before anything heavy is imported."""
+"""A wrong configuration is refused in a line that names what is right, before anything heavy is
+imported.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,15 @@ import pytest
 import tiny
 from omegaconf import OmegaConf
 
-from goodfit.check import ALLOWED, allowed, check
+from goodfit.config.check import ALLOWED, allowed, check
 from goodfit.errors import UserError, nearest
 
 BAD: list[tuple[str, Any, str]] = [
-    ("model.widht", 3, "unknown key 'model.widht' for goodfit.model.mlp.MLP. Did you mean 'model.width'?"),
+    (
+        "model.widht",
+        3,
+        "unknown key 'model.widht' for goodfit.model.mlp.MLP. Did you mean 'model.width'?",
+    ),
     ("trainer.precision", "foo", "trainer.precision"),
     ("trainer.precision", "16-mixed", "trainer.precision"),
     ("trainer.max_steps", 0, "trainer.max_steps"),
@@ -62,13 +68,37 @@ BAD: list[tuple[str, Any, str]] = [
     ("name", "???", "no experiment chosen: add experiment=<name>"),
     ("name", "../elsewhere", "name"),
     ("name", "a/b", "name"),
-    ("model._target_", "os.system", "model._target_ is 'os.system'; only goodfit.model.* may be named there"),
-    ("trainer._target_", "pytorch_lightning.Trainer.fit", "only pytorch_lightning.Trainer* may be named there"),
-    ("optimizer._target_", "torch.optim.AdamX", "optimizer._target_: there is no torch.optim.AdamX"),
-    ("model._target_", "goodfit.model.mlp.MLPs", "model._target_: there is no goodfit.model.mlp.MLPs"),
+    (
+        "model._target_",
+        "os.system",
+        "model._target_ is 'os.system'; only goodfit.model.* may be named there",
+    ),
+    (
+        "trainer._target_",
+        "pytorch_lightning.Trainer.fit",
+        "only pytorch_lightning.Trainer* may be named there",
+    ),
+    (
+        "optimizer._target_",
+        "torch.optim.AdamX",
+        "optimizer._target_: there is no torch.optim.AdamX",
+    ),
+    (
+        "model._target_",
+        "goodfit.model.mlp.MLPs",
+        "model._target_: there is no goodfit.model.mlp.MLPs",
+    ),
     ("model._target_", "goodfit.data.mnist.Mnist", "only goodfit.model.* may be named there"),
-    ("trainer.logger", {"_target_": "os.system"}, "trainer.logger._target_: a _target_ may stand only at the top"),
-    ("trainer.callbacks", [{"_target_": "os.system"}], "a _target_ may stand only at the top of a section"),
+    (
+        "trainer.logger",
+        {"_target_": "os.system"},
+        "trainer.logger._target_: a _target_ may stand only at the top",
+    ),
+    (
+        "trainer.callbacks",
+        [{"_target_": "os.system"}],
+        "a _target_ may stand only at the top of a section",
+    ),
 ]
 
 
@@ -77,14 +107,20 @@ def good() -> dict[str, Any]:
     return OmegaConf.to_container(tiny.cfg("breast_cancer"), resolve=False)  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("case", [case for case in tiny.cases() if tiny.models(case) and tiny.baselines(case)])
+@pytest.mark.parametrize(
+    "case", [case for case in tiny.cases() if tiny.models(case) and tiny.baselines(case)]
+)
 def test_a_right_configuration_passes(case: str) -> None:
     check(tiny.cfg(case))
 
 
 @pytest.mark.fault(20)
-@pytest.mark.parametrize(("key", "value", "message"), BAD, ids=[f"{key}={value}" for key, value, _ in BAD])
-def test_a_wrong_value_is_refused_with_what_is_right(key: str, value: Any, message: str, good: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("key", "value", "message"), BAD, ids=[f"{key}={value}" for key, value, _ in BAD]
+)
+def test_a_wrong_value_is_refused_with_what_is_right(
+    key: str, value: Any, message: str, good: dict[str, Any]
+) -> None:
     cfg = OmegaConf.create(good)
     OmegaConf.update(cfg, key, value, force_add=True)
     with pytest.raises(UserError) as error:
@@ -93,7 +129,9 @@ def test_a_wrong_value_is_refused_with_what_is_right(key: str, value: Any, messa
     assert len(str(error.value).splitlines()) <= 2
 
 
-@pytest.mark.parametrize("key", ["model.width", "task.score", "schedule.warmup", "data.test", "data.source"])
+@pytest.mark.parametrize(
+    "key", ["model.width", "task.score", "schedule.warmup", "data.test", "data.source"]
+)
 def test_a_missing_hyperparameter_is_named(key: str, good: dict[str, Any]) -> None:
     cfg = OmegaConf.create(good)
     group, _, name = key.partition(".")
@@ -110,35 +148,47 @@ def test_a_missing_section_is_named(key: str, good: dict[str, Any]) -> None:
 
 
 def test_a_network_that_takes_other_inputs_is_refused() -> None:
-    with pytest.raises(UserError, match=r"CNN.forward takes \['image'\], the data set gives \['numbers'\]"):
+    with pytest.raises(
+        UserError, match=r"CNN.forward takes \['image'\], the data set gives \['numbers'\]"
+    ):
         check(tiny.cfg("breast_cancer", model="cnn"))
 
 
 def test_a_task_for_other_targets_is_refused() -> None:
-    with pytest.raises(UserError, match="task Forecasting is for targets of kind series, the data set's are of kind"):
+    with pytest.raises(
+        UserError,
+        match="task Forecasting is for targets of kind series, the data set's are of kind",
+    ):
         check(tiny.cfg("breast_cancer", task="forecasting"))
 
 
 def test_a_baseline_for_other_inputs_is_refused() -> None:
-    with pytest.raises(UserError, match=r"baseline SupportVectors takes \['image'\], the data set gives"):
+    with pytest.raises(
+        UserError, match=r"baseline SupportVectors takes \['image'\], the data set gives"
+    ):
         check(tiny.cfg("breast_cancer", baseline="svm"))
 
 
 def test_an_augmentation_of_other_inputs_is_refused() -> None:
-    with pytest.raises(UserError, match=r"augmentation Affine changes \['image'\], the data set gives \['numbers'\]"):
+    with pytest.raises(
+        UserError,
+        match=r"augmentation Affine changes \['image'\], the data set gives \['numbers'\]",
+    ):
         check(tiny.cfg("breast_cancer", augment=tiny.section("augment", "affine")))
 
 
 @pytest.mark.parametrize("key", sorted(ALLOWED))
-@pytest.mark.parametrize("target", ["os.system", "builtins.exec", "goodfit", "goodfit.files.replacing", ""])
+@pytest.mark.parametrize(
+    "target", ["os.system", "builtins.exec", "goodfit", "goodfit.system.files.replacing", ""]
+)
 def test_no_section_may_name_what_is_not_its_own(key: str, target: str) -> None:
     assert not allowed(key, target)
 
 
 def test_the_nearest_name_is_the_one_whose_last_part_is_like_it() -> None:
-    assert nearest("trainer.max_epoch", ["trainer.max_epochs", "trainer.max_time", "loader.max_epochs"]) == (
-        " Did you mean 'trainer.max_epochs'?"
-    )
+    assert nearest(
+        "trainer.max_epoch", ["trainer.max_epochs", "trainer.max_time", "loader.max_epochs"]
+    ) == (" Did you mean 'trainer.max_epochs'?")
 
 
 def test_what_is_like_nothing_gets_the_list() -> None:
@@ -148,10 +198,14 @@ def test_what_is_like_nothing_gets_the_list() -> None:
 @pytest.mark.fault(20)
 def test_composing_and_checking_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from pathlib import Path; from omegaconf import OmegaConf; from goodfit import check, config;"
-        "[check.check(OmegaConf.create(config.frozen(config.compose(Path(), [f'experiment={p.stem}']))))"
+        "import sys; from pathlib import Path; from omegaconf import OmegaConf;"
+        "from goodfit.config.check import check; from goodfit.config.compose import compose;"
+        "from goodfit.config.tree import frozen;"
+        "[check(OmegaConf.create(frozen(compose(Path(), [f'experiment={p.stem}']))))"
         " for p in Path('conf/experiment').glob('*.yaml')];"
         "print(sorted({'torch','pytorch_lightning','mlflow','optuna','pandas','sklearn'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tiny.ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tiny.ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout == "[]\n"

@@ -35,17 +35,45 @@ def call(root: Path, script: str, *arguments: str) -> subprocess.CompletedProces
     ("script", "arguments", "message"),
     [
         ("train", ["experiment=mnits"], "experiment=mnits does not exist. Did you mean 'mnist'?"),
-        ("train", ["experiment=mnist", "model.widht=3"], "unknown key 'model.widht'. Did you mean 'model.width'?"),
-        ("train", ["experiment=mnist", "optimizer.lr=abc"], "optimizer.lr: expected a valid number, got 'abc'"),
-        ("train", ["experiment=mnist", "model=mlp"], "MLP.forward takes ['numbers'], the data set gives ['image']"),
-        ("train", ["experiment=mnist", "+modle.lr=1"], "unknown key 'modle'. Did you mean 'model'?"),
+        (
+            "train",
+            ["experiment=mnist", "model.widht=3"],
+            "unknown key 'model.widht'. Did you mean 'model.width'?",
+        ),
+        (
+            "train",
+            ["experiment=mnist", "optimizer.lr=abc"],
+            "optimizer.lr: expected a valid number, got 'abc'",
+        ),
+        (
+            "train",
+            ["experiment=mnist", "model=mlp"],
+            "MLP.forward takes ['numbers'], the data set gives ['image']",
+        ),
+        (
+            "train",
+            ["experiment=mnist", "+modle.lr=1"],
+            "unknown key 'modle'. Did you mean 'model'?",
+        ),
         ("train", ["experiment=mnist", "seed=${nowhere}"], "nowhere"),
         ("train", ["experiment=mnist", "model.width=[1"], "[1"),
-        ("train", ["experiment=mnist"], "data/prepared/mnist does not exist; make it with `dvc repro prepare@mnist`"),
+        (
+            "train",
+            ["experiment=mnist"],
+            "data/prepared/mnist does not exist; make it with `dvc repro prepare@mnist`",
+        ),
         ("train", ["experiment=mnist", "model=null"], "a group of conf/ was set to null"),
-        ("train", ["build/binary.json"], "build/binary.json is not a configuration: 'utf-8' codec can't decode"),
+        (
+            "train",
+            ["build/binary.json"],
+            "build/binary.json is not a configuration: 'utf-8' codec can't decode",
+        ),
         ("train", [], "no experiment chosen: add experiment=<"),
-        ("train", ["build/none.json"], "build/none.json does not exist; `dvc repro` composes it from conf/"),
+        (
+            "train",
+            ["build/none.json"],
+            "build/none.json does not exist; `dvc repro` composes it from conf/",
+        ),
         ("train", ["build/broken.json"], "build/broken.json"),
         ("train", ["conf/experiment/mnist.yaml"], "defaults"),
         ("compose", ["mnits"], "experiment 'mnits' does not exist. Did you mean 'mnist'?"),
@@ -67,7 +95,9 @@ def test_help_lists_every_group_and_choice_at_once(root: Path) -> None:
     started = time.monotonic()
     done = call(root, "train", "--help")
     seconds = time.monotonic() - started
-    groups = [path.name for path in (root / "conf").iterdir() if path.is_dir() and tiny.names(path.name)]
+    groups = [
+        path.name for path in (root / "conf").iterdir() if path.is_dir() and tiny.names(path.name)
+    ]
     assert all(f"  {group}={'|'.join(tiny.names(group))}" in done.stdout for group in groups)
     assert done.returncode == 0
     assert seconds < 1.5
@@ -83,5 +113,7 @@ def test_a_defect_keeps_its_traceback(root: Path, tmp_path: Path) -> None:
     script = tmp_path / "pipelines/x.py"
     script.parent.mkdir()
     script.write_text("from goodfit.cli import guarded\nguarded(lambda: 1 / 0)\n")
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, "ZeroDivisionError" in done.stderr) == (1, True)

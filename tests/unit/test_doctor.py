@@ -1,4 +1,6 @@
-"""The doctor calls a healthy repository healthy, names each planted fault, and mends what is safe to mend."""
+"""The doctor calls a healthy repository healthy, names each planted fault, and mends what is safe
+to mend.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +15,39 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from planted import CACHE, FOUND, MENDED, MODEL, STEP, dead, flip, lay_out, lock, object_of, replace, spooled, sql
+from planted import (
+    CACHE,
+    FOUND,
+    MENDED,
+    MODEL,
+    STEP,
+    dead,
+    flip,
+    lay_out,
+    lock,
+    object_of,
+    replace,
+    spooled,
+    sql,
+)
 from repository import ROOT
 from tiny import QUICK
 
-from goodfit import doctor, doctor_machine, repro, track
-from goodfit.data import intact
-from goodfit.doctor_cache import QUARANTINE
-from goodfit.files import write_json
-from goodfit.process import identity
+from goodfit.doctor import __main__, machine
+from goodfit.doctor.cache import QUARANTINE
+from goodfit.provenance import dvc
+from goodfit.store import manifest
+from goodfit.system.files import write_json
+from goodfit.system.processes import identity
+from goodfit.tracking import database
 
 Healthy = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[str], Path], database: Path) -> Path:
+def template(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[str], Path], database: Path
+) -> Path:
     """What a pipeline leaves behind, in small."""
     home = tmp_path_factory.mktemp("template")
     with contextlib.chdir(home):
@@ -37,19 +57,25 @@ def template(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[str],
 
 @pytest.fixture
 def healthy(
-    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    template: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Healthy:
     """Makes the current folder a healthy repository; examines it, and gives exit code and report."""
     home = tmp_path / "home"
     shutil.copytree(template, home)
     monkeypatch.chdir(home)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")  # MLflow keeps connections by name
-    monkeypatch.setattr(repro, "cache", lambda: CACHE)  # DVC takes half a second to say it
+    monkeypatch.setenv(
+        "MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db"
+    )  # MLflow keeps connections by name
+    monkeypatch.setattr(dvc, "cache_folder", lambda: CACHE)  # DVC takes half a second to say it
 
     def examine(*arguments: str) -> tuple[int, str]:
         capsys.readouterr()
-        intact._hash.cache_clear()  # a process hashes a file once; each examination is a process of its own
-        code = doctor.main(arguments)
+        # a process hashes a file once; each examination is a process of its own
+        manifest._hash.cache_clear()
+        code = __main__.main(arguments)
         return code, capsys.readouterr().out
 
     assert examine()[0] == 0
@@ -84,7 +110,9 @@ def test_what_is_not_safe_to_mend_stays_as_it_is(healthy: Healthy, name: str) ->
 
 
 @pytest.mark.parametrize("place", [object_of("weights.pt"), "folder"])
-def test_an_object_comes_back_from_the_workspace_byte_for_byte(healthy: Healthy, place: Path | str) -> None:
+def test_an_object_comes_back_from_the_workspace_byte_for_byte(
+    healthy: Healthy, place: Path | str
+) -> None:
     path = next(CACHE.glob("*/*.dir")) if isinstance(place, str) else place
     before = path.read_bytes()
     flip(path)
@@ -93,7 +121,9 @@ def test_an_object_comes_back_from_the_workspace_byte_for_byte(healthy: Healthy,
     assert path.stat().st_mode & 0o777 == 0o444
 
 
-def test_an_only_copy_is_moved_aside_and_the_stage_that_makes_it_again_is_named(healthy: Healthy) -> None:
+def test_an_only_copy_is_moved_aside_and_the_stage_that_makes_it_again_is_named(
+    healthy: Healthy,
+) -> None:
     path = object_of("weights.pt")
     shutil.rmtree(MODEL)
     flip(path)
@@ -124,14 +154,14 @@ def test_what_a_running_dvc_works_on_is_left_alone(healthy: Healthy) -> None:
     code, report = healthy("--fix")
     assert code == 1
     assert "not mended: not while another run (PID" in report
-    assert repro.RWLOCK.exists()
+    assert dvc.RWLOCK.exists()
     assert object_of("weights.pt").read_bytes() == content
 
 
 def test_what_a_running_training_writes_is_left_alone(healthy: Healthy) -> None:
     part = STEP.parent / ".step-000000020.ckpt.part"
     part.touch()
-    write_json(STEP.parent / "training.json", {"by": identity()})
+    write_json(STEP.parent / "training.json", {"process": identity()})
     code, report = healthy("--fix")
     assert code == 1
     assert "is being trained by process" in report
@@ -146,14 +176,14 @@ def test_a_folder_that_a_kill_left_put_aside_comes_back(healthy: Healthy) -> Non
 
 
 def test_entries_that_wait_are_sent(healthy: Healthy) -> None:
-    client = track.connect(os.environ["MLFLOW_TRACKING_URI"])
+    client = database.connect(os.environ["MLFLOW_TRACKING_URI"])
     run = client.create_run("0").info.run_id
     item = {"uri": client.tracking_uri, "run_id": run, "metrics": [["loss", 0.5, 1, 0]]}
     spooled(json.dumps(item) + "\n")
     assert "mlflow.db wait in build/spool/x.jsonl" in healthy()[1]
     assert healthy("--fix")[0] == 0
     assert client.get_run(run).data.metrics == {"loss": 0.5}
-    track.disconnect(client)
+    database.disconnect(client)
 
 
 def test_a_trial_of_a_dead_worker_is_told_and_left_to_the_next_sweep(healthy: Healthy) -> None:
@@ -163,17 +193,21 @@ def test_a_trial_of_a_dead_worker_is_told_and_left_to_the_next_sweep(healthy: He
     assert "optuna.db: the workers of 1 running trials are gone (tiny 0)" in report
 
 
-def test_a_full_disk_is_found_with_what_is_needed(healthy: Healthy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_machine.shutil, "disk_usage", lambda _path: SimpleNamespace(free=5e6))
+def test_a_full_disk_is_found_with_what_is_needed(
+    healthy: Healthy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _path: SimpleNamespace(free=5e6))
     code, report = healthy()
     assert code == 1
     assert "5.0 MB free at" in report
     assert "needed (2" in report
 
 
-def test_a_gpu_beside_a_torch_for_cpus_is_found(healthy: Healthy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_beside_a_torch_for_cpus_is_found(
+    healthy: Healthy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    monkeypatch.setattr(doctor_machine.metadata, "version", lambda _name: "2.13.0+cpu")
+    monkeypatch.setattr(machine.metadata, "version", lambda _name: "2.13.0+cpu")
     assert "the installed torch is the build for CPUs" in healthy()[1]
 
 
@@ -182,10 +216,10 @@ def test_a_driver_too_old_for_torchs_cuda_is_found(
     healthy: Healthy, monkeypatch: pytest.MonkeyPatch, driver: int, code: int
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    known = doctor_machine.metadata.version
+    known = machine.metadata.version
     fake = {"torch": "2.13.0", "nvidia-cuda-runtime": "13.0.96"}
-    monkeypatch.setattr(doctor_machine.metadata, "version", lambda name: fake.get(name) or known(name))
-    monkeypatch.setattr(doctor_machine, "_driver", lambda: driver)
+    monkeypatch.setattr(machine.metadata, "version", lambda name: fake.get(name) or known(name))
+    monkeypatch.setattr(machine, "_driver", lambda: driver)
     assert healthy()[0] == code
 
 
@@ -198,7 +232,9 @@ def test_a_version_that_is_not_the_locked_one_is_told(healthy: Healthy) -> None:
     assert "(lock 0.1)" in report
 
 
-def test_a_password_of_the_tracking_server_is_not_printed(healthy: Healthy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_of_the_tracking_server_is_not_printed(
+    healthy: Healthy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:canary-7@tracking.example")
     report = healthy()[1]
     assert "https://***@tracking.example" in report
@@ -216,7 +252,9 @@ def test_nothing_that_is_broken_gives_a_traceback(healthy: Healthy) -> None:
 
 def test_neither_torch_nor_lightning_nor_mlflow_is_imported_to_look(healthy: Healthy) -> None:
     heavy = "{'torch', 'pytorch_lightning', 'mlflow', 'optuna'}"
-    code = f"import sys; from goodfit import doctor; doctor.main([]); print({heavy} & {{*sys.modules}})"
+    code = f"import sys; from goodfit.doctor.__main__ import main; main([]); print({heavy} & {{*sys.modules}})"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
     assert done.stdout.splitlines()[-1] == "set()"

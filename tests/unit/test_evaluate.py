@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import pytest
 import tiny
 
 from goodfit.errors import UserError
-from goodfit.evaluate import evaluate
-from goodfit.files import read_json
+from goodfit.evaluation.evaluate import evaluate
+from goodfit.system.files import read_json
 
 Prepared = Callable[[str], Path]
 
@@ -32,7 +33,7 @@ def test_a_model_of_other_data_is_refused(trained: Any, data: Path) -> None:
 
 
 def test_evaluating_twice_gives_the_same_numbers(trained: Any, data: Path) -> None:
-    first, again = (evaluate(tiny.cfg("breast_cancer"), data, trained[0] / "model")[0] for _ in range(2))
-    for result in (first, again):
-        result.pop("seconds_per_1000")
-    assert first == again
+    first, again = (
+        evaluate(tiny.cfg("breast_cancer"), data, trained[0] / "model")[0] for _ in range(2)
+    )
+    assert replace(first, seconds_per_1000=0.0) == replace(again, seconds_per_1000=0.0)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from goodfit.errors import UserError
-from goodfit.fetch import INBOX, Source, fetch
+from goodfit.schema import Source
+from goodfit.store.fetch import INBOX, fetch
 
 CONTENT = b"a,b\n1,2\n"
 HASH = hashlib.sha256(CONTENT).hexdigest()
@@ -72,7 +73,9 @@ def test_a_file_comes_from_a_path() -> None:
 
 def test_a_file_with_another_hash_is_refused_with_both_hashes() -> None:
     Path("mine.csv").write_bytes(b"other")
-    assert f"SHA-256 {hashlib.sha256(b'other').hexdigest()}, expected {HASH}" in failure(source("mine.csv"))
+    assert f"SHA-256 {hashlib.sha256(b'other').hexdigest()}, expected {HASH}" in failure(
+        source("mine.csv")
+    )
 
 
 def test_nothing_is_left_of_a_refused_file() -> None:
@@ -111,12 +114,16 @@ def test_the_message_lists_all_that_was_tried_and_what_to_do(server: str) -> Non
     assert f"Put the file by hand at {INBOX}/x.csv" in message
 
 
-@pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1/x.csv", "gopher://127.0.0.1/x"])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/hostname", "ftp://127.0.0.1/x.csv", "gopher://127.0.0.1/x"]
+)
 def test_only_http_is_spoken(url: str) -> None:
     assert f"{url} (only http and https)" in failure(source(url))
 
 
-@pytest.mark.parametrize("path", ["http://[bad/x.csv", "http://127.0.0.1:1/a b.csv", "http://127.0.0.1:port/x.csv"])
+@pytest.mark.parametrize(
+    "path", ["http://[bad/x.csv", "http://127.0.0.1:1/a b.csv", "http://127.0.0.1:port/x.csv"]
+)
 def test_a_malformed_url_is_listed_like_any_other_failure(path: str) -> None:
     assert path in failure(source(path))
 
@@ -141,6 +148,8 @@ def test_a_file_comes_out_of_an_installed_package() -> None:
 
     path = Path(str(metadata.distribution("pytest").locate_file("pytest/__init__.py")))
     made = Source(
-        file="pytest/__init__.py", package="pytest==0.0.0", sha256=hashlib.sha256(path.read_bytes()).hexdigest()
+        file="pytest/__init__.py",
+        package="pytest==0.0.0",
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
     assert fetch(made, Path("raw")).read_bytes() == path.read_bytes()

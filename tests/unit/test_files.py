@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from goodfit.files import read_json, replacing, write_json
+from goodfit.system.files import read_json, replacing_file, replacing_folder, write_json
 
 CHILD = """
 import os, shutil, signal, sys
 from pathlib import Path
-from goodfit.files import replacing
+from goodfit.system.files import replacing_file, replacing_folder
 path, moment = Path(sys.argv[1]), sys.argv[2]
 def stop(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -27,6 +27,7 @@ if moment == "before the rename":
     Path.replace = stop
 if moment == "amid the removal":
     shutil.rmtree = half
+replacing = replacing_file if path.suffix else replacing_folder
 with replacing(path) as part:
     with (part / "a").open("w") if not path.suffix else part.open("w") as stream:
         stream.write("half")
@@ -37,7 +38,7 @@ with replacing(path) as part:
 
 
 def crash(path: Path) -> None:
-    with replacing(path) as part:
+    with replacing_file(path) as part:
         part.write_text("half")
         raise ZeroDivisionError
 
@@ -70,7 +71,7 @@ def test_what_kill_9_left_behind_does_not_reach_the_next_content(tmp_path: Path)
     left = tmp_path / ".folder.part"
     left.mkdir()
     (left / "stray").write_text("half")
-    with replacing(path) as part:
+    with replacing_folder(path) as part:
         (part / "new").write_text("whole")
     assert [file.name for file in path.iterdir()] == ["new"]
 
@@ -85,12 +86,14 @@ def test_kill_9_never_leaves_half_a_folder(tmp_path: Path, moment: str) -> None:
     done = subprocess.run([sys.executable, "-c", CHILD, str(path), moment], check=False)
     assert done.returncode == -signal.SIGKILL
     found = {file.name: file.read_text() for file in path.iterdir()}
-    assert found in ({"a": "whole", "b": "whole"}, {"a": "half"})  # all of the old one, or all of the new one
+    assert found in (
+        {"a": "whole", "b": "whole"},
+        {"a": "half"},
+    )  # all of the old one, or all of the new one
 
 
 def test_a_folder_whose_name_has_a_dot_is_written_as_one(tmp_path: Path) -> None:
-    with replacing(tmp_path / "my.experiment") as part:
-        part.mkdir(exist_ok=True)
+    with replacing_folder(tmp_path / "my.experiment") as part:
         (part / "x").write_text("whole")
     assert (tmp_path / "my.experiment" / "x").read_text() == "whole"
 
@@ -99,7 +102,7 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     path = tmp_path / "folder"
     path.mkdir()
     (path / "old").write_text("old")
-    with replacing(path) as part:
+    with replacing_folder(path) as part:
         (part / "new").write_text("new")
     assert [file.name for file in path.iterdir()] == ["new"]
 
@@ -122,6 +125,6 @@ def test_equal_content_is_equal_bytes(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
-    with pytest.raises(OSError, match="file"), replacing(blocked / "x.txt") as part:
+    with pytest.raises(OSError, match="file"), replacing_file(blocked / "x.txt") as part:
         part.write_text("never")
     assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208

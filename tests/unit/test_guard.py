@@ -1,4 +1,6 @@
-"""A broken loss or gradient never reaches the weights: the training ends, or goes on without that step."""
+"""A broken loss or gradient never reaches the weights: the training ends, or goes on without that
+step.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +18,24 @@ from torch import Tensor
 
 from goodfit.errors import NonFiniteLossError
 from goodfit.guard.base import Guard
-from goodfit.launch import fit
+from goodfit.launch.fit import fit
 
 Home = Callable[..., DictConfig]
 STEPS = (1, 2)  # of each epoch, whose loss or gradient is broken
 
 
 class Spoil(pl.Callback):
-    """Makes the loss (or a gradient, which a finite loss may have) NaN at `STEPS`, and remembers the weights."""
+    """Makes the loss (or a gradient, which a finite loss may have) NaN at `STEPS`, and remembers
+    the weights.
+    """
 
     def __init__(self, what: str) -> None:
         self.what, self.before, self.after = what, [], []  # type: ignore[var-annotated]
         self._at = 0
 
-    def on_train_batch_start(self, trainer: pl.Trainer, task: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, task: Any, batch: Any, batch_idx: int
+    ) -> None:
         self._at = batch_idx
         if batch_idx in STEPS:
             self.before.append(state(task))
@@ -40,7 +46,9 @@ class Spoil(pl.Callback):
         if self.what == "gradient" and self._at in STEPS:
             next(task.parameters()).grad[0] = float("inf")
 
-    def on_train_batch_end(self, trainer: pl.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         if batch_idx in STEPS:
             self.after.append(state(task))
 
@@ -58,7 +66,9 @@ def guarded(home: Home, guard: str, **options: Any) -> DictConfig:
 
 @pytest.mark.fault(18)
 @pytest.mark.parametrize("what", ["loss", "gradient"])
-def test_skip_leaves_no_trace_of_a_broken_step(home: Home, what: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_skip_leaves_no_trace_of_a_broken_step(
+    home: Home, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     spoil = Spoil(what)
     done = fit(guarded(home, "skip", most=9), out=Path("model"), callbacks=[spoil])
     assert len(spoil.before) == len(spoil.after) == 4
@@ -76,7 +86,13 @@ def test_skip_takes_back_what_batchnorm_remembers_of_a_broken_batch(
     uri = home().tracking.uri
     shutil.rmtree("data/prepared/tiny")
     shutil.copytree(prepared("mnist"), "data/prepared/tiny")
-    cfg = tiny.cfg("mnist", model="cnn", tracking={"uri": uri}, loader={"batch_size": 8}, trainer={"max_epochs": 1})
+    cfg = tiny.cfg(
+        "mnist",
+        model="cnn",
+        tracking={"uri": uri},
+        loader={"batch_size": 8},
+        trainer={"max_epochs": 1},
+    )
     cfg.guard = OmegaConf.create(tiny.section("guard", "skip"))
     spoil = Spoil("gradient")
     fit(cfg, out=Path("model"), callbacks=[spoil])
@@ -89,7 +105,10 @@ def test_skip_takes_back_what_batchnorm_remembers_of_a_broken_batch(
 @pytest.mark.fault(18)
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_skip_has_an_end(home: Home, what: str) -> None:
-    with pytest.raises(NonFiniteLossError, match=r"at epoch 1 step 2; .*guard.most=3 batches have been skipped before"):
+    with pytest.raises(
+        NonFiniteLossError,
+        match=r"at epoch 1 step 2; .*guard.most=3 batches have been skipped before",
+    ):
         fit(guarded(home, "skip", most=3), out=Path("model"), callbacks=[Spoil(what)])
     assert not Path("model").exists()
 
@@ -102,7 +121,9 @@ def test_stop_says_where_and_of_which_samples(home: Home, what: str) -> None:
         fit(guarded(home, "stop"), out=Path("model"), callbacks=[Spoil(what)])
 
 
-def test_without_a_guard_the_weights_would_be_lost(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_guard_the_weights_would_be_lost(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The tests above can fail."""
     for hook in ("on_before_backward", "on_before_optimizer_step"):
         monkeypatch.setattr(Guard, hook, lambda *_: None)

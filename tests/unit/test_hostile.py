@@ -18,11 +18,14 @@ import torch
 from mlflow.pyfunc import PythonModel
 from omegaconf import OmegaConf
 
-from goodfit import build, checkpoint, track  # noqa: F401 - track forbids MLflow's pickles
+from goodfit import build
 from goodfit.contract import DataSpec
 from goodfit.data import electricity
 from goodfit.errors import UserError
-from goodfit.files import sha256, write_json
+from goodfit.system.files import sha256
+from goodfit.tracking import runs  # noqa: F401 - track forbids MLflow's pickles
+from goodfit.training import checkpoint
+from goodfit.training.checkpoint_files import CheckpointNote, note_path
 
 
 class Order:
@@ -75,11 +78,17 @@ def test_a_raw_file_that_is_no_pickle_is_refused(tmp_path: Path, content: bytes)
 
 
 @pytest.mark.fault(24)
-@pytest.mark.parametrize("key", ["model", "task", "augment", "baseline", "optimizer", "schedule", "trainer"])
-def test_build_refuses_a_target_outside_the_projects_own_before_calling_it(key: str, tmp_path: Path) -> None:
-    cfg = OmegaConf.create({key: {"_target_": "os.system", "command": f"touch {tmp_path / 'marker'}"}})
+@pytest.mark.parametrize(
+    "key", ["model", "task", "augment", "baseline", "optimizer", "schedule", "trainer"]
+)
+def test_build_refuses_a_target_outside_the_projects_own_before_calling_it(
+    key: str, tmp_path: Path
+) -> None:
+    cfg = OmegaConf.create(
+        {key: {"_target_": "os.system", "command": f"touch {tmp_path / 'marker'}"}}
+    )
     with pytest.raises(UserError, match=rf"{key}._target_ is 'os.system'"):
-        build._make(key, cfg[key])
+        build.make(key, cfg[key])
     assert not (tmp_path / "marker").exists()
 
 
@@ -88,15 +97,18 @@ def test_a_checkpoint_with_a_command_is_refused_by_its_name(tmp_path: Path) -> N
     """Also where its note has been forged with it."""
     path = tmp_path / "step-000000001.ckpt"
     torch.save({"weight": Order(tmp_path / "marker")}, path)
-    write_json(path.with_suffix(".json"), {"sha256": sha256(path)})
-    with pytest.raises(UserError, match=r"step-000000001.ckpt is refused: it would call posix.system"):
+    note = CheckpointNote(epoch=0, step=1, epoch_over=False, best=None, sha256=sha256(path))
+    note.write(note_path(path))
+    with pytest.raises(
+        UserError, match=r"step-000000001.ckpt is refused: it would call posix.system"
+    ):
         checkpoint.load(path)
     assert not (tmp_path / "marker").exists()
 
 
 @pytest.mark.fault(24)
 def test_weights_with_a_command_are_refused_by_its_name(trained: Any, tmp_path: Path) -> None:
-    from goodfit.predict import Predictor
+    from goodfit.predictor import Predictor
 
     model = Path(shutil.copytree(trained[0] / "model", tmp_path / "model"))
     (model / "train.json").unlink()  # a model from somebody else need not have it
@@ -107,7 +119,7 @@ def test_weights_with_a_command_are_refused_by_its_name(trained: Any, tmp_path: 
 
 
 def test_a_spec_that_names_a_foreign_class_is_refused(trained: Any, tmp_path: Path) -> None:
-    from goodfit.predict import Predictor
+    from goodfit.predictor import Predictor
 
     predictor = Predictor.load(trained[0] / "model")
     foreign = {**predictor.spec.__dict__, "data": "subprocess.Popen"}
@@ -131,7 +143,9 @@ class Pickled(PythonModel):
 def test_a_pickled_model_of_mlflow_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: str, ran: bool
 ) -> None:
-    """Importing goodfit.track is what sets "false"; the other case shows that the command would have run."""
+    """Importing goodfit.tracking.runs is what sets "false"; the other case shows that the command
+    would have run.
+    """
     marker = tmp_path / "marker"
     assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")

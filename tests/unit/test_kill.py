@@ -1,4 +1,6 @@
-"""kill -9 at each point of saving a checkpoint: the same command goes on to the end that nobody disturbed."""
+"""kill -9 at each point of saving a checkpoint: the same command goes on to the end that nobody
+disturbed.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,10 @@ import torch
 from cutting import same
 from omegaconf import DictConfig
 
-from goodfit import checkpoint, files
-from goodfit.checkpoint import load
-from goodfit.kept import steps
-from goodfit.launch import fit
+from goodfit.launch.fit import fit
+from goodfit.system import files
+from goodfit.training.checkpoint import load
+from goodfit.training.checkpoint_files import CheckpointNote, step_checkpoints
 
 Home = Callable[..., DictConfig]
 FOLDER = Path("build/checkpoints/tiny")
@@ -26,7 +28,10 @@ MOMENTS = ("mid write", "before the rename", "after the rename", "before the has
 
 def often(home: Home) -> DictConfig:
     return home(
-        trainer={"max_epochs": 3}, model={"dropout": 0.4}, early_stopping={"patience": 9}, checkpoint={"seconds": 0}
+        trainer={"max_epochs": 3},
+        model={"dropout": 0.4},
+        early_stopping={"patience": 9},
+        checkpoint={"seconds": 0},
     )
 
 
@@ -43,7 +48,7 @@ def planted(moment: str, saves: int) -> None:
         count += path.name.lstrip(".").startswith("step-")
         return count == saves
 
-    save, note, replace = torch.save, checkpoint.write_json, Path.replace
+    save, note, replace = torch.save, CheckpointNote.write, Path.replace
 
     def saving(content: Any, path: Path) -> None:
         save(content, path)
@@ -60,12 +65,13 @@ def planted(moment: str, saves: int) -> None:
             die()
         return moved
 
-    def noting(path: Path, content: Any) -> None:
+    def noting(self: CheckpointNote, path: Path) -> None:
         if moment == "before the hash is noted" and last(path):
             die()
-        note(path, content)
+        note(self, path)
 
-    torch.save, checkpoint.write_json = saving, noting  # type: ignore[assignment]
+    torch.save = saving  # type: ignore[assignment]
+    CheckpointNote.write = noting  # type: ignore[method-assign]
     files.Path.replace = renaming  # type: ignore[method-assign, assignment]
 
 
@@ -91,7 +97,7 @@ def test_killed_while_it_saves_it_goes_on_from_the_save_before(
     fit(often(home), out=Path("whole"))
     killed(often(home), moment, saves=4)
     assert not Path("model").exists()
-    left = steps(FOLDER)
+    left = step_checkpoints(FOLDER)
     # without its hash the newest counts as unfinished, whole or not
     expected = left[1] if moment.startswith(("after", "before the hash")) else left[0]
     capsys.readouterr()

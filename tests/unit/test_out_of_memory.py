@@ -14,10 +14,10 @@ import torch
 from cutting import Cut, history
 from omegaconf import DictConfig
 
-from goodfit import stop
 from goodfit.errors import UserError
-from goodfit.launch import fit
+from goodfit.launch.fit import fit
 from goodfit.model.mlp import MLP
+from goodfit.system import signals
 
 Home = Callable[..., DictConfig]
 KEYS = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
@@ -54,7 +54,8 @@ def test_the_loss_curve_is_that_of_the_whole_batch(
     assert said == [
         "memory ran out: 8 samples at once from now on, 2 times for each step of 16",
         "memory ran out: 4 samples at once from now on, 4 times for each step of 16",
-        "memory ran out: 2 samples at once from now on, 8 times for each step of 16",  # the last step has more than 16
+        # the last step has more than 16
+        "memory ran out: 2 samples at once from now on, 8 times for each step of 16",
     ]
     assert curve("parts") == pytest.approx(curve("whole"), abs=2e-5)
 
@@ -67,19 +68,25 @@ def test_a_training_that_goes_on_knows_how_much_memory_holds(
         with pytest.raises(SystemExit):
             fit(calm(home), out=Path("model"), callbacks=[Cut(1, 0)])
     finally:
-        stop._asked.clear()
+        signals.reset()
     capsys.readouterr()
     fit(calm(home), out=Path("model"))
     assert "memory ran out" not in capsys.readouterr().out
 
 
-def test_where_not_even_one_sample_fits_the_network_is_too_large(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_not_even_one_sample_fits_the_network_is_too_large(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     limited(monkeypatch, 0)
-    with pytest.raises(UserError, match="memory runs out with single samples; choose a smaller model"):
+    with pytest.raises(
+        UserError, match="memory runs out with single samples; choose a smaller model"
+    ):
         fit(calm(home), out=Path("model"))
 
 
-def test_what_an_attempt_held_is_given_back_before_the_next(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_an_attempt_held_is_given_back_before_the_next(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gc.unfreeze()
     networks: list[weakref.ref[MLP]] = []
     alive = []

@@ -1,4 +1,6 @@
-"""Data from which nothing can be learned, or not what was asked, are refused before a network is made."""
+"""Data from which nothing can be learned, or not what was asked, are refused before a network is
+made.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,9 @@ from omegaconf import DictConfig
 
 from goodfit.data.table import Table
 from goodfit.errors import UserError
-from goodfit.fetch import Source
-from goodfit.launch import fit
-from goodfit.prepare import prepare
+from goodfit.launch.fit import fit
+from goodfit.schema import Source
+from goodfit.store.prepare import prepare
 
 pytestmark = pytest.mark.fault(23)
 
@@ -48,5 +50,7 @@ def test_too_few_rows_for_three_splits_are_counted(tmp_path: Path) -> None:
 
 def test_more_devices_than_samples_of_a_batch_are_refused(home: Callable[..., DictConfig]) -> None:
     cfg = home(loader={"batch_size": 3}, trainer={"accumulate_grad_batches": 4})
-    with pytest.raises(UserError, match=r"batch_size=3 cannot be shared by 4 devices and micro-batches"):
+    with pytest.raises(
+        UserError, match=r"batch_size=3 cannot be shared by 4 devices and micro-batches"
+    ):
         fit(cfg, out=Path("model"))

@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 
 from goodfit.contract import DataSpec
-from goodfit.data.intact import intact
 from goodfit.data.table import Table
 from goodfit.errors import UserError
-from goodfit.fetch import Source
-from goodfit.files import read_json, write_json
-from goodfit.prepare import prepare
+from goodfit.records import Copies
+from goodfit.schema import Source
+from goodfit.store.manifest import verify
+from goodfit.store.prepare import prepare
+from goodfit.system.files import read_json, write_json
 
 Prepared = Callable[[str], Path]
 SPLITS = ("train", "validation", "test")
@@ -41,11 +42,11 @@ def test_equal_inputs_are_kept_and_counted(tmp_path: Path) -> None:
     rows = pd.read_csv(raw)
     inputs = ["split", "b", "c"]
     first = rows.groupby(inputs)["y"].transform("first")
-    assert sum(sum(counts.values()) for counts in manifest["counts"].values()) == 300
-    assert manifest["copies"] == {
-        "rows": int(rows.duplicated(inputs).sum()),
-        "with_another_target": int((rows["y"] != first).sum()),
-    }
+    assert sum(sum(counts.values()) for counts in manifest.counts.values()) == 300
+    assert manifest.copies == Copies(
+        rows=int(rows.duplicated(inputs).sum()),
+        with_another_target=int((rows["y"] != first).sum()),
+    )
 
 
 @pytest.mark.fault(23)
@@ -55,12 +56,16 @@ def test_equal_inputs_are_on_one_side(tmp_path: Path) -> None:
     assert len(set.union(*seen)) == sum(map(len, seen)) == 27
 
 
-def test_readable_rows_stand_beside_their_arrays_whatever_a_column_is_called(tmp_path: Path) -> None:
+def test_readable_rows_stand_beside_their_arrays_whatever_a_column_is_called(
+    tmp_path: Path,
+) -> None:
     prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
     spec = DataSpec.read(tmp_path / "out/spec.json")
     for split in SPLITS:
         rows = pd.read_parquet(tmp_path / f"out/{split}/rows.parquet")
-        assert np.array_equal(Table.encode(rows, spec)["numbers"], np.load(tmp_path / f"out/{split}/numbers.npy"))
+        assert np.array_equal(
+            Table.encode(rows, spec)["numbers"], np.load(tmp_path / f"out/{split}/numbers.npy")
+        )
 
 
 @pytest.mark.fault(23)
@@ -69,7 +74,9 @@ def test_a_split_that_tears_copies_apart_is_refused(tmp_path: Path) -> None:
         def split(self, rows: pd.DataFrame, alike: np.ndarray) -> np.ndarray:
             return super().split(rows, np.arange(len(rows)))
 
-    with pytest.raises(UserError, match=r"Careless\.split puts rows with equal inputs on two sides, \d+ times"):
+    with pytest.raises(
+        UserError, match=r"Careless\.split puts rows with equal inputs on two sides, \d+ times"
+    ):
         prepare(table(Careless), survey(tmp_path), tmp_path / "out", made_with={})
     assert not (tmp_path / "out").exists()
 
@@ -79,7 +86,9 @@ def test_arrays_that_are_not_finite_are_refused(tmp_path: Path) -> None:
         @staticmethod
         def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, np.ndarray]:
             with np.errstate(divide="ignore"):
-                return {"numbers": (1 / Table.encode(rows, spec)["numbers"].round()).astype(np.float32)}
+                return {
+                    "numbers": (1 / Table.encode(rows, spec)["numbers"].round()).astype(np.float32)
+                }
 
     with pytest.raises(UserError, match="numbers of train holds values that are not finite"):
         prepare(table(Divides), survey(tmp_path), tmp_path / "out", made_with={})
@@ -89,7 +98,7 @@ def test_arrays_that_are_not_finite_are_refused(tmp_path: Path) -> None:
 def test_prepared_data_are_intact_and_no_other_split_is_opened(tmp_path: Path) -> None:
     manifest = prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
     (tmp_path / "out/test/target.npy").unlink()
-    assert intact(tmp_path / "out", "train", "validation") == manifest
+    assert verify(tmp_path / "out", "train", "validation") == manifest
 
 
 @pytest.mark.parametrize("name", ["train/numbers.npy", "validation/target.npy", "spec.json"])
@@ -100,24 +109,26 @@ def test_one_flipped_byte_is_found(tmp_path: Path, name: str) -> None:
     content[-2] ^= 1
     path.write_bytes(content)
     with pytest.raises(UserError, match=f"{name} fails its checksum: it is not what prepare wrote"):
-        intact(tmp_path / "out", "train", "validation")
+        verify(tmp_path / "out", "train", "validation")
 
 
 def test_a_byte_that_flips_between_two_looks_is_found(tmp_path: Path) -> None:
     prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
-    intact(tmp_path / "out", "train")
+    verify(tmp_path / "out", "train")
     array = np.load(tmp_path / "out/train/numbers.npy", mmap_mode="r+")
     array[0, 0] += 1
     array.flush()
     with pytest.raises(UserError, match="fails its checksum"):
-        intact(tmp_path / "out", "train")
+        verify(tmp_path / "out", "train")
 
 
 def test_a_missing_array_is_found(tmp_path: Path) -> None:
     prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
     (tmp_path / "out/train/target.npy").unlink()
-    with pytest.raises(UserError, match=r"train/target\.npy is missing, though the manifest names it"):
-        intact(tmp_path / "out", "train")
+    with pytest.raises(
+        UserError, match=r"train/target\.npy is missing, though the manifest names it"
+    ):
+        verify(tmp_path / "out", "train")
 
 
 @pytest.mark.parametrize("content", ["", "{", "\xff\xfe"])

@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 
-from goodfit import charts, report, report_errors, report_words
-from goodfit.charts import Row
 from goodfit.errors import UserError
+from goodfit.records import Comparison, Interval, Training
+from goodfit.reporting import charts, error_charts, words
+from goodfit.reporting.charts import Row
+from goodfit.stages import report
 
-MODES = {"class": {"accuracy": "max", "log_loss": "min"}, "series": {"mae": "min"}, "number": {"rmse": "min"}}
+MODES = {
+    "class": {"accuracy": "max", "log_loss": "min"},
+    "series": {"mae": "min"},
+    "number": {"rmse": "min"},
+}
 EVIL = "dull <script>alert('x')</script> & loud"
 
 
@@ -24,7 +30,7 @@ def score(value: float) -> dict[str, float]:
     return {"value": value, "low": value - 0.02, "high": value + 0.02}
 
 
-def shape_of(kind: str) -> dict[str, Any]:
+def charts_of(kind: str) -> list[dict[str, Any]]:
     if kind == "class":
         calibration = {
             "ece": 0.04,
@@ -32,20 +38,47 @@ def shape_of(kind: str) -> dict[str, Any]:
             "confidence": [0] * 9 + [0.95],
             "accuracy": [0] * 9 + [0.9],
         }
-        return {"confusion": [[9, 1], [1, 9]], "labels": ["no", "yes"], "calibration": calibration}
-    spread = {"counts": [1, 3, 1], "edges": [-3.0, -1.0, 1.0, 3.0], "mean": 0.1}
-    steps = {"mae_by_step": [0.1, 0.2, 0.3]} if kind == "series" else {}
-    return {"residuals": spread, "within": {"0.5": 0.5, "0.9": 2.0}, **steps}
+        matrix = {"counts": [[9, 1], [1, 9]], "labels": ["no", "yes"]}
+        return [chart("confusion", matrix), chart("reliability", calibration)]
+    spread = {
+        "counts": [1, 3, 1],
+        "edges": [-3.0, -1.0, 1.0, 3.0],
+        "mean": 0.1,
+        "within": {"0.5": 0.5, "0.9": 2.0},
+    }
+    more = {
+        "number": chart("scatter", {"prediction": [2.0] * 5, "target": [1.0] * 5, "samples": 5}),
+        "series": chart(
+            "by_step", {"errors": {"network": [0.1, 0.2, 0.3], "old method": [1.0] * 3}}
+        ),
+    }
+    return [chart("residuals", spread), more[kind]]
+
+
+def typical_of(kind: str) -> list[dict[str, Any]]:
+    curves = {"truth": [1.0] * 3, "network": [2.0] * 3, "old method": [0.0] * 3}
+    return [chart("forecast", {"curves": curves, "row": 4})] if kind == "series" else []
+
+
+def chart(form: str, numbers: dict[str, Any]) -> dict[str, Any]:
+    return {"form": form, "title": f"the {form}", "data": numbers}
 
 
 def example_of(kind: str) -> dict[str, Any]:
     if kind == "class":
-        sure = {"truth": "no", "prediction": "yes", "probability": 0.9999, "probability_of_truth": 0.0001}
-        return {"row": 3, "loss": 9.2, **sure, "text": EVIL}
+        statements = [
+            {"who": "truth", "value": "no", "probability": 0.0001},
+            {"who": "network", "value": "yes", "probability": 0.9999},
+        ]
+        answer: dict[str, Any] = {"statements": statements, "wrong": True}
+        return {"row": 3, "loss": 9.2, "answer": answer, "exhibit": {"text": EVIL}}
     if kind == "series":
-        values = {"truth": [1.0, 2.0, 3.0], "prediction": [1.1, 2.2, 3.3], "past": [0.0, 0.5]}
-        return {"row": 3, "loss": 0.2, **values, "start": "2014-11-07 00:00:00"}
-    return {"row": 3, "loss": 0.2, "truth": 1.0, "prediction": 2.0, "columns": {"width": [3.5, -2.0]}}
+        answer = {"curves": {"truth": [1.0, 2.0, 3.0], "network": [1.1, 2.2, 3.3]}}
+        exhibit: dict[str, Any] = {"curve": [0.0, 0.5], "start": "2014-11-07 00:00:00"}
+    else:
+        answer = {"statements": [{"who": "truth", "value": 1.0}, {"who": "network", "value": 2.0}]}
+        exhibit = {"cells": {"width": [3.5, -2.0]}}
+    return {"row": 3, "loss": 0.2, "answer": answer, "exhibit": exhibit}
 
 
 def put(path: Path, content: Any) -> None:
@@ -53,26 +86,38 @@ def put(path: Path, content: Any) -> None:
     path.write_text(content if isinstance(content, str) else json.dumps(content))
 
 
-def make(name: str, kind: str = "class", outcome: int = 0, trivial: int = 1, secret: str = "") -> None:
-    """The files of an evaluated experiment, in the current folder; epoch 1 of 0, 1, 2 is the one kept."""
+def make(
+    name: str, kind: str = "class", outcome: int = 0, trivial: int = 1, secret: str = ""
+) -> None:
+    """The files of an evaluated experiment, in the current folder; epoch 1 of 0, 1, 2 is the one
+    kept.
+    """
     key = next(iter(MODES[kind]))
     against = [
         {"title": title, "role": role, "outcome": result, "difference": score(0.03 * result)}
-        for title, role, result in (("guess", "trivial", trivial), ("old method", "strong", outcome))
+        for title, role, result in (
+            ("guess", "trivial", trivial),
+            ("old method", "strong", outcome),
+        )
     ]
     evaluation = {
-        "experiment": name, "task": "T", "model": "Net", "kind": kind, "score": key, "modes": MODES[kind],
+        "experiment": name, "task": "T", "model": "Net", "subject": kind, "score": key, "modes": MODES[kind],
         "samples": 20, "resamples": 100, "seconds_per_1000": 0.4,
         "network": {item: score(0.7) for item in MODES[kind]},
         "baselines": [
             {"title": item["title"], "role": item["role"], "scores": {item: score(0.6) for item in MODES[kind]}}
             for item in against
         ],
-        "verdict": {"word": "", "text": "", "against": against, "worse_than_trivial": trivial < 0},
-        "shape": shape_of(kind), "examples": [example_of(kind)], "test_sha256": "t",
+        "verdict": {"word": "ties with", "text": "", "against": against, "worse_than_trivial": trivial < 0},
+        "charts": charts_of(kind), "typical": typical_of(kind), "examples": [example_of(kind)],
+        "test_sha256": "t", "weights_sha256": "w",
     }  # fmt: skip
     put(Path(f"report/{name}/evaluation/evaluation.json"), evaluation)
-    scores = {f"{split}/{item}": 0.7 for split in ("train", "val", "gap") for item in ("loss", *MODES[kind])}
+    scores = {
+        f"{split}/{item}": 0.7
+        for split in ("train", "val", "gap")
+        for item in ("loss", *MODES[kind])
+    }
     train = {"run_id": "r", "monitor": "val/loss", "epochs": 3, "best_epoch": 1, "steps": 30, "scores": scores,
              "cost": {"seconds": 61.0, "parameters": 1234, "peak_memory_mb": 600},
              "commit": "c0ffee", "dirty": "false", "weights_sha256": "w"}  # fmt: skip
@@ -80,7 +125,10 @@ def make(name: str, kind: str = "class", outcome: int = 0, trivial: int = 1, sec
     rows = [f"{epoch},{loss},0.5,{loss},0.6,1.5" for epoch, loss in enumerate((0.9, 0.4, 0.6))]
     head = f"epoch,val/loss,train/loss,val/{key},train/{key},epoch_seconds"
     put(Path(f"models/{name}/history.csv"), "\n".join([head, *rows]) + "\n")
-    put(Path(f"models/{name}/config.yaml"), f"data:\n  test: 0.2\nnote: '{secret}'\nurl: https://me:pass@host/x\n")
+    put(
+        Path(f"models/{name}/config.yaml"),
+        f"data:\n  test: 0.2\nnote: '{secret}'\nurl: https://me:pass@host/x\n",
+    )
     field = {"shape": [4], "dtype": "float32"}
     labels = ["no", "yes"] if kind == "class" else []
     put(Path(f"models/{name}/spec.json"), {
@@ -93,6 +141,7 @@ def make(name: str, kind: str = "class", outcome: int = 0, trivial: int = 1, sec
         "counts": dict.fromkeys(("train", "validation", "test"), counts),
         "copies": {"rows": 2, "with_another_target": 1},
         "alike_after_encoding": 0, "in_no_split": 0, "raw_sha256": "a", "sha256": "b", "test_sha256": "t",
+        "files": {}, "made_with": {}, "split": "at random",
     })  # fmt: skip
 
 
@@ -120,9 +169,6 @@ def test_text_of_an_example_is_escaped() -> None:
 @pytest.mark.parametrize("kind", ["class", "series", "number"])
 def test_pages_load_nothing_and_their_charts_are_xml_with_titles(kind: str) -> None:
     make("some", kind)
-    size = 5 if kind == "number" else (5, 3)
-    methods = {"network": 2.0, "target": 1.0, "old_method": 0.0, "guess": 0.5}
-    np.savez("report/some/evaluation/predictions.npz", **{key: np.full(size, value) for key, value in methods.items()})
     for page in (run("some"), Path("report/index.html").read_text()):
         links = re.findall(r"(?:src|href)=[\"']([^\"']*)", page)
         assert all(link.startswith("data:") or link.endswith("index.html") for link in links)
@@ -131,7 +177,9 @@ def test_pages_load_nothing_and_their_charts_are_xml_with_titles(kind: str) -> N
         assert len(page) < 300_000
         drawn = pictures(page)
         assert drawn
-        assert all(item[0].tag == "title" and item[0].text and item[1].tag == "desc" for item in drawn)
+        assert all(
+            item[0].tag == "title" and item[0].text and item[1].tag == "desc" for item in drawn
+        )
         assert "nan" not in re.sub(r"[a-z]nan|nan[a-z]", "", page.lower())
 
 
@@ -145,7 +193,9 @@ def test_the_kept_epoch_is_the_one_marked() -> None:
         line = next(item for item in chart.iter("polyline") if "accent" in str(item.get("class")))
         points = [point.split(",") for point in str(line.get("points")).split()]
         assert float(points[1][0]) == float(str(mark.get("x1")))
-        assert float(points[1][1]) == max(float(y) for _, y in points)  # the least loss is the lowest point
+        assert float(points[1][1]) == max(
+            float(y) for _, y in points
+        )  # the least loss is the lowest point
 
 
 @pytest.mark.parametrize("aside", [False, True])
@@ -157,10 +207,14 @@ def test_interval_plots_are_monotone_in_the_values(aside: bool) -> None:
     assert places == sorted(places)
     assert len(places) == (3 if aside else 5)
     assert all(0 <= place <= charts.WIDTH for place in places)
-    assert len([item for item in chart.iter("polyline") if item.get("data-value")]) == (2 if aside else 0)
+    assert len([item for item in chart.iter("polyline") if item.get("data-value")]) == (
+        2 if aside else 0
+    )
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.961, 0.993), (-7.0, 12_345.0), (1e-7, 3e-7), (3.0, 3.1)])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 1.0), (0.961, 0.993), (-7.0, 12_345.0), (1e-7, 3e-7), (3.0, 3.1)]
+)
 def test_ticks_lie_inside_and_their_labels_differ(low: float, high: float) -> None:
     found = charts.ticks(low, high)
     names = charts.labels(found)
@@ -214,36 +268,46 @@ def test_an_evaluation_of_other_test_data_is_a_warning() -> None:
 
 @pytest.mark.parametrize("mode", ["max", "min"])
 @pytest.mark.parametrize(
-    ("gap", "words"), [(0.01, "no clear overfitting"), (0.3, "sign of overfitting"), (-0.3, "better")]
+    ("gap", "said"),
+    [(0.01, "no clear overfitting"), (0.3, "sign of overfitting"), (-0.3, "better")],
 )
-def test_the_gap_is_judged_in_the_scores_direction(mode: str, gap: float, words: str) -> None:
+def test_the_gap_is_judged_in_the_scores_direction(mode: str, gap: float, said: str) -> None:
     signed = -gap if mode == "max" else gap
-    train = {"scores": {"train/s": 1.0, "val/s": 1.0 + signed, "gap/s": signed}}
-    assert words in report_words.fit(train, "s", mode, half_width=0.05)
+    make("some")
+    scores = {"train/s": 1.0, "val/s": 1.0 + signed, "gap/s": signed}
+    training = replace(Training.read(Path("models/some/train.json")), scores=scores)
+    assert said in words.fit(training, "s", mode, half_width=0.05)
 
 
 def test_a_worse_difference_is_turned_around_with_its_bounds() -> None:
-    item = {"outcome": -1, "difference": {"value": -0.03, "low": -0.05, "high": -0.01}}
-    assert report_words.difference(item) == "worse by 0.030 [0.010, 0.050]; the interval excludes zero"
+    difference = Interval(-0.03, -0.05, -0.01)
+    item = Comparison(title="old", role="strong", outcome=-1, difference=difference)
+    assert words.difference(item) == "worse by 0.030 [0.010, 0.050]; the interval excludes zero"
 
 
 @pytest.mark.parametrize(
     ("value", "written"),
-    [(0.96460, "0.965"), (12345.6, "12,346"), (0, "0"), (-0.00476, "\N{MINUS SIGN}0.00476"), (3e-7, "<0.0001")],
+    [
+        (0.96460, "0.965"),
+        (12345.6, "12,346"),
+        (0, "0"),
+        (-0.00476, "\N{MINUS SIGN}0.00476"),
+        (3e-7, "<0.0001"),
+    ],
 )
 def test_numbers_have_sensible_digits(value: float, written: str) -> None:
-    assert report_words.number(value) == written
+    assert words.number(value) == written
 
 
 def test_probabilities_never_look_certain() -> None:
-    written = [report_words.probability(value) for value in (0.9999994, 5e-7, 1.0, 0.5)]
+    written = [words.probability(value) for value in (0.9999994, 5e-7, 1.0, 0.5)]
     assert written == [">0.999", "<0.001", "1.000", "0.500"]
 
 
 def test_wilson_interval_holds_the_share_and_shrinks_with_the_count() -> None:
     for share in (0.0, 0.3, 1.0):
-        low, high = report_errors.wilson(share, 10)
-        narrow_low, narrow_high = report_errors.wilson(share, 1000)
+        low, high = error_charts.wilson(share, 10)
+        narrow_low, narrow_high = error_charts.wilson(share, 1000)
         assert 0 <= low <= narrow_low <= share <= narrow_high <= high <= 1
 
 
@@ -252,6 +316,8 @@ def test_the_stage_needs_no_heavy_library() -> None:
     import sys
 
     heavy = "torch", "mlflow", "pandas", "matplotlib", "pytorch_lightning"
-    code = f"import sys, goodfit.report; sys.exit(', '.join(set({heavy}) & set(sys.modules)))"
+    code = (
+        f"import sys, goodfit.reporting.page; sys.exit(', '.join(set({heavy}) & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""

@@ -13,16 +13,18 @@ import torch
 from cutting import FOLDER, Cut, Home, case, cut, same
 from omegaconf import DictConfig
 
-from goodfit import stop, track
-from goodfit.checkpoint import AtomicCheckpoints
-from goodfit.files import read_json
-from goodfit.launch import fit
+from goodfit.launch.fit import fit
+from goodfit.system import signals
+from goodfit.system.files import read_json
+from goodfit.tracking import runs
+from goodfit.tracking.database import connect
+from goodfit.training.checkpoint import AtomicCheckpoints
 
 
 @pytest.fixture(autouse=True)
 def unasked() -> Iterator[None]:
     yield
-    stop._asked.clear()
+    signals.reset()
 
 
 @pytest.mark.fault(4)
@@ -37,7 +39,9 @@ def unasked() -> Iterator[None]:
         pytest.param("workers", 1, 1, marks=pytest.mark.slow),
     ],
 )
-def test_a_training_that_goes_on_is_the_same_bit_by_bit(home: Home, name: str, epoch: int, batch: int) -> None:
+def test_a_training_that_goes_on_is_the_same_bit_by_bit(
+    home: Home, name: str, epoch: int, batch: int
+) -> None:
     fit(case(home, name), out=Path("whole"))
     last = len(build_batches(case(home, name))) - 1
     cut(case(home, name), epoch, min(batch, last))
@@ -47,10 +51,12 @@ def test_a_training_that_goes_on_is_the_same_bit_by_bit(home: Home, name: str, e
 
 
 def build_batches(cfg: DictConfig) -> Any:
-    from goodfit.data.packed import DataModule, Share
+    from goodfit.store.loader import DataModule, Shard
 
-    share = Share(parts=cfg.trainer.accumulate_grad_batches)
-    return DataModule(Path("data/prepared/tiny"), **cfg.loader, seed=0, share=share).train_dataloader()
+    shard = Shard(micro_batches=cfg.trainer.accumulate_grad_batches)
+    return DataModule(
+        Path("data/prepared/tiny"), **cfg.loader, seed=0, shard=shard
+    ).train_dataloader()
 
 
 @pytest.mark.fault(4)
@@ -78,34 +84,40 @@ def test_cut_twice_it_is_still_the_same(home: Home) -> None:
     assert same(Path("model"), Path("whole"))
 
 
-def test_it_goes_on_in_the_same_run_without_a_row_twice(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_goes_on_in_the_same_run_without_a_row_twice(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
     cfg = case(home, "plain")
     cut(cfg, 2, 1)
     begun = read_json(FOLDER / "training.json")["run_id"]
-    client = track.connect(cfg.tracking.uri)
-    assert client.get_run(begun).info.status == track.KILLED
+    client = connect(cfg.tracking.uri)
+    assert client.get_run(begun).info.status == runs.KILLED
     capsys.readouterr()
     done = fit(cfg, out=Path("model"))
     steps_ = [metric.step for metric in client.get_metric_history(begun, "val/loss")]
-    assert (done.run_id, client.get_run(begun).info.status) == (begun, track.FINISHED)
+    assert (done.run_id, client.get_run(begun).info.status) == (begun, runs.FINISHED)
     assert sorted(steps_) == [0, 1, 2, 3]
     assert "resuming from epoch 3, step " in capsys.readouterr().out
 
 
-def test_a_run_that_the_database_has_lost_is_made_anew_with_all_rows(home: Home, database: Path) -> None:
+def test_a_run_that_the_database_has_lost_is_made_anew_with_all_rows(
+    home: Home, database: Path
+) -> None:
     cfg = case(home, "plain")
     cut(cfg, 2, 1)
     shutil.copy(database, "other.db")
     cfg.tracking.uri = f"sqlite:///{Path('other.db').resolve()}"
     done = fit(cfg, out=Path("model"))
-    found = track.connect(cfg.tracking.uri).get_metric_history(done.run_id, "val/loss")
+    found = connect(cfg.tracking.uri).get_metric_history(done.run_id, "val/loss")
     assert sorted(metric.step for metric in found) == [0, 1, 2, 3]
 
 
 def test_a_training_that_early_stopping_had_ended_does_not_go_on(home: Home) -> None:
     def cfg() -> DictConfig:
         return home(
-            trainer={"max_epochs": 9}, early_stopping={"patience": 1, "min_delta": 99.0}, checkpoint={"seconds": 0}
+            trainer={"max_epochs": 9},
+            early_stopping={"patience": 1, "min_delta": 99.0},
+            checkpoint={"seconds": 0},
         )
 
     fit(cfg(), out=Path("whole"))
@@ -137,7 +149,7 @@ def test_other_overrides_by_hand_are_another_training(home: Home) -> None:
     def begin(epoch: int, *overrides: str) -> None:
         with pytest.raises(SystemExit):
             fit(home(), overrides=overrides, callbacks=[Cut(epoch, 0)])
-        stop._asked.clear()
+        signals.reset()
 
     begin(0, "experiment=tiny", "seed=0")
     begin(0, "experiment=tiny", "seed=0", "trainer.max_epochs=3")

@@ -20,7 +20,9 @@ def films(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("test", "validation"), [(0.2, 0.1), (0.15, 0.3), (0.1, 0.1)])
-def test_each_stratum_has_the_wanted_shares_within_one_sample(test: float, validation: float, seed: int) -> None:
+def test_each_stratum_has_the_wanted_shares_within_one_sample(
+    test: float, validation: float, seed: int
+) -> None:
     side = stratified(STRATA, test, validation, seed)
     wanted = {"train": 1 - test - validation, "validation": validation, "test": test}
     for stratum, size in Counter(STRATA.tolist()).items():
@@ -55,7 +57,10 @@ def test_copies_leave_the_shares_within_the_heaviest_of_them(seed: int) -> None:
     side = stratified(STRATA, 0.2, 0.1, seed, alike=alike)
     for stratum, size in Counter(STRATA.tolist()).items():
         found = Counter(side[stratum == STRATA].tolist())
-        assert all(abs(found[name] - share * size) <= 2 * heaviest for name, share in [("test", 0.2), ("train", 0.7)])
+        assert all(
+            abs(found[name] - share * size) <= 2 * heaviest
+            for name, share in [("test", 0.2), ("train", 0.7)]
+        )
 
 
 def test_rows_without_copies_are_split_as_if_nobody_had_looked_for_any() -> None:
@@ -66,7 +71,9 @@ def test_rows_without_copies_are_split_as_if_nobody_had_looked_for_any() -> None
 def test_groups_that_share_a_row_of_another_grouping_are_joined() -> None:
     films, texts = np.array(["a", "a", "b", "c", "d", "c"]), np.array([1, 2, 2, 3, 4, 5])
     groups = joined(films, texts)
-    assert [sorted(np.flatnonzero(groups == group).tolist()) for group in dict.fromkeys(groups)] == [
+    assert [
+        sorted(np.flatnonzero(groups == group).tolist()) for group in dict.fromkeys(groups)
+    ] == [
         [0, 1, 2],
         [3, 5],
         [4],

@@ -10,7 +10,7 @@ import pytest
 
 from goodfit.data.table import Table
 from goodfit.errors import UserError
-from goodfit.fetch import Source
+from goodfit.schema import Source
 
 
 def table(label: str = "y", kind: str = "class") -> Table:
@@ -37,7 +37,9 @@ def test_numbers_and_texts_are_told_apart_and_na_is_a_text(tmp_path: Path) -> No
 
 
 @pytest.mark.fault(22)
-@pytest.mark.parametrize("extra", ["1,2,no,9\n3,4,yes,9\n", "1,2,no,\n3,4,yes,\n", "1,2,no\n3,4,yes,9\n"])
+@pytest.mark.parametrize(
+    "extra", ["1,2,no,9\n3,4,yes,9\n", "1,2,no,\n3,4,yes,\n", "1,2,no\n3,4,yes,9\n"]
+)
 def test_rows_longer_than_the_header_are_refused(tmp_path: Path, extra: str) -> None:
     assert "every row needs the header's columns" in refused(tmp_path, f"a,b,y\n{extra}")
 
@@ -57,12 +59,17 @@ def test_faults_are_named_by_their_row_in_the_file_blank_rows_counted(tmp_path: 
 
 
 def test_blank_rows_are_no_samples(tmp_path: Path) -> None:
-    assert read(tmp_path, "a,y\n\n1,no\n\n2,yes\n\n").to_dict("list") == {"a": [1.0, 2.0], "y": ["no", "yes"]}
+    assert read(tmp_path, "a,y\n\n1,no\n\n2,yes\n\n").to_dict("list") == {
+        "a": [1.0, 2.0],
+        "y": ["no", "yes"],
+    }
 
 
 @pytest.mark.parametrize("value", ["inf", "-inf", "1e999", "nan"])
 def test_what_is_not_finite_is_a_fault(tmp_path: Path, value: str) -> None:
-    assert f"row 3  column a  '{value}' is not a finite number" in refused(tmp_path, f"a,y\n1,no\n{value},no\n3,no\n")
+    assert f"row 3  column a  '{value}' is not a finite number" in refused(
+        tmp_path, f"a,y\n1,no\n{value},no\n3,no\n"
+    )
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -71,7 +78,10 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.fault(22)
 def test_a_column_that_is_not_there_brings_the_nearest_name(tmp_path: Path) -> None:
-    assert refused(tmp_path, "a,price\n1,2\n", label="pirce") == "t.csv lacks column 'pirce'. Did you mean 'price'?"
+    assert (
+        refused(tmp_path, "a,price\n1,2\n", label="pirce")
+        == "t.csv lacks column 'pirce'. Did you mean 'price'?"
+    )
 
 
 def test_a_number_to_predict_that_is_a_text_is_refused(tmp_path: Path) -> None:
@@ -80,7 +90,9 @@ def test_a_number_to_predict_that_is_a_text_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(22)
-@pytest.mark.parametrize(("text", "why"), [("", "is empty"), ("a,y\n", "no rows"), ("a,y\n\n\n", "no rows")])
+@pytest.mark.parametrize(
+    ("text", "why"), [("", "is empty"), ("a,y\n", "no rows"), ("a,y\n\n\n", "no rows")]
+)
 def test_a_file_without_samples_is_refused(tmp_path: Path, text: str, why: str) -> None:
     assert why in refused(tmp_path, text)
 
@@ -96,7 +108,9 @@ def test_a_constant_column_is_nothing_to_the_network(tmp_path: Path) -> None:
     """The deviation of ten times 0.1 is 1e-17 in floating point: dividing by it made noise of it."""
     rows = pd.DataFrame({"a": [0.1] * 10, "y": ["no", "yes"] * 5})
     spec = table().fit(rows)
-    assert np.abs(Table.encode(pd.DataFrame({"a": [0.1, 0.2]}), spec)["numbers"]).max() == pytest.approx(0.1)
+    assert np.abs(
+        Table.encode(pd.DataFrame({"a": [0.1, 0.2]}), spec)["numbers"]
+    ).max() == pytest.approx(0.1)
 
 
 def test_a_constant_target_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""What a cut training left is taken up if it can be trusted and is the same; otherwise it is refused, and says why."""
+"""What a cut training left is taken up if it can be trusted and is the same; otherwise it is
+refused, and says why.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +14,19 @@ import torch
 from cutting import FOLDER, Home, case, cut, same
 from omegaconf import DictConfig
 
-from goodfit import resume, stop
 from goodfit.errors import NonFiniteLossError, UserError
-from goodfit.files import read_json, write_json
 from goodfit.guard.stop import Stop
-from goodfit.kept import note, steps
-from goodfit.launch import fit
+from goodfit.launch import resume
+from goodfit.launch.fit import fit
+from goodfit.system import signals
+from goodfit.system.files import read_json, write_json
+from goodfit.training.checkpoint_files import read_note, step_checkpoints
 
 
 @pytest.fixture(autouse=True)
 def unasked() -> Iterator[None]:
     yield
-    stop._asked.clear()
+    signals.reset()
 
 
 def flip(path: Path) -> None:
@@ -39,13 +42,15 @@ def saved_often(home: Home) -> DictConfig:
 
 
 @pytest.mark.fault(2)
-@pytest.mark.parametrize("spoil", [flip, lambda path: path.write_bytes(path.read_bytes()[:1000])], ids=["bit", "cut"])
+@pytest.mark.parametrize(
+    "spoil", [flip, lambda path: path.write_bytes(path.read_bytes()[:1000])], ids=["bit", "cut"]
+)
 def test_of_two_checkpoints_the_whole_one_is_taken(
     home: Home, spoil: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     fit(saved_often(home), out=Path("whole"))
     cut(saved_often(home), 2, 1)
-    newest, older = steps(FOLDER)
+    newest, older = step_checkpoints(FOLDER)
     spoil(newest)
     capsys.readouterr()
     fit(saved_often(home), out=Path("model"))
@@ -58,9 +63,11 @@ def test_of_two_checkpoints_the_whole_one_is_taken(
 @pytest.mark.fault(3)
 def test_where_no_checkpoint_is_whole_nothing_starts_anew_in_silence(home: Home) -> None:
     cut(saved_often(home), 2, 1)
-    for path in steps(FOLDER):
+    for path in step_checkpoints(FOLDER):
         flip(path)
-    with pytest.raises(UserError, match=r"no checkpoint in .* can be trusted; resume=never starts anew"):
+    with pytest.raises(
+        UserError, match=r"no checkpoint in .* can be trusted; resume=never starts anew"
+    ):
         fit(saved_often(home), out=Path("model"))
     cfg = saved_often(home)
     cfg.resume = "never"
@@ -70,16 +77,17 @@ def test_where_no_checkpoint_is_whole_nothing_starts_anew_in_silence(home: Home)
 
 def test_a_checkpoint_without_its_note_was_not_finished(home: Home) -> None:
     cut(saved_often(home), 2, 1)
-    newest, older = steps(FOLDER)
+    newest, older = step_checkpoints(FOLDER)
     newest.with_suffix(".json").unlink()
-    assert resume._newest(FOLDER) == older
+    plan = resume.plan(saved_often(home), [], world=1)
+    assert plan.checkpoint == older
 
 
 def test_the_best_weights_of_each_kept_checkpoint_are_kept(home: Home) -> None:
     cut(saved_often(home), 3, 1)
-    assert len(steps(FOLDER)) == 2
-    for path in steps(FOLDER):
-        assert (FOLDER / note(path)["best"]).is_file()
+    assert len(step_checkpoints(FOLDER)) == 2
+    for path in step_checkpoints(FOLDER):
+        assert (FOLDER / read_note(path).best).is_file()
 
 
 @pytest.mark.fault(5)
@@ -91,7 +99,9 @@ def test_the_best_weights_of_each_kept_checkpoint_are_kept(home: Home) -> None:
         ("seed", 9, "seed was 0, is 9"),
     ],
 )
-def test_another_configuration_is_refused_with_what_differs(home: Home, key: str, value: Any, said: str) -> None:
+def test_another_configuration_is_refused_with_what_differs(
+    home: Home, key: str, value: Any, said: str
+) -> None:
     from omegaconf import OmegaConf
 
     cut(case(home, "plain"), 1, 0)
@@ -103,7 +113,8 @@ def test_another_configuration_is_refused_with_what_differs(home: Home, key: str
 
 @pytest.mark.fault(5)
 @pytest.mark.parametrize(
-    ("fact", "value"), [("data (SHA-256)", "other"), ("devices in all", "2"), ("code of training", "x")]
+    ("fact", "value"),
+    [("data (SHA-256)", "other"), ("devices in all", "2"), ("code of training", "x")],
 )
 def test_other_data_devices_and_code_are_refused(home: Home, fact: str, value: str) -> None:
     cut(case(home, "plain"), 1, 0)
@@ -126,7 +137,9 @@ def test_what_changes_no_weight_may_differ(home: Home) -> None:
 def test_resume_must_wants_something_to_go_on_from(home: Home) -> None:
     cfg = home()
     cfg.resume = "must"
-    with pytest.raises(UserError, match="resume=must, but nothing was begun in build/checkpoints/tiny"):
+    with pytest.raises(
+        UserError, match="resume=must, but nothing was begun in build/checkpoints/tiny"
+    ):
         fit(cfg, out=Path("model"))
 
 
@@ -134,10 +147,12 @@ def test_resume_must_wants_something_to_go_on_from(home: Home) -> None:
 def test_resume_must_wants_a_checkpoint(home: Home) -> None:
     cfg = case(home, "plain")
     cut(cfg, 1, 0)
-    for path in steps(FOLDER):
+    for path in step_checkpoints(FOLDER):
         path.unlink()
     cfg.resume = "must"
-    with pytest.raises(UserError, match="resume=must, but build/checkpoints/tiny holds no checkpoint"):
+    with pytest.raises(
+        UserError, match="resume=must, but build/checkpoints/tiny holds no checkpoint"
+    ):
         fit(cfg, out=Path("model"))
 
 
@@ -145,7 +160,7 @@ class Late(pl.Callback):
     """Told to stop when there is no step left to stop after."""
 
     def on_train_end(self, trainer: pl.Trainer, task: Any) -> None:
-        stop._asked.append(15)
+        signals.request_stop(15)
 
 
 @pytest.mark.fault(6)
@@ -155,7 +170,7 @@ def test_one_that_is_told_to_stop_after_its_last_step_is_not_finished(home: Home
     with pytest.raises(SystemExit) as ended:
         fit(case(home, "plain"), out=Path("model"), callbacks=[Late()])
     assert (ended.value.code, Path("model").exists()) == (143, False)
-    stop._asked.clear()
+    signals.reset()
     fit(case(home, "plain"), out=Path("model"))
     assert same(Path("whole"), Path("model"))
 
@@ -164,14 +179,14 @@ def test_a_training_that_lives_is_not_taken_over(home: Home) -> None:
     import multiprocessing
     import time
 
-    from goodfit.process import identity
+    from goodfit.system.processes import identity
 
     cut(case(home, "plain"), 1, 0)
     other = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
     other.start()
     try:
         stored = read_json(FOLDER / "training.json")
-        write_json(FOLDER / "training.json", {**stored, "by": identity(other.pid)})
+        write_json(FOLDER / "training.json", {**stored, "process": identity(other.pid)})
         with pytest.raises(UserError, match="is being trained by process"):
             fit(case(home, "plain"), out=Path("model"))
     finally:
@@ -188,10 +203,15 @@ def test_after_a_verdict_the_same_command_starts_anew(
 
     with monkeypatch.context() as planted:
         planted.setattr(Stop, "on_before_backward", broken)
-        with pytest.raises(NonFiniteLossError, match=r"last good checkpoint build/checkpoints/tiny/step-\d+\.ckpt"):
+        with pytest.raises(
+            NonFiniteLossError,
+            match=r"last good checkpoint is build/checkpoints/tiny/step-\d+\.ckpt",
+        ):
             fit(saved_often(home), out=Path("model"))
     capsys.readouterr()
     fit(saved_often(home), out=Path("model"))
     said = capsys.readouterr().out
-    assert "the training before ended: NonFiniteLossError: non-finite loss (nan), as planted" in said
+    assert (
+        "the training before ended: NonFiniteLossError: non-finite loss (nan), as planted" in said
+    )
     assert "resuming" not in said

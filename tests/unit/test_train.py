@@ -17,10 +17,14 @@ import tiny
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from goodfit import build, config, lineage, track
+from goodfit import build
+from goodfit.config import tree
 from goodfit.errors import NonFiniteLossError, UserError
-from goodfit.files import read_json, sha256, write_json
-from goodfit.launch import fit
+from goodfit.launch.fit import fit
+from goodfit.provenance import environment
+from goodfit.provenance.environment import Commit
+from goodfit.system.files import read_json, sha256, write_json
+from goodfit.tracking import database, runs
 
 if TYPE_CHECKING:
     from goodfit.task.base import Task
@@ -31,14 +35,19 @@ Home = Callable[..., DictConfig]
 def history(model: Path) -> list[dict[str, float]]:
     """The rows of history.csv without the times."""
     with (model / "history.csv").open() as stream:
-        return [{key: float(v) for key, v in row.items() if key != "epoch_seconds"} for row in csv.DictReader(stream)]
+        return [
+            {key: float(v) for key, v in row.items() if key != "epoch_seconds"}
+            for row in csv.DictReader(stream)
+        ]
 
 
 def weights(model: Path) -> dict[str, torch.Tensor]:
     return dict(torch.load(model / "weights.pt", weights_only=True))
 
 
-def test_the_same_seed_gives_the_same_history_and_weights_bit_by_bit(home: Home, trained: Any, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_history_and_weights_bit_by_bit(
+    home: Home, trained: Any, tmp_path: Path
+) -> None:
     fit(home(), out=tmp_path / "again")
     first, again = trained[0] / "model", tmp_path / "again"
     assert history(again) == history(first)
@@ -51,7 +60,9 @@ def test_another_seed_gives_another_history(home: Home, trained: Any, tmp_path: 
 
 
 @pytest.mark.parametrize("average", [0.0, 0.9])
-def test_the_score_is_that_of_the_weights_that_are_kept(home: Home, tmp_path: Path, average: float) -> None:
+def test_the_score_is_that_of_the_weights_that_are_kept(
+    home: Home, tmp_path: Path, average: float
+) -> None:
     """Without dropout, so that an average that was not saved cannot hide in noise."""
     done = fit(tiny.calm(home(average=average, optimizer={"lr": 0.05})), out=tmp_path / "model")
     facts = read_json(tmp_path / "model/train.json")
@@ -71,12 +82,17 @@ def test_an_average_of_the_weights_is_not_the_last_weights(home: Home, tmp_path:
 
 def test_the_row_of_the_run_is_the_row_of_the_history(trained: Any) -> None:
     place, cfg, done = trained
-    found = track.connect(cfg.tracking.uri).get_metric_history(done.run_id, "val/loss")
-    assert [metric.value for metric in found] == [row["val/loss"] for row in history(place / "model")]
+    found = database.connect(cfg.tracking.uri).get_metric_history(done.run_id, "val/loss")
+    assert [metric.value for metric in found] == [
+        row["val/loss"] for row in history(place / "model")
+    ]
 
 
 def test_a_finished_training_is_finished_in_mlflow(trained: Any) -> None:
-    assert track.connect(trained[1].tracking.uri).get_run(trained[2].run_id).info.status == track.FINISHED
+    assert (
+        database.connect(trained[1].tracking.uri).get_run(trained[2].run_id).info.status
+        == runs.FINISHED
+    )
 
 
 def test_training_learns(trained: Any) -> None:
@@ -101,11 +117,14 @@ def test_data_that_changed_after_they_were_prepared_are_refused_before_a_run_is_
     cfg = home()
     path = tmp_path / "data/prepared/tiny/train/numbers.npy"
     np.save(path, np.load(path) * 2)
-    client = track.connect(cfg.tracking.uri)
+    client = database.connect(cfg.tracking.uri)
     before = len(client.search_runs([each.experiment_id for each in client.search_experiments()]))
     with pytest.raises(UserError, match="fails its checksum: it is not what prepare wrote"):
         fit(cfg, out=Path("model"))
-    assert len(client.search_runs([each.experiment_id for each in client.search_experiments()])) == before
+    assert (
+        len(client.search_runs([each.experiment_id for each in client.search_experiments()]))
+        == before
+    )
 
 
 def failed(cfg: DictConfig, monkeypatch: pytest.MonkeyPatch) -> tuple[Task, str]:
@@ -152,10 +171,10 @@ def test_a_training_that_failed_is_failed_in_mlflow_and_leaves_no_model(
     cfg = home()
     spoil(tmp_path, 5)
     failed(cfg, monkeypatch)
-    client = track.connect(cfg.tracking.uri)
+    client = database.connect(cfg.tracking.uri)
     found = client.get_experiment_by_name("tiny")
     assert found is not None
-    assert [run.info.status for run in client.search_runs([found.experiment_id])] == [track.FAILED]
+    assert [run.info.status for run in client.search_runs([found.experiment_id])] == [runs.FAILED]
     assert not Path("model").exists()
 
 
@@ -172,7 +191,9 @@ def test_training_stops_when_nothing_gets_better(home: Home, tmp_path: Path) -> 
     assert read_json(tmp_path / "model/train.json")["epochs"] == 3
 
 
-def test_a_batch_size_that_would_leave_a_single_sample_trains_on_all(home: Home, tmp_path: Path) -> None:
+def test_a_batch_size_that_would_leave_a_single_sample_trains_on_all(
+    home: Home, tmp_path: Path
+) -> None:
     cfg = home()
     samples = len(np.load("data/prepared/tiny/train/target.npy"))
     cfg.loader.batch_size = samples - 1
@@ -186,34 +207,46 @@ def test_sigterm_ends_with_143_and_the_run_is_killed(home: Home, tmp_path: Path)
     for name in ("pipelines", "conf"):
         shutil.copytree(tiny.ROOT / name, tmp_path / name)
     (tmp_path / "build").mkdir()
-    (tmp_path / "build/tiny.json").write_text(config.dump(OmegaConf.to_container(cfg)))  # type: ignore[arg-type]
+    (tmp_path / "build/tiny.json").write_text(tree.dump(OmegaConf.to_container(cfg)))  # type: ignore[arg-type]
     command = [sys.executable, "pipelines/train.py", "build/tiny.json"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         while not process.stdout.readline().startswith("epoch"):
             assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
-    client = track.connect(cfg.tracking.uri)
+    client = database.connect(cfg.tracking.uri)
     found = client.get_experiment_by_name("tiny")
     assert found is not None
     states = [run.info.status for run in client.search_runs([found.experiment_id])]
-    assert (process.returncode, states, (tmp_path / "models").exists()) == (143, [track.KILLED], False)
-    assert errors.splitlines()[-1] == "goodfit: SIGTERM: stopping after this step, with a checkpoint"
+    assert (process.returncode, states, (tmp_path / "models").exists()) == (
+        143,
+        [runs.KILLED],
+        False,
+    )
+    assert (
+        errors.splitlines()[-1] == "goodfit: SIGTERM: stopping after this step, with a checkpoint"
+    )
 
 
 def test_data_prepared_with_another_section_are_refused_before_a_run_is_made(home: Home) -> None:
     changed = home(data={"split_seed": 7})
-    with pytest.raises(UserError, match=r"prepared with data.split_seed=0, got 7.*dvc repro prepare@tiny"):
+    with pytest.raises(
+        UserError, match=r"prepared with data.split_seed=0, got 7.*dvc repro prepare@tiny"
+    ):
         fit(changed)
-    assert track.connect(changed.tracking.uri).get_experiment_by_name("tiny") is None
+    assert database.connect(changed.tracking.uri).get_experiment_by_name("tiny") is None
 
 
-def test_the_commit_is_that_of_the_start(home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_commit_is_that_of_the_start(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """As if somebody had committed while the network was trained."""
     commits = iter(["first", "second", "third"])
-    monkeypatch.setattr(lineage, "git", lambda: {"commit": next(commits), "dirty": "false", "diff": ""})
+    monkeypatch.setattr(environment, "commit", lambda: Commit(next(commits), "main", "false", ""))
     done = fit(home(), out=tmp_path / "model")
     assert read_json(tmp_path / "model/train.json")["commit"] == "first"
-    run = track.connect(home().tracking.uri).get_run(done.run_id)
+    run = database.connect(home().tracking.uri).get_run(done.run_id)
     assert run.data.tags["mlflow.source.git.commit"] == "first"

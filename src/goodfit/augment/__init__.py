@@ -1,1 +1,3 @@
-"""Changes to training batches that leave their meaning as it is; validation and test never see them."""
+"""Changes to training batches that leave their meaning as it is; validation and test never see
+them.
+"""

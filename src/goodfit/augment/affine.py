@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from goodfit.augment.base import Augment
-from goodfit.augment.draws import Draws
+from goodfit.augment.per_sample_random import PerSampleRandom
 from goodfit.contract import Batch
-from goodfit.kinds import Amount, Fraction
+from goodfit.schema import Amount, Fraction
 
 
 class Affine(Augment):
@@ -19,10 +19,12 @@ class Affine(Augment):
 
     inputs = ("image",)
 
-    def __init__(self, *, degrees: Amount, stretch: Fraction, shift: Fraction, shear: Fraction) -> None:
+    def __init__(
+        self, *, degrees: Amount, stretch: Fraction, shift: Fraction, shear: Fraction
+    ) -> None:
         self.degrees, self.stretch, self.shift, self.shear = degrees, stretch, shift, shear
 
-    def __call__(self, batch: Batch, draws: Draws) -> Batch:
+    def __call__(self, batch: Batch, draws: PerSampleRandom) -> Batch:
         """Images (B, C, H, W) as float32; `shift` is a share of the side."""
         image = batch.inputs["image"]
         grid = F.affine_grid(self._maps(draws(6)), list(image.shape), align_corners=False)
@@ -32,9 +34,18 @@ class Affine(Augment):
     def _maps(self, drawn: Tensor) -> Tensor:
         """(B, 6) numbers in [0, 1) to maps (B, 2, 3)."""
         # affine_grid counts from -1 to 1, so a share of the side is twice as much there
-        limits = [math.radians(self.degrees), self.shear, self.stretch, self.stretch, 2 * self.shift, 2 * self.shift]
+        limits = [
+            math.radians(self.degrees),
+            self.shear,
+            self.stretch,
+            self.stretch,
+            2 * self.shift,
+            2 * self.shift,
+        ]
         numbers = (drawn * 2 - 1).unbind(1)
-        angle, shear, wide, high, right, down = (number * limit for number, limit in zip(numbers, limits, strict=True))
+        angle, shear, wide, high, right, down = (
+            number * limit for number, limit in zip(numbers, limits, strict=True)
+        )
         wide, high = 1 + wide, 1 + high
         cosine, sine = angle.cos(), angle.sin()
         first = torch.stack([cosine * wide, (cosine * shear - sine) * high, right], 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from goodfit.augment.draws import Draws
+from goodfit.augment.per_sample_random import PerSampleRandom
 from goodfit.contract import Batch
 
 
@@ -18,5 +18,5 @@ class Augment(ABC):
     inputs: ClassVar[tuple[str, ...]]
 
     @abstractmethod
-    def __call__(self, batch: Batch, draws: Draws) -> Batch:
+    def __call__(self, batch: Batch, draws: PerSampleRandom) -> Batch:
         """A batch of the same shapes."""

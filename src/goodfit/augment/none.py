@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from goodfit.augment.base import Augment
-from goodfit.augment.draws import Draws
+from goodfit.augment.per_sample_random import PerSampleRandom
 from goodfit.contract import Batch
 
 
@@ -12,5 +12,5 @@ class Nothing(Augment):
 
     inputs = ()
 
-    def __call__(self, batch: Batch, draws: Draws) -> Batch:
+    def __call__(self, batch: Batch, draws: PerSampleRandom) -> Batch:
         return batch

@@ -1,8 +1,12 @@
-"""What every baseline is: fitted on the train split, chosen on validation, asked once about test."""
+"""What every baseline is: fitted on train, chosen on validation, asked about inputs alone.
+
+Letters: N samples of a split, K classes, T steps of the horizon, F features.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,11 +17,26 @@ from goodfit.contract import DataSpec
 Array = np.ndarray[Any, Any]
 
 
-class Split:
-    """One split as baselines see it: the arrays, the readable rows, the targets."""
+@dataclass(frozen=True)
+class Samples:
+    """What a method may know of samples that it is to answer: arrays (N, ...) by name, and readable
+    rows.
 
-    def __init__(self, inputs: dict[str, Array], rows: pd.DataFrame, target: Array) -> None:
-        self.inputs, self.rows, self.target = inputs, rows, target
+    There is no target here, so a baseline cannot look at one, by mistake or otherwise.
+    """
+
+    inputs: dict[str, Array]
+    rows: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class LabelledSamples(Samples):
+    """Samples with their targets (N, ...): train and validation."""
+
+    target: Array
 
 
 class Baseline(ABC):
@@ -28,8 +47,9 @@ class Baseline(ABC):
     title: ClassVar[str]
 
     @abstractmethod
-    def predict(self, train: Split, validation: Split, test: Split, spec: DataSpec) -> Array:
-        """Predictions for test as a network's would be: probabilities (B, K), numbers (B,) or series (B, T).
+    def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
+        """Learns from train; what there is to choose is chosen on validation."""
 
-        `test.target` must not be looked at.
-        """
+    @abstractmethod
+    def predict(self, samples: Samples) -> Array:
+        """Answers as a network's would be: probabilities (N, K), numbers (N,) or series (N, T)."""

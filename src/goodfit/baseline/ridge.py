@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.linear_model import Ridge
 
-from goodfit.baseline.base import Array, Baseline, Split
+from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
 from goodfit.contract import DataSpec
 
 PENALTIES = (0.1, 1.0, 10.0, 100.0)
@@ -18,9 +18,14 @@ class RidgeRegression(Baseline):
     inputs = ("numbers",)
     title = "ridge regression"
 
-    def predict(self, train: Split, validation: Split, test: Split, spec: DataSpec) -> Array:
-        """Numbers in the unit of the target, (B,)."""
-        models = [Ridge(alpha=penalty).fit(train.inputs["numbers"], train.target) for penalty in PENALTIES]
-        errors = [np.square(m.predict(validation.inputs["numbers"]) - validation.target).mean() for m in models]
-        values: Array = models[int(np.argmin(errors))].predict(test.inputs["numbers"])
+    def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
+        """A model for each penalty; the best one is kept."""
+        x, held_out = train.inputs["numbers"], validation.inputs["numbers"]
+        models = [Ridge(alpha=penalty).fit(x, train.target) for penalty in PENALTIES]
+        errors = [np.square(model.predict(held_out) - validation.target).mean() for model in models]
+        self._model = models[int(np.argmin(errors))]
+
+    def predict(self, samples: Samples) -> Array:
+        """Numbers in the unit of the target, (N,)."""
+        values: Array = self._model.predict(samples.inputs["numbers"])
         return values

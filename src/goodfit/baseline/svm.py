@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.svm import SVC
 
-from goodfit.baseline.base import Array, Baseline, Split
+from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
 from goodfit.contract import DataSpec
 
 PENALTIES = (1.0, 5.0, 25.0)
@@ -22,17 +22,21 @@ class SupportVectors(Baseline):
     inputs = ("image",)
     title = "support vector machine"
 
-    def predict(self, train: Split, validation: Split, test: Split, spec: DataSpec) -> Array:
-        """Probabilities, (B, K)."""
-        pixels = [_pixels(split) for split in (train, validation, test)]
-        models = [SVC(C=penalty).fit(pixels[0], train.target) for penalty in PENALTIES]
-        best = models[int(np.argmax([model.score(pixels[1], validation.target) for model in models]))]
-        values = best.decision_function(pixels[2])
+    def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
+        """A machine for each penalty; the best one is kept."""
+        models = [SVC(C=penalty).fit(_pixels(train), train.target) for penalty in PENALTIES]
+        accuracies = [model.score(_pixels(validation), validation.target) for model in models]
+        self._model = models[int(np.argmax(accuracies))]
+
+    def predict(self, samples: Samples) -> Array:
+        """Probabilities, (N, K)."""
+        values = self._model.decision_function(_pixels(samples))
         if values.ndim == 1:  # two classes: one value, positive for the second
             values = np.stack([-values, values], 1)
         probabilities: Array = softmax(values, axis=1)
         return probabilities
 
 
-def _pixels(split: Split) -> Array:
-    return split.inputs["image"].reshape(len(split.target), -1) / np.float32(255)
+def _pixels(samples: Samples) -> Array:
+    """Grey values from 0 to 1, (N, C H W)."""
+    return samples.inputs["image"].reshape(len(samples), -1) / np.float32(255)

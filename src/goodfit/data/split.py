@@ -1,4 +1,6 @@
-"""Which sample is trained on, chosen on, tested on: a few rules, each a pure function of its arguments."""
+"""Which sample is trained on, chosen on, tested on: a few rules, each a pure function of its
+arguments.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +16,25 @@ Array = np.ndarray[Any, Any]
 SPLITS = ("train", "validation", "test")
 
 
-def stratified(strata: Array, test: float, validation: float, seed: int, *, alike: Array | None = None) -> Array:
+def stratified(
+    strata: Array, test: float, validation: float, seed: int, *, alike: Array | None = None
+) -> Array:
     """Each stratum is divided in the same proportions, within one sample.
 
-    Rows with the same number in `alike` (N,) stay together: the first of them stands for all, in its stratum
-    and with their weight. The proportions then hold within the heaviest of them.
+    Rows with the same number in `alike` (N,) stay together: the first of them stands for all, in
+    its stratum and with their weight. The proportions then hold within the heaviest of them.
     """
     rng = np.random.default_rng(seed)
     _, first, group, weight = np.unique(
-        np.arange(len(strata)) if alike is None else alike, return_index=True, return_inverse=True, return_counts=True
+        np.arange(len(strata)) if alike is None else alike,
+        return_index=True,
+        return_inverse=True,
+        return_counts=True,
     )
     place = np.empty(len(first))
-    order = np.argsort(first)  # by the first row, so that without copies each row is dealt as if alone
+    order = np.argsort(
+        first
+    )  # by the first row, so that without copies each row is dealt as if alone
     for stratum in np.unique(strata[first]):
         dealt = rng.permutation(order[strata[first[order]] == stratum])
         end = weight[dealt].cumsum()
@@ -34,7 +43,9 @@ def stratified(strata: Array, test: float, validation: float, seed: int, *, alik
 
 
 def joined(one: Array, other: Array) -> Array:
-    """The number of each row's group, (N,), where rows that share a value of either belong together."""
+    """The number of each row's group, (N,), where rows that share a value of either belong
+    together.
+    """
     ones, others = (np.unique(column, return_inverse=True)[1] for column in (one, other))
     width = int(ones.max()) + 1
     size = width + int(others.max()) + 1
@@ -43,10 +54,11 @@ def joined(one: Array, other: Array) -> Array:
 
 
 def grouped(groups: Array, strata: Array, test: float, validation: float, seed: int) -> Array:
-    """All rows of a group fall on one side, so a film, patient or site of test is never seen in train.
+    """All rows of a group fall on one side, so a film, patient or site of test is never seen in
+    train.
 
-    Groups are dealt one by one, largest first, each to the split that then lies closest to its share of
-    every stratum: the proportions of the strata hold as nearly as whole groups allow.
+    Groups are dealt one by one, largest first, each to the split that then lies closest to its
+    share of every stratum: the proportions of the strata hold as nearly as whole groups allow.
     """
     rng = np.random.default_rng(seed)
     names, group_of = np.unique(groups, return_inverse=True)
@@ -66,7 +78,9 @@ def grouped(groups: Array, strata: Array, test: float, validation: float, seed: 
 
 
 def by_time(first: Array, last: Array, validation_from: Any, test_from: Any) -> Array:
-    """Splits by the time at which each target begins and ends; "" for a target that straddles a border."""
+    """Splits by the time at which each target begins and ends; "" for a target that straddles a
+    border.
+    """
     result = np.full(len(first), "", dtype="<U10")
     result[last < validation_from] = "train"
     result[(first >= validation_from) & (last < test_from)] = "validation"
@@ -76,13 +90,19 @@ def by_time(first: Array, last: Array, validation_from: Any, test_from: Any) -> 
 
 def _cut(place: Array, test: float, validation: float) -> Array:
     if test + validation >= 1:
-        raise UserError(f"data.test={test} and data.validation={validation} leave nothing to train on")
-    result = np.where(place < test, "test", np.where(place < test + validation, "validation", "train"))
+        raise UserError(
+            f"data.test={test} and data.validation={validation} leave nothing to train on"
+        )
+    result = np.where(
+        place < test, "test", np.where(place < test + validation, "validation", "train")
+    )
     return _named(result)
 
 
 def _named(result: Array) -> Array:
     empty = [name for name in SPLITS if not (result == name).any()]
     if empty:
-        raise UserError(f"{len(result)} samples leave the {' and '.join(empty)} split empty; enlarge its share")
+        raise UserError(
+            f"{len(result)} samples leave the {' and '.join(empty)} split empty; enlarge its share"
+        )
     return result.astype("<U10")

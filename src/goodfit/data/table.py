@@ -1,11 +1,13 @@
-"""Any CSV file with a header: numbers are standardised, text columns one-hot coded, one column is the target."""
+"""Any CSV file with a header: numbers are standardised, text columns one-hot coded, one column is
+the target.
+"""
 
 from __future__ import annotations
 
 import csv
 import warnings
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +17,12 @@ import pandas as pd
 from goodfit.contract import DataSpec, Field
 from goodfit.data.base import DataSet, class_labels
 from goodfit.errors import UserError, nearest
-from goodfit.fetch import Source
-from goodfit.kinds import Fraction, Whole
+from goodfit.records import Exhibit
+from goodfit.schema import Fraction, Source, Whole
 
-MOST_CATEGORIES = 100  # a text column with more different values is a name or a text, not a category
+MOST_CATEGORIES = (
+    100  # a text column with more different values is a name or a text, not a category
+)
 
 
 class Table(DataSet):
@@ -29,6 +33,7 @@ class Table(DataSet):
 
     inputs = ("numbers",)
     kind = "class"
+    modality = "table"
 
     def __init__(
         self,
@@ -47,24 +52,35 @@ class Table(DataSet):
         """The file as it is: "NA" and "None" stay text, an empty cell is a fault."""
         cells = self.frame(raw)
         if self.label not in cells.columns:
-            raise UserError(f"{raw.name} lacks column '{self.label}'.{nearest(self.label, cells.columns)}")
+            raise UserError(
+                f"{raw.name} lacks column '{self.label}'.{nearest(self.label, cells.columns)}"
+            )
         of_kind = {"text" if self.kind == "class" else "numbers": [self.label]}
         return check_cells(cells, raw.name, **of_kind)
 
     def frame(self, raw: Path) -> pd.DataFrame:
-        """The cells of a CSV file with a header, all as text; the index counts the file's rows, blank ones too."""
+        """The cells of a CSV file with a header, all as text; the index counts the file's rows,
+        blank ones too.
+        """
         try:
             with raw.open(newline="", encoding="utf-8") as stream, warnings.catch_warnings():
                 header = next(csv.reader(stream), [])
-                # pandas would take the first cell of longer rows for an index, or drop the last, with a warning
+                # pandas would take the first cell of longer rows for an index, or drop the last,
+                # with a warning
                 warnings.simplefilter("error", pd.errors.ParserWarning)
-                cells = pd.read_csv(raw, dtype=str, keep_default_na=False, index_col=False, skip_blank_lines=False)
+                cells = pd.read_csv(
+                    raw, dtype=str, keep_default_na=False, index_col=False, skip_blank_lines=False
+                )
         except pd.errors.EmptyDataError:
             raise UserError(f"{raw.name} is empty") from None
         except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-            raise UserError(f"{raw.name}: {str(error).strip()}; every row needs the header's columns") from None
+            raise UserError(
+                f"{raw.name}: {str(error).strip()}; every row needs the header's columns"
+            ) from None
         except UnicodeDecodeError as error:
-            raise UserError(f"{raw.name} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+            raise UserError(
+                f"{raw.name} is not UTF-8 (byte {error.start}); save it as UTF-8"
+            ) from None
         if twice := [name for name, count in Counter(header).items() if count > 1]:
             raise UserError(f"{raw.name} has two columns named '{twice[0]}'; rename one")
         return cells[(cells != "").any(axis=1)]
@@ -81,13 +97,21 @@ class Table(DataSet):
                 continue
             categories = sorted(values.unique())
             if len(categories) > MOST_CATEGORIES:
-                raise UserError(f"column '{name}' has {len(categories)} different texts; drop it or encode it")
+                raise UserError(
+                    f"column '{name}' has {len(categories)} different texts; drop it or encode it"
+                )
             columns[name] = {"categories": categories}
         width = sum(len(facts.get("categories", "1")) for facts in columns.values())
         labels = class_labels(train, self.label) if self.kind == "class" else ()
         if not labels and train[self.label].nunique() == 1:
-            raise UserError(f"column '{self.label}' is {train[self.label].iloc[0]:g} in all of train: nothing to learn")
-        scale = (0.0, 1.0) if labels else (float(train[self.label].mean()), float(train[self.label].std(ddof=0)))
+            raise UserError(
+                f"column '{self.label}' is {train[self.label].iloc[0]:g} in all of train: nothing to learn"
+            )
+        scale = (
+            (0.0, 1.0)
+            if labels
+            else (float(train[self.label].mean()), float(train[self.label].std(ddof=0)))
+        )
         return DataSpec(
             data=f"{type(self).__module__}.{type(self).__qualname__}",
             kind=self.kind,
@@ -109,10 +133,26 @@ class Table(DataSet):
         for name, facts in columns.items():
             values = rows[name]
             if "categories" in facts:
-                parts.append(values.to_numpy(object)[:, None] == np.array(facts["categories"], object))
+                parts.append(
+                    values.to_numpy(object)[:, None] == np.array(facts["categories"], object)
+                )
             else:
                 parts.append((values.to_numpy(float)[:, None] - facts["mean"]) / facts["std"])
         return {"numbers": np.concatenate(parts, axis=1).astype(np.float32)}
+
+    @staticmethod
+    def show(
+        sample: Mapping[str, np.ndarray[Any, Any]], row: pd.Series[Any], spec: DataSpec
+    ) -> Exhibit:
+        """The five numbers that stand out most, by their distance from train's mean in standard
+        deviations.
+        """
+        scores = {}
+        for name, facts in spec.facts["columns"].items():
+            if "mean" in facts:
+                scores[name] = (float(row[name]) - facts["mean"]) / facts["std"]
+        largest = sorted(scores, key=lambda name: -abs(scores[name]))[:5]
+        return Exhibit(cells={name: (float(row[name]), round(scores[name], 1)) for name in largest})
 
 
 def check_cells(
@@ -120,7 +160,8 @@ def check_cells(
 ) -> pd.DataFrame:
     """Cells to numbers in columns of mostly numbers and those of `numbers`, but not `text`.
 
-    The index says which row of the file below the header each one is. Raises UserError that lists all faults.
+    The index says which row of the file below the header each one is. Raises UserError that lists
+    all faults.
     """
     if rows.empty:
         raise UserError(f"{name} has a header but no rows")
@@ -134,12 +175,22 @@ def check_cells(
         faults += [(row[line], column, "''", "is empty") for line in np.flatnonzero(cells == "")]
         if column in numbers or (column not in text and is_number.mean() > 0.5):
             bad = np.flatnonzero(~is_number & (cells != ""))
-            faults += [(row[line], column, repr(cells.iloc[line]), "is not a finite number") for line in bad]
+            faults += [
+                (row[line], column, repr(cells.iloc[line]), "is not a finite number")
+                for line in bad
+            ]
             result[column] = values
         else:
             result[column] = cells
     if faults:
-        listed = [f"  row {line}  column {column}  {value} {why}" for line, column, value, why in faults[:20]]
+        listed = [
+            f"  row {line}  column {column}  {value} {why}"
+            for line, column, value, why in faults[:20]
+        ]
         more = [f"  ... and {len(faults) - 20} more"] if len(faults) > 20 else []
-        raise UserError("\n".join([f"{name}: {len(faults)} cells cannot be used; mend or drop them:", *listed, *more]))
+        raise UserError(
+            "\n".join(
+                [f"{name}: {len(faults)} cells cannot be used; mend or drop them:", *listed, *more]
+            )
+        )
     return pd.DataFrame(result).reset_index(drop=True)

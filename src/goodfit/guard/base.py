@@ -1,4 +1,6 @@
-"""Looks at loss and gradient before each step; what to do with a broken one is a subclass's decision."""
+"""Looks at loss and gradient before each step; what to do with a broken one is a subclass's
+decision.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ from typing_extensions import override
 class Guard(pl.Callback):
     """Sees each loss and the norm of each gradient; calls `broken` where one is not finite.
 
-    One number is read from the device for the loss and one for the gradient: torch.isfinite is 20 times as
-    slow. With several devices the gradient is the one that all share, so all decide alike.
+    One number is read from the device for the loss and one for the gradient: torch.isfinite is 20
+    times as slow. With several devices the gradient is the one that all share, so all decide alike.
     """
 
     def __init__(self) -> None:
@@ -25,7 +27,9 @@ class Guard(pl.Callback):
 
     @abstractmethod
     def broken(self, trainer: pl.Trainer, pl_module: pl.LightningModule, fault: str) -> None:
-        """Decides about the step that would follow; `fault` says what is not finite, where, of which samples."""
+        """Decides about the step that would follow; `fault` says what is not finite, where, of
+        which samples.
+        """
 
     @override
     def on_train_batch_start(
@@ -36,7 +40,9 @@ class Guard(pl.Callback):
         self._rows.append(batch.rows)
 
     @override
-    def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
+    def on_before_backward(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor
+    ) -> None:
         self._loss = loss.item()
         if not math.isfinite(self._loss):
             self.broken(trainer, pl_module, self._describe(trainer, f"loss ({self._loss})"))

@@ -11,14 +11,14 @@ from typing_extensions import override
 
 from goodfit.errors import NonFiniteLossError
 from goodfit.guard.base import Guard
-from goodfit.kinds import Count
+from goodfit.schema import Count
 
 
 class Skip(Guard):
     """Leaves out a step whose loss or gradient is not finite, up to `most` times in a training.
 
-    Nothing of the batch stays: the gradient is dropped, and buffers (BatchNorm's averages) go back to what
-    they were before it. The rate goes on as planned.
+    Nothing of the batch stays: the gradient is dropped, and buffers (BatchNorm's averages) go back
+    to what they were before it. The rate goes on as planned.
     """
 
     def __init__(self, *, most: Count) -> None:
@@ -61,7 +61,9 @@ class Skip(Guard):
         fault = self._faults[0] if self._faults else "non-finite loss on another device"
         self._faults.clear()
         if self.skipped > self.most:
-            raise NonFiniteLossError(f"{fault}; guard.most={self.most} batches have been skipped before")
+            raise NonFiniteLossError(
+                f"{fault}; guard.most={self.most} batches have been skipped before"
+            )
         print(f"skipped a step, {self.skipped} of at most {self.most}: {fault}", flush=True)
         optimizer.zero_grad(set_to_none=True)
         for name, value in pl_module.named_buffers():

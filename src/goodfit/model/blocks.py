@@ -9,7 +9,9 @@ from goodfit.contract import Field
 
 
 class Standardize(nn.Module):
-    """(x − mean) / std with the train split's constants, kept with the weights; takes any type of number."""
+    """(x − mean) / std with the train split's constants, kept with the weights; takes any type of
+    number.
+    """
 
     mean: Tensor
     std: Tensor

@@ -6,15 +6,17 @@ import torch
 from torch import Tensor, nn
 
 from goodfit.contract import DataSpec
-from goodfit.kinds import Count, Fraction
 from goodfit.model.blocks import Standardize
+from goodfit.schema import Count, Fraction
 
 
 class CNN(nn.Module):
-    """Stages of 3 x 3 convolutions with BatchNorm and ReLU, each twice as wide at half the resolution.
+    """Stages of 3 x 3 convolutions with BatchNorm and ReLU, each twice as wide at half the
+    resolution.
 
-    The last stage has one convolution and is pooled by mean and maximum over the whole image, so any size
-    of image that survives the halvings will do (plain blocks as in VGG, Simonyan and Zisserman 2015).
+    The last stage has one convolution and is pooled by mean and maximum over the whole image, so
+    any size of image that survives the halvings will do (plain blocks as in VGG, Simonyan and
+    Zisserman 2015).
     """
 
     def __init__(self, spec: DataSpec, *, width: Count, stages: Count, dropout: Fraction) -> None:
@@ -42,4 +44,8 @@ class CNN(nn.Module):
 
 
 def _convolution(channels: int, out: int) -> list[nn.Module]:
-    return [nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True)]
+    return [
+        nn.Conv2d(channels, out, 3, padding=1, bias=False),
+        nn.BatchNorm2d(out),
+        nn.ReLU(inplace=True),
+    ]

@@ -8,15 +8,16 @@ from torch import Tensor, nn
 
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
-from goodfit.kinds import Amount, Count, Fraction
 from goodfit.model.words import UNKNOWN, Wide, Words
+from goodfit.schema import Amount, Count, Fraction
 
 
 class Transformer(nn.Module):
-    """Pre-norm self-attention (Vaswani et al. 2017) over words, pooled by mean and maximum, plus a wide branch.
+    """Pre-norm self-attention (Vaswani et al. 2017) over words, pooled by mean and maximum, plus a
+    wide branch.
 
-    Made for training from scratch on thousands of texts, not millions: one narrow block, strong dropout, and
-    beside it the linear model of `Wide`.
+    Made for training from scratch on thousands of texts, not millions: one narrow block, strong
+    dropout, and beside it the linear model of `Wide`.
     """
 
     def __init__(
@@ -46,7 +47,10 @@ class Transformer(nn.Module):
         self.wide = Wide(words, spec.outputs, buckets=pairs, scale=wide_scale, dropout=wide_dropout)
         self.words = Words(spec.vocabulary, width, subwords)
         self.position = nn.Parameter(torch.randn(length, width) * 0.02)
-        self.embedding_dropout, self.head_dropout = ChannelDropout(embedding_dropout), nn.Dropout(head_dropout)
+        self.embedding_dropout, self.head_dropout = (
+            ChannelDropout(embedding_dropout),
+            nn.Dropout(head_dropout),
+        )
         self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(blocks))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(2 * width, spec.outputs)
 
@@ -82,7 +86,10 @@ class Block(nn.Module):
         self.attend, self.project = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.dropout = ChannelDropout(dropout)
         self.think = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.GELU(), ChannelDropout(dropout), nn.Linear(2 * width, width)
+            nn.Linear(width, 2 * width),
+            nn.GELU(),
+            ChannelDropout(dropout),
+            nn.Linear(2 * width, width),
         )
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -97,7 +104,9 @@ class Block(nn.Module):
 
 
 class ChannelDropout(nn.Module):
-    """Drops the same channels at all places of a text (Gal and Ghahramani 2016); half nn.Dropout's time on a CPU."""
+    """Drops the same channels at all places of a text (Gal and Ghahramani 2016); half nn.Dropout's
+    time on a CPU.
+    """
 
     def __init__(self, share: float) -> None:
         super().__init__()

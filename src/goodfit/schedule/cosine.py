@@ -1,4 +1,6 @@
-"""The rate rises in a straight line, then falls along a half cosine (Loshchilov and Hutter 2017) to zero."""
+"""The rate rises in a straight line, then falls along a half cosine (Loshchilov and Hutter 2017) to
+zero.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import math
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from goodfit.kinds import Fraction
+from goodfit.schema import Fraction
 
 
 def cosine(optimizer: Optimizer, *, total_steps: int, warmup: Fraction) -> LambdaLR:

@@ -1,16 +1,33 @@
-"""The next T values of a series for each sample."""
+"""The next T values of a series for each sample.
+
+Letters: B batch, N samples of a split, T steps ahead.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
 import pandas as pd
 from torch import Tensor
 from torchmetrics.functional import mean_absolute_error, mean_squared_error
 
-from goodfit.task.base import Score, Task
+from goodfit.records import Answer, Chart
+from goodfit.task.base import Array, Score, Task
+from goodfit.task.diagnostics import residuals
+
+# ranks of the error among test samples: the worst ones alone would tell a wrong story
+_RANKS = {
+    "a good one (better than 90 %)": 0.1,
+    "a middling one": 0.5,
+    "a bad one (worse than 90 %)": 0.9,
+}
 
 
 class Forecasting(Task):
-    """Absolute error, whose best forecast is the median; predictions (B, T) are in the unit of the series."""
+    """Absolute error, whose best forecast is the median; predictions (B, T) are in the unit of the
+    series.
+    """
 
     kinds = ("series",)
     scores = {"mae": "min", "rmse": "min", "mape": "min"}  # noqa: RUF012 - read as a literal
@@ -24,7 +41,9 @@ class Forecasting(Task):
         return output.float() * self.spec.target.std + self.spec.target.mean
 
     def metrics(self) -> dict[str, Score]:
-        """Mean absolute error, root mean squared error, mean absolute percentage error (as a fraction)."""
+        """Mean absolute error, root mean squared error, mean absolute percentage error (as a
+        fraction).
+        """
         return {
             "mae": lambda p, t: mean_absolute_error(p.flatten(), t.flatten()),
             "rmse": lambda p, t: mean_squared_error(p.flatten(), t.flatten(), squared=False),
@@ -33,4 +52,60 @@ class Forecasting(Task):
 
     def decode(self, prediction: Tensor) -> pd.DataFrame:
         """Columns t1 .. tT, the steps of the horizon."""
-        return pd.DataFrame(prediction.tolist(), columns=[f"t{step + 1}" for step in range(prediction.shape[1])])
+        return pd.DataFrame(
+            prediction.tolist(), columns=[f"t{step + 1}" for step in range(prediction.shape[1])]
+        )
+
+    @property
+    def asked(self) -> str:
+        """How many steps are to be forecast."""
+        return f"{self.spec.outputs} steps"
+
+    def trivial(self, train: Array, inputs: Mapping[str, Array], samples: int) -> dict[str, Array]:
+        """The last known value, and the last whole season once more: (samples, T) each.
+
+        The past is the input `past`, (samples, ...) in the order of time; a season is
+        `spec.facts["season"]` steps long.
+        """
+        past = inputs["past"].reshape(samples, -1)
+        horizon, season = self.spec.outputs, int(self.spec.facts["season"])
+        steps = np.arange(horizon) % season - season  # the same phase of the last whole season
+        return {
+            "last value": np.repeat(past[:, -1:], horizon, axis=1),
+            "seasonal naive": past[:, past.shape[1] + steps],
+        }
+
+    def diagnose(self, predictions: Mapping[str, Tensor], target: Tensor) -> list[Chart]:
+        """How large the errors are, and at which steps ahead, of (N, T) and (N, T).
+
+        By step the network stands beside the strong baseline and the best of the trivial ones: a
+        third would squeeze its curve.
+        """
+        errors = {title: (values - target).abs().mean(0) for title, values in predictions.items()}
+        network, strong, *trivial = errors
+        best = sorted(trivial, key=lambda title: float(errors[title].mean()))[:1]
+        shown = {title: errors[title].tolist() for title in (network, strong, *best)}
+        return [
+            residuals(predictions[network], target),
+            Chart("by_step", "Error by step", {"errors": shown}),
+        ]
+
+    def typical(self, predictions: Mapping[str, Tensor], target: Tensor) -> list[Chart]:
+        """Forecasts of three test samples, by the rank of the network's error."""
+        network, strong, *_ = predictions
+        order = (predictions[network] - target).abs().mean(1).argsort(stable=True)
+        charts = []
+        for words, rank in _RANKS.items():
+            row = int(order[round(rank * (len(order) - 1))])
+            curves = {
+                "truth": target[row].tolist(),
+                "network": predictions[network][row].tolist(),
+                strong: predictions[strong][row].tolist(),
+            }
+            title = f"Test sample {row}, {words}"
+            charts.append(Chart("forecast", title, {"curves": curves, "row": row}))
+        return charts
+
+    def answer(self, prediction: Tensor, target: Tensor) -> Answer:
+        """Both curves, from (T,) and (T,)."""
+        return Answer(curves={"truth": target.tolist(), "network": prediction.tolist()})

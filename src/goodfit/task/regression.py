@@ -1,13 +1,18 @@
-"""One number for each sample."""
+"""One number for each sample. Letters: B batch, N samples of a split."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
 import pandas as pd
 import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics.functional import mean_absolute_error, mean_squared_error, r2_score
 
-from goodfit.task.base import Score, Task
+from goodfit.records import Answer, Chart, Statement
+from goodfit.task.base import Array, Score, Task
+from goodfit.task.diagnostics import residuals, scatter
 
 
 class Regression(Task):
@@ -17,8 +22,12 @@ class Regression(Task):
     scores = {"rmse": "min", "mae": "min", "r2": "max"}  # noqa: RUF012 - read as a literal
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Mean squared error in units of the train split's deviation, so that a rate suits any unit."""
-        return F.mse_loss(output.squeeze(-1), (target - self.spec.target.mean) / self.spec.target.std)
+        """Mean squared error in units of the train split's deviation, so that a rate suits any
+        unit.
+        """
+        return F.mse_loss(
+            output.squeeze(-1), (target - self.spec.target.mean) / self.spec.target.std
+        )
 
     def predict(self, output: Tensor) -> Tensor:
         """Numbers in the unit of the target, (B,)."""
@@ -35,3 +44,21 @@ class Regression(Task):
     def decode(self, prediction: Tensor) -> pd.DataFrame:
         """The column `value`."""
         return pd.DataFrame({"value": prediction.tolist()})
+
+    @property
+    def asked(self) -> str:
+        """A number, whatever its unit."""
+        return "a number"
+
+    def trivial(self, train: Array, inputs: Mapping[str, Array], samples: int) -> dict[str, Array]:
+        """The mean of the targets of train (N,), said of every sample: (samples,)."""
+        return {"mean of train": np.full(samples, train.mean())}
+
+    def diagnose(self, predictions: Mapping[str, Tensor], target: Tensor) -> list[Chart]:
+        """How large the errors are, and at which values, of (N,) and (N,)."""
+        return [residuals(predictions["network"], target), scatter(predictions["network"], target)]
+
+    def answer(self, prediction: Tensor, target: Tensor) -> Answer:
+        """Both numbers, from () and ()."""
+        statements = (Statement("truth", float(target)), Statement("network", float(prediction)))
+        return Answer(statements=statements)

@@ -1,1 +1,1 @@
-"""A Hydra sweeper on Optuna 5: pruned, parallel, resumable; a drop-in for the released hydra-optuna-sweeper."""
+"""A Hydra sweeper on Optuna 5 with pruning and resuming, a drop-in for hydra-optuna-sweeper."""

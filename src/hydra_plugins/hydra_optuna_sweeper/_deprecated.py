@@ -11,7 +11,7 @@ from hydra_plugins.hydra_optuna_sweeper._errors import SweepError
 
 
 def overrides(search_space: Mapping[str, Any], params: Mapping[str, Any] | None) -> list[str]:
-    """What stands in search_space as one would write it in params; nothing where params are given too.
+    """search_space as one would write it in params; nothing where params are given too.
 
     Raises:
         SweepError: a range of another type than int, float and categorical, or without its ends.
@@ -23,35 +23,47 @@ def overrides(search_space: Mapping[str, Any], params: Mapping[str, Any] | None)
             stacklevel=2,
         )
         return []
+
     warnings.warn(
         "`hydra.sweeper.search_space` is deprecated and will be removed in the next major release."
         "\nPlease configure with `hydra.sweeper.params`.",
         stacklevel=2,
     )
-    return [f"{key}={_range(key, item)}" for key, item in search_space.items()]
+    return [f"{key}={_range(key, options)}" for key, options in search_space.items()]
 
 
-def _range(key: str, item: Mapping[str, Any]) -> str:
+def _range(key: str, options: Mapping[str, Any]) -> str:
+    name = f"hydra.sweeper.search_space.{key}"
     try:
-        match item["type"]:
-            case "categorical":
-                return f"choice({','.join(_typed(choice) for choice in item['choices'])})"
-            case "int" if item.get("step") and not item.get("log"):
-                return f"range({item['low']:.0f},{item['high']:.0f},step={item['step']:.0f})"
-            case "int":
-                found = f"int(interval({item['low']:.0f},{item['high']:.0f}))"
-            case "float" if item.get("step") and not item.get("log"):
-                return f"range({float(item['low'])},{float(item['high'])},step={item['step']})"
-            case "float":
-                found = f"interval({float(item['low'])},{float(item['high'])})"
-            case other:
-                raise SweepError(f"hydra.sweeper.search_space.{key}: type {other}, expected int, float or categorical")
+        range_type = options["type"]
+        if range_type == "categorical":
+            choices = [_choice(choice) for choice in options["choices"]]
+            return f"choice({','.join(choices)})"
+        if range_type not in ("int", "float"):
+            raise SweepError(f"{name}: type {range_type}, expected int, float or categorical")
+        return _number_range(options)
     except (KeyError, TypeError, ValueError) as error:
-        raise SweepError(f"hydra.sweeper.search_space.{key}: {error} is missing or wrong") from None
-    return f"tag(log, {found})" if item.get("log") else found
+        raise SweepError(f"{name}: {error} is missing or wrong") from None
 
 
-def _typed(choice: Any) -> str:
+def _number_range(options: Mapping[str, Any]) -> str:
+    """A step counts on a linear scale only, as in the released sweeper."""
+    is_int, is_log, step = options["type"] == "int", options.get("log"), options.get("step")
+    low, high = options["low"], options["high"]
+
+    if step and not is_log:
+        if is_int:
+            return f"range({low:.0f},{high:.0f},step={step:.0f})"
+        return f"range({float(low)},{float(high)},step={step})"
+
+    if is_int:
+        interval = f"int(interval({low:.0f},{high:.0f}))"
+    else:
+        interval = f"interval({float(low)},{float(high)})"
+    return f"tag(log, {interval})" if is_log else interval
+
+
+def _choice(choice: Any) -> str:
     if isinstance(choice, str):
         return json.dumps(choice, ensure_ascii=False)
     return "null" if choice is None else str(choice)

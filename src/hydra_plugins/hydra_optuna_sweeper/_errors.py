@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class SweepError(Exception):
-    """A mistake that the user can mend: what was got, what was expected, what to do. Exit code 2."""
+    """A mistake of the user, exit code 2: what was got, what was expected, what to do."""

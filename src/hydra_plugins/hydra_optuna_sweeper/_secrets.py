@@ -11,22 +11,30 @@ _KEY = "hydra.sweeper.storage"
 _PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]*(?=@)|([?&]password=)[^&\s]*")
 
 
-def hidden(text: str) -> str:
-    """The text with *** for the passwords in its URLs, also in one that no database library can read."""
-    return _PASSWORD.sub(lambda found: f"{found[1] or found[2]}***", text)
+def mask_passwords(text: str) -> str:
+    """*** stands for the passwords in the text's URLs, also in one that no driver can read."""
+    return _PASSWORD.sub(lambda match: f"{match[1] or match[2]}***", text)
 
 
-def masked(config: DictConfig) -> DictConfig:
+def mask_storage(config: DictConfig) -> DictConfig:
     """The configuration as jobs get it, and as .hydra/hydra.yaml and multirun.yaml show it.
 
-    An interpolation such as ${oc.env:DATABASE} is kept: it says where the password is, not what it is.
+    An interpolation such as ${oc.env:DATABASE} is kept: it says where the password is, not what it
+    is.
     """
-    storage = OmegaConf.to_container(config.hydra.sweeper, resolve=False).get("storage")  # type: ignore[union-attr]
-    if not isinstance(storage, str) or hidden(storage) == storage:
+    sweeper = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
+    storage = sweeper.get("storage")  # type: ignore[union-attr]
+    if not isinstance(storage, str) or mask_passwords(storage) == storage:
         return config
-    found = copy.deepcopy(config)
-    with read_write(found), open_dict(found):
-        found.hydra.sweeper.storage = hidden(storage)
-        others = [item for item in found.hydra.overrides.hydra if item.lstrip("+").partition("=")[0] != _KEY]
-        found.hydra.overrides.hydra = [*others, f"{_KEY}='{hidden(storage)}'"]  # a job is composed anew from these
-    return found
+
+    masked = copy.deepcopy(config)
+    with read_write(masked), open_dict(masked):
+        masked.hydra.sweeper.storage = mask_passwords(storage)
+        overrides = [
+            override
+            for override in masked.hydra.overrides.hydra
+            if override.lstrip("+").partition("=")[0] != _KEY
+        ]
+        # a job is composed anew from these
+        masked.hydra.overrides.hydra = [*overrides, f"{_KEY}='{mask_passwords(storage)}'"]
+    return masked

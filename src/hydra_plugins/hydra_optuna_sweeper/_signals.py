@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a sweep at a place where nothing is half-done; asked twice, it ends wherever it is."""
+"""Ctrl-C and SIGTERM end a sweep where nothing is half-done; a second signal ends it anywhere."""
 
 from __future__ import annotations
 
@@ -7,47 +7,101 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
-Heard = Callable[[], None]
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SignalCheck = Callable[[], None]
 
 
 @contextmanager
-def ending_orderly() -> Iterator[None]:
-    """In the block both signals raise, so that workers are stopped and their trials recorded."""
-    with _answered(_raise):
+def raising_signals() -> Iterator[None]:
+    """In the block both signals raise, so that workers are stopped and their trials recorded.
+
+    Raises:
+        KeyboardInterrupt: at SIGINT.
+        SystemExit: at SIGTERM, with code 143.
+    """
+    with _handling(_raise):
         yield
 
 
 @contextmanager
-def noted() -> Iterator[Heard]:
-    """In the block a first signal is only noted, and raised when the function is called that the block is given.
+def deferred_signals() -> Iterator[SignalCheck]:
+    """In the block a first signal is raised only by the yielded function, or at the block's end.
 
     Raised in the midst of a commit, it would leave a database with a transaction that nobody ends.
     """
-    came: list[int] = []
+    received: list[int] = []
 
-    def note(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-        if len(came) > 1:
+    def defer(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) > 1:
             _raise(number, frame)
 
-    def heard() -> None:
-        if came:
-            _raise(came[0], None)
+    def check_signals() -> None:
+        if received:
+            _raise(received[0], None)
 
-    with _answered(note):
-        yield heard
-        heard()
+    with _handling(defer):
+        yield check_signals
+        check_signals()
+
+
+class Terminated(SystemExit):
+    """A worker was told to stop; a job that calls sys.exit is another matter."""
+
+
+class WorkerSigterm:
+    """A worker's answer to SIGTERM: `Terminated`, at once or, where it is deferred, later.
+
+    Raised while Optuna starts the thread of a trial's heartbeat, it would leave a thread that
+    nobody stops, and for which the process waits at its end.
+    """
+
+    def __init__(self) -> None:
+        self._is_received = False
+        self._is_deferred = False
+
+    def install(self) -> None:
+        """From now on SIGTERM is answered."""
+        signal.signal(signal.SIGTERM, self._handle)
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """In the block SIGTERM waits until the block's end, or until a block in it allows it."""
+        self._is_deferred = True
+        try:
+            yield
+        finally:
+            self._is_deferred = False
+        self._raise_received()
+
+    @contextmanager
+    def allowed(self) -> Iterator[None]:
+        """In the block, inside a deferred one, SIGTERM raises; one that came before does too."""
+        self._is_deferred = False
+        try:
+            self._raise_received()
+            yield
+        finally:
+            self._is_deferred = True
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_received = True
+        if not self._is_deferred:
+            self._raise_received()
+
+    def _raise_received(self) -> None:
+        if self._is_received:
+            raise Terminated(128 + signal.SIGTERM)
 
 
 @contextmanager
-def _answered(answer: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, answer) for number in _NUMBERS}
+def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in _SIGNALS}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, previous in before.items():
+            signal.signal(number, previous)
 
 
 def _raise(number: int, _frame: FrameType | None) -> None:

@@ -1,7 +1,8 @@
-"""Worker processes: forked once, warm, each on one trial at a time; a free one takes the next trial at once.
+"""Worker processes: forked once, warm; each gets its next trial as soon as one has ended.
 
-The parent decides how many trials there are and sees who dies; the storage is the truth about trials. A worker
-is a fork: what the parent has imported is there, and a task function needs no name to be found by.
+The parent decides how many trials there are and sees who dies; the storage is the truth about
+trials. A worker is a fork: what the parent has imported is there, and a task function needs no name
+to be found by.
 """
 
 from __future__ import annotations
@@ -18,203 +19,270 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import optuna
 
 from hydra_plugins.hydra_optuna_sweeper import _study as studies
 from hydra_plugins.hydra_optuna_sweeper._errors import SweepError
-from hydra_plugins.hydra_optuna_sweeper._job import Job
-from hydra_plugins.hydra_optuna_sweeper._signals import Heard
+from hydra_plugins.hydra_optuna_sweeper._job import Event, Job
+from hydra_plugins.hydra_optuna_sweeper._signals import SignalCheck
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-_GRACE = 15.0  # seconds that a stopped worker has to record what became of its trial
-_STARTING = -1  # a worker that was told to begin and has not said with which trial
-_STILLBORN = 3  # workers in a row that die before their first trial: the fault is not in a trial
+_GRACE_PERIOD = 15.0  # seconds that a stopped worker has to record what became of its trial
+_MAX_FAILED_STARTS = 3  # in a row, without a trial: the fault is not in a trial
 
 
 @dataclass
 class Worker:
-    """One process with its line to the parent; `trial` is None while it waits."""
+    """One process with its connection to the parent."""
 
     process: BaseProcess
-    line: Connection
-    trial: int | None = None
-    trials: int = 0
+    connection: Connection
+    is_starting: bool = False  # was told to start a trial, and has not said which one it is
+    trial: int | None = None  # the number of the trial that it works on
+    n_trials: int = 0  # that have ended
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it must not be given another trial."""
+        return self.is_starting or self.trial is not None
 
 
 class Workers:
     """A fixed number of worker processes; yields the number of each trial that ended."""
 
-    def __init__(self, job: Job, study: optuna.Study, count: int, *, recycle: int, max_retry: int) -> None:
-        self.job, self.study, self.count = job, study, count
-        self.recycle, self.max_retry = recycle, max_retry
+    def __init__(
+        self, job: Job, study: optuna.Study, count: int, *, recycle: int, max_retry: int
+    ) -> None:
+        self.job = job
+        self.study = study
+        self.count = count
+        self.recycle = recycle
+        self.max_retry = max_retry
         self._workers: dict[int, Worker] = {}
-        self._leaving: list[tuple[BaseProcess, float]] = []  # with the time at which each is made to
-        self._stillborn = 0
+        self._retired: list[tuple[BaseProcess, float]] = []  # with the time at which it is killed
+        self._failed_starts = 0
 
-    def run(self, n_trials: int, deadline: float | None, heard: Heard) -> Generator[int]:
-        """Hands out trials until the study has `n_trials`, and yields each one's number when it ends.
+    def run(
+        self, n_trials: int, deadline: float | None, check_signals: SignalCheck
+    ) -> Generator[int]:
+        """Runs trials until the study has `n_trials`; yields each one's number when it ends.
 
-        Whoever leaves the loop early must close it: workers live until then, and write to the databases.
+        No trial starts after the `deadline`, in seconds of the monotonic clock. Whoever leaves the
+        loop early must close it: workers live until then, and write to the databases.
+
+        Raises:
+            SweepError: workers keep dying before they have a trial.
         """
         try:
             while True:
-                heard()
-                self._hand_out(n_trials, deadline)
-                if any(worker.trial is not None for worker in self._workers.values()):
-                    ended = list(self._hear())
-                    self._hand_out(n_trials, deadline)  # before the caller looks at what ended, which may take long
+                check_signals()
+                self._dispatch(n_trials, deadline)
+                if self._any_busy():
+                    ended = list(self._poll())
+                    # before the caller looks at what ended, which may take long
+                    self._dispatch(n_trials, deadline)
                     yield from ended
-                elif not self._others(n_trials, deadline):
+                elif not self._await_other_sweeps(n_trials, deadline):
                     return
         finally:
-            self._end()
+            self._shut_down()
 
-    def _hand_out(self, n_trials: int, deadline: float | None) -> None:
+    def _any_busy(self) -> bool:
+        return any(worker.is_busy for worker in self._workers.values())
+
+    def _dispatch(self, n_trials: int, deadline: float | None) -> None:
+        """Gives each idle worker a trial while there are some left."""
         if deadline is not None and time.monotonic() > deadline:
             return
-        found = studies.counts(self.study)
-        starting = sum(worker.trial == _STARTING for worker in self._workers.values())
-        left = n_trials - studies.done(found) - found["running"] - starting
-        for place in range(self.count):
-            worker = self._workers.get(place)
-            if left <= 0:
-                return
-            if worker is None or worker.trial is None:
-                worker = worker or self._fork(place)
-                with contextlib.suppress(BrokenPipeError):  # it died while it waited; _hear finds out
-                    worker.line.send(n_trials)
-                worker.trial = _STARTING
-                left -= 1
 
-    def _others(self, n_trials: int, deadline: float | None) -> bool:
-        """Whether the last trials are another sweep's: they may be cut, and then there is work again."""
-        found = studies.counts(self.study)
-        late = deadline is not None and time.monotonic() > deadline
-        if late or not found["running"] or studies.done(found) >= n_trials:
+        n_starting = sum(worker.is_starting for worker in self._workers.values())
+        n_left = n_trials - studies.counts(self.study).claimed - n_starting
+        for index in range(self.count):
+            if n_left <= 0:
+                return
+            worker = self._workers.get(index)
+            if worker is not None and worker.is_busy:
+                continue
+
+            worker = worker or self._fork(index)
+            with contextlib.suppress(BrokenPipeError):  # it died while idle; _poll finds out
+                worker.connection.send(n_trials)
+            worker.is_starting = True
+            n_left -= 1
+
+    def _await_other_sweeps(self, n_trials: int, deadline: float | None) -> bool:
+        """Waits a second for trials of other sweeps, which may be interrupted; False at the end.
+
+        Their points are queued again then, and there is work.
+        """
+        counts = studies.counts(self.study)
+        is_late = deadline is not None and time.monotonic() > deadline
+        if is_late or not counts.running or counts.finished >= n_trials:
             return False
+
         time.sleep(1.0)
-        studies.reap(self.study)
+        studies.fail_stale(self.study)
         return True
 
-    def _fork(self, place: int) -> Worker:
+    def _fork(self, index: int) -> Worker:
         ours, theirs = multiprocessing.Pipe()
         context = multiprocessing.get_context("fork")
         sys.stdout.flush()
         studies.disconnect(self.study)
-        inherited = [ours, *(worker.line for worker in self._workers.values())]
-        arguments = (self.job, place, self.count, theirs, self.recycle, inherited)
-        process = context.Process(target=_work, args=arguments, daemon=False)
+
+        inherited = [ours, *(worker.connection for worker in self._workers.values())]
+        arguments = (self.job, index, self.count, theirs, self.recycle, inherited)
+        process = context.Process(target=_worker_main, args=arguments, daemon=False)
         process.start()
         theirs.close()
-        self._workers[place] = Worker(process, ours)
-        return self._workers[place]
 
-    def _hear(self) -> Iterator[int]:
-        """Waits for a word from a worker, or for its death."""
-        wait_for([worker.line for worker in self._workers.values()], timeout=1.0)
-        self._see_off()
-        for place, worker in list(self._workers.items()):
-            alive = worker.process.is_alive()  # a process that the job left behind may hold a dead worker's line open
-            if not worker.line.poll():
-                if not alive:
-                    yield from self._mourn(place)
-                continue
-            try:
-                word, number = worker.line.recv()
-            except (EOFError, ConnectionResetError):
-                yield from self._mourn(place)
-                continue
-            worker.trial = number if word == "began" else None
-            if word in ("ended", "left"):
-                self._stillborn = 0
-                worker.trials += 1
-                if worker.trials >= self.recycle or word == "left":
-                    self._dismiss(place)
-                yield number
+        self._workers[index] = Worker(process, ours)
+        return self._workers[index]
 
-    def _mourn(self, place: int) -> Iterator[int]:
-        """A worker is gone: its trial is cut, the next one gets a new process."""
-        worker = self._workers.pop(place)
+    def _poll(self) -> Iterator[int]:
+        """Waits until workers report or die, a second at most; yields the trials that ended."""
+        connections = [worker.connection for worker in self._workers.values()]
+        wait_for(connections, timeout=1.0)
+        self._reap_retired()
+
+        for index, worker in list(self._workers.items()):
+            # asked first: a process that the job left behind may hold a dead worker's pipe open
+            is_alive = worker.process.is_alive()
+            if worker.connection.poll():
+                yield from self._receive(index, worker)
+            elif not is_alive:
+                yield from self._on_worker_exit(index)
+
+    def _receive(self, index: int, worker: Worker) -> Iterator[int]:
+        event: Event
+        try:
+            event, number = worker.connection.recv()
+        except (EOFError, ConnectionResetError):
+            yield from self._on_worker_exit(index)
+            return
+
+        worker.is_starting = False
+        worker.trial = number if event == "began" else None
+        if event in ("ended", "out_of_memory"):
+            self._failed_starts = 0
+            worker.n_trials += 1
+            if worker.n_trials >= self.recycle or event == "out_of_memory":
+                self._retire(index)
+            yield number
+
+    def _on_worker_exit(self, index: int) -> Iterator[int]:
+        """Its trial is interrupted; the next one gets a new process.
+
+        Raises:
+            SweepError: too many workers in a row died before they had a trial.
+        """
+        worker = self._workers.pop(index)
         worker.process.join()
         code = worker.process.exitcode or 0
-        reason = f"killed by {signal.Signals(-code).name}" if code < 0 else f"its process ended with exit code {code}"
-        began = worker.trial if worker.trial != _STARTING else None
-        if began is None:
-            studies.bury(self.study, self.max_retry)
+        if code < 0:
+            reason = f"killed by {signal.Signals(-code).name}"
         else:
-            studies.cut(self.study, began, reason, self.max_retry)
-        if began is None or not self.study.get_trials(deepcopy=False)[began].params:
-            self._stillborn += 1
-        if self._stillborn >= _STILLBORN:
-            raise SweepError(f"{_STILLBORN} workers died before they began a trial, the last one: {reason}")
-        if began is not None:
-            yield began
+            reason = f"its process ended with exit code {code}"
 
-    def _dismiss(self, place: int) -> None:
-        worker = self._workers.pop(place)
-        worker.line.close()
-        worker.process.join(0.5)  # one that leaves at once has given its memory back before the next one begins
-        self._leaving.append((worker.process, time.monotonic() + _GRACE))
+        if worker.trial is None:
+            studies.fail_orphans(self.study, self.max_retry)
+        else:
+            studies.interrupt(self.study, worker.trial, reason, self.max_retry)
 
-    def _see_off(self) -> None:
-        """Makes those leave who were dismissed long ago: a thread that the job left behind would hold them for ever."""
-        for process, last in self._leaving:
-            if process.is_alive() and time.monotonic() > last:
+        if worker.trial is None or not self._params(worker.trial):
+            self._failed_starts += 1
+        if self._failed_starts >= _MAX_FAILED_STARTS:
+            raise SweepError(
+                f"{_MAX_FAILED_STARTS} workers died before they began a trial, "
+                f"the last one: {reason}"
+            )
+        if worker.trial is not None:
+            yield worker.trial
+
+    def _params(self, number: int) -> dict[str, object]:
+        return self.study.get_trials(deepcopy=False)[number].params
+
+    def _retire(self, index: int) -> None:
+        worker = self._workers.pop(index)
+        worker.connection.close()
+        # one that leaves at once has given its memory back before the next one begins
+        worker.process.join(0.5)
+        self._retired.append((worker.process, time.monotonic() + _GRACE_PERIOD))
+
+    def _reap_retired(self) -> None:
+        """Kills those that do not exit: a thread that a job left behind would hold them forever."""
+        for process, kill_time in self._retired:
+            if process.is_alive() and time.monotonic() > kill_time:
                 process.kill()
-        self._leaving = [(process, last) for process, last in self._leaving if process.is_alive()]
+        self._retired = [item for item in self._retired if item[0].is_alive()]
 
-    def _end(self) -> None:
-        """No worker outlives the sweep; one in the middle of a trial is told to stop, then made to."""
+    def _shut_down(self) -> None:
+        """No worker outlives the sweep; one that is busy is told to stop, then killed."""
+        was_busy = self._any_busy()
         for worker in self._workers.values():
-            worker.line.close()
-            if worker.trial is not None and worker.process.pid:
+            worker.connection.close()
+            if worker.is_busy and worker.process.pid:
                 worker.process.terminate()
-        deadline = time.monotonic() + _GRACE
-        for process in [*(worker.process for worker in self._workers.values()), *(each for each, _ in self._leaving)]:
+
+        deadline = time.monotonic() + _GRACE_PERIOD
+        processes = [worker.process for worker in self._workers.values()]
+        processes += [process for process, _ in self._retired]
+        for process in processes:
             process.join(max(0.1, deadline - time.monotonic()))
             if process.is_alive():
                 process.kill()
                 process.join()
-        if any(worker.trial is not None for worker in self._workers.values()):
-            studies.bury(self.study, self.max_retry)
+
+        if was_busy:
+            studies.fail_orphans(self.study, self.max_retry)
         self._workers.clear()
 
 
-def _work(job: Job, place: int, count: int, line: Connection, recycle: int, inherited: Sequence[Connection]) -> None:
-    """The life of a worker: a trial for each word of the parent, until the line is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    for other in inherited:  # a line whose near end is open here too is never seen to be closed
+def _worker_main(
+    job: Job,
+    index: int,
+    n_workers: int,
+    connection: Connection,
+    recycle: int,
+    inherited: Sequence[Connection],
+) -> None:
+    """Runs a trial for each message of the parent, until it closes the connection."""
+    # Ctrl-C reaches the whole group; the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for other in inherited:  # a pipe whose parent's end is open here too is never seen to be closed
         other.close()
-    _die_with_parent(os.getppid())
-    job.settle(place, count)
+    _exit_with_parent(os.getppid())
+    job.set_up_worker(index, n_workers)
     storage: RDBStorage = job.connect()
+
+    def report(event: Event, number: int | None) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            connection.send((event, number))
+
     for _ in range(recycle):
         try:
-            n_trials = line.recv()
+            n_trials = connection.recv()
         except EOFError:
             break
-        job.run(storage, n_trials, say=lambda *word: _say(line, word))
+        job.run(storage, n_trials, report)
+
+    # the parent closes the connection when it has counted the last trial
     with contextlib.suppress(EOFError, OSError):
-        line.recv()  # the parent closes the line when it has counted the last trial
+        connection.recv()
 
 
-def _say(line: Connection, word: Any) -> None:
-    with contextlib.suppress(BrokenPipeError):
-        line.send(word)
-
-
-def _die_with_parent(parent: int) -> None:
+def _exit_with_parent(parent: int) -> None:
     """A worker whose parent was killed ends its trial as if told to stop: nobody would count it."""
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(1)
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(_GRACE)
-        os._exit(128 + signal.SIGTERM)  # the job is deep in a library and hears no signal
+        time.sleep(_GRACE_PERIOD)
+        os._exit(128 + signal.SIGTERM)  # the job is deep in a library and handles no signal
 
     threading.Thread(target=watch, daemon=True).start()

@@ -1,15 +1,18 @@
-"""The sweeper's keys with their types and defaults; `hydra/sweeper=optuna` and its groups sampler and pruner.
+"""The sweeper's keys with their types and defaults: hydra/sweeper=optuna, its sampler and pruner.
 
-The keys of the released sweeper keep their names and meanings. New ones say "new" and can be left alone.
+The keys of the released sweeper keep their names and meanings. New ones say "new" and can be left
+alone.
 """
 
+import copy
 from dataclasses import dataclass, field, make_dataclass
+from functools import partial
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-Maybe = Any | None  # a structured config knows no unions of int, float and None
+Nullable = Any | None  # a structured config knows no unions of int, float and None
 
 
 @dataclass
@@ -23,23 +26,27 @@ class OptunaSweeperConf:
     sampler: Any = MISSING
     pruner: Any = MISSING  # new: asked at every trial.report(); without a report it has no say
     direction: Any = "minimize"  # or maximize, or a list of them for several objectives
-    storage: Maybe = None  # a database's URL; null: a SQLite file optuna.db in hydra.sweep.dir
-    study_name: Maybe = None  # the same name on the same storage goes on where it stopped
+    storage: Nullable = None  # a database's URL; null: a SQLite file optuna.db in hydra.sweep.dir
+    study_name: Nullable = None  # the same name on the same storage goes on where it stopped
     n_trials: int = 20  # of the whole study: a study that is resumed is topped up
     n_jobs: int = 2  # worker processes
     max_failure_rate: float = 1.0  # the sweep ends when a larger share of its trials has failed
-    search_space: Maybe = None  # deprecated since 1.2: params says the same in fewer words
-    params: Maybe = None  # key: what could stand behind `key=` on the command line
-    custom_search_space: Maybe = None  # dotted name of a function (cfg, trial) that suggests more
-    conditions: Maybe = None  # new: [{when: {key: value}, params: {...}}], ranges that exist only then
-    constraints: Maybe = None  # new: ["parameters <= 1e5", "model.width * model.depth <= 512"]
-    timeout: Maybe = None  # new: seconds; no trial starts later
-    heartbeat: int = 10  # new: seconds between signs of life; six missed ones mean a dead trial
-    max_retry: int = 1  # new: how often a trial that was cut (not: that failed) is tried again
+    search_space: Nullable = None  # deprecated since 1.2: params says the same in fewer words
+    params: Nullable = None  # key: what could stand behind `key=` on the command line
+    custom_search_space: Nullable = (
+        None  # dotted name of a function (cfg, trial) that suggests more
+    )
+    conditions: Nullable = None  # new: [{when: {key: value}, params: {...}}], ranges only then
+    constraints: Nullable = None  # new: ["parameters <= 1e5", "model.width * model.depth <= 512"]
+    timeout: Nullable = None  # new: seconds; no trial starts later
+    heartbeat: int = 10  # new: seconds between heartbeats; six missed ones mean a dead trial
+    max_retry: int = 1  # new: how often a trial that was interrupted, not failed, is retried
     recycle: int = 50  # new: trials after which a worker is replaced, so that memory is given back
-    preload: list[str] = field(default_factory=list)  # new: modules imported once, before workers are forked
+    preload: list[str] = field(default_factory=list)  # new: modules imported before workers fork
     quiet: bool = False  # new: what trials print goes to worker-<n>.log in hydra.sweep.dir
-    listener: Maybe = None  # new: an object to instantiate that is told of the sweep; see Listener
+    listener: Nullable = (
+        None  # new: an object to instantiate that is told of the sweep; see Listener
+    )
 
 
 SAMPLERS: dict[str, dict[str, Any]] = {
@@ -51,7 +58,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
         "group": False,
         "constant_liar": True,
         "warn_independent_sampling": None,
-        "consider_prior": None,
+        # not consider_prior, which does nothing since Optuna 4.3; the next three go with Optuna 6
         "prior_weight": None,
         "consider_magic_clip": None,
         "consider_endpoints": None,
@@ -100,8 +107,18 @@ SAMPLERS: dict[str, dict[str, Any]] = {
 }
 PRUNERS: dict[str, dict[str, Any]] = {
     # two steps of grace, where Optuna gives none: the first epochs say little about the last ones
-    "MedianPruner": {"n_startup_trials": 5, "n_warmup_steps": 2, "interval_steps": 1, "n_min_trials": 1},
-    "HyperbandPruner": {"min_resource": 1, "max_resource": "auto", "reduction_factor": 3, "bootstrap_count": 0},
+    "MedianPruner": {
+        "n_startup_trials": 5,
+        "n_warmup_steps": 2,
+        "interval_steps": 1,
+        "n_min_trials": 1,
+    },
+    "HyperbandPruner": {
+        "min_resource": 1,
+        "max_resource": "auto",
+        "reduction_factor": 3,
+        "bootstrap_count": 0,
+    },
     "PercentilePruner": {
         "percentile": 25.0,
         "n_startup_trials": 5,
@@ -138,17 +155,23 @@ _GROUPS = {
 }
 
 
-def _node(module: str, name: str, keys: dict[str, Any]) -> Any:
-    fields = [("_target_", str, field(default=f"optuna.{module}.{name}"))]
-    fields += [(key, Any, field(default_factory=lambda value=value: value)) for key, value in keys.items()]  # type: ignore[misc]
+def _node(module: str, name: str, defaults: dict[str, Any]) -> Any:
+    """The structured config of a class of Optuna."""
+    fields: list[Any] = [("_target_", str, field(default=f"optuna.{module}.{name}"))]
+    for key, value in defaults.items():
+        fields.append((key, Any, field(default_factory=partial(copy.deepcopy, value))))
     return make_dataclass(f"{name}Conf", fields)
 
 
 def register() -> None:
     """Puts hydra/sweeper=optuna and its groups where Hydra's composition finds them."""
     store = ConfigStore.instance()
-    store.store(group="hydra/sweeper", name="optuna", node=OptunaSweeperConf, provider="optuna_sweeper")
+    store.store(
+        group="hydra/sweeper", name="optuna", node=OptunaSweeperConf, provider="optuna_sweeper"
+    )
     for group, classes in {"sampler": SAMPLERS, "pruner": PRUNERS}.items():
         for choice, name in _GROUPS[group].items():
             node = _node(f"{group}s", name, classes[name])
-            store.store(group=f"hydra/sweeper/{group}", name=choice, node=node, provider="optuna_sweeper")
+            store.store(
+                group=f"hydra/sweeper/{group}", name=choice, node=node, provider="optuna_sweeper"
+            )

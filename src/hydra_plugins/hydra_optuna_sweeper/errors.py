@@ -1,3 +1,3 @@
-"""The sweeper's exception under its public name; Hydra's search for plugins executes this file once more."""
+"""The sweeper's exception under its public name; Hydra's plugin search executes this file again."""
 
 from hydra_plugins.hydra_optuna_sweeper._errors import SweepError as SweepError

@@ -1,4 +1,4 @@
-"""`hydra/sweeper=optuna`: the thin side, which Hydra imports at every start; Optuna is imported by a sweep only.
+"""`hydra/sweeper=optuna`: the part that Hydra imports at every start; only a sweep imports Optuna.
 
 Modules here whose names begin with _ are not imported by Hydra's search for plugins.
 """
@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from hydra_plugins.hydra_optuna_sweeper import config as keys
 
-keys.register()
+keys.register()  # Hydra knows no other moment for it than the import of a plugin
 
 
 class OptunaSweeper(Sweeper):
@@ -23,20 +23,26 @@ class OptunaSweeper(Sweeper):
     def __init__(self, **options: Any) -> None:
         self.options = OmegaConf.create(options)
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
         """Called by Hydra before `sweep`."""
-        from hydra_plugins.hydra_optuna_sweeper._compose import Remembering
-        from hydra_plugins.hydra_optuna_sweeper._secrets import masked
+        from hydra_plugins.hydra_optuna_sweeper._compose import CachingLoader
+        from hydra_plugins.hydra_optuna_sweeper._secrets import mask_storage
 
-        config = masked(config)
-        loader: Any = Remembering(hydra_context.config_loader)
-        self.config, self.hydra_context = config, HydraContext(loader, hydra_context.callbacks)
+        self.config = mask_storage(config)
+        loader: Any = CachingLoader(hydra_context.config_loader)
+        self.hydra_context = HydraContext(loader, hydra_context.callbacks)
         self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=self.hydra_context, task_function=task_function, config=config
+            hydra_context=self.hydra_context, task_function=task_function, config=self.config
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Runs the study; ends the process with 2 for a mistake, 1 where too many trials failed."""
+        """Runs the study.
+
+        Raises:
+            SystemExit: 2 for a mistake, 1 where too many trials failed.
+        """
         from hydra_plugins.hydra_optuna_sweeper._sweep import Sweep
 
         assert self.config is not None

@@ -1,7 +1,8 @@
 """The link from a running job to its trial: report a value, learn whether to stop.
 
-A job calls `current()`; outside a sweep it gives None. Under the basic launcher the job runs in the worker
-itself; under one that starts other processes (submitit) the trial is found again through the environment.
+A job calls `current()`; outside a sweep it gives None. Under the basic launcher the job runs in the
+worker itself; under one that starts other processes (submitit) the trial is found again through the
+environment.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import optuna
 
 _VARIABLE = "HYDRA_OPTUNA_TRIAL"
-_here: optuna.Trial | None = None
+_current: optuna.Trial | None = None
 
 
 def current() -> optuna.Trial | None:
@@ -24,16 +25,20 @@ def current() -> optuna.Trial | None:
 
     Of a job's ranks only rank 0 has one (by RANK or SLURM_PROCID): a value is reported once.
     """
-    if _here is not None or _VARIABLE not in os.environ:
-        return _here
-    if int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) != 0:
+    if _current is not None or _VARIABLE not in os.environ:
+        return _current
+    rank = int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")))
+    if rank != 0:
         return None
+
     import optuna
     from hydra.utils import instantiate
 
-    found = json.loads(os.environ[_VARIABLE])
-    study = optuna.load_study(study_name=found["study"], storage=found["storage"], pruner=instantiate(found["pruner"]))
-    return optuna.Trial(study, found["trial"])
+    known = json.loads(os.environ[_VARIABLE])
+    study = optuna.load_study(
+        study_name=known["study"], storage=known["storage"], pruner=instantiate(known["pruner"])
+    )
+    return optuna.Trial(study, known["trial"])
 
 
 def active() -> bool:
@@ -41,17 +46,21 @@ def active() -> bool:
     return _VARIABLE in os.environ
 
 
-def admit(trial: optuna.Trial, **facts: float) -> str:
-    """Notes facts about the job, such as its number of parameters; the first constraint that they break, or ""."""
-    from hydra_plugins.hydra_optuna_sweeper._constraints import Constraint, violated
+def admit(trial: optuna.Trial, **facts: float) -> str | None:
+    """Records facts about the job, such as its number of parameters, for the constraints on them.
+
+    Returns the first constraint that they break, None where all hold.
+    """
+    from hydra_plugins.hydra_optuna_sweeper._constraints import Constraint, first_violated
 
     for name, value in facts.items():
         trial.set_user_attr(name, value)
-    return violated([Constraint.read(text) for text in json.loads(os.environ[_VARIABLE])["constraints"]], trial) or ""
+    texts = json.loads(os.environ[_VARIABLE])["constraints"]
+    return first_violated([Constraint.parse(text) for text in texts], trial)
 
 
 def report(trial: optuna.Trial, value: float, step: int) -> bool:
-    """Tells the pruner of an intermediate value, once a step; true where the trial should end now."""
+    """Tells the pruner an intermediate value, once a step; true where the trial should end now."""
     if len(trial.study.directions) > 1:
         return False  # Optuna prunes by one value only
     trial.report(value, step)
@@ -59,7 +68,7 @@ def report(trial: optuna.Trial, value: float, step: int) -> bool:
 
 
 def prune(trial: optuna.Trial, reason: str) -> optuna.TrialPruned:
-    """The exception to raise; noted in the storage too, since launchers wrap what a job raises."""
+    """The exception to raise; the reason is stored too, since launchers wrap what a job raises."""
     import optuna
 
     trial.set_user_attr("pruned", reason)
@@ -70,13 +79,22 @@ def prune(trial: optuna.Trial, reason: str) -> optuna.TrialPruned:
 def running(
     trial: optuna.Trial, storage: str, *, pruner: Mapping[str, Any], constraints: Sequence[str]
 ) -> Iterator[None]:
-    """Makes `trial` the current one, here and in processes that the block starts; `pruner` as it is configured."""
-    global _here
-    _here = trial
-    known = {"storage": storage, "study": trial.study.study_name, "trial": trial._trial_id}
-    os.environ[_VARIABLE] = json.dumps({**known, "pruner": pruner, "constraints": constraints})
+    """In the block `trial` is the current one, here and in processes that the block starts.
+
+    `pruner` is its configuration, and `constraints` are texts.
+    """
+    global _current
+    _current = trial
+    known = {
+        "storage": storage,
+        "study": trial.study.study_name,
+        "trial": trial._trial_id,
+        "pruner": pruner,
+        "constraints": constraints,
+    }
+    os.environ[_VARIABLE] = json.dumps(known)
     try:
         yield
     finally:
-        _here = None
+        _current = None
         os.environ.pop(_VARIABLE, None)

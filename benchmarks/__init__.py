@@ -1,0 +1,1 @@
+"""Speed, measured against what it is measured by; `python -m benchmarks` runs them."""

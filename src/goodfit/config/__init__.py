@@ -1,0 +1,1 @@
+"""From conf/ and overrides to one tree that has been checked."""

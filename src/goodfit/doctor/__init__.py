@@ -1,0 +1,1 @@
+"""Examines a repository, and mends what is safe to mend."""

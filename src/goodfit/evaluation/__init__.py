@@ -1,0 +1,1 @@
+"""Scores with intervals, and a verdict against baselines; knows no paths and no MLflow."""

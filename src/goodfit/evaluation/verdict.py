@@ -1,0 +1,46 @@
+"""Does the network beat, tie with or lose to a baseline? In a word and in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from goodfit.evaluation.bootstrap import Resampled, compare
+from goodfit.records import Comparison, Interval, Role, Verdict
+
+WORDS = {1: "beats", 0: "ties with", -1: "loses to"}
+Scores = Mapping[str, Resampled]
+
+
+def verdict(
+    score: str, mode: str, network: Scores, baselines: Mapping[str, tuple[Role, Scores]]
+) -> Verdict:
+    """The network against each baseline by one score; in words against the strong one.
+
+    `baselines` holds role and scores of each by its title; exactly one is strong.
+    """
+    against = []
+    for title, (role, scores) in baselines.items():
+        outcome, difference = compare(network[score], scores[score], mode)
+        against.append(Comparison(title=title, role=role, outcome=outcome, difference=difference))
+
+    strong = next(item for item in against if item.role == "strong")
+    theirs = baselines[strong.title][1][score].interval
+    text = (
+        f"the network {WORDS[strong.outcome]} {strong.title}: "
+        f"{score} {_with_bounds(network[score].interval)} against {_with_bounds(theirs)}; "
+        f"better by {_with_bounds(strong.difference, sign=True)}"
+    )
+    better = [item.title for item in against if item.role == "trivial" and item.outcome < 0]
+    if better:
+        text += f"; it is worse than {' and '.join(better)}"
+    return Verdict(
+        word=WORDS[strong.outcome],
+        text=text,
+        against=tuple(against),
+        worse_than_trivial=bool(better),
+    )
+
+
+def _with_bounds(interval: Interval, sign: bool = False) -> str:
+    form = "+.4f" if sign else ".4f"
+    return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"

@@ -1,0 +1,1 @@
+"""From a command to processes, a run and a model's folder."""

@@ -1,0 +1,97 @@
+"""What a training runs on, decided before torch is imported: how many devices of which kind, on how
+many machines.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from goodfit.errors import UserError
+from goodfit.system.hardware import cores, gpus
+from goodfit.system.signals import WORKER
+
+_NAMES = {"cpu": "CPU", "gpu": "GPU", "mps": "Apple GPU", "tpu": "TPU"}
+
+
+class Ranks(NamedTuple):
+    """This process among those of a training: `rank` of `world`; number 0 speaks for all."""
+
+    rank: int = 0
+    world: int = 1
+
+
+def ranks() -> Ranks:
+    """As the launcher has told a worker; alone in any other process, also under srun."""
+    if WORKER not in os.environ:
+        return Ranks()
+    return Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+
+
+def resolved(cfg: DictConfig) -> DictConfig:
+    """`cfg` with trainer.accelerator and trainer.devices decided by what the machine has.
+
+    "auto" takes all GPUs that this process may see, or one CPU: Lightning would take every GPU too,
+    but not say so.
+
+    Raises:
+        UserError: more GPUs are asked for than there are.
+    """
+    trainer = cfg.trainer
+    available = gpus()
+    accelerator = trainer.accelerator
+    if accelerator == "auto" and (available or sys.platform != "darwin"):
+        accelerator = "gpu" if available else "cpu"
+
+    count = trainer.devices
+    if count == "auto":
+        count = len(available) if accelerator == "gpu" else 1
+    if accelerator == "gpu" and not 0 < count <= len(available):
+        here = {0: "no GPU is", 1: "one GPU is"}.get(len(available), f"{len(available)} GPUs are")
+        raise UserError(
+            f"trainer.devices={trainer.devices} on GPUs, but {here} here; trainer=cpu trains without"
+        )
+    chosen = {"trainer": {"accelerator": accelerator, "devices": count}}
+    return OmegaConf.merge(cfg, chosen)  # type: ignore[return-value]
+
+
+def nodes(cfg: DictConfig) -> int:
+    """All machines of a training."""
+    return int(cfg.trainer.get("num_nodes", 1))
+
+
+def world(cfg: DictConfig) -> int:
+    """All processes of a resolved training."""
+    return int(cfg.trainer.devices) * nodes(cfg)
+
+
+def describe(cfg: DictConfig) -> str:
+    """One line about where a resolved training runs."""
+    trainer = cfg.trainer
+    name = _NAMES.get(trainer.accelerator, trainer.accelerator)
+    machines = f" on each of {nodes(cfg)} machines" if nodes(cfg) > 1 else ""
+    if trainer.devices == 1:
+        devices = f"one {name}"
+    elif name == "CPU":
+        shared = "one core" if len(cores()) == 1 else f"{len(cores())} cores"
+        devices = f"{trainer.devices} processes on {shared}"
+    else:
+        devices = f"{trainer.devices} {name}s"
+    return f"{devices}{machines}, {trainer.precision}"
+
+
+def pin_to_cores() -> None:
+    """Keeps this rank and the threads that it will start on its own share of the machine's cores.
+
+    Else a rank that an answer wakes may find itself on a core where another one computes, and waits
+    for the end of its time slice, a few milliseconds: ten times in a step, if the network has five
+    BatchNorms.
+    """
+    rank, count = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    available = cores()
+    if count <= len(available) and hasattr(os, "sched_setaffinity"):
+        first, end = rank * len(available) // count, (rank + 1) * len(available) // count
+        os.sched_setaffinity(0, available[first:end])

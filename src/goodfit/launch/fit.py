@@ -1,0 +1,76 @@
+"""One training, alone in this process or as several; smaller micro-batches where memory runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from goodfit.errors import OutOfMemory, UserError
+from goodfit.launch import devices
+from goodfit.launch.processes import train_together
+from goodfit.records import Job, Trained
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback
+
+
+def fit(
+    cfg: DictConfig,
+    *,
+    out: Path | None = None,
+    overrides: Sequence[str] = (),
+    tags: Mapping[str, str] | None = None,
+    keep: bool = True,
+    callbacks: Sequence[Callback] = (),
+) -> Trained | None:
+    """Trains on what `trainer` asks for; None on a machine that is not the first.
+
+    `out`, `overrides`, `tags` and `keep` are those of `Job`. `callbacks` can watch a training on
+    one device.
+
+    Raises:
+        UserError: configuration, data, or what a cut training left do not fit; or single samples
+            need too much memory.
+        FailureError: the training could not be finished, and says why. PrunedError: as a trial of a
+        sweep it was not worth going on with.
+    """
+    cfg = devices.resolved(cfg)
+    job = Job(out=out, overrides=tuple(overrides), tags=dict(tags or {}), keep=keep)
+    if keep:
+        print(f"training {cfg.name} on {devices.describe(cfg)}", flush=True)
+    micro_batches = 1
+    while True:
+        try:
+            if devices.world(cfg) > 1:
+                return train_together(cfg, job, micro_batches)
+            return _train_alone(cfg, job, micro_batches, callbacks)
+        except OutOfMemory as error:
+            micro_batches = _smaller(cfg, error.micro_batches)
+
+
+def _train_alone(
+    cfg: DictConfig, job: Job, micro_batches: int, callbacks: Sequence[Callback]
+) -> Trained | None:
+    from goodfit.launch import session  # imports torch, which a launcher of several does not need
+
+    return session.work(cfg, job, micro_batches, callbacks=callbacks)
+
+
+def _smaller(cfg: DictConfig, micro_batches: int) -> int:
+    """Twice as many micro-batches in a step; raises UserError where a device would get no sample."""
+    doubled = 2 * micro_batches
+    size = int(cfg.loader.batch_size)
+    if doubled * devices.world(cfg) > size:
+        raise UserError(
+            "memory runs out with single samples; choose a smaller model "
+            f"({micro_batches} micro-batches tried)"
+        )
+    at_once = -(-size // (doubled * devices.world(cfg)))
+    print(
+        f"memory ran out: {at_once} samples at once from now on, {doubled} times for each step of {size}",
+        flush=True,
+    )
+    return doubled

@@ -1,0 +1,269 @@
+"""One process's part in a training: from its job to a run in MLflow and a model's folder.
+
+It sees the train and validation splits only. The score that it gives back is that of the weights it
+keeps.
+"""
+
+from __future__ import annotations
+
+import csv
+import gc
+import signal
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning import Callback
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from goodfit.config import tree
+from goodfit.errors import NonFiniteLossError, OutOfMemory, PrunedError, UserError
+from goodfit.launch import devices, resume
+from goodfit.launch.judge import current_judge
+from goodfit.launch.resume import Plan
+from goodfit.paths import Paths
+from goodfit.provenance import environment
+from goodfit.provenance.environment import Commit
+from goodfit.records import Job, Trained, Training
+from goodfit.store.loader import DataModule, Shard
+from goodfit.store.manifest import verify
+from goodfit.system import allocator, signals
+from goodfit.system.files import replacing_folder, sha256
+from goodfit.system.secrets import redact
+from goodfit.task.base import Task
+from goodfit.tracking import attach, describe, runs
+from goodfit.tracking.database import reachable
+from goodfit.training import loop
+from goodfit.training.checkpoint_files import read_note, step_checkpoints
+from goodfit.training.loop import Measured, Optimized
+from goodfit.training.pruning import Pruning
+from goodfit.training.trainer import quiet_lightning
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a process's part in a training is made of; `micro_batches` are a step's because of its
+    memory.
+    """
+
+    cfg: DictConfig
+    job: Job
+    plan: Plan
+    task: Task
+    data: DataModule
+    run: runs.Run
+    commit: Commit
+    micro_batches: int
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes for all."""
+        return self.data.shard.rank == 0
+
+    def failed(self, error: Exception) -> None:
+        """The training has ended by itself: the same command starts anew."""
+        if self.first:
+            self.plan.failed(f"{type(error).__name__}: {error}")
+
+
+def work(
+    cfg: DictConfig,
+    job: Job,
+    micro_batches: int,
+    plan: Plan | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Trained | None:
+    """A training of a resolved `cfg` as one process of it, alone or beside others; None but from
+    the first.
+
+    A device's share of a step is computed in `micro_batches`. `plan` is what all ranks go on from;
+    without one it is made here.
+
+    Raises:
+        UserError: the micro-batches do not fit, or what a cut training left does not.
+        NonFiniteLossError: before the optimizer step that would have destroyed the weights.
+        PrunedError: as a trial of a sweep it was not worth going on with. OutOfMemory: of a device.
+    """
+    quiet_lightning()
+    allocator.tune()
+    if micro_batches > 1:  # the attempt before held its network, its data and its Trainer in rings
+        gc.collect()
+        torch.cuda.empty_cache()
+    folder = Paths(cfg.name).prepared
+    commit = environment.commit()  # a commit during training did not train the model
+    _check_data(cfg, folder)
+
+    with _planned(cfg, job, plan) as plan:
+        micro_batches = max(micro_batches, plan.micro_batches)
+        accumulated = micro_batches * cfg.trainer.accumulate_grad_batches
+        shard = Shard(*devices.ranks(), accumulated)
+        task, data = loop.prepare(cfg, folder, shard)
+        run = runs.silent() if shard.rank else _run(cfg, task, job, plan, commit)
+        session = Session(cfg, job, plan, task, data, run, commit, micro_batches)
+        with runs.run_status(run), _verdict(session):
+            return _train(session, callbacks)
+
+
+def _train(session: Session, callbacks: Sequence[Callback]) -> Trained | None:
+    """From the first step, or the checkpoint to go on from, to the model's folder."""
+    cfg, plan = session.cfg, session.plan
+    if session.first:
+        plan.started(session.run.run_id, session.micro_batches)
+        _tell_beginning(session)
+    with signals.defer_signals():
+        optimized = loop.optimize(
+            cfg,
+            session.task,
+            session.data,
+            folder=plan.folder,
+            checkpoint=plan.checkpoint,
+            recorder=session.run,
+            callbacks=[*_pruning(), *callbacks],
+        )
+    # after the last step nothing is lost: the same command writes the model
+    if signals.stop_requested():
+        raise SystemExit(128 + signals.stop_requested())
+    if not session.first:
+        return None
+
+    measured = loop.measure(cfg, session.data, optimized)
+    folder = _keep(session, optimized, measured)
+    score = measured.scores[optimized.monitor]
+    return Trained(session.run.run_id, optimized.monitor, score, folder)
+
+
+def _check_data(cfg: DictConfig, folder: Path) -> None:
+    """Raises UserError where the data are broken, or were prepared with another section `data`."""
+    made_with = verify(folder, "train", "validation").made_with
+    wanted = tree.data_section(cfg)
+    for key in sorted({*made_with, *wanted}):
+        if made_with.get(key) != wanted.get(key):
+            raise UserError(
+                f"{folder} was prepared with data.{key}={made_with.get(key)}, got {wanted.get(key)}; "
+                f"change conf/ or params.yaml, then `dvc repro prepare@{cfg.name}`"
+            )
+
+
+@contextmanager
+def _planned(cfg: DictConfig, job: Job, plan: Plan | None) -> Iterator[Plan]:
+    """What to go on from; for a trial of a sweep a folder that is thrown away: a cut trial begins
+    anew.
+    """
+    if job.keep:
+        if plan is None:
+            plan = resume.plan(cfg, job.overrides, devices.ranks().world)
+            plan.begin()
+        yield plan
+        return
+    resume.ROOT.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=resume.ROOT, prefix="trial-") as folder:
+        yield Plan(folder=Path(folder))
+
+
+def _run(cfg: DictConfig, task: Task, job: Job, plan: Plan, commit: Commit) -> runs.Run:
+    """The run that the training began in, if this database has it; else a new one."""
+    uri = str(cfg.tracking.uri)
+    with reachable(uri):
+        run = runs.find(uri, plan.run_id) if plan.run_id else None
+        if run is None:
+            return describe.open_run(cfg, task, Paths(cfg.name).prepared, job, commit)
+        run.resume()
+    return run
+
+
+def _tell_beginning(session: Session) -> None:
+    cfg, plan = session.cfg, session.plan
+    patience = cfg.early_stopping.patience
+    if patience >= cfg.trainer.max_epochs:
+        print(f"early_stopping.patience={patience} never acts in {cfg.trainer.max_epochs} epochs")
+    if plan.checkpoint:
+        note = read_note(plan.checkpoint)
+        assert note is not None  # the plan has verified it
+        print(
+            f"resuming from epoch {note.epoch + 1}, step {note.step} "
+            f"({plan.checkpoint}, verified), run {session.run.run_id}",
+            flush=True,
+        )
+
+
+def _pruning() -> list[Callback]:
+    """On every rank of a trial of a sweep: they end together."""
+    from hydra_plugins.hydra_optuna_sweeper import trial as trials
+
+    return [Pruning(current_judge())] if trials.active() else []
+
+
+@contextmanager
+def _verdict(session: Session) -> Iterator[None]:
+    """Tells cuts, which the same command goes on from, from ends, after which it starts anew."""
+    try:
+        yield
+    except NonFiniteLossError as error:
+        error = NonFiniteLossError(f"{error} {_last_checkpoint(session.plan.folder)}")
+        session.failed(error)
+        raise error from None
+    except (UserError, PrunedError) as error:
+        session.failed(error)
+        raise
+    except SIGTERMException:  # told to stop before the first step
+        raise SystemExit(128 + signal.SIGTERM) from None
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise OutOfMemory(str(error).splitlines()[0], session.micro_batches) from None
+        raise
+    else:
+        if session.first:
+            session.plan.finished()
+
+
+def _last_checkpoint(folder: Path) -> str:
+    checkpoints = step_checkpoints(folder)
+    if not checkpoints:
+        return "There is no checkpoint yet."
+    return f"The last good checkpoint is {checkpoints[0]}."
+
+
+def _keep(session: Session, optimized: Optimized, measured: Measured) -> Path | None:
+    """Final numbers to the run, and the model to its folder."""
+    run = session.run
+    attach.log_training(run, measured.scores, measured.cost)
+    run.flush()
+    if not session.job.keep:
+        return None
+
+    folder = session.job.out or Path("build/runs") / run.run_id
+    with replacing_folder(folder) as part:
+        _write_model(session, optimized, measured, part)
+        # before the files are in place: a stage that fails leaves none
+        run.folder(part, "model", later=folder)
+    return folder
+
+
+def _write_model(session: Session, optimized: Optimized, measured: Measured, folder: Path) -> None:
+    """A model is config.yaml, spec.json and weights.pt; beside them lies what training measured."""
+    config = tree.dump(tree.frozen(session.cfg))
+    (folder / "config.yaml").write_text(redact(config))
+    measured.task.spec.write(folder / "spec.json")
+    torch.save(measured.task.model.state_dict(), folder / "weights.pt")
+
+    training = Training(
+        run_id=session.run.run_id,
+        monitor=optimized.monitor,
+        epochs=len(optimized.history),
+        best_epoch=measured.epoch,
+        steps=optimized.steps,
+        scores=measured.scores,
+        cost=measured.cost,
+        commit=session.commit.sha,
+        dirty=session.commit.dirty,
+        weights_sha256=sha256(folder / "weights.pt"),
+    )
+    training.write(folder / "train.json")
+    with (folder / "history.csv").open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(optimized.history[-1]))
+        writer.writeheader()
+        writer.writerows(optimized.history)

@@ -1,0 +1,67 @@
+"""Where an experiment's files lie, relative to the repository's root; dvc.yaml names the same
+folders.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The folders and files of one experiment, one for each stage's output."""
+
+    name: str
+
+    @property
+    def config(self) -> Path:
+        """The composed configuration: written by compose, read by every other stage."""
+        # JSON: DVC reads it for each stage, and reading YAML took a third of a `dvc repro` with
+        # nothing to do
+        return Path("build") / f"{self.name}.json"
+
+    @property
+    def raw(self) -> Path:
+        """The one raw data file, as it was published."""
+        return Path("data/raw") / self.name
+
+    @property
+    def prepared(self) -> Path:
+        """Packed arrays, spec.json and manifest.json."""
+        return Path("data/prepared") / self.name
+
+    @property
+    def model(self) -> Path:
+        """A trained model: config.yaml, spec.json, weights.pt; beside them what training measured."""
+        return Path("models") / self.name
+
+    @property
+    def evaluation(self) -> Path:
+        """What evaluate found on test data: evaluation.json, predictions.npz."""
+        return Path("report") / self.name / "evaluation"
+
+    @property
+    def metrics(self) -> Path:
+        """The few numbers that `dvc metrics show` prints."""
+        return Path("report") / self.name / "metrics.json"
+
+    @property
+    def curves(self) -> Path:
+        """Loss by epoch and split, for `dvc plots show`."""
+        return Path("report") / self.name / "curves.csv"
+
+    @property
+    def scores(self) -> Path:
+        """The headline score of each method, for `dvc plots show`."""
+        return Path("report") / self.name / "scores.csv"
+
+    @property
+    def page(self) -> Path:
+        """The experiment's report."""
+        return Path("report") / self.name / "index.html"
+
+    @property
+    def registered(self) -> Path:
+        """What register did, and why."""
+        return Path("report") / self.name / "registered.json"

@@ -1,0 +1,100 @@
+"""A trained model is three files; from them, and from nothing else, comes everything that predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from goodfit import build
+from goodfit.config import tree
+from goodfit.config.check import check
+from goodfit.contract import DataSpec
+from goodfit.errors import UserError
+from goodfit.records import Training
+from goodfit.store.arrays import Packed
+from goodfit.store.loader import Batches
+from goodfit.system.files import sha256
+from goodfit.system.tensors import load_tensors
+from goodfit.task.base import Task
+
+Inputs = dict[str, Tensor]
+BATCH = 512  # samples a step without gradients: large enough that a step's overhead vanishes
+
+
+class Predictor:
+    """A model with its preprocessing: raw rows in, readable predictions out."""
+
+    def __init__(self, task: Task, spec: DataSpec) -> None:
+        self.task, self.spec = task.eval(), spec
+
+    @classmethod
+    def load(cls, folder: Path) -> Predictor:
+        """Rebuilds the network from config.yaml and spec.json, and fills in the weights.
+
+        Raises:
+            UserError: a file is missing, or the weights are not those that training wrote.
+        """
+        missing = [
+            name
+            for name in ("config.yaml", "spec.json", "weights.pt")
+            if not (folder / name).exists()
+        ]
+        if missing:
+            raise UserError(f"{folder} is not a trained model: it lacks {', '.join(missing)}")
+        _check_weights(folder)
+        cfg = tree.load(folder / "config.yaml")
+        check(cfg)
+        spec = DataSpec.read(folder / "spec.json")
+        task = build.task(cfg, spec)
+        task.model.load_state_dict(load_tensors(folder / "weights.pt"))
+        return cls(task, spec)
+
+    def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Readable predictions for raw rows, with the columns that the data set's `encode` takes.
+
+        Raises:
+            UserError: a column is missing, or holds what `encode` cannot take.
+        """
+        arrays = build.data_class(self.spec).encode(rows, self.spec)
+        inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        outputs = self._outputs(_pieces(inputs, len(rows)))
+        return self.task.decode(self.task.predict(outputs))
+
+    def on(self, data: Packed) -> Tensor:
+        """Predictions (N, ...) for all samples of a prepared split, in its order."""
+        return self.task.predict(self.raw_outputs(data))
+
+    def raw_outputs(self, data: Packed, size: int = BATCH) -> Tensor:
+        """The network's outputs (N, ...) for all samples of a prepared split, in its order, on the
+        CPU.
+        """
+        return self._outputs(batch.inputs for batch in Batches(data, size))
+
+    @torch.inference_mode()
+    def _outputs(self, batches: Iterable[Inputs]) -> Tensor:
+        """Computed where the network lies."""
+        device = next(self.task.parameters()).device
+        outputs = []
+        for inputs in batches:
+            moved = {name: array.to(device) for name, array in inputs.items()}
+            outputs.append(self.task(**moved).cpu())
+        return torch.cat(outputs)
+
+
+def _check_weights(folder: Path) -> None:
+    """torch.load accepts a flipped bit without a word; a model that came without train.json is
+    taken as it is.
+    """
+    facts, weights = folder / "train.json", folder / "weights.pt"
+    if facts.exists() and Training.read(facts).weights_sha256 != sha256(weights):
+        raise UserError(f"{weights} fails its checksum: it is not what training wrote")
+
+
+def _pieces(inputs: Inputs, samples: int) -> Iterator[Inputs]:
+    """`BATCH` samples at a time."""
+    for first in range(0, max(samples, 1), BATCH):
+        yield {name: array[first : first + BATCH] for name, array in inputs.items()}

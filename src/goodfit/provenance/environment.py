@@ -1,0 +1,91 @@
+"""What a result was made in: the commit, the packages, the machine."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from goodfit.system.hardware import cores
+
+_DISTRIBUTION = {"pytorch_lightning": "pytorch-lightning", "sklearn": "scikit-learn"}
+_DVC_LOCK = ":!dvc.lock"  # what stages themselves write does not count as a change
+
+
+@dataclass(frozen=True)
+class Commit:
+    """The commit that the code is at, and how it differs from it; `dirty` is true, false or
+    unknown.
+    """
+
+    sha: str
+    branch: str
+    dirty: str
+    diff: str
+
+
+def commit() -> Commit:
+    """The commit of the current folder's repository; its sha is "none" where there is no
+    repository.
+    """
+    sha = _git("rev-parse", "HEAD")
+    if not sha:
+        return Commit(sha="none", branch="none", dirty="unknown", diff="")
+    status = _git("status", "--porcelain", "--", ".", _DVC_LOCK)
+    diff = f"{status}\n\n{_git('diff', 'HEAD', '--', '.', _DVC_LOCK)}" if status else ""
+    return Commit(
+        sha=sha,
+        branch=_git("rev-parse", "--abbrev-ref", "HEAD"),
+        dirty="true" if status else "false",
+        diff=diff,
+    )
+
+
+def version(package: str) -> str:
+    """The installed version, without the build: 2.13.0 is 2.13.0 on a CPU and on CUDA."""
+    return metadata.version(_DISTRIBUTION.get(package, package)).partition("+")[0]
+
+
+@cache
+def packages() -> str:
+    """All installed packages with their versions, one a line, as pip would freeze them."""
+    lines = {f"{item.metadata['Name']}=={item.version}" for item in metadata.distributions()}
+    return "\n".join(sorted(lines, key=str.lower)) + "\n"
+
+
+def hardware() -> dict[str, str]:
+    """Processor, cores, memory, accelerator, and the versions of Python and torch."""
+    facts = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": str(len(cores())),
+    }
+    torch = sys.modules.get("torch")  # a process that has not imported it computes nothing
+    if torch:
+        gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        facts["torch"] = torch.__version__
+        facts["threads"] = str(torch.get_num_threads())
+        facts["gpus"] = ", ".join(gpus) or "none"
+    return facts
+
+
+def _git(*arguments: str) -> str:
+    """What git prints, nothing where it fails; a file that is not UTF-8 may stand in a difference."""
+    done = subprocess.run(
+        ["git", *arguments], capture_output=True, text=True, errors="replace", check=False
+    )
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor()

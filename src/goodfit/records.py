@@ -1,0 +1,297 @@
+"""What the stages tell each other: one typed record for each file that a stage leaves for another.
+
+A file is read with its types checked, so a stage that meets the file of another version says which
+key is wrong instead of failing somewhere behind it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import msgspec
+
+from goodfit.errors import UserError
+from goodfit.system.files import read_json, write_json
+
+Role = Literal["strong", "trivial"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A frozen value that is a JSON file as well; `read` is the inverse of `write`."""
+
+    def write(self, path: Path) -> None:
+        """JSON with sorted keys, whole or absent; ValueError for NaN, which JSON does not know."""
+        write_json(path, self.to_json())
+
+    def to_json(self) -> Any:
+        """What `of` takes: dictionaries, lists and plain values; a path is a string."""
+        return msgspec.to_builtins(self, enc_hook=str)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The record in a file.
+
+        Raises:
+            UserError: the file is missing, was cut, or lacks a key or a type that this version
+                expects.
+        """
+        return cls.of(read_json(path), path)
+
+    @classmethod
+    def of(cls, content: Any, path: Path) -> Self:
+        """The record in `content`, which was read from `path`; raises UserError as `read` does."""
+        try:
+            return msgspec.convert(content, cls, dec_hook=_made_of)
+        except msgspec.ValidationError as error:
+            raise UserError(
+                f"{path} is no {cls.__name__.lower()} that this version can read ({error}); "
+                "`dvc repro` makes it again"
+            ) from None
+
+
+def _made_of(kind: type, text: Any) -> Any:
+    """A value of a type that JSON does not know; of those, records hold paths alone."""
+    assert kind is Path, kind
+    return Path(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copies(Record):
+    """Rows whose inputs repeat those of an earlier row; None where copies have no meaning."""
+
+    rows: int | None
+    with_another_target: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(Record):
+    """What prepare wrote: the hash of every file, how the splits were made, and their sizes.
+
+    `counts` holds the samples of each split by label, or in all where there are no labels.
+    """
+
+    raw_sha256: str
+    sha256: str
+    test_sha256: str
+    files: dict[str, str]
+    made_with: dict[
+        str, Any
+    ]  # the section `data` of the configuration, less where the raw file is from
+    split: str
+    copies: Copies
+    alike_after_encoding: int
+    counts: dict[str, dict[str, int]]
+    in_no_split: int
+
+    def samples(self, split: str) -> int:
+        """The size of a split."""
+        return sum(self.counts[split].values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost(Record):
+    """What a training took: seconds of all its processes' shared time, and MB at the most."""
+
+    seconds: float
+    parameters: int
+    peak_memory_mb: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(Record):
+    """What train measured of the weights that it kept; `scores` are named <split>/<score>."""
+
+    run_id: str
+    monitor: str
+    epochs: int
+    best_epoch: int  # from zero, as Lightning counts
+    steps: int
+    scores: dict[str, float]
+    cost: Cost
+    commit: str
+    dirty: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
+class Interval(Record):
+    """A number with the central 95 % of its values over the resampled test sets."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(Record):
+    """A baseline's test scores."""
+
+    title: str
+    role: Role
+    scores: dict[str, Interval]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Record):
+    """The network against one baseline on the same resampled test sets; a positive difference is
+    better.
+    """
+
+    title: str
+    role: Role
+    outcome: int  # 1 better, 0 tied, -1 worse
+    difference: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict(Record):
+    """The comparison with the strong baseline in a word and in a sentence."""
+
+    word: str
+    text: str
+    against: tuple[Comparison, ...]
+    worse_than_trivial: bool
+
+    @property
+    def strong(self) -> Comparison:
+        """The comparison that the verdict is about."""
+        return next(item for item in self.against if item.role == "strong")
+
+    @property
+    def beaten_by(self) -> list[str]:
+        """The trivial baselines that are better than the network."""
+        return [item.title for item in self.against if item.role == "trivial" and item.outcome < 0]
+
+
+@dataclass(frozen=True)
+class Chart(Record):
+    """The numbers behind a picture of the errors; `form` names the drawing that reporting has for
+    them.
+    """
+
+    form: str
+    title: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Statement(Record):
+    """What somebody says about a sample: the truth, or the network, with its probability."""
+
+    who: str
+    value: str | float
+    probability: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer(Record):
+    """Truth and prediction of a sample, for a reader: as statements, or as curves over the same
+    steps.
+
+    `wrong` is None where an answer is not right or wrong but near or far.
+    """
+
+    statements: tuple[Statement, ...] = ()
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    wrong: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exhibit(Record):
+    """A sample's inputs, for a reader: a picture, a text, a curve that ends before `start`, or a
+    few cells.
+
+    `cells` are the columns that stand out most, each with its value and its distance from train's
+    mean in standard deviations.
+    """
+
+    picture: str | None = None  # PNG, base64
+    text: str | None = None
+    curve: list[float] = field(default_factory=list)
+    start: str | None = None
+    cells: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example(Record):
+    """A test sample with a large loss; `row` is its row in test."""
+
+    row: int
+    loss: float
+    answer: Answer
+    exhibit: Exhibit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(Record):
+    """What evaluate found on test data, the only stage that opens them."""
+
+    experiment: str
+    task: str
+    model: str
+    subject: str  # what goes in and what is asked for: "image → 10 classes"
+    score: str
+    modes: dict[str, str]
+    samples: int
+    resamples: int
+    test_sha256: str
+    weights_sha256: str
+    seconds_per_1000: float
+    network: dict[str, Interval]
+    baselines: tuple[Method, ...]
+    verdict: Verdict
+    charts: tuple[Chart, ...]
+    typical: tuple[Chart, ...]
+    examples: tuple[Example, ...]
+
+    @property
+    def headline(self) -> Interval:
+        """The network's score that the verdict is about."""
+        return self.network[self.score]
+
+    @property
+    def mode(self) -> str:
+        """Whether the headline score is better when it is "max" or "min"."""
+        return self.modes[self.score]
+
+    @property
+    def strong(self) -> Method:
+        """The baseline that the verdict is about."""
+        return next(item for item in self.baselines if item.role == "strong")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration(Record):
+    """What register did, and why."""
+
+    model: str
+    version: str
+    champion: bool
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Record):
+    """What a training is asked for besides its configuration; crosses to worker processes as JSON.
+
+    `out` is the model's folder, None for build/runs/<run>. Without `keep` only the run's numbers
+    and texts stay: a trial of a sweep is judged by its score alone.
+    """
+
+    out: Path | None = None
+    overrides: tuple[str, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict)
+    keep: bool = True
+
+
+@dataclass(frozen=True)
+class Trained(Record):
+    """What a training gave: its run, the monitored validation score of the weights kept, and where."""
+
+    run_id: str
+    monitor: str
+    score: float
+    folder: Path | None

@@ -1,0 +1,1 @@
+"""Pages and tables from what the stages recorded."""

@@ -1,0 +1,95 @@
+"""docs/results.md: what each experiment scored, against which baselines, on which data, as the
+stages wrote it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import yaml
+
+from goodfit.paths import Paths
+from goodfit.records import Evaluation, Interval, Manifest, Training
+from goodfit.system.files import write_text
+
+PAGE = Path("docs/results.md")
+
+_HEAD = """# Results
+
+Written by `make results` from what `make repro` left in report/ and models/; not edited by hand.
+
+Brackets are 95 % intervals: percentiles of {resamples} resampled test sets, the same ones for every method. "Better
+by" is the paired difference, positive where the network is better; the verdict is a tie where its interval holds zero.
+Seeds: {seeds}. Test data were opened by `evaluate` only.
+"""
+
+
+def write() -> None:
+    """One section for each experiment of params.yaml.
+
+    Raises:
+        UserError: one of them has not been evaluated.
+    """
+    names = yaml.safe_load(Path("params.yaml").read_text())["experiments"]
+    seeds = {_seed(name) for name in names}
+    resamples = {_evaluation(name).resamples for name in names}
+    head = _HEAD.format(
+        seeds=", ".join(str(seed) for seed in sorted(seeds)),
+        resamples=" or ".join(f"{number:,}" for number in sorted(resamples)),
+    )
+    write_text(PAGE, "\n".join([head, *(section(name) for name in names)]))
+    print(f"wrote {PAGE}")
+
+
+def section(name: str) -> str:
+    """Protocol, scores of all methods, the verdict and the cost of one experiment, as Markdown."""
+    evaluation = _evaluation(name)
+    training = Training.read(Paths(name).model / "train.json")
+    manifest = Manifest.read(Paths(name).prepared / "manifest.json")
+    scores, headline, cost = list(evaluation.modes), evaluation.score, training.cost
+    lines = [
+        f"## {name}",
+        "",
+        f"{manifest.samples('train'):,} samples to train on, {manifest.samples('validation'):,} to choose on, "
+        f"{manifest.samples('test'):,} to test on; split {manifest.split}. "
+        f"Raw data SHA-256 `{manifest.raw_sha256[:16]}`, test split `{manifest.test_sha256[:16]}`.",
+        "",
+        _row("method", "role", scores),
+        f"|---|---|{'---|' * len(scores)}",
+        _row(f"**{evaluation.model}**", "network", _cells(evaluation.network, scores)),
+    ]
+    for baseline in evaluation.baselines:
+        lines.append(_row(baseline.title, baseline.role, _cells(baseline.scores, scores)))
+    lines += [
+        "",
+        f"Verdict by {headline}: {evaluation.verdict.text}.",
+        "",
+        f"Kept: epoch {training.best_epoch + 1} of {training.epochs}, {training.monitor} "
+        f"{training.scores[training.monitor]:.4f}. Gap between validation and train by {headline}: "
+        f"{training.scores['gap/' + headline]:+.4f}. {cost.parameters:,} parameters, "
+        f"{cost.seconds:.0f} s of training, {cost.peak_memory_mb:,} MB at most.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _evaluation(name: str) -> Evaluation:
+    return Evaluation.read(Paths(name).evaluation / "evaluation.json")
+
+
+def _seed(name: str) -> int:
+    config = yaml.safe_load((Paths(name).model / "config.yaml").read_text())
+    return int(config["seed"])
+
+
+def _row(title: str, role: str, cells: Iterable[str]) -> str:
+    return f"| {title} | {role} | {' | '.join(cells)} |"
+
+
+def _cells(scores: Mapping[str, Interval], names: list[str]) -> list[str]:
+    cells = []
+    for name in names:
+        score = scores[name]
+        cells.append(f"{score.value:.4f} [{score.low:.4f}, {score.high:.4f}]")
+    return cells

@@ -1,0 +1,50 @@
+"""The ranges a hyperparameter may take, as annotations that are checked before anything heavy is
+imported.
+
+`def __init__(self, spec, *, width: Count, dropout: Fraction)` is enough: `check.py` reads the
+annotation from the source text, without importing torch, and refuses `model.dropout=2` with one
+line.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
+
+_LARGEST = 2**31 - 1  # more than any count here, and small enough for every library behind it
+Count = Annotated[StrictInt, Field(ge=1, le=_LARGEST)]
+Whole = Annotated[StrictInt, Field(ge=0, le=_LARGEST)]
+Real = Annotated[StrictFloat, Field(allow_inf_nan=False)]
+Fraction = Annotated[StrictFloat, Field(ge=0, lt=1)]
+Rate = Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]
+Amount = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
+Flag = StrictBool
+Name = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")
+]  # of folders and of a registered model
+
+
+class Source(BaseModel):
+    """One raw file: inside a package on a registry, or at the paths and URLs that the user names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str
+    sha256: str | None
+    package: str | None = None
+    mirrors: tuple[str, ...] = ()
+
+
+__all__ = [
+    "Amount",
+    "Count",
+    "Flag",
+    "Fraction",
+    "Literal",
+    "Name",
+    "Rate",
+    "Real",
+    "Source",
+    "Whole",
+]

@@ -1,0 +1,1 @@
+"""The DVC line, one module for each stage."""

@@ -1,0 +1,29 @@
+"""Training by hand: from overrides on the command line, beside whatever DVC keeps."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from goodfit.launch.fit import fit
+from goodfit.stages.train import report_result
+
+
+def by_hand(cfg: DictConfig) -> float | None:
+    """`python pipelines/train.py ...`: the model goes to build/runs/<run>; its score is what a
+    sweep compares.
+
+    A trial of a sweep keeps no model: the winner is trained again by `dvc repro`. None on a machine
+    that is not the training's first.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    from hydra_plugins.hydra_optuna_sweeper import trial as trials
+
+    overrides = HydraConfig.get().overrides.task
+    if trials.active():
+        from goodfit.search.objective import objective
+
+        return objective(cfg, overrides)
+    trained = fit(cfg, overrides=overrides)
+    report_result(trained)
+    return trained.score if trained else None

@@ -1,0 +1,83 @@
+"""The stage evaluate: test scores to report/<experiment>, and into the model's run."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+
+from goodfit.data.base import lists
+from goodfit.data.split import SPLITS
+from goodfit.evaluation.evaluate import evaluate
+from goodfit.paths import Paths
+from goodfit.predictor import Predictor
+from goodfit.records import Evaluation, Training
+from goodfit.store.manifest import verify
+from goodfit.system.files import replacing_file, replacing_folder, write_json
+from goodfit.tracking import attach, runs
+
+
+def stage(cfg: DictConfig) -> None:
+    """`dvc repro`: report/<experiment>/evaluation and metrics.json, and the scores into the model's
+    run.
+
+    Raises:
+        UserError: data or model are not what the stages before wrote, or the database does not
+            answer.
+    """
+    paths = Paths(cfg.name)
+    verify(paths.prepared, *SPLITS)
+    run = attach.run_of(cfg, paths.model)
+    with runs.run_status(run):
+        result, predictions = evaluate(cfg, paths.prepared, paths.model)
+        with replacing_folder(paths.evaluation) as part:
+            result.write(part / "evaluation.json")
+            np.savez(part / "predictions.npz", **predictions)  # type: ignore[arg-type]
+            _answer(paths).to_parquet(part / "answer.parquet", index=False)
+            # before the files are in place: a stage that fails leaves none
+            attach.log_evaluation(run, cfg, result, part)
+        write_json(paths.metrics, summary(result, Training.read(paths.model / "train.json")))
+        _write_plots(result, paths)
+    print(f"{cfg.name}: {result.verdict.text}")
+
+
+def summary(result: Evaluation, training: Training) -> dict[str, Any]:
+    """The few numbers for `dvc metrics show`."""
+    headline = result.headline
+    return {
+        result.score: {"value": headline.value, "low": headline.low, "high": headline.high},
+        "baseline": result.strong.scores[result.score].value,
+        "verdict": result.verdict.word,
+        "gap": training.scores[f"gap/{result.score}"],
+        "seconds": training.cost.seconds,
+        "parameters": training.cost.parameters,
+    }
+
+
+def _answer(paths: Paths) -> pd.DataFrame:
+    """What the model says of the example rows: register logs it without importing torch."""
+    example = lists(pd.read_parquet(paths.prepared / "example.parquet"))
+    return Predictor.load(paths.model).predict(example)
+
+
+def _write_plots(result: Evaluation, paths: Paths) -> None:
+    """The two tables that `dvc plots show` draws."""
+    scores = [["network", result.headline.value]]
+    scores += [[item.title, item.scores[result.score].value] for item in result.baselines]
+    _write_table(paths.scores, ["method", "score"], scores)
+
+    history = pd.read_csv(paths.model / "history.csv")
+    curves = []
+    for split, column in (("train", "train/loss"), ("validation", "val/loss")):
+        for epoch, loss in zip(history["epoch"], history[column], strict=True):
+            curves.append([int(epoch) + 1, split, loss])
+    _write_table(paths.curves, ["epoch", "split", "loss"], curves)
+
+
+def _write_table(path: Path, header: list[str], rows: list[list[Any]]) -> None:
+    with replacing_file(path) as part, part.open("w", newline="") as stream:
+        csv.writer(stream).writerows([header, *rows])

@@ -1,0 +1,30 @@
+"""The stage register: a new version in MLflow's registry."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from goodfit.paths import Paths
+from goodfit.records import Evaluation, Registration
+from goodfit.tracking import attach, package, runs
+from goodfit.tracking.registry import promote, standing_of
+
+
+def stage(cfg: DictConfig) -> None:
+    """`dvc repro`: a new version of the model <experiment>, and
+    report/<experiment>/registered.json.
+
+    Raises:
+        UserError: a stage before has not run, or the database does not answer.
+    """
+    paths = Paths(cfg.name)
+    result = Evaluation.read(paths.evaluation / "evaluation.json")
+    run = attach.run_of(cfg, paths.model)
+    with runs.run_status(run):
+        version = package.log_and_register(run, cfg.name, paths)
+        champion, reason = promote(run.client, cfg.name, version, standing_of(result))
+        run.client.log_artifact(run.run_id, str(paths.page), "report")
+
+    registration = Registration(model=cfg.name, version=version, champion=champion, reason=reason)
+    registration.write(paths.registered)
+    print(f"registered {cfg.name} version {version}: {reason}")

@@ -1,0 +1,103 @@
+"""`dvc repro`, and what DVC does not see by itself: a lock left by a kill, a run beside this one, a
+full cache.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from goodfit.errors import UserError
+from goodfit.provenance import dvc
+from goodfit.provenance.dvc import Holder, Output
+
+BUSY = 3
+_LOCK = Path("build/repro.lock")
+_MOST_NAMES = 6
+
+
+def main() -> int:
+    """Runs `dvc repro` with the arguments of the command line; its exit code, 3 where another one
+    runs.
+
+    Raises:
+        UserError: DVC's cache lacks what dvc.lock names: its disk is full.
+    """
+    with _only_one() as other:
+        holder = other or dvc.running()
+        if holder:
+            print(
+                f"goodfit: another run ({holder}) holds the lock; wait for it, or stop it",
+                file=sys.stderr,
+            )
+            return BUSY
+        mended = dvc.delete_stale_lock()
+        if mended:
+            print(mended, flush=True)
+        ran, code = _repro(sys.argv[1:])
+    missing = dvc.uncached() if ran else []
+    if missing:
+        raise UserError(_explain(missing))
+    return code
+
+
+@contextlib.contextmanager
+def _only_one() -> Iterator[Holder | None]:
+    """Gives None to the only one here, to another the first's process.
+
+    Between stages, DVC's lock file names nobody.
+    """
+    _LOCK.parent.mkdir(exist_ok=True)
+    with _LOCK.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            yield Holder(int(lock.read().strip() or 0), "make repro")
+            return
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield None
+
+
+def _explain(missing: Sequence[Output]) -> str:
+    free = shutil.disk_usage(".dvc").free / 1e6
+    needed = sum(output.size for output in missing) / 1e6
+    names = ", ".join(str(output.path) for output in missing[:_MOST_NAMES])
+    more = ", ..." if len(missing) > _MOST_NAMES else ""
+    return (
+        f"DVC's cache lacks {len(missing)} outputs that dvc.lock names: {names}{more}.\n"
+        f"They need {needed:.1f} MB, {free:.1f} MB are free; make room, then `dvc commit`."
+    )
+
+
+def _repro(arguments: Sequence[str]) -> tuple[bool, int]:
+    """Whether a stage ran, and the exit code; a signal is handed on, and waited out."""
+    child = subprocess.Popen(
+        ["dvc", "repro", *arguments], stdout=subprocess.PIPE, start_new_session=True
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _frame: _hand_on(child, received))
+    assert child.stdout is not None
+    ran = False
+    for line in iter(child.stdout.readline, b""):
+        ran |= line.startswith(b"Running stage")
+        sys.stdout.buffer.write(line)
+        sys.stdout.flush()
+    return ran, child.wait()
+
+
+def _hand_on(child: subprocess.Popen[bytes], number: int) -> None:
+    """To the whole group: DVC ignores Ctrl-C while a stage runs, and on SIGTERM it leaves the stage
+    alone.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, number)

@@ -1,0 +1,80 @@
+"""The end of `make repro`: the table, runs that MLflow lacks, and where to look next."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from goodfit.errors import UserError
+from goodfit.paths import Paths
+from goodfit.records import Evaluation, Training
+from goodfit.reporting.table import table
+from goodfit.system.files import read_json, write_text
+
+DATABASE = Path("mlflow.db")
+INDEX = Path("report/index.html")
+_WIDTH = 132  # of the table where the terminal is narrower, or is a file: at 80 names would break
+
+
+def summarize() -> None:
+    """Prints one row for each experiment of params.yaml; brings missing runs back into MLflow.
+
+    Raises:
+        UserError: an experiment has not been evaluated yet.
+    """
+    names = yaml.safe_load(Path("params.yaml").read_text())["experiments"]
+    missing = [name for name in names if not (Paths(name).evaluation / "evaluation.json").exists()]
+    if missing:
+        raise UserError(f"{', '.join(missing)}: not evaluated yet; run `make repro`")
+
+    console = Console(width=max(Console().width, _WIDTH))
+    console.print(table(names))
+    for name in names:
+        if not _is_tracked(name):
+            _restore(name)
+    # it compares experiments, so it is no output of any one of them for DVC to bring back
+    if not INDEX.exists():
+        from goodfit.reporting import facts, page
+
+        write_text(INDEX, page.comparison_page(facts.experiments()))
+    console.print(
+        "Pages: report/index.html    Runs and curves: make ui    Numbers: dvc metrics show\n"
+        "Next: python pipelines/train.py experiment=mnist model.width=64, "
+        "or edit conf/ and `make repro` again",
+        style="dim",
+    )
+
+
+def _is_tracked(name: str) -> bool:
+    """Whether the local database knows the run; plain SQL, since importing MLflow takes 2 seconds."""
+    from omegaconf import OmegaConf
+
+    tracking = OmegaConf.create(read_json(Paths(name).config)["tracking"])
+    if tracking.uri != f"sqlite:///{DATABASE}":
+        return True  # a server is not asked each time
+    if not DATABASE.exists():
+        return False
+
+    run_id = Training.read(Paths(name).model / "train.json").run_id
+    queries = (
+        "select 1 from runs where run_uuid = ?",
+        "select 1 from tags where key = 'goodfit.recreated_from' and value = ?",
+    )
+    with closing(sqlite3.connect(f"file:{DATABASE}?mode=ro", uri=True)) as connection:
+        return any(connection.execute(query, [run_id]).fetchone() for query in queries)
+
+
+def _restore(name: str) -> None:
+    from goodfit.config import tree
+    from goodfit.tracking import attach
+
+    paths = Paths(name)
+    cfg = tree.load(paths.config)
+    run = attach.run_of(cfg, paths.model)
+    evaluation = Evaluation.read(paths.evaluation / "evaluation.json")
+    attach.log_evaluation(run, cfg, evaluation, paths.evaluation)
+    print(f"{name}: DVC restored this model; its run was recreated in MLflow from models/{name}")

@@ -1,0 +1,29 @@
+"""The stage train: the model goes to models/<experiment>."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from goodfit.launch.fit import fit
+from goodfit.paths import Paths
+from goodfit.records import Trained
+
+
+def stage(cfg: DictConfig) -> None:
+    """`dvc repro`: the model goes to models/<experiment>.
+
+    Raises:
+        UserError: configuration or data do not fit.
+        FailureError: the training could not be finished.
+    """
+    report_result(fit(cfg, out=Paths(cfg.name).model))
+
+
+def report_result(trained: Trained | None) -> None:
+    """A line about what a training gave; nothing on a machine that is not its first."""
+    if trained is None:
+        return
+    print(
+        f"{trained.monitor} {trained.score:.4f} with the weights kept in {trained.folder}; "
+        f"run {trained.run_id}"
+    )

@@ -1,0 +1,1 @@
+"""Data on disk: fetched, prepared, verified, read as batches."""

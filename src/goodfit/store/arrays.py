@@ -1,0 +1,54 @@
+"""The arrays of a split, memory-mapped, and batches gathered from them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from goodfit.contract import Batch, DataSpec
+
+
+class Packed:
+    """The arrays of one split, memory-mapped: `inputs[name]` and `target`, the samples first."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        spec = DataSpec.read(folder / "spec.json")
+        self.inputs = {name: _load(folder / split / f"{name}.npy") for name in spec.inputs}
+        self.target = _load(folder / split / "target.npy")
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all arrays."""
+        return sum(array.nbytes for array in (*self.inputs.values(), self.target))
+
+    def to(self, device: torch.device) -> Packed:
+        """The same samples, with all arrays in the memory of `device`; this one stays where it is."""
+        moved = copy.copy(self)
+        moved.inputs = {name: array.to(device) for name, array in self.inputs.items()}
+        moved.target = self.target.to(device)
+        return moved
+
+    def batch(self, rows: Tensor, weight: float = 1.0, *, pin: bool = False) -> Batch:
+        """The samples at `rows` (B,), in that order; `rows` lie where the arrays do."""
+        take: Callable[..., Tensor] = _pinned if pin else Tensor.index_select
+        inputs = {name: take(array, 0, rows) for name, array in self.inputs.items()}
+        return Batch(inputs, take(self.target, 0, rows), rows, weight)
+
+
+def _pinned(array: Tensor, dim: int, rows: Tensor) -> Tensor:
+    """`index_select` into pinned memory, which torch keeps until a copy from it is done."""
+    out = torch.empty((len(rows), *array.shape[1:]), dtype=array.dtype, pin_memory=True)
+    return torch.index_select(array, dim, rows, out=out)
+
+
+def _load(path: Path) -> Tensor:
+    # mode "c": torch wants memory that it may write to; what it writes never reaches the file
+    return torch.from_numpy(np.load(path, mmap_mode="c"))

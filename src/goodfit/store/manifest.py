@@ -1,0 +1,51 @@
+"""Prepared data are what prepare wrote, or they are refused: each file against the hash in the
+manifest.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from goodfit.errors import UserError
+from goodfit.records import Manifest
+from goodfit.system.files import sha256
+
+
+def verify(folder: Path, *splits: str) -> Manifest:
+    """The manifest of `folder`, after spec.json and the files of `splits` have been compared with
+    it.
+
+    NumPy maps an array with flipped bytes without a word, and DVC looks only when it runs. A
+    process hashes a file once; the trials of a sweep share that. Files of other splits are not
+    opened.
+
+    Raises:
+        UserError: a file is missing or holds other bytes.
+    """
+    manifest = Manifest.read(folder / "manifest.json")
+    for name, expected in manifest.files.items():
+        if name != "spec.json" and name.partition("/")[0] not in splits:
+            continue
+        path = folder / name
+        advice = f"make it again with `dvc repro prepare@{folder.name}`"
+        if not path.is_file():
+            raise UserError(f"{path} is missing, though the manifest names it; {advice}")
+        state = path.stat()
+        if _hash(path.resolve(), state.st_size, state.st_mtime_ns) != expected:
+            raise UserError(f"{path} fails its checksum: it is not what prepare wrote; {advice}")
+    return manifest
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file of prepared data, by its path in the folder."""
+    return {
+        str(path.relative_to(folder)): sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@cache
+def _hash(path: Path, _size: int, _changed: int) -> str:
+    return sha256(path)

@@ -1,0 +1,140 @@
+"""Raw file to packed arrays: validated, split, fitted on train only, with a manifest that can be
+checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from goodfit.contract import DataSpec
+from goodfit.data.base import DataSet
+from goodfit.data.split import SPLITS
+from goodfit.errors import UserError
+from goodfit.records import Copies, Manifest
+from goodfit.store.manifest import file_hashes
+from goodfit.system.files import replacing_folder, sha256
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -> Manifest:
+    """A test score of what it writes means something: three invariants hold.
+
+    A sample is in one split only; a row with the same inputs is in no other; nothing that is fitted
+    has seen validation or test. Written are the arrays and readable rows of each split,
+    example.parquet, spec.json and manifest.json.
+
+    Raises:
+        UserError: the raw file has faults, a split has labels that train lacks, or a value is not
+            finite.
+    """
+    rows = data.read(raw)
+    side, copies = sides(data, rows)
+    splits = {split: rows[side == split] for split in SPLITS}
+    spec = data.fit(splits["train"])
+
+    with replacing_folder(out) as part:
+        spec.write(part / "spec.json")
+        arrays = {split: _pack(data, splits[split], spec, part / split) for split in SPLITS}
+        data.example(rows).to_parquet(part / "example.parquet", index=False)
+        for split in SPLITS:
+            _readable(splits[split], data.label).to_parquet(
+                part / split / "rows.parquet", index=False
+            )
+
+        files = file_hashes(part)
+        test_arrays = [(name, files[name]) for name in files if Path(name).match("test/*.npy")]
+        manifest = Manifest(
+            raw_sha256=sha256(raw),
+            sha256=_digest(sorted(files.items())),
+            test_sha256=_digest(test_arrays),
+            files=files,
+            made_with=made_with,
+            split=data.rule,
+            copies=copies,
+            alike_after_encoding=_alike_after_encoding(arrays["train"], arrays["test"]),
+            counts={split: data.counts(splits[split]) for split in SPLITS},
+            in_no_split=int((side == "").sum()),
+        )
+        manifest.write(part / "manifest.json")
+    return manifest
+
+
+def sides(data: DataSet, rows: pd.DataFrame) -> tuple[np.ndarray[Any, Any], Copies]:
+    """The split of each row (N,), and how many rows repeat the inputs of an earlier one.
+
+    Copies are kept: two patients with equal measurements are two patients, and what differs in
+    their outcomes is the noise that a network must learn.
+    """
+    keys = data.key(rows)
+    if keys is None:
+        return data.split(rows, np.arange(len(rows))), Copies(rows=None, with_another_target=None)
+
+    duplicate_group = pd.factorize(np.array(keys, object))[0]
+    side = data.split(rows, duplicate_group)
+    target = rows[data.label].astype(str).to_numpy()
+    pairs = pd.DataFrame({"group": duplicate_group, "side": side, "target": target})
+    groups = pairs.groupby("group")
+
+    torn = int((groups["side"].nunique() > 1).sum())
+    if torn:
+        raise UserError(
+            f"{type(data).__name__}.split puts rows with equal inputs on two sides, {torn} times"
+        )
+    another = pairs["target"] != groups["target"].transform("first")
+    return side, Copies(rows=len(rows) - groups.ngroups, with_another_target=int(another.sum()))
+
+
+def _pack(data: DataSet, rows: pd.DataFrame, spec: DataSpec, folder: Path) -> Arrays:
+    arrays = data.encode(rows, spec) | {"target": data.target(rows, spec)}
+    folder.mkdir()
+    for name, array in arrays.items():
+        field = spec.target if name == "target" else spec.inputs[name]
+        assert array.shape == (len(rows), *field.shape), (name, array.shape, field)
+        assert str(array.dtype) == field.dtype, (name, array.dtype, field)
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise UserError(
+                f"{name} of {folder.name} holds values that are not finite; mend the raw data"
+            )
+        np.save(folder / f"{name}.npy", array)
+    return arrays
+
+
+def _alike_after_encoding(train: Arrays, test: Arrays) -> int:
+    """How many test samples look to the network exactly like one of train, though the raw ones
+    differ.
+    """
+    known = set(_sample_hashes(train))
+    return sum(digest in known for digest in _sample_hashes(test))
+
+
+def _sample_hashes(arrays: Arrays) -> Iterable[bytes]:
+    """A hash of each sample's inputs: 32 bytes, however large the sample is."""
+    inputs = [arrays[name] for name in sorted(arrays) if name != "target"]
+    for sample in zip(*inputs, strict=True):
+        digest = hashlib.sha256()
+        for array in sample:
+            digest.update(array.tobytes())
+        yield digest.digest()
+
+
+def _readable(rows: pd.DataFrame, label: str) -> pd.DataFrame:
+    """The cells that a person can read, for examples and for baselines on text; never the target.
+
+    A baseline is handed these rows of test: what is not in them cannot leak. `raw_row` is a
+    sample's row in the table that the data set reads.
+    """
+    plain = [name for name in rows.columns if not isinstance(rows[name].iloc[0], np.ndarray)]
+    readable = rows[plain].drop(columns=label, errors="ignore")
+    readable.insert(0, "raw_row", rows.index)
+    return readable
+
+
+def _digest(items: list[tuple[str, str]]) -> str:
+    return hashlib.sha256(repr(items).encode()).hexdigest()

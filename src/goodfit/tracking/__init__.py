@@ -1,0 +1,1 @@
+"""Every line that touches MLflow: runs, metrics on their way, the registry."""

@@ -1,0 +1,77 @@
+"""A trained model in MLflow's registry: code, three files, signature, input example, exact
+requirements.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from goodfit.data.base import lists
+from goodfit.paths import Paths
+from goodfit.provenance.environment import version
+from goodfit.system.files import sha256
+from goodfit.tracking.runs import Run
+
+PACKAGE = Path(__file__).parents[1]
+# by path: importing it registers a model in MLflow, which is what MLflow itself does with the file
+MODEL_CODE = Path(__file__).with_name("pyfunc.py")
+MODEL_FILES = ("weights.pt", "spec.json", "config.yaml")
+REQUIREMENTS = (
+    "torch",
+    "pytorch-lightning",
+    "torchmetrics",
+    "numpy",
+    "pandas",
+    "hydra-core",
+    "omegaconf",
+    "pydantic",
+    "msgspec",
+)
+
+
+def log_and_register(run: Run, name: str, paths: Paths) -> str:
+    """Logs the model to the run, registers it, and returns the new version's number.
+
+    The same model is not registered twice: its version is found by the hash of its three files.
+    Equal weights are not enough, for spec.json holds the names of columns and labels.
+    """
+    hashes = [sha256(paths.model / file) for file in MODEL_FILES]
+    digest = hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+    known = _version_of(run, name, digest)
+    if known:
+        return known
+
+    version_number = _log_model(run, name, paths)
+    run.client.set_model_version_tag(name, version_number, "goodfit.model_sha256", digest)
+    return version_number
+
+
+def _log_model(run: Run, name: str, paths: Paths) -> str:
+    import mlflow
+    import pandas as pd
+    from mlflow.models import infer_signature
+
+    example = lists(pd.read_parquet(paths.prepared / "example.parquet"))
+    answer = pd.read_parquet(paths.evaluation / "answer.parquet")
+    mlflow.set_tracking_uri(run.client.tracking_uri)
+    mlflow.set_registry_uri(run.client.tracking_uri)
+    with mlflow.start_run(run_id=run.run_id):
+        info = mlflow.pyfunc.log_model(
+            name=name,
+            python_model=str(MODEL_CODE),
+            artifacts={"model": str(paths.model)},
+            code_paths=[str(PACKAGE)],
+            signature=infer_signature(example, answer),
+            input_example=example,
+            pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
+            registered_model_name=name,
+        )
+    return str(info.registered_model_version)
+
+
+def _version_of(run: Run, name: str, digest: str) -> str | None:
+    for version_ in run.client.search_model_versions(f"name = '{name}'"):
+        if version_.tags.get("goodfit.model_sha256") == digest:
+            return str(version_.version)
+    return None

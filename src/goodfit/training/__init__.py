@@ -1,0 +1,1 @@
+"""One process trains; knows no MLflow, no DVC and no sweep."""

@@ -1,0 +1,182 @@
+"""The loop: a network trained to its end, or from where it was cut, and its best weights measured.
+
+It knows a folder for checkpoints, a checkpoint to go on from and a recorder; nothing of MLflow, DVC
+or sweeps.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import Callback, EarlyStopping, WeightAveraging
+
+from goodfit import build
+from goodfit.errors import UserError
+from goodfit.predictor import Predictor
+from goodfit.records import Cost
+from goodfit.store.arrays import Packed
+from goodfit.store.loader import DataModule, Shard
+from goodfit.task.base import Task
+from goodfit.training.averaging import moving_average
+from goodfit.training.batchnorm import synchronize_batchnorm
+from goodfit.training.checkpoint import BestAndLatest, load
+from goodfit.training.progress import LearningCurves
+from goodfit.training.randomness import SeedEachStep
+from goodfit.training.trainer import make_trainer
+
+Row = dict[str, float]
+
+
+class Recorder(Protocol):
+    """Hears of a row of metrics at a step; a run in MLflow is one."""
+
+    def log(self, row: Mapping[str, float], step: int = 0) -> None:
+        """Keeps the row."""
+
+
+@dataclass(frozen=True)
+class Optimized:
+    """A training that came to its end: every epoch's metrics, and the checkpoint of the best
+    weights.
+    """
+
+    history: list[Row]
+    monitor: str
+    best: Path
+    best_value: float
+    steps: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The best weights, and what they score without dropout and augmentation."""
+
+    task: Task
+    epoch: int
+    scores: Row
+    cost: Cost
+
+
+def prepare(cfg: DictConfig, folder: Path, shard: Shard) -> tuple[Task, DataModule]:
+    """A network with fresh weights, a function of the seed alone, and this rank's part of the data.
+
+    Raises:
+        UserError: network and data do not fit, or a batch cannot be shared as `shard` asks.
+    """
+    pl.seed_everything(cfg.seed, verbose=False)
+    data = DataModule(folder, **cfg.loader, seed=cfg.seed, shard=shard)
+    task = build.task(cfg, data.spec)
+    if shard.ranks > 1:
+        synchronize_batchnorm(task, cuda=cfg.trainer.accelerator in ("gpu", "cuda"))
+    return task, data
+
+
+def optimize(
+    cfg: DictConfig,
+    task: Task,
+    data: DataModule,
+    *,
+    folder: Path,
+    checkpoint: Path | None,
+    recorder: Recorder,
+    callbacks: Sequence[Callback] = (),
+) -> Optimized:
+    """Trains to the end, from `checkpoint` if there is one; checkpoints go to `folder`.
+
+    Raises:
+        UserError: no epoch had a finite score.
+        NonFiniteLossError: before the optimizer step that would have destroyed the weights.
+        SystemExit: told to stop, after a step and with a checkpoint.
+    """
+    curves = LearningCurves(recorder.log, cfg.loader.batch_size)
+    monitor = f"val/{task.monitor}"
+    keeper = BestAndLatest(
+        folder, monitor=monitor, mode=task.mode(task.monitor), seconds=cfg.checkpoint.seconds
+    )
+    trainer = make_trainer(
+        cfg,
+        folder,
+        world=data.shard.ranks,
+        micro_batches=data.shard.micro_batches,
+        callbacks=[*_callbacks(cfg, task), *callbacks, curves, keeper],
+    )
+    trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    keeper.stop_clock()
+    if keeper.best is None:
+        raise UserError(f"no epoch had a finite {monitor}; nothing was kept")
+    return Optimized(
+        history=curves.history,
+        monitor=monitor,
+        best=folder / keeper.best.file,
+        best_value=keeper.best.value,
+        steps=trainer.global_step,
+        seconds=keeper.trained,
+    )
+
+
+def measure(cfg: DictConfig, data: DataModule, optimized: Optimized) -> Measured:
+    """The best weights in a network made anew, as any reader of the model would make it."""
+    checkpoint = load(optimized.best)
+    task = build.task(cfg, data.spec)
+    task.load_state_dict(checkpoint["state_dict"])
+    scores = score_kept_weights(task, data)
+    cost = Cost(
+        seconds=round(optimized.seconds, 2),
+        parameters=sum(p.numel() for p in task.parameters()),
+        peak_memory_mb=round(_peak_memory()),  # of scoring, too
+    )
+    return Measured(task, int(checkpoint["epoch"]), scores, cost)
+
+
+def score_kept_weights(task: Task, data: DataModule) -> Row:
+    """Loss and scores on both splits, without dropout and augmentation, and their gap.
+
+    The network computes where it was trained: a CPU may take longer for one pass than a GPU for the
+    training.
+    """
+    task.to(data.device)
+    row = _score(task, data.train, "train", data.eval_batch_size)
+    row |= _score(task, data.validation, "val", data.eval_batch_size)
+    task.cpu()
+    for name in ("loss", *task.scores):
+        row[f"gap/{name}"] = row[f"val/{name}"] - row[f"train/{name}"]
+    return row
+
+
+def _callbacks(cfg: DictConfig, task: Task) -> list[Callback]:
+    early_stopping = EarlyStopping(
+        f"val/{task.monitor}",
+        mode=task.mode(task.monitor),
+        patience=cfg.early_stopping.patience,
+        min_delta=cfg.early_stopping.min_delta,
+    )
+    callbacks = [SeedEachStep(build.augment(cfg), cfg.seed), build.guard(cfg)]
+    if cfg.average:
+        callbacks.append(WeightAveraging(avg_fn=moving_average(cfg.average)))
+    return [*callbacks, early_stopping]
+
+
+def _score(task: Task, split: Packed, name: str, size: int) -> Row:
+    outputs = Predictor(task, task.spec).raw_outputs(split, size)
+    prediction = task.predict(outputs)
+    row = {f"{name}/loss": float(task.loss(outputs, split.target))}
+    for key, score in task.metrics().items():
+        row[f"{name}/{key}"] = float(score(prediction, split.target))
+    return row
+
+
+def _peak_memory() -> float:
+    """Of this process so far, in MB; on a GPU, of the GPU."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated() / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kilobytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

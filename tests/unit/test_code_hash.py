@@ -1,0 +1,184 @@
+"""The hash of a stage's code changes when, and only when, code that the stage can reach changes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+
+from goodfit.provenance import environment
+from goodfit.provenance.code import Roots, source_hashes, stage_roots
+
+MODULES = [
+    "goodfit.training.loop",
+    "goodfit.data.mnist",
+    "goodfit.model.cnn",
+    "goodfit.task.classification",
+]
+ASK = """
+import json, sys
+from goodfit.provenance.code import Roots, source_hashes
+reached, alone = json.loads(sys.argv[1])
+print(json.dumps(source_hashes(Roots(tuple(reached), tuple(alone)))))
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    shutil.copytree(
+        tiny.ROOT / "src/goodfit",
+        tmp_path / "goodfit",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    return tmp_path
+
+
+def code(tree: Path, roots: Roots = Roots(tuple(MODULES))) -> dict[str, str]:  # noqa: B008 - frozen
+    """The hashes as a process sees them that imports the copy of the package in `tree`."""
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, json.dumps(roots)],
+        env={"PYTHONPATH": str(tree)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def edit(tree: Path, file: str, text: str = "\n# edited\n") -> None:
+    with (tree / "goodfit" / file).open("a") as stream:
+        stream.write(text)
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["training/loop.py", "model/cnn.py", "model/blocks.py", "system/files.py", "task/base.py"],
+)
+def test_a_reachable_file_changes_the_hash(tree: Path, file: str) -> None:
+    before = code(tree)
+    edit(tree, file)
+    after = code(tree)
+    name = "goodfit." + file.removesuffix(".py").replace("/", ".")
+    assert {key for key in after if after[key] != before.get(key)} == {name}
+
+
+@pytest.mark.parametrize(
+    "file", ["model/rnn.py", "evaluation/evaluate.py", "baseline/svm.py", "data/reviews.py"]
+)
+def test_a_file_out_of_reach_changes_nothing(tree: Path, file: str) -> None:
+    before = code(tree)
+    edit(tree, file)
+    assert code(tree) == before
+
+
+CONTENT = {
+    key: tiny.section(key, tiny.names(key)[0])
+    for key in ("data", "model", "task", "augment", "baseline")
+}
+CONTENT |= {"schedule": tiny.section("schedule", "cosine"), "guard": tiny.section("guard", "stop")}
+RECORDING = ("tracking", "search", "reporting", "doctor", "stages", "evaluation", "provenance")
+
+
+@pytest.mark.parametrize("room", RECORDING)
+def test_no_file_of_a_room_that_only_records_is_behind_the_weights(room: str) -> None:
+    files = source_hashes(stage_roots(CONTENT)["train"])
+    assert [name for name in files if name.startswith(f"goodfit.{room}.")] == []
+
+
+@pytest.mark.parametrize(
+    "file", ["launch/worker.py", "launch/session.py", "training/batchnorm.py", "store/loader.py"]
+)
+def test_what_brings_a_training_about_is_behind_the_weights(tree: Path, file: str) -> None:
+    roots = stage_roots(CONTENT)["train"]
+    before = code(tree, roots)
+    edit(tree, file)
+    assert code(tree, roots) != before
+
+
+@pytest.mark.parametrize(
+    ("stage", "file"),
+    [
+        ("prepare", "stages/prepare.py"),
+        ("evaluate", "stages/evaluate.py"),
+        ("report", "stages/report.py"),
+        ("report", "reporting/templates/style.css.j2"),
+        ("register", "stages/register.py"),
+        ("register", "tracking/pyfunc.py"),
+        ("register", "predictor.py"),
+    ],
+)
+def test_what_writes_a_stages_output_is_behind_it(tree: Path, stage: str, file: str) -> None:
+    """Each stage's own module counts, though what it hands on to does not."""
+    before = code(tree, _roots_in(tree, stage))
+    edit(tree, file, "\n\n")
+    assert code(tree, _roots_in(tree, stage)) != before
+
+
+def _roots_in(tree: Path, stage: str) -> Roots:
+    """The roots of a stage, with files that are named by their path moved into the copy."""
+    roots = stage_roots(CONTENT)[stage]
+    here = str(tiny.ROOT / "src")
+    return Roots(roots.reached, tuple(name.replace(here, str(tree)) for name in roots.alone))
+
+
+def test_a_new_network_changes_nothing(tree: Path) -> None:
+    before = code(tree)
+    (tree / "goodfit/model/new.py").write_text("import torch\n")
+    assert code(tree) == before
+
+
+def test_an_import_for_types_alone_does_not_count(tree: Path) -> None:
+    before = code(tree)
+    edit(
+        tree,
+        "model/cnn.py",
+        "\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from goodfit.evaluation.evaluate import evaluate\n",
+    )
+    assert code(tree).keys() == before.keys()
+
+
+def test_an_import_inside_a_function_counts(tree: Path) -> None:
+    edit(
+        tree,
+        "model/cnn.py",
+        "\ndef late() -> None:\n    from goodfit.evaluation.evaluate import evaluate\n",
+    )
+    assert "goodfit.evaluation.evaluate" in code(tree)
+
+
+def test_the_libraries_that_compute_are_named_with_their_versions() -> None:
+    found = source_hashes(Roots(tuple(MODULES)))
+    assert found["torch (version)"] == environment.version("torch")
+
+
+def test_the_check_of_a_configuration_reaches_no_computing_library() -> None:
+    assert [
+        name for name in source_hashes(Roots(("goodfit.config.check",))) if "(version)" in name
+    ] == []
+
+
+def test_the_code_that_dvc_yaml_names_is_the_code_that_compose_writes() -> None:
+    import re
+
+    named = set(re.findall(r"code\.(\w+)", (tiny.ROOT / "dvc.yaml").read_text()))
+    assert named == set(stage_roots(CONTENT))
+
+
+def test_a_difference_that_is_not_utf_8_is_told_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes").write_text("plain")
+    for command in ("init -q", "add -A", "-c user.name=a -c user.email=a@b.c commit -qm first"):
+        subprocess.run(["git", *command.split()], check=True)
+    (tmp_path / "notes").write_bytes(b"caf\xe9")
+    found = environment.commit()
+    assert found.dirty == "true"
+    assert "caf\ufffd" in found.diff

@@ -1,0 +1,86 @@
+"""Confusion, calibration and residuals against values worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from goodfit.contract import DataSpec, Field
+from goodfit.task.diagnostics import calibration, confusion, residuals, scatter
+from goodfit.task.forecasting import Forecasting
+
+
+def two(confidence: list[float]) -> torch.Tensor:
+    """Probabilities of the first of two classes."""
+    first = torch.tensor(confidence)
+    return torch.stack([first, 1 - first], 1)
+
+
+def spec(kind: str, outputs: int) -> DataSpec:
+    return DataSpec(
+        data="x",
+        kind=kind,
+        outputs=outputs,
+        inputs={},
+        target=Field((), "float32"),
+        labels=("a", "b", "c"),
+    )
+
+
+def test_the_calibration_error_is_the_weighted_distance_of_the_bins() -> None:
+    # bin 0.6-0.7: three of mean 0.65, two right: 0.0167; bin 0.9-1: one of 0.95, wrong: 0.95
+    found = calibration(two([0.65, 0.65, 0.65, 0.95]), torch.tensor([0, 0, 1, 1]))
+    assert found["ece"] == pytest.approx((3 * abs(2 / 3 - 0.65) + 1 * 0.95) / 4, abs=1e-6)
+
+
+def test_sure_and_right_is_perfectly_calibrated() -> None:
+    assert calibration(two([1.0, 1.0, 0.0]), torch.tensor([0, 0, 1]))["ece"] == 0.0
+
+
+def test_every_sample_is_in_one_bin() -> None:
+    confidence = torch.rand(200, generator=torch.Generator().manual_seed(0)).tolist()
+    assert sum(calibration(two(confidence), torch.zeros(200, dtype=torch.long))["count"]) == 200
+
+
+def test_the_rows_of_the_confusion_sum_to_the_counts_of_the_classes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    target, predicted = (torch.randint(5, (300,), generator=generator) for _ in range(2))
+    assert confusion(predicted, target, 6).sum(1).tolist() == [
+        *torch.bincount(target, minlength=6).tolist()
+    ]
+
+
+def test_a_row_of_the_confusion_is_the_truth_and_a_column_what_was_said() -> None:
+    assert confusion(torch.tensor([2]), torch.tensor([0]), 3).tolist() == [
+        [0, 0, 1],
+        [0, 0, 0],
+        [0, 0, 0],
+    ]
+
+
+def test_residuals_of_a_forecast_that_is_always_one_too_high() -> None:
+    target = torch.arange(12.0).reshape(3, 4)
+    found = residuals(target + 1, target).data
+    assert (found["mean"], found["within"]["0.9"]) == (1.0, 1.0)
+
+
+def test_of_the_trivial_forecasts_the_best_stands_beside_network_and_strong_baseline() -> None:
+    target = torch.arange(12.0).reshape(3, 4)
+    shifts = {"network": 1.0, "strong": 2.0, "bad": 5.0, "good": 3.0}
+    parts = {"monitor": "loss", "score": "loss", "optimizer": None, "schedule": None}
+    task = Forecasting(torch.nn.Identity(), spec("series", 4), **parts)
+    _, chart = task.diagnose({title: target + shift for title, shift in shifts.items()}, target)
+    expected = {"network": [1.0] * 4, "strong": [2.0] * 4, "good": [3.0] * 4}
+    assert chart.data["errors"] == expected
+
+
+def test_every_residual_is_counted() -> None:
+    target = torch.randn(50, generator=torch.Generator().manual_seed(0))
+    assert sum(residuals(torch.zeros(50), target).data["counts"]) == 50
+
+
+def test_a_scatter_plot_of_many_samples_shows_an_evenly_spaced_part() -> None:
+    target = torch.arange(1000.0)
+    found = scatter(target, target).data
+    assert found["target"] == [float(value) for value in range(0, 1000, 3)]
+    assert found["samples"] == 1000

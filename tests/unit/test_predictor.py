@@ -1,0 +1,106 @@
+"""A model on disk is what training wrote, and predicts the same from raw rows and from packed
+arrays.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+import yaml
+
+from goodfit import build
+from goodfit.contract import DataSpec
+from goodfit.errors import UserError
+from goodfit.predictor import Predictor
+from goodfit.store.arrays import Packed
+from goodfit.store.prepare import sides
+
+
+@pytest.fixture
+def model(trained: Any, tmp_path: Path) -> Path:
+    """A copy of a trained model, to be spoiled."""
+    return Path(shutil.copytree(trained[0] / "model", tmp_path / "model"))
+
+
+@pytest.mark.parametrize(("network", "case"), tiny.pairs())
+def test_raw_rows_get_the_same_predictions_as_packed_arrays(
+    network: str, case: str, prepared: Callable[[str], Path]
+) -> None:
+    cfg = tiny.cfg(case, model=network)
+    folder = prepared(case)
+    data, spec = build.data_set(cfg), DataSpec.read(folder / "spec.json")
+    rows = data.read(tiny.SAMPLES / Path(data.source.file).name)
+    raw = rows[sides(data, rows)[0] == "test"].drop(columns=data.label)
+    torch.manual_seed(0)
+    predictor = Predictor(build.task(cfg, spec), spec)
+    packed = predictor.task.decode(predictor.on(Packed(folder, "test")))
+    numbers = packed.select_dtypes("number")
+    assert np.allclose(
+        predictor.predict(raw)[numbers.columns].to_numpy(), numbers.to_numpy(), atol=1e-6
+    )
+
+
+def test_predictions_do_not_depend_on_the_size_of_a_batch(
+    trained: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = Predictor.load(trained[0] / "model")
+    data = Packed(trained[0] / "data/prepared/tiny", "train")
+    whole = predictor.on(data)
+    monkeypatch.setattr("goodfit.predictor.BATCH", 5)
+    torch.testing.assert_close(predictor.on(data), whole)
+
+
+@pytest.mark.fault(24)
+def test_a_flipped_bit_in_the_weights_is_refused(model: Path) -> None:
+    content = bytearray((model / "weights.pt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (model / "weights.pt").write_bytes(content)
+    with pytest.raises(
+        UserError, match=r"weights.pt fails its checksum: it is not what training wrote"
+    ):
+        Predictor.load(model)
+
+
+@pytest.mark.fault(24)
+@pytest.mark.parametrize("key", ["model", "optimizer", "trainer", "data"])
+def test_a_configuration_that_names_a_command_is_refused(model: Path, key: str) -> None:
+    content = yaml.safe_load((model / "config.yaml").read_text())
+    content[key] = {"_target_": "os.system", "command": f"touch {model / 'marker'}"}
+    (model / "config.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match=rf"{key}._target_ is 'os.system'"):
+        Predictor.load(model)
+    assert not (model / "marker").exists()
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "spec.json", "weights.pt"])
+def test_a_missing_file_is_named(model: Path, name: str) -> None:
+    (model / name).unlink()
+    with pytest.raises(UserError, match=f"is not a trained model: it lacks {name}"):
+        Predictor.load(model)
+
+
+def test_a_missing_column_is_named(trained: Any) -> None:
+    data = build.data_set(trained[1])
+    example = data.example(data.read(tiny.SAMPLES / "breast_cancer.csv")).drop(
+        columns="radius_mean"
+    )
+    with pytest.raises(UserError, match="radius_mean"):
+        Predictor.load(trained[0] / "model").predict(example)
+
+
+def test_a_loaded_model_scores_what_training_said(trained: Any) -> None:
+    from goodfit.system.files import read_json
+
+    predictor = Predictor.load(trained[0] / "model")
+    data = Packed(trained[0] / "data/prepared/tiny", "validation")
+    accuracy = float((predictor.on(data).argmax(1) == data.target).float().mean())
+    assert accuracy == pytest.approx(
+        read_json(trained[0] / "model/train.json")["scores"]["val/accuracy"]
+    )
