@@ -1,4 +1,4 @@
-"""`make bench`: this project against a hand-written loop, Lightning's own ways and DVC's, in turns."""
+"""`make bench`: this project against a loop by hand, Lightning's own ways and DVC's, in turns."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from goodfit.cli import guarded
 
 
 def main() -> None:
+    """Runs the comparisons that the command line names, all where it names none.
+
+    Raises:
+        UserError: no comparison has that name.
+    """
     from benchmarks import measure
 
     names = measure.chosen(sys.argv[1:])
-    # after `guarded` has limited how long OpenMP's threads spin, for both sides, before torch is
-    # imported
+    # imports torch: `guarded` has limited before how long OpenMP's threads spin, for both sides
     from benchmarks.comparisons import bench
 
     bench(names)

@@ -1,3 +1,5 @@
+"""The stage evaluate: test scores and a verdict to report/<experiment>."""
+
 from goodfit.cli import stage
 
 if __name__ == "__main__":

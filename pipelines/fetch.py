@@ -1,3 +1,5 @@
+"""The stage fetch: the raw file to data/raw/<experiment>."""
+
 from goodfit.cli import stage
 
 if __name__ == "__main__":

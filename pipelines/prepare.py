@@ -1,3 +1,5 @@
+"""The stage prepare: the raw file to packed arrays in data/prepared/<experiment>."""
+
 from goodfit.cli import stage
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+"""The stage register: a new version in MLflow's registry."""
+
 from goodfit.cli import stage
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+"""The stage report: the page report/<experiment>/index.html."""
+
 from goodfit.cli import stage
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+"""`make repro`: all stages of all experiments, by `dvc repro`."""
+
 import sys
 
 from goodfit.cli import guarded

@@ -1,3 +1,5 @@
+"""`make results`: docs/results.md, from what the stages left."""
+
 from goodfit.cli import guarded
 from goodfit.reporting.results import write
 

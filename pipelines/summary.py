@@ -1,3 +1,5 @@
+"""The end of `make repro`: a table of all experiments."""
+
 from goodfit.cli import guarded
 from goodfit.stages.summary import summarize
 

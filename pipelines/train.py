@@ -1,3 +1,5 @@
+"""The stage train: the model to models/<experiment>; by hand to build/runs/<run>."""
+
 from goodfit.cli import stage
 
 if __name__ == "__main__":

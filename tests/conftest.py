@@ -1,6 +1,4 @@
-"""What tests share because it takes seconds: prepared samples, an empty database, one trained
-model.
-"""
+"""What tests share because it takes seconds: prepared samples, a database, one trained model."""
 
 from __future__ import annotations
 
@@ -61,10 +59,10 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database to copy: making one takes seconds."""
     from goodfit.tracking import database
 
-    place = tmp_path_factory.mktemp("database")
-    with contextlib.chdir(place):
-        database.connect(f"sqlite:///{place / 'mlflow.db'}")
-    return place / "mlflow.db"
+    folder = tmp_path_factory.mktemp("database")
+    with contextlib.chdir(folder):
+        database.connect(f"sqlite:///{folder / 'mlflow.db'}")
+    return folder / "mlflow.db"
 
 
 def furnish(home: Path, prepared: Callable[[str], Path], database: Path, case: str) -> DictConfig:
@@ -79,21 +77,20 @@ def furnish(home: Path, prepared: Callable[[str], Path], database: Path, case: s
 def home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepared: Callable[[str], Path], database: Path
 ) -> Callable[..., DictConfig]:
-    """Makes the current folder one in which the quick data set is prepared; gives its
-    configuration, changed.
+    """Makes a new folder the current one; gives a configuration, changed, to train with in it.
+
+    The folder is furnished at the first call.
     """
     from omegaconf import OmegaConf
 
     monkeypatch.chdir(tmp_path)
 
     def make(case: str = tiny.QUICK, **changes: Any) -> DictConfig:
-        ready = (tmp_path / "data/prepared/tiny").exists()
-        content = (
-            tiny.cfg(case, tracking={"uri": f"sqlite:///{tmp_path / 'mlflow.db'}"})
-            if ready
-            else None
-        )
-        return OmegaConf.merge(content or furnish(tmp_path, prepared, database, case), changes)  # type: ignore[return-value]
+        if (tmp_path / "data/prepared/tiny").exists():
+            cfg = tiny.cfg(case, tracking={"uri": f"sqlite:///{tmp_path / 'mlflow.db'}"})
+        else:
+            cfg = furnish(tmp_path, prepared, database, case)
+        return OmegaConf.merge(cfg, changes)  # type: ignore[return-value]
 
     return make
 
@@ -108,7 +105,7 @@ def trained(
     """
     from goodfit.launch.fit import fit
 
-    place = tmp_path_factory.mktemp("trained")
-    content = furnish(place, prepared, database, tiny.QUICK)
-    with contextlib.chdir(place):
-        yield place, content, fit(content, out=place / "model")
+    folder = tmp_path_factory.mktemp("trained")
+    cfg = furnish(folder, prepared, database, tiny.QUICK)
+    with contextlib.chdir(folder):
+        yield folder, cfg, fit(cfg, out=folder / "model")

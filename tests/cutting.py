@@ -1,4 +1,4 @@
-"""Trainings that are cut at a given step, and what tells two of them apart."""
+"""Trainings that are cut after a given step, and what tells two of them apart."""
 
 from __future__ import annotations
 
@@ -21,45 +21,50 @@ FOLDER = Path("build/checkpoints/tiny")
 
 
 class Cut(pl.Callback):
-    """Asks the training to stop, as a signal would, in an epoch after a batch."""
+    """Asks the training to stop, as SIGTERM would, after a batch of an epoch, counted from zero."""
 
     def __init__(self, epoch: int, batch: int) -> None:
-        self.place = (epoch, batch)
+        self.epoch, self.batch = epoch, batch
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if (trainer.current_epoch, batch_idx) == self.place:
+        if (trainer.current_epoch, batch_idx) == (self.epoch, self.batch):
             signals.request_stop(signal.SIGTERM)
 
 
 def cut(cfg: DictConfig, epoch: int, batch: int) -> None:
-    """A training that is told to stop there."""
-    with pytest.raises(SystemExit) as ended:
-        fit(cfg, out=Path("model"), callbacks=[Cut(epoch, batch)])
+    """Trains until that batch, and forgets the signal."""
+    try:
+        with pytest.raises(SystemExit) as ended:
+            fit(cfg, out=Path("model"), callbacks=[Cut(epoch, batch)])
+    finally:
+        signals.reset()
     assert ended.value.code == 143
-    signals.reset()
 
 
 def history(model: Path) -> list[dict[str, str]]:
+    """The rows of history.csv without the times."""
     with (model / "history.csv").open() as stream:
-        return [
-            {key: value for key, value in row.items() if key != "epoch_seconds"}
-            for row in csv.DictReader(stream)
-        ]
+        rows = list(csv.DictReader(stream))
+    for row in rows:
+        del row["epoch_seconds"]
+    return rows
 
 
 def weights(model: Path) -> dict[str, torch.Tensor]:
     return dict(torch.load(model / "weights.pt", weights_only=True))
 
 
-def same(one: Path, other: Path) -> bool:
-    pairs = [(value, weights(other)[name]) for name, value in weights(one).items()]
-    return history(one) == history(other) and all(torch.equal(*pair) for pair in pairs)
+def same(first: Path, second: Path) -> bool:
+    """Whether two models have the same history and, bit by bit, the same weights."""
+    expected = weights(second)
+    equal = [torch.equal(value, expected[name]) for name, value in weights(first).items()]
+    return history(first) == history(second) and all(equal)
 
 
 def case(home: Home, name: str) -> DictConfig:
-    """Trainings with all that could tell two of them apart."""
+    """A training with dropout, and with what the name says: all that a cut might change."""
     cfg = home(trainer={"max_epochs": 4}, model={"dropout": 0.4}, early_stopping={"patience": 9})
     if name == "workers":
         cfg.loader.workers = 2

@@ -16,7 +16,8 @@ import yaml
 from repository import ROOT
 
 from goodfit.provenance import dvc
-from goodfit.system.files import sha256, write_json
+from goodfit.records import Cost, Training
+from goodfit.system.files import sha256
 from goodfit.system.processes import identity
 from goodfit.tracking import database
 from goodfit.training.checkpoint_files import CheckpointNote, note_path
@@ -35,10 +36,10 @@ def keep(content: bytes, kind: str = "") -> str:
     return digest
 
 
-def flip(path: Path, place: int = 3) -> None:
-    """Another bit at one place; mode and time stay, so that DVC sees nothing."""
+def flip(path: Path, offset: int = 3) -> None:
+    """Another bit in one byte; mode and time stay, so that DVC sees nothing."""
     before, content = path.stat(), bytearray(path.read_bytes())
-    content[place] ^= 1
+    content[offset] ^= 1
     path.chmod(0o644)
     path.write_bytes(content)
     path.chmod(before.st_mode)
@@ -51,6 +52,22 @@ def object_of(name: str) -> Path:
     return CACHE / digest[:2] / digest[2:]
 
 
+def trained(weights_sha256: str) -> Training:
+    """The record of a training that kept these weights."""
+    return Training(
+        run_id="0",
+        monitor="val/accuracy",
+        epochs=1,
+        best_epoch=0,
+        steps=1,
+        scores={"validation/accuracy": 0.5},
+        cost=Cost(seconds=1.0, parameters=1, peak_memory_mb=1),
+        commit="none",
+        dirty="unknown",
+        weights_sha256=weights_sha256,
+    )
+
+
 def lay_out(prepared: Path, database: Path) -> None:
     """Makes the current folder a small repository in which all is well."""
     import optuna
@@ -61,7 +78,7 @@ def lay_out(prepared: Path, database: Path) -> None:
     Path(".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
     MODEL.mkdir(parents=True)
     (MODEL / "weights.pt").write_bytes(b"weights")
-    write_json(MODEL / "train.json", {"weights_sha256": sha256(MODEL / "weights.pt")})
+    trained(sha256(MODEL / "weights.pt")).write(MODEL / "train.json")
     files = sorted(MODEL.iterdir())
     listing = [{"md5": keep(path.read_bytes()), "relpath": path.name} for path in files]
     digest = keep(json.dumps(listing, sort_keys=True).encode(), ".dir")
@@ -142,12 +159,12 @@ MENDED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a half-written file": (
         lambda: (STEP.parent / ".x.ckpt.part").touch(),
-        ".x.ckpt.part is what a kill left",
+        ".x.ckpt.part is a half-written x.ckpt",
     ),
-    "a run of the dead": (orphan, "1 runs are RUNNING, but their process is gone"),
+    "a run of the dead": (orphan, "1 run RUNNING without a live process"),
     "a torn spool": (lambda: spooled('{"uri": "sqli'), "every training would fail on it"),
 }
-FOUND: dict[str, tuple[Callable[[], Any], str]] = {
+NOT_MENDED: dict[str, tuple[Callable[[], Any], str]] = {
     "a version": (lambda: replace("pyproject.toml", "numpy>=2,<3", "numpy>=99"), "numpy"),
     "a package": (
         lambda: replace("pyproject.toml", "numpy>=2,<3", "nosuchthing>=1"),

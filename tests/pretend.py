@@ -1,9 +1,8 @@
-"""A device that is not there: its tensors have values, and mix with those of the CPU as little as a
-GPU's do.
+"""A device that is not there: its tensors have values, and do not mix with those of the CPU.
 
-What runs on it runs on a GPU as far as places are concerned: each operation is refused that gets
-arrays from both. Reads (the host waits for a number of the device) and sends (the other way) are
-counted, for each costs a GPU time.
+What runs on it runs on a GPU as far as devices of tensors are concerned: each operation is refused
+that gets tensors of both. Reads (the host waits for a number of the device) and sends (the other
+way) are counted, for each costs a GPU time. Why: docs/decisions/0015-pretended-device.md.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-# a kind that torch knows and does not use: one of our own would bring threads of autograd's, and
-# tests that fork fail
+# a type that torch knows and does not use: one of our own (PrivateUse1) brings threads of autograd,
+# with which tests that fork fail
 DEVICE = torch.device("lazy:0")
 NAME = "pretended"
 _MOVES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
-# of these the host must know a number, or the shape of the answer
+# for these the host must know a number, or the shape of the result
 _READS = (
     torch.ops.aten._local_scalar_dense,
     torch.ops.aten.nonzero,
@@ -35,32 +34,32 @@ _READS = (
 
 
 class Far(Tensor):
-    """A tensor of the device; its values are in `near`, which no network gets hold of."""
+    """A tensor of the device; its values lie in `near`, which no network gets hold of."""
 
     near: Tensor
 
     @staticmethod
     def __new__(cls, near: Tensor) -> Far:
-        shape, place = (
+        far: Far = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+            cls,
             near.shape,
-            {"strides": near.stride(), "storage_offset": near.storage_offset()},
+            strides=near.stride(),
+            storage_offset=near.storage_offset(),
+            dtype=near.dtype,
+            device=DEVICE,
         )
-        made: Far = Tensor._make_wrapper_subclass(
-            cls, shape, **place, dtype=near.dtype, device=DEVICE
-        )  # type: ignore[attr-defined]
-        made.near = near
-        return made
+        far.near = near
+        return far
 
     def __repr__(self) -> str:  # type: ignore[override]
         return f"Far({self.near})"
 
-    def __reduce_ex__(
-        self, protocol: Any
-    ) -> Any:  # a checkpoint holds values, and says no more of devices
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # a checkpoint holds values, and says no more of devices
         return self.near.__reduce_ex__(protocol)
 
-    def __format__(self, form: str) -> str:
-        return format(self.item(), form)
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec)
 
     __torch_function__ = torch._C._disabled_torch_function_impl
 
@@ -70,9 +69,7 @@ class Far(Tensor):
 
 
 class Pretend:
-    """Inside, the device is there; `reads` and `sends` count how often numbers came from it and
-    went to it.
-    """
+    """In its block the device is there; `reads` and `sends` count, by operation, what crosses."""
 
     def __init__(self) -> None:
         self.reads: Counter[str] = Counter()
@@ -89,7 +86,7 @@ class Pretend:
 
 
 class _Functions(TorchFunctionMode):
-    """What torch does in C++ with no operation that could be seen, in operations."""
+    """Functions that torch computes in C++, unseen, made of operations that dispatch sees."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -105,7 +102,7 @@ class _Functions(TorchFunctionMode):
 
 
 class _Operations(TorchDispatchMode):
-    """Each operation, on values of the CPU."""
+    """Computes each operation on the values, on the CPU."""
 
     def __init__(self, seen: Pretend) -> None:
         super().__init__()
@@ -113,36 +110,40 @@ class _Operations(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
-        tensors = [each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
-        far = [each for each in tensors if isinstance(each, Far)]
-        near = [tuple(each.shape) for each in tensors if not isinstance(each, Far) and each.dim()]
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        far = [tensor for tensor in tensors if isinstance(tensor, Far)]
+        # a single number of the CPU may take part, as on a GPU
+        near = [tuple(x.shape) for x in tensors if not isinstance(x, Far) and x.dim()]
         if far and near and func not in _MOVES:
             raise RuntimeError(f"{func} got arrays of the CPU {near} and of the device")
+
         to = _type(kwargs.get("device"))
         self._count(func, args, far, to)
         if to == DEVICE.type:
             kwargs["device"] = torch.device("cpu")
-        found = func(*_nearer(args), **_nearer(kwargs))
+        result = func(*_nearer(args), **_nearer(kwargs))
+
         if _changes_first(func):
             return args[0] if func._schema.returns else None
         if to == DEVICE.type or (far and to != "cpu"):
-            return tree_map_only(Tensor, Far, found)
-        return found
+            return tree_map_only(Tensor, Far, result)
+        return result
 
     def _count(self, func: Any, args: Any, far: list[Far], to: str | None) -> None:
         if func.overloadpacket in _READS and far:
             self.seen.reads[str(func)] += 1
-        if func in _MOVES:
-            copies = func is torch.ops.aten.copy_.default
-            source, target = (
-                (args[1].device.type, args[0].device.type) if copies else (args[0].device.type, to)
-            )
-            self.seen.reads[str(func)] += (source, target) == (DEVICE.type, "cpu")
-            self.seen.sends[str(func)] += (source, target) == ("cpu", DEVICE.type)
+        if func not in _MOVES:
+            return
+        if func is torch.ops.aten.copy_.default:
+            source, target = args[1].device.type, args[0].device.type
+        else:
+            source, target = args[0].device.type, to
+        self.seen.reads[str(func)] += (source, target) == (DEVICE.type, "cpu")
+        self.seen.sends[str(func)] += (source, target) == ("cpu", DEVICE.type)
 
 
 class Pretended(Accelerator):
-    """Lightning's word for the device."""
+    """The device as one of Lightning's accelerators."""
 
     def setup_device(self, device: torch.device) -> None:
         pass
@@ -177,11 +178,13 @@ class Pretended(Accelerator):
 AcceleratorRegistry.register(NAME, Pretended)
 
 
-def _nearer(content: Any) -> Any:
-    return tree_map_only(Far, lambda each: each.near, content)
+def _nearer(arguments: Any) -> Any:
+    """The same arguments with the values of the device's tensors."""
+    return tree_map_only(Far, lambda far: far.near, arguments)
 
 
 def _changes_first(func: Any) -> bool:
+    """Whether an operation writes into its first argument."""
     first = func._schema.arguments[0].alias_info if func._schema.arguments else None
     return first is not None and first.is_write
 

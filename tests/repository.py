@@ -1,6 +1,4 @@
-"""A repository of its own for tests that run the project's commands: its files, sample data, a
-first commit.
-"""
+"""A repository for tests that run the project's commands: its files, samples, a first commit."""
 
 from __future__ import annotations
 
@@ -65,15 +63,16 @@ class Repository:
 
 
 def make(path: Path) -> Repository:
-    """Copies the project's files to `path`, puts the samples where fetch finds them, and commits."""
+    """Copies the project's files to `path`, puts samples where fetch looks, and commits."""
+    skip = shutil.ignore_patterns(
+        "__pycache__", "cache", "tmp", "*.egg-info", "config.local", "tuned"
+    )
     for name in FILES:
         source = ROOT / name
-        skip = shutil.ignore_patterns(
-            "__pycache__", "cache", "tmp", "*.egg-info", "config.local", "tuned"
-        )
-        shutil.copytree(source, path / name, ignore=skip) if source.is_dir() else shutil.copy(
-            source, path / name
-        )
+        if source.is_dir():
+            shutil.copytree(source, path / name, ignore=skip)
+        else:
+            shutil.copy(source, path / name)
     made = Repository(path)
     (path / "data/inbox").mkdir(parents=True)
     (path / "conf/tuned").mkdir()  # a winner of this repository's data is none of the samples'

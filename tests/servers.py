@@ -1,6 +1,4 @@
-"""Database servers of our own on this machine, from Debian's packages, in folders that are thrown
-away.
-"""
+"""Database servers of our own on this machine, from Debian's packages, in temporary folders."""
 
 from __future__ import annotations
 
@@ -12,20 +10,20 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-# Debian keeps servers out of PATH
-PATH = ":".join(
-    [*sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True), os.environ["PATH"]]
-)
-PATH += ":/usr/sbin"
+# Debian keeps servers out of PATH, and PostgreSQL's below its version: the newest first
+_POSTGRESQL = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
+PATH = ":".join([*_POSTGRESQL, os.environ["PATH"], "/usr/sbin"])
 
 
-class Kind(NamedTuple):
-    """A server's programs, its driver in Python, and the user that it runs as where we are root:
-    both refuse root.
+class Server(NamedTuple):
+    """A server's Debian package and programs, and its driver in Python.
+
+    `extra` is what pip calls the driver. Both servers refuse to run as root: for root they run as
+    the user `owner`.
     """
 
     package: str
@@ -36,78 +34,87 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "postgresql": Kind(
-        "postgresql", ("initdb", "pg_ctl"), "psycopg", "psycopg[binary]", "postgres"
+    "postgresql": Server(
+        package="postgresql",
+        programs=("initdb", "pg_ctl"),
+        driver="psycopg",
+        extra="psycopg[binary]",
+        owner="postgres",
     ),
-    "mysql": Kind(
-        "mariadb-server", ("mariadb-install-db", "mariadbd"), "pymysql", "pymysql", "mysql"
+    "mysql": Server(
+        package="mariadb-server",
+        programs=("mariadb-install-db", "mariadbd"),
+        driver="pymysql",
+        extra="pymysql",
+        owner="mysql",
     ),
 }
 
 
 def missing(name: str) -> str:
-    """Why none of this kind can be started here, or ""."""
-    kind = KINDS[name]
-    lacking = [program for program in kind.programs if not shutil.which(program, path=PATH)]
+    """Why this server cannot be started here, or "": pytest wants a reason that is a string."""
+    server = KINDS[name]
+    lacking = [program for program in server.programs if not shutil.which(program, path=PATH)]
     if lacking:
-        return f"apt-get install {kind.package}: there is no {', '.join(lacking)}"
-    if not importlib.util.find_spec(kind.driver):
-        return f"pip install {kind.extra}"
-    known = subprocess.run(["id", kind.owner], capture_output=True, check=False).returncode == 0
-    return (
-        ""
-        if os.geteuid() != 0 or known
-        else f"there is no user {kind.owner}, and the server does not run as root"
-    )
+        return f"apt-get install {server.package}: there is no {', '.join(lacking)}"
+    if not importlib.util.find_spec(server.driver):
+        return f"pip install {server.extra}"
+    if os.geteuid() == 0:
+        user = subprocess.run(["id", server.owner], capture_output=True, check=False)
+        if user.returncode != 0:
+            return f"there is no user {server.owner}, and the server does not run as root"
+    return ""
 
 
 @contextmanager
 def server(name: str) -> Iterator[str]:
-    """Starts a server that listens on 127.0.0.1 only; gives the URL of its databases, which ends
-    with /.
+    """Starts a server on 127.0.0.1 only; gives the URL of its databases, which ends with /.
 
     Not in pytest's folder, which is closed to other users.
     """
+    starts: dict[str, Callable[[Path, int], AbstractContextManager[str]]] = {
+        "postgresql": _postgresql,
+        "mysql": _mysql,
+    }
     with tempfile.TemporaryDirectory(prefix=f"{name}-", ignore_cleanup_errors=True) as folder:
         if os.geteuid() == 0:
             shutil.chown(folder, KINDS[name].owner)
-        start: Callable[[Path, int], contextmanager[str]] = {
-            "postgresql": _postgresql,
-            "mysql": _mysql,
-        }[name]
-        with start(Path(folder), _port()) as url:
+        with starts[name](Path(folder), _port()) as url:
             yield url
 
 
 @contextmanager
 def _postgresql(folder: Path, port: int) -> Iterator[str]:
-    at = ("-D", str(folder / "data"))
-    _run("postgresql", "initdb", *at, "--auth=trust", "--username=user", "--no-sync")
+    data = ("-D", str(folder / "data"))
+    _run("postgresql", "initdb", *data, "--auth=trust", "--username=user", "--no-sync")
+
     options = f"-p {port} -F -c listen_addresses=127.0.0.1 -c unix_socket_directories="
-    _run("postgresql", "pg_ctl", *at, "-w", "-o", options, "-l", f"{folder}/log", "start")
+    _run("postgresql", "pg_ctl", *data, "-w", "-o", options, "-l", f"{folder}/log", "start")
     try:
         yield f"postgresql://user:s3cret@127.0.0.1:{port}/"
     finally:
-        _run("postgresql", "pg_ctl", *at, "-w", "-m", "immediate", "stop")
+        _run("postgresql", "pg_ctl", *data, "-w", "-m", "immediate", "stop")
 
 
 @contextmanager
 def _mysql(folder: Path, port: int) -> Iterator[str]:
     """MariaDB, which speaks MySQL's protocol and is what Debian has."""
-    plain = ("--no-defaults", f"--datadir={folder}/data")
-    _run("mysql", "mariadb-install-db", *plain, "--auth-root-authentication-method=normal")
+    common = ("--no-defaults", f"--datadir={folder}/data")
+    _run("mysql", "mariadb-install-db", *common, "--auth-root-authentication-method=normal")
+
     user = "user@'127.0.0.1'"
     (folder / "begin.sql").write_text(
         f"CREATE USER {user} IDENTIFIED BY 's3cret';\nGRANT ALL ON *.* TO {user};\n"
     )
-    there = (
+    options = (
         f"--port={port}",
         "--skip-name-resolve",
         "--bind-address=127.0.0.1",
         f"--socket={folder}/socket",
         f"--pid-file={folder}/pid",
+        f"--init-file={folder}/begin.sql",
     )
-    command = _command("mysql", "mariadbd", *plain, *there, f"--init-file={folder}/begin.sql")
+    command = _command("mysql", "mariadbd", *common, *options)
     with (
         (folder / "log").open("w") as log,
         subprocess.Popen(command, cwd="/", stdout=log, stderr=log) as process,
@@ -122,23 +129,21 @@ def _mysql(folder: Path, port: int) -> Iterator[str]:
 def _until_it_answers(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     for _ in range(300):
         assert process.poll() is None, log.read_text()
-        with socket.socket() as tried:
-            if tried.connect_ex(("127.0.0.1", port)) == 0:
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.1)
     raise AssertionError(log.read_text())
 
 
 def _command(name: str, program: str, *arguments: str) -> list[str]:
-    found = shutil.which(program, path=PATH)
-    assert found
+    path = shutil.which(program, path=PATH)
+    assert path
+    command = [path, *arguments]
+    if os.geteuid() != 0:
+        return command
     owner = KINDS[name].owner
-    drop = (
-        ["setpriv", f"--reuid={owner}", f"--regid={owner}", "--init-groups"]
-        if os.geteuid() == 0
-        else []
-    )
-    return [*drop, found, *arguments]
+    return ["setpriv", f"--reuid={owner}", f"--regid={owner}", "--init-groups", *command]
 
 
 def _run(name: str, program: str, *arguments: str) -> None:
@@ -148,6 +153,6 @@ def _run(name: str, program: str, *arguments: str) -> None:
 
 
 def _port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

@@ -1,6 +1,4 @@
-"""A Slurm of our own: two nodes on this machine, from Debian's packages, in a folder that is thrown
-away.
-"""
+"""A Slurm of our own: two nodes on this machine, from Debian's packages, in a given folder."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ PATH = f"{os.environ['PATH']}:/usr/sbin"
 
 
 def missing() -> str:
-    """Why no Slurm can be started here, or ""."""
+    """Why no Slurm can be started here, or "": pytest wants a reason that is a string."""
     lacking = [name for name in PROGRAMS if not shutil.which(name, path=PATH)]
     if lacking:
         return f"apt-get install slurm-wlm munge: there is no {', '.join(lacking)}"
@@ -27,18 +25,55 @@ def missing() -> str:
 
 @contextmanager
 def cluster(folder: Path, **options: str) -> Iterator[dict[str, str]]:
-    """Starts munged, slurmctld and a slurmd for each of n1 and n2; gives the environment in which
-    to call srun.
+    """Starts munged, slurmctld and a slurmd for each of the nodes n1 and n2.
 
-    Two CPUs a node; no cgroups, no accounting: what a container without systemd can do.
+    Gives the environment in which to call srun. `options` are lines of slurm.conf.
     """
-    host = socket.gethostname().split(".")[0]
     munge = folder / "munge"
     munge.mkdir(mode=0o700, parents=True)
     (munge / "key-file").write_bytes(os.urandom(128))
     (munge / "key-file").chmod(0o600)
+
+    conf = folder / "slurm.conf"
+    conf.write_text(_configuration(folder, munge, options))
+    (folder / "state").mkdir()
+    environment = {**os.environ, "PATH": PATH, "SLURM_CONF": str(conf)}
+    names = ("key-file", "socket", "pid-file", "log-file", "seed-file")
+    files = [f"--{name}={munge}/{name}" for name in names]
+
+    with _running(["munged", "--foreground", "--force", *files], environment):
+        _until(lambda: (munge / "socket").exists(), "munged's socket")
+        with (
+            _running(["slurmctld", "-D"], environment),
+            _running(["slurmd", "-D", "-N", "n1"], environment),
+            _running(["slurmd", "-D", "-N", "n2"], environment),
+        ):
+            _until(lambda: _idle(environment) == 2, "two idle nodes")
+            yield environment
+            cancel = ["scancel", "--state=RUNNING", "--user=root"]
+            subprocess.run(cancel, env=environment, check=False)
+
+
+@contextmanager
+def _running(command: list[str], environment: dict[str, str]) -> Iterator[None]:
+    """A daemon; ten seconds after SIGTERM it is killed."""
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()
+
+
+def _configuration(folder: Path, munge: Path, options: dict[str, str]) -> str:
+    """Two CPUs a node; no cgroups, no accounting: what a container without systemd can do."""
+    host = socket.gethostname().split(".")[0]
     control, *nodes = ports(3)
-    lines = {
+    values = {
         "ClusterName": "test",
         "SlurmctldHost": f"{host}(127.0.0.1)",
         "SlurmctldPort": control,
@@ -59,47 +94,13 @@ def cluster(folder: Path, **options: str) -> Iterator[dict[str, str]]:
         "MpiDefault": "none",
         **options,
     }
-    more = [
-        *(
-            f"NodeName=n{i} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=2"
-            for i, port in enumerate(nodes, 1)
-        ),
-        "PartitionName=all Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP",
-    ]
-    conf = folder / "slurm.conf"
-    conf.write_text("\n".join([*(f"{key}={value}" for key, value in lines.items()), *more]) + "\n")
-    (folder / "state").mkdir()
-    environment = {**os.environ, "PATH": PATH, "SLURM_CONF": str(conf)}
-    files = [
-        f"--{name}={munge}/{name}"
-        for name in ("key-file", "socket", "pid-file", "log-file", "seed-file")
-    ]
-    daemons = [
-        ["munged", "--foreground", "--force", *files],
-        ["slurmctld", "-D"],
-        ["slurmd", "-D", "-N", "n1"],
-        ["slurmd", "-D", "-N", "n2"],
-    ]
-    running: list[subprocess.Popen[bytes]] = []
-    try:
-        for command in daemons:
-            running.append(
-                subprocess.Popen(
-                    command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-                )
-            )
-            if command[0] == "munged":
-                _until(lambda: (munge / "socket").exists(), "munged's socket")
-        _until(lambda: _idle(environment) == 2, "two idle nodes")
-        yield environment
-        subprocess.run(["scancel", "--state=RUNNING", "--user=root"], env=environment, check=False)
-    finally:
-        for process in reversed(running):
-            process.terminate()
-        for process in running:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(10)
-            process.kill()
+    lines = [f"{key}={value}" for key, value in values.items()]
+    for number, port in enumerate(nodes, 1):
+        lines.append(
+            f"NodeName=n{number} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=2"
+        )
+    lines.append("PartitionName=all Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP")
+    return "\n".join(lines) + "\n"
 
 
 def _idle(environment: dict[str, str]) -> int:
@@ -110,17 +111,17 @@ def _idle(environment: dict[str, str]) -> int:
 
 def ports(count: int) -> list[int]:
     """Numbers that nobody listens on."""
-    taken = [socket.socket() for _ in range(count)]
-    for each in taken:
-        each.bind(("127.0.0.1", 0))
-    numbers = [each.getsockname()[1] for each in taken]
-    for each in taken:
-        each.close()
+    sockets = [socket.socket() for _ in range(count)]
+    for bound in sockets:
+        bound.bind(("127.0.0.1", 0))
+    numbers = [bound.getsockname()[1] for bound in sockets]
+    for bound in sockets:
+        bound.close()
     return numbers
 
 
-def _until(true: Callable[[], bool], what: str, seconds: float = 30) -> None:
+def _until(holds: Callable[[], bool], what: str, seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
-    while not true():
+    while not holds():
         assert time.monotonic() < deadline, f"waited in vain: {what}"
         time.sleep(0.1)

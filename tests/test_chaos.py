@@ -1,5 +1,4 @@
-"""`make repro` is killed at random moments, again and again, and ends as if nobody had disturbed
-it.
+"""`make repro` is killed at random moments, and ends as if nobody had disturbed it.
 
 Run by `make chaos`, which prints the seed: CHAOS_SEED repeats the moments, CHAOS_KILLS says how
 many.
@@ -38,34 +37,43 @@ def strike(process: subprocess.Popen[bytes], way: str) -> None:
     top = psutil.Process(process.pid)
     family = [top, *top.children(recursive=True)]
     if way == "dvc alone":
-        hit = [
-            each for each in family if any(Path(word).name == "dvc" for word in each.cmdline()[:2])
-        ]
+        targets = [each for each in family if is_dvc(each)]
+    elif way.startswith("the whole"):
+        targets = family
     else:
-        hit = family if way.startswith("the whole") else [top]
-    for each in hit:
-        each.send_signal(
-            {"SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}.get(way, signal.SIGKILL)
-        )
+        targets = [top]
+    number = {"SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}.get(way, signal.SIGKILL)
+    for each in targets:
+        each.send_signal(number)
     process.wait(120)
     _, alive = psutil.wait_procs(family, timeout=120)
     assert not alive, [each.cmdline() for each in alive]
 
 
+def is_dvc(process: psutil.Process) -> bool:
+    return any(Path(word).name == "dvc" for word in process.cmdline()[:2])
+
+
 def test_random_kills_change_nothing_in_the_end(tmp_path: Path) -> None:
     dice = random.Random(SEED)  # noqa: S311 - not for secrets
     print(f"\nCHAOS_SEED={SEED} CHAOS_KILLS={KILLS}", flush=True)
-    whole, place = arranged(tmp_path / "whole"), arranged(tmp_path / "struck")
+    whole, struck = arranged(tmp_path / "whole"), arranged(tmp_path / "struck")
     began = time.monotonic()
     whole.run(*REPRO)
     length = time.monotonic() - began
     kills = 0
     while kills < KILLS:
-        with (tmp_path / "said").open("w") as log:
+        with (tmp_path / "log").open("w") as log:
             process = subprocess.Popen(
-                REPRO, cwd=place.path, env=place.env, stdout=log, stderr=log, start_new_session=True
+                REPRO,
+                cwd=struck.path,
+                env=struck.env,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
-        moment, way = dice.uniform(0.5, length), dice.choices(list(WAYS), list(WAYS.values()))[0]
+        moment = dice.uniform(0.5, length)
+        way = dice.choices(list(WAYS), list(WAYS.values()))[0]
         try:
             process.wait(moment)
         except subprocess.TimeoutExpired:
@@ -73,19 +81,18 @@ def test_random_kills_change_nothing_in_the_end(tmp_path: Path) -> None:
             kills += 1
             print(f"kill {kills}/{KILLS} after {moment:.1f} s: {way}", flush=True)
             continue
-        assert process.returncode == 0, (tmp_path / "said").read_text()[-3000:]
-        again(
-            place
-        )  # it was quicker than the kill: all but the raw data goes, and the next round begins
-    place.run(*REPRO)
-    assert result(place) == result(whole)
-    assert not [row for row in place.sql("select status from runs") if row[0] == "RUNNING"]
-    assert "Data and pipelines are up to date" in place.run(*REPRO)
+        assert process.returncode == 0, (tmp_path / "log").read_text()[-3000:]
+        # it was quicker than the kill: all but the raw data goes, and the next round begins
+        start_over(struck)
+    struck.run(*REPRO)
+    assert result(struck) == result(whole)
+    assert not [row for row in struck.sql("select status from runs") if row[0] == "RUNNING"]
+    assert "Data and pipelines are up to date" in struck.run(*REPRO)
 
 
-def again(place: Repository) -> None:
+def start_over(repository: Repository) -> None:
     """As before the first run."""
     for name in ("models", "report", "mlruns", "build", "data/prepared", ".dvc/cache", ".dvc/tmp"):
-        shutil.rmtree(place.path / name, ignore_errors=True)
+        shutil.rmtree(repository.path / name, ignore_errors=True)
     for name in ("mlflow.db", "dvc.lock"):
-        (place.path / name).unlink(missing_ok=True)
+        (repository.path / name).unlink(missing_ok=True)

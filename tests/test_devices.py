@@ -1,4 +1,4 @@
-"""Two processes train as one does: the same loss curve at the same global batch, and the same ends."""
+"""Two ranks train as one process does: the same loss curve at the same batch, and the same ends."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
@@ -27,12 +28,17 @@ from goodfit.system.files import read_json
 from goodfit.tracking import database, runs
 from goodfit.training.checkpoint_files import read_note, step_checkpoints, verified
 
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
 pytestmark = pytest.mark.slow
 Home = Callable[..., DictConfig]
 
 
-def calm(home: Home, **changes: object) -> DictConfig:
-    return tiny.calm(home(trainer={"max_epochs": 3, **changes.pop("trainer", {})}, **changes))  # type: ignore[dict-item]
+def calm(
+    home: Home, *, trainer: Mapping[str, object] | None = None, **changes: object
+) -> DictConfig:
+    return tiny.calm(home(trainer={"max_epochs": 3, **(trainer or {})}, **changes))
 
 
 def curve(model: str, *keys: str) -> list[float]:
@@ -40,10 +46,10 @@ def curve(model: str, *keys: str) -> list[float]:
         return [float(row[key]) for row in csv.DictReader(stream) for key in keys]
 
 
-def plant(lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def plant(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What each process does at its start, before its own first line."""
     Path("planted").mkdir()
-    Path("planted/sitecustomize.py").write_text("\n".join(lines))
+    Path("planted/sitecustomize.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(Path("planted").resolve()))
 
 
@@ -63,17 +69,16 @@ def images(home: Home, prepared: Callable[[str], Path]) -> Callable[..., DictCon
     shutil.copytree(prepared("mnist"), "data/prepared/tiny")
 
     def make(**trainer: object) -> DictConfig:
-        size = len(np.load("data/prepared/tiny/train/target.npy"))
-        batch = next(size_ for size_ in range(13, 40, 2) if size % size_ >= 9 and size % size_ % 2)
-        steep = {
-            "optimizer": tiny.section("optimizer", "sgd") | {"lr": 0.02}
-        }  # Adam makes much of the last digits
+        samples = len(np.load("data/prepared/tiny/train/target.npy"))
+        uneven = [size for size in range(13, 40, 2) if samples % size >= 9 and samples % size % 2]
+        # Adam makes much of the last digits
+        steep = {"optimizer": tiny.section("optimizer", "sgd") | {"lr": 0.02}}
         cfg = tiny.cfg(
             "mnist",
             model="cnn",
             tracking={"uri": uri},
             trainer=trainer,
-            loader={"batch_size": batch},
+            loader={"batch_size": uneven[0]},
         )
         return tiny.calm(OmegaConf.merge(cfg, steep))
 
@@ -102,11 +107,11 @@ def test_without_normalization_over_all_devices_the_curves_part(
     """The test above can fail: each process on its own gives another loss."""
     make = images(home, prepared)
     fit(make(), out=Path("one"))
-    lines = [
-        "import goodfit.training.loop",
-        "goodfit.training.loop.synchronize_batchnorm = lambda module, cuda: None",
-    ]
-    plant(lines, monkeypatch)
+    plant(
+        "import goodfit.training.loop\n"
+        "goodfit.training.loop.synchronize_batchnorm = lambda module, cuda: None\n",
+        monkeypatch,
+    )
     fit(make(devices=2, strategy="ddp"), out=Path("two"))
     assert curve("two", "train/loss") != pytest.approx(curve("one", "train/loss"), rel=3e-3)
 
@@ -117,10 +122,16 @@ def test_without_normalization_over_all_devices_the_curves_part(
 def test_each_of_two_processes_computes_on_cores_of_its_own(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = ["import atexit, os", "def read_note():"]
-    lines += ["    open('cores-' + os.environ['RANK'], 'w').write(repr(os.sched_getaffinity(0)))"]
-    lines += ["if 'RANK' in os.environ:", "    atexit.register(note)"]
-    plant(lines, monkeypatch)
+    plant(
+        """
+import atexit, os
+def write_cores():
+    open('cores-' + os.environ['RANK'], 'w').write(repr(os.sched_getaffinity(0)))
+if 'RANK' in os.environ:
+    atexit.register(write_cores)
+""",
+        monkeypatch,
+    )
     fit(calm(home, trainer={"devices": 2, "strategy": "ddp"}))
     first, second = (ast.literal_eval(Path(f"cores-{rank}").read_text()) for rank in range(2))
     assert first | second == os.sched_getaffinity(0)
@@ -151,8 +162,9 @@ def test_a_divided_network_trains_as_a_copied_one(
 
 
 def begin(home: Home, tmp_path: Path, **changes: object) -> subprocess.Popen[str]:
-    """A long training on two processes, by the command that DVC runs, saved at each step; waits for
-    its second save.
+    """A long training on two ranks, by the command that DVC runs, after its second checkpoint.
+
+    Each step is saved.
     """
     cfg = calm(home, trainer={"devices": 2, "strategy": "ddp", "max_epochs": 100_000}, **changes)
     cfg.early_stopping.patience, cfg.checkpoint.seconds = 99_999, 0
@@ -178,20 +190,23 @@ def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """By rank."""
-    found = [
-        each
-        for each in family(process)
-        if "goodfit.launch.worker" in each.cmdline()
-        and "goodfit.launch.elastic" not in each.cmdline()
-    ]
-    return sorted(found, key=lambda each: int(each.environ()["RANK"]))
+    ranks = []
+    for child in family(process):
+        command = child.cmdline()
+        if "goodfit.launch.worker" in command and "goodfit.launch.elastic" not in command:
+            ranks.append(child)
+    return sorted(ranks, key=lambda child: int(child.environ()["RANK"]))
+
+
+def mlflow_runs(cfg: DictConfig) -> list[Run]:
+    client = database.connect(cfg.tracking.uri)
+    experiment = client.get_experiment_by_name("tiny")
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id]))
 
 
 def statuses(cfg: DictConfig) -> list[str]:
-    client = database.connect(cfg.tracking.uri)
-    found = client.get_experiment_by_name("tiny")
-    assert found is not None
-    return [run.info.status for run in client.search_runs([found.experiment_id])]
+    return [run.info.status for run in mlflow_runs(cfg)]
 
 
 @pytest.mark.fault(19)
@@ -205,16 +220,12 @@ def test_a_lost_or_frozen_rank_ends_all_within_seconds_and_is_named(
     others = family(process)
     workers(process)[rank].send_signal(number)
     started = time.monotonic()
-    _, said = process.communicate(timeout=40)
+    _, errors = process.communicate(timeout=40)
     assert time.monotonic() - started < 30
-    assert (process.returncode, said.splitlines()[-1]) == (
-        1,
-        f"goodfit: rank {rank} was killed by SIGKILL; the same command goes on",
-    )
-    assert statuses(home())[0] in (
-        runs.FAILED,
-        runs.KILLED,
-    )  # by the first rank, or by the launcher for it
+    last = f"goodfit: rank {rank} was killed by SIGKILL; the same command goes on"
+    assert (process.returncode, errors.splitlines()[-1]) == (1, last)
+    # by rank 0, or by the launcher for it
+    assert statuses(home())[0] in (runs.FAILED, runs.KILLED)
     assert not psutil.wait_procs(others, timeout=5)[1]
     assert not (tmp_path / "models").exists()
 
@@ -223,16 +234,17 @@ def test_a_lost_or_frozen_rank_ends_all_within_seconds_and_is_named(
 def test_a_verdict_that_only_the_second_rank_has_seen_is_the_trainings(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = [
-        "import os",
-        "if os.environ.get('RANK') == '1':",
-        "    import torch, goodfit.model.mlp as at",
-    ]
-    lines += [
-        "    good = at.MLP.forward",
-        "    at.MLP.forward = lambda self, numbers: good(self, numbers) * torch.nan",
-    ]
-    plant(lines, monkeypatch)
+    plant(
+        """
+import os
+if os.environ.get('RANK') == '1':
+    import torch
+    from goodfit.model.mlp import MLP
+    forward = MLP.forward
+    MLP.forward = lambda self, numbers: forward(self, numbers) * torch.nan
+""",
+        monkeypatch,
+    )
     cfg = calm(home, trainer={"devices": 2, "strategy": "ddp"})
     with pytest.raises(NonFiniteLossError, match="non-finite loss"):
         fit(cfg)
@@ -240,10 +252,7 @@ def test_a_verdict_that_only_the_second_rank_has_seen_is_the_trainings(
         "NonFiniteLossError: non-finite"
     )
     assert statuses(cfg) == [runs.FAILED]
-    client = database.connect(cfg.tracking.uri)
-    found = client.get_experiment_by_name("tiny")
-    assert found
-    [run] = client.search_runs([found.experiment_id])
+    [run] = mlflow_runs(cfg)
     assert run.data.tags["goodfit.ended"].startswith("NonFiniteLossError: non-finite loss")
     assert not list(Path("build/launch").iterdir())
 
@@ -256,9 +265,9 @@ def test_a_signal_ends_all_with_a_checkpoint_and_its_code(
     process = begin(home, tmp_path)
     others = family(process)
     process.send_signal(number)
-    out, said = process.communicate(timeout=40)
-    assert process.returncode == code, (out, said)
-    assert said == f"goodfit: {number.name}: stopping after this step, with a checkpoint\n"
+    output, errors = process.communicate(timeout=40)
+    assert process.returncode == code, (output, errors)
+    assert errors == f"goodfit: {number.name}: stopping after this step, with a checkpoint\n"
     assert statuses(home()) == [runs.KILLED]
     assert not psutil.wait_procs(others, timeout=5)[1]
     assert verified(step_checkpoints(tmp_path / "build/checkpoints/tiny")[0])
@@ -271,21 +280,24 @@ def test_workers_whose_launcher_is_killed_end_themselves(home: Home, tmp_path: P
     process.wait()
     _, alive = psutil.wait_procs(others, timeout=30)
     assert not alive  # or reading to the end would wait for them
-    assert (
-        process.communicate()[1]
-        == "goodfit: the process that began this training is gone: stopping\n"
-    )
+    _, errors = process.communicate()
+    assert errors == "goodfit: the process that began this training is gone: stopping\n"
     assert verified(step_checkpoints(tmp_path / "build/checkpoints/tiny")[0])
+
+
+def newest_epoch(folder: Path) -> int:
+    """The epoch of the newest checkpoint, 0 before the first is written."""
+    notes = [read_note(path) for path in step_checkpoints(folder)]
+    return max((note.epoch for note in notes if note), default=0)
 
 
 @pytest.mark.fault(4)
 def test_two_processes_go_on_bit_by_bit(home: Home, tmp_path: Path) -> None:
     def cfg() -> DictConfig:
-        made = home(
-            trainer={"devices": 2, "strategy": "ddp", "max_epochs": 60}, model={"dropout": 0.4}
-        )
-        made.early_stopping.patience, made.checkpoint.seconds = 99, 0
-        return made
+        trainer = {"devices": 2, "strategy": "ddp", "max_epochs": 60}
+        changed = home(trainer=trainer, model={"dropout": 0.4})
+        changed.early_stopping.patience, changed.checkpoint.seconds = 99, 0
+        return changed
 
     fit(cfg(), out=Path("whole"))
     for name in ("pipelines", "conf"):
@@ -295,10 +307,7 @@ def test_two_processes_go_on_bit_by_bit(home: Home, tmp_path: Path) -> None:
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    while not any(
-        read_note(path).get("epoch", 0) >= 3
-        for path in step_checkpoints(Path("build/checkpoints/tiny"))
-    ):
+    while newest_epoch(Path("build/checkpoints/tiny")) < 3:
         assert process.poll() is None
         time.sleep(0.01)
     process.terminate()

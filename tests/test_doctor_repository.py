@@ -1,6 +1,4 @@
-"""What the doctor says of DVC and MLflow is so: in a repository where the stages ran, and on an old
-database.
-"""
+"""What the doctor says of DVC and MLflow is so: where the stages ran, and on an old database."""
 
 from __future__ import annotations
 
@@ -43,9 +41,8 @@ def repository(whole: Repository, tmp_path: Path) -> Repository:
 def weights(repository: Repository) -> Path:
     """The cache's object of the weights."""
     objects = repository.path / ".dvc/cache/files/md5"
-    (out,) = yaml.safe_load((repository.path / "dvc.lock").read_text())["stages"][
-        "train@breast_cancer"
-    ]["outs"]
+    lock = yaml.safe_load((repository.path / "dvc.lock").read_text())
+    (out,) = lock["stages"]["train@breast_cancer"]["outs"]
     listing = json.loads((objects / out["md5"][:2] / out["md5"][2:]).read_text())
     digest = next(item["md5"] for item in listing if item["relpath"] == "weights.pt")
     path: Path = objects / digest[:2] / digest[2:]
@@ -64,11 +61,10 @@ def corrupt(path: Path) -> None:
 
 def results(repository: Repository) -> dict[str, Any]:
     """Weights, and all that was measured with them, but for times."""
-    found = json.loads(
-        (repository.path / "report/breast_cancer/evaluation/evaluation.json").read_text()
-    )
-    found.pop("seconds_per_1000")
-    return {"weights": sha256(repository.path / MODEL / "weights.pt"), "evaluation": found}
+    report = repository.path / "report/breast_cancer/evaluation/evaluation.json"
+    evaluation = json.loads(report.read_text())
+    evaluation.pop("seconds_per_1000")
+    return {"weights": sha256(repository.path / MODEL / "weights.pt"), "evaluation": evaluation}
 
 
 def test_dvc_hands_out_a_corrupted_object_without_a_word(repository: Repository) -> None:
@@ -85,17 +81,15 @@ def test_dvc_hands_out_a_corrupted_object_without_a_word(repository: Repository)
 def test_without_a_good_copy_fix_and_repro_bring_identical_results_back(
     repository: Repository, handed_out: bool
 ) -> None:
-    before, place = results(repository), weights(repository)
-    corrupt(place)
+    before, damaged = results(repository), weights(repository)
+    corrupt(damaged)
     shutil.rmtree(repository.path / MODEL)
     if handed_out:
         repository.run("dvc", "checkout")
-    said = repository.run(*DOCTOR, code=1)
-    assert (
-        f"object {place.relative_to(repository.path)} for {MODEL}/weights.pt of train@breast_cancer"
-        in said
-    )
-    assert "`dvc repro train@breast_cancer` makes it again" in said
+    report = repository.run(*DOCTOR, code=1)
+    name = damaged.relative_to(repository.path)
+    assert f"object {name} for {MODEL}/weights.pt of train@breast_cancer" in report
+    assert "`dvc repro train@breast_cancer` makes it again" in report
     # what was handed out is a finding of its own, and repro mends it
     repository.run(*DOCTOR, "--fix", code=int(handed_out))
     assert "Running stage 'train@breast_cancer'" in repository.run(*REPRO)
@@ -104,16 +98,14 @@ def test_without_a_good_copy_fix_and_repro_bring_identical_results_back(
 
 
 def test_with_a_good_copy_fix_puts_it_back_and_no_stage_runs(repository: Repository) -> None:
-    before, place = results(repository), weights(repository)
-    content = place.read_bytes()
-    corrupt(place)
-    folder = next(
-        path for path in place.parents[1].glob("*/*.dir") if b"weights.pt" in path.read_bytes()
-    )
-    corrupt(folder)
-    assert "2 to be looked at" in repository.run(*DOCTOR, code=1)
+    before, damaged = results(repository), weights(repository)
+    content = damaged.read_bytes()
+    corrupt(damaged)
+    folders = damaged.parents[1].glob("*/*.dir")
+    corrupt(next(path for path in folders if b"weights.pt" in path.read_bytes()))
+    assert "2 problems" in repository.run(*DOCTOR, code=1)
     assert "2 fixed, all is well" in repository.run(*DOCTOR, "--fix")
-    assert place.read_bytes() == content
+    assert damaged.read_bytes() == content
     assert "Running stage" not in repository.run(*REPRO)
     shutil.rmtree(repository.path / MODEL)
     repository.run("dvc", "checkout")
@@ -146,7 +138,10 @@ def test_a_database_of_an_older_mlflow_is_upgraded_beside_a_copy(tmp_path: Path)
     assert f"has the schema {old} of an older MLflow" in repository.run(*DOCTOR, code=1)
     assert f"mlflow.db.{old} is as it was" in repository.run(*DOCTOR, "--fix")
     assert "all is well" in repository.run(*DOCTOR)
-    look = "from goodfit.tracking.database import connect; print(connect('sqlite:///mlflow.db').get_experiment_by_name('mine').name)"
+    look = """
+from goodfit.tracking.database import connect
+print(connect("sqlite:///mlflow.db").get_experiment_by_name("mine").name)
+"""
     assert "mine" in repository.run(sys.executable, "-c", look)
     with closing(sqlite3.connect(tmp_path / f"mlflow.db.{old}")) as copy:
         assert copy.execute("select version_num from alembic_version").fetchall() == [(old,)]

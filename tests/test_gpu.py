@@ -12,11 +12,12 @@ import pytest
 import pytorch_lightning as pl
 import tiny
 import torch
+from batchnorms import compare_ranks_with_one
+from cutting import cut
 from omegaconf import DictConfig, OmegaConf
 
 from goodfit.launch.fit import fit
 from goodfit.store import loader
-from goodfit.system import signals
 
 pytestmark = [
     pytest.mark.gpu,
@@ -28,33 +29,37 @@ KEYS = ("train/loss", "val/loss")
 
 @pytest.fixture
 def make(home: Callable[..., DictConfig], prepared: Callable[[str], Path]) -> Make:
-    """Configurations of a CNN on augmented images, on one GPU; a steep step would make much of the
-    last digits.
+    """Configurations of a CNN on augmented images, on one GPU, without dropout.
+
+    The steps are small, for large ones make much of the last digits.
     """
     uri = home().tracking.uri
     shutil.rmtree("data/prepared/tiny")
     shutil.copytree(prepared("mnist"), "data/prepared/tiny")
 
     def made(**trainer: object) -> DictConfig:
-        kind = {"accelerator": "gpu", "devices": 1, **trainer}
-        augment = tiny.section("augment", "affine")
-        cfg = tiny.cfg("mnist", model="cnn", tracking={"uri": uri}, trainer=kind, augment=augment)
-        return tiny.calm(
-            OmegaConf.merge(cfg, {"optimizer": tiny.section("optimizer", "sgd") | {"lr": 0.002}})
-        )
+        sections: dict[str, Any] = {
+            "tracking": {"uri": uri},
+            "trainer": {"accelerator": "gpu", "devices": 1, **trainer},
+            "augment": tiny.section("augment", "affine"),
+        }
+        optimizer = tiny.section("optimizer", "sgd") | {"lr": 0.002}
+        cfg = OmegaConf.merge(tiny.cfg("mnist", model="cnn", **sections), {"optimizer": optimizer})
+        assert isinstance(cfg, DictConfig)
+        return tiny.calm(cfg)
 
     return made
 
 
 def curve(model: str) -> list[float]:
+    """The losses on train and validation of each epoch."""
     with Path(model, "history.csv").open() as stream:
-        return [float(row[key]) for row in csv.DictReader(stream) for key in KEYS]
+        rows = list(csv.DictReader(stream))
+    return [float(row[key]) for row in rows for key in KEYS]
 
 
-class Paths(pl.Callback):
-    """Where the tensors of each training batch lie when a step begins, and those that they are
-    taken from.
-    """
+class Devices(pl.Callback):
+    """Notes where each training batch lies as its step begins, and where its arrays lie."""
 
     def __init__(self) -> None:
         self.batches: set[str] = set()
@@ -77,7 +82,7 @@ def test_a_gpu_has_the_loss_curve_of_the_cpu(make: Make) -> None:
 
 
 def test_small_data_live_on_the_gpu(make: Make) -> None:
-    seen = Paths()
+    seen = Devices()
     fit(make(), out=Path("gpu"), callbacks=[seen])
     assert (seen.arrays, seen.batches) == ({"cuda"}, {"cuda"})
 
@@ -86,8 +91,8 @@ def test_data_that_do_not_fit_come_from_the_host_and_give_the_same_curve(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit(make(), out=Path("near"))
-    monkeypatch.setattr(loader, "MOST", 0)
-    seen = Paths()
+    monkeypatch.setattr(loader, "fits", lambda size, free: False)
+    seen = Devices()
     fit(make(), out=Path("far"), callbacks=[seen])
     assert (seen.arrays, seen.batches) == ({"cpu"}, {"cuda"})
     assert curve("far") == curve("near")
@@ -115,19 +120,8 @@ def test_half_precision_trains(make: Make) -> None:
 
 
 def test_a_training_on_a_gpu_goes_on_where_it_was_cut(make: Make) -> None:
-    class Cut(pl.Callback):
-        def on_train_batch_end(
-            self, trainer: pl.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int
-        ) -> None:
-            if (trainer.current_epoch, batch_idx) == (1, 1):
-                signals.request_stop(15)
-
     fit(make(), out=Path("whole"))
-    try:
-        with pytest.raises(SystemExit):
-            fit(make(), out=Path("model"), callbacks=[Cut()])
-    finally:
-        signals.reset()
+    cut(make(), 1, 1)
     fit(make(), out=Path("model"))
     assert curve("model") == pytest.approx(curve("whole"), rel=1e-6)
 
@@ -138,3 +132,8 @@ def test_all_gpus_together_have_the_loss_curve_of_one(make: Make, strategy: str)
     fit(make(), out=Path("one"))
     fit(make(devices=torch.cuda.device_count(), strategy=strategy), out=Path("all"))
     assert curve("all") == pytest.approx(curve("one"), rel=2e-3)
+
+
+def test_batchnorm_is_torchs_own_and_over_the_samples_of_both_ranks(tmp_path: Path) -> None:
+    """Two ranks share one GPU over gloo: NCCL wants a GPU for each."""
+    compare_ranks_with_one(tmp_path, cuda=True)

@@ -43,7 +43,7 @@ def room_of(path: Path) -> str:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Rooms that a file imports, also inside functions; those for type checkers alone are left out."""
+    """Rooms that a file imports, also inside functions; not those for type checkers alone."""
     for name in imported_names(ast.parse(path.read_text())):
         package, _, rest = name.partition(".")
         if package == "goodfit" and rest:
@@ -69,7 +69,9 @@ def test_no_two_files_of_a_room_import_each_other_in_a_circle() -> None:
     for path in files():
         module = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
         names = imported_names(ast.parse(path.read_text()))
-        graph[module] = {name for name in names if (SOURCE / f"{name.replace('.', '/')}.py").exists()}
+        graph[module] = {
+            name for name in names if (SOURCE / f"{name.replace('.', '/')}.py").exists()
+        }
     waiting = dict(graph)
     while True:
         free = [module for module, needs in waiting.items() if not needs & waiting.keys()]
@@ -92,7 +94,11 @@ def test_few_modules_stand_at_the_top_of_the_package() -> None:
 
 
 KINDS = {str(tiny.constants(tiny.section("data", name))["kind"]) for name in tiny.names("data")}
-KINDS |= {kind for name in tiny.names("task") for kind in tiny.constants(tiny.section("task", name))["kinds"]}
+KINDS |= {
+    kind
+    for name in tiny.names("task")
+    for kind in tiny.constants(tiny.section("task", name))["kinds"]
+}
 INPUTS = {given for name in tiny.names("data") for given in tiny.gives(name)}
 # networks, augmentations and baselines are made for certain inputs: their names are their interface
 OWN_NAMES = {"data", "task", "model", "augment", "baseline"}
@@ -124,6 +130,8 @@ def test_outside_data_and_tasks_nobody_asks_for_a_kind_of_target_or_an_input(pat
     assert set(asked_for(ast.parse(path.read_text()))) & (KINDS | INPUTS) == set()
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "reporting/templates").iterdir()), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "reporting/templates").iterdir()), ids=lambda p: p.name
+)
 def test_no_page_asks_for_a_kind_of_target(path: Path) -> None:
     assert "spec.kind" not in path.read_text()

@@ -1,4 +1,4 @@
-"""One training on two machines: the same loss curve, one run, and ends that both know of."""
+"""One training on two machines: the same loss curve, one run, and both know how it ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -29,16 +29,16 @@ Home = Callable[..., DictConfig]
 TRAIN = [sys.executable, "pipelines/train.py", "build/tiny.json"]
 
 
-def prepare(home: Home, place: Path, **changes: object) -> DictConfig:
-    """A repository with one composed experiment, for two machines of one process each."""
-    trainer = {"max_epochs": 3, "num_nodes": 2, "devices": 1, "strategy": "ddp"} | changes.pop(
-        "trainer", {}
-    )  # type: ignore[operator]
-    cfg = tiny.calm(home(trainer=trainer, **changes))
+def prepare(
+    home: Home, folder: Path, *, trainer: Mapping[str, object] | None = None, **changes: object
+) -> DictConfig:
+    """A repository with one composed experiment, for two machines of one rank each."""
+    machines = {"max_epochs": 3, "num_nodes": 2, "devices": 1, "strategy": "ddp"}
+    cfg = tiny.calm(home(trainer=machines | dict(trainer or {}), **changes))
     for name in ("pipelines", "conf"):
-        shutil.copytree(tiny.ROOT / name, place / name)
-    (place / "build").mkdir()
-    (place / "build/tiny.json").write_text(tree.dump(OmegaConf.to_container(cfg)))  # type: ignore[arg-type]
+        shutil.copytree(tiny.ROOT / name, folder / name)
+    (folder / "build").mkdir()
+    (folder / "build/tiny.json").write_text(tree.dump(OmegaConf.to_container(cfg)))  # type: ignore[arg-type]
     return cfg
 
 
@@ -46,52 +46,62 @@ def prepare(home: Home, place: Path, **changes: object) -> DictConfig:
 def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts the command as on one of the machines, which all are this one."""
     port = str(slurm.ports(1)[0])
-    begun: list[subprocess.Popen[str]] = []
+    started: list[subprocess.Popen[str]] = []
 
     def machine(node: int, command: list[str] = TRAIN) -> subprocess.Popen[str]:
-        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": str(node)}
-        env = {**os.environ, **where, "PYTHONPATH": str(tiny.ROOT / "src")}
-        begun.append(
-            subprocess.Popen(command, cwd=tmp_path, env=env, stdout=-1, stderr=-1, text=True)
+        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": str(node)}
+        env = {**os.environ, **address, "PYTHONPATH": str(tiny.ROOT / "src")}
+        process = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
-        return begun[-1]
+        started.append(process)
+        return process
 
     yield machine
-    for process in begun:
+    for process in started:
         if process.poll() is None:
             end(process)
 
 
 def end(machine: subprocess.Popen[str]) -> None:
     """With all that it started, also where that is frozen."""
-    process = psutil.Process(machine.pid)
-    for each in [process, *process.children(recursive=True)]:
-        each.kill()
+    for process in processes(machine):
+        process.kill()
     machine.communicate()
 
 
+def processes(machine: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The launcher of a machine, and all that it has started."""
+    launcher = psutil.Process(machine.pid)
+    return [launcher, *launcher.children(recursive=True)]
+
+
 def curve(model: Path) -> list[float]:
+    keys = ("train/loss", "val/loss")
     with (model / "history.csv").open() as stream:
-        return [
-            float(row[key]) for row in csv.DictReader(stream) for key in ("train/loss", "val/loss")
-        ]
+        return [float(row[key]) for row in csv.DictReader(stream) for key in keys]
 
 
-def alone(place: Path, cfg: DictConfig) -> list[float]:
+def curve_of_one(folder: Path, cfg: DictConfig) -> list[float]:
     """The loss curve of one process at the same batch size."""
     from goodfit.launch.fit import fit
 
     one = OmegaConf.merge(cfg, {"trainer": {"num_nodes": 1, "strategy": "auto"}})
     assert isinstance(one, DictConfig)
-    fit(one, out=place / "one")
-    return curve(place / "one")
+    fit(one, out=folder / "one")
+    return curve(folder / "one")
 
 
 def statuses(cfg: DictConfig) -> list[str]:
     client = database.connect(cfg.tracking.uri)
-    found = client.get_experiment_by_name("tiny")
-    assert found is not None
-    return [run.info.status for run in client.search_runs([found.experiment_id])]
+    experiment = client.get_experiment_by_name("tiny")
+    assert experiment is not None
+    return [run.info.status for run in client.search_runs([experiment.experiment_id])]
 
 
 def test_two_machines_have_the_loss_curve_of_one_and_one_run(
@@ -99,20 +109,18 @@ def test_two_machines_have_the_loss_curve_of_one_and_one_run(
 ) -> None:
     cfg = prepare(home, tmp_path)
     machines = [start(1), start(0)]
-    said = [process.communicate(timeout=120) for process in machines]
-    assert [process.returncode for process in machines] == [0, 0], said
-    assert all(
-        f"machine {node} waits at 127.0.0.1:" in out
-        for node, (out, _) in zip((1, 0), said, strict=True)
-    )
+    outputs = [process.communicate(timeout=120) for process in machines]
+    assert [process.returncode for process in machines] == [0, 0], outputs
+    for node, (output, _) in zip((1, 0), outputs, strict=True):
+        assert f"machine {node} waits at 127.0.0.1:" in output
     assert statuses(cfg) == [runs.FINISHED]
-    assert curve(tmp_path / "models/tiny") == pytest.approx(alone(tmp_path, cfg), abs=2e-5)
+    assert curve(tmp_path / "models/tiny") == pytest.approx(curve_of_one(tmp_path, cfg), abs=2e-5)
 
 
-def busy(place: Path, machines: list[subprocess.Popen[str]]) -> None:
+def wait_for_checkpoints(folder: Path, machines: list[subprocess.Popen[str]]) -> None:
     """Waits until the training has saved itself twice."""
     deadline = time.monotonic() + 90
-    while len(list((place / "build/checkpoints/tiny").glob("step-*.json"))) < 2:
+    while len(list((folder / "build/checkpoints/tiny").glob("step-*.json"))) < 2:
         for process in machines:
             assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
@@ -131,12 +139,23 @@ def test_a_signal_to_one_machine_ends_both_with_a_checkpoint_and_its_code(
 ) -> None:
     cfg = prepare(home, tmp_path, **LONG)
     machines = [start(0), start(1)]
-    busy(tmp_path, machines)
+    wait_for_checkpoints(tmp_path, machines)
     machines[1].send_signal(signal.SIGTERM)
-    said = [process.communicate(timeout=60) for process in machines]
-    assert [process.returncode for process in machines] == [143, 143], said
+    outputs = [process.communicate(timeout=60) for process in machines]
+    assert [process.returncode for process in machines] == [143, 143], outputs
     assert statuses(cfg) == [runs.KILLED]
     assert step_checkpoints(tmp_path / "build/checkpoints/tiny")
+
+
+def worker(machine: subprocess.Popen[str]) -> psutil.Process:
+    """The only rank of a machine."""
+    ranks = []
+    for process in processes(machine):
+        command = process.cmdline()
+        if "goodfit.launch.worker" in command and "goodfit.launch.elastic" not in command:
+            ranks.append(process)
+    [rank] = ranks
+    return rank
 
 
 @pytest.mark.parametrize("node", [0, 1])
@@ -145,39 +164,34 @@ def test_a_rank_that_is_killed_on_one_machine_is_named_on_both(
 ) -> None:
     prepare(home, tmp_path, **LONG)
     machines = [start(0), start(1)]
-    busy(tmp_path, machines)
-    family = psutil.Process(machines[node].pid).children(recursive=True)
-    [worker] = [
-        each
-        for each in family
-        if "goodfit.launch.worker" in each.cmdline()
-        and "goodfit.launch.elastic" not in each.cmdline()
-    ]
-    worker.kill()
+    wait_for_checkpoints(tmp_path, machines)
+    worker(machines[node]).kill()
     started = time.monotonic()
-    said = [process.communicate(timeout=60)[1] for process in machines]
+    errors = [process.communicate(timeout=60)[1] for process in machines]
     assert time.monotonic() - started < 30
-    assert [process.returncode for process in machines] == [1, 1], said
+    assert [process.returncode for process in machines] == [1, 1], errors
     last = f"goodfit: rank {node} was killed by SIGKILL; the same command goes on"
-    assert [text.splitlines()[-1] for text in said] == [last, last]
+    assert [text.splitlines()[-1] for text in errors] == [last, last]
 
 
 def test_a_machine_that_leaves_later_than_the_first_says_nothing_of_lost_connections(
     start: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    """In two rounds, as after memory has run out; torch would print a page of C++ after the last
-    line for the user.
+    """In two rounds, as after memory has run out.
+
+    Torch would print a page of C++ after the last line for the user.
     """
     code = """
 import sys, time
+from goodfit.launch.exchange import MachineExit
 from goodfit.launch.rendezvous import Rendezvous
 for round in range(2):
-    meeting = Rendezvous(2)
-    heard = meeting.decided(lambda: "go")
+    rendezvous = Rendezvous(2)
+    rendezvous.agree(lambda: "go")
     time.sleep(1.5)
-    assert not meeting.lost()
-    meeting.ended({"code": 0})
-time.sleep(3 * meeting.place.node)
+    assert not rendezvous.lost()
+    rendezvous.exchange_exits(MachineExit(exit_code=0, errors=(), killed={}))
+time.sleep(3 * rendezvous.address.node)
 """
     machines = [start(node, [sys.executable, "-c", code]) for node in range(2)]
     assert [process.communicate(timeout=60)[1] for process in machines] == ["", ""]
@@ -186,9 +200,8 @@ time.sleep(3 * meeting.place.node)
 
 def freeze(machine: subprocess.Popen[str]) -> None:
     """What the other machine sees of a power cut: connections that stay open, and no answer."""
-    process = psutil.Process(machine.pid)
-    for each in [process, *process.children(recursive=True)]:
-        each.suspend()
+    for process in processes(machine):
+        process.suspend()
 
 
 @pytest.mark.parametrize("node", [0, pytest.param(1, marks=pytest.mark.fault(19))])
@@ -197,14 +210,14 @@ def test_a_machine_that_is_lost_without_a_word_ends_the_other_within_seconds(
 ) -> None:
     cfg = prepare(home, tmp_path, **LONG)
     machines = [start(0), start(1)]
-    busy(tmp_path, machines)
+    wait_for_checkpoints(tmp_path, machines)
     others = psutil.Process(machines[1 - node].pid).children(recursive=True)
     freeze(machines[node])
     started = time.monotonic()
-    _, said = machines[1 - node].communicate(timeout=60)
+    _, errors = machines[1 - node].communicate(timeout=60)
     assert time.monotonic() - started < 30
-    last = f"goodfit: machine {node} has given no sign of life for 15 s; the same command goes on"
-    assert (machines[1 - node].returncode, said.splitlines()[-1]) == (1, last)
+    last = f"goodfit: machine {node} has had no heartbeat for 15 s; the same command goes on"
+    assert (machines[1 - node].returncode, errors.splitlines()[-1]) == (1, last)
     assert not psutil.wait_procs(others, timeout=5)[1]
     end(machines[node])
     if node:
@@ -217,13 +230,16 @@ def test_a_mistake_that_the_first_machine_finds_is_told_on_both(
 ) -> None:
     prepare(home, tmp_path, resume="must")
     machines = [start(1), start(0)]
-    said = [process.communicate(timeout=60)[1] for process in machines]
-    assert [process.returncode for process in machines] == [2, 2], said
-    line = "goodfit: resume=must, but nothing was begun in build/checkpoints/tiny; resume=auto starts anew"
-    assert [text.splitlines()[-1] for text in said] == [line, line]
+    errors = [process.communicate(timeout=60)[1] for process in machines]
+    assert [process.returncode for process in machines] == [2, 2], errors
+    line = (
+        "goodfit: resume=must, but nothing was begun in build/checkpoints/tiny; "
+        "resume=auto starts anew"
+    )
+    assert [text.splitlines()[-1] for text in errors] == [line, line]
 
 
-def test_without_a_place_to_meet_it_says_what_is_needed(home: Home, tmp_path: Path) -> None:
+def test_without_an_address_to_meet_at_it_says_what_is_needed(home: Home, tmp_path: Path) -> None:
     prepare(home, tmp_path)
     env = {
         key: value
@@ -240,7 +256,7 @@ def test_without_a_place_to_meet_it_says_what_is_needed(home: Home, tmp_path: Pa
 
 
 @pytest.mark.parametrize("port", ["abc", "0", "65535", "-1"])
-def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+def test_an_impossible_port_is_refused(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
     for name, value in {"MASTER_ADDR": "127.0.0.1", "NODE_RANK": "0", "MASTER_PORT": port}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=f"MASTER_PORT={port}, expected a number from 1 to 65534"):
@@ -269,4 +285,4 @@ def test_under_slurm_the_nodes_find_each_other_by_themselves(home: Home, tmp_pat
         )
     assert done.returncode == 0, done.stdout + done.stderr
     assert statuses(cfg) == [runs.FINISHED]
-    assert curve(tmp_path / "models/tiny") == pytest.approx(alone(tmp_path, cfg), abs=2e-5)
+    assert curve(tmp_path / "models/tiny") == pytest.approx(curve_of_one(tmp_path, cfg), abs=2e-5)

@@ -1,15 +1,15 @@
-"""The whole line in a real DVC repository: raw samples to registered models, with everything in
-between.
-"""
+"""The whole line in a real DVC repository: from raw samples to registered models."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -17,6 +17,16 @@ from repository import EXPERIMENTS, Repository, make
 
 STAGES = ("compose", "fetch", "prepare", "train", "evaluate", "report", "register")
 pytestmark = pytest.mark.slow
+# one file of each room that works with what a training gave
+AFTER_TRAINING = (
+    "tracking/describe.py",
+    "search/confirm.py",
+    "reporting/words.py",
+    "doctor/files.py",
+    "stages/summary.py",
+    "evaluation/verdict.py",
+    "provenance/environment.py",
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +48,10 @@ model = mlflow.pyfunc.load_model("models:/mnist@champion")
 rows = pandas.DataFrame({"image": [[[0] * 28] * 28, [[255] * 28] * 28]})
 print(json.dumps([sorted(model.predict(rows)["label"]), str(model.metadata.signature.inputs)]))
 """
-    found = json.loads(repository.run(sys.executable, "-c", code).splitlines()[-1])
-    assert len(found[0]) == 2
-    assert "image" in found[1]
+    answer = repository.run(sys.executable, "-c", code).splitlines()[-1]
+    labels, signature = json.loads(answer)
+    assert len(labels) == 2
+    assert "image" in signature
 
 
 def test_one_run_holds_training_and_evaluation_and_is_finished(repository: Repository) -> None:
@@ -78,15 +89,42 @@ def test_an_edit_re_runs_exactly_what_it_concerns(repository: Repository) -> Non
     later = ["train@mnist", "evaluate@mnist", "report@mnist", "register@mnist"]
     compose = [f"compose@{name}" for name in EXPERIMENTS]
     repository.edit("conf/model/cnn.yaml", width=4)
-    assert sorted(repository.repro()) == sorted(
-        [*compose, *later]
-    )  # a network's width prepares nothing again
+    # a network's width prepares nothing again
+    assert sorted(repository.repro()) == sorted([*compose, *later])
     repository.edit("conf/model/rnn.yaml", width=4)
     assert repository.repro() == compose  # a group that nothing uses
     (repository.path / "src/goodfit/model/unused.py").write_text('"""A new network."""\n')
     assert repository.repro() == compose
     repository.edit("conf/baseline/boosting.yaml", trees=7)
     assert repository.repro() == compose
+
+
+def test_an_edit_behind_the_training_trains_nothing_again(
+    repository: Repository, tmp_path: Path
+) -> None:
+    copy = Repository(Path(shutil.copytree(repository.path, tmp_path / "copy", symlinks=True)))
+    assert changed_stages(copy) == set()
+    comment(copy, *AFTER_TRAINING)
+    changed = changed_stages(copy)
+    assert {f"evaluate@{name}" for name in EXPERIMENTS} <= changed
+    assert {stage.partition("@")[0] for stage in changed} == {"evaluate", "report", "register"}
+
+    comment(copy, "launch/worker.py")
+    assert {f"train@{name}" for name in EXPERIMENTS} <= changed_stages(copy)
+
+
+def comment(repository: Repository, *files: str) -> None:
+    """Appends a comment to files of the package, and composes all experiments again."""
+    for file in files:
+        with (repository.path / "src/goodfit" / file).open("a") as stream:
+            stream.write("# a comment\n")
+    repository.run("dvc", "repro", *(f"compose@{name}" for name in EXPERIMENTS))
+
+
+def changed_stages(repository: Repository) -> set[str]:
+    """The stages that `dvc repro` would run because of what they depend on themselves."""
+    status = json.loads(repository.run("dvc", "status", "--json"))
+    return set(status)
 
 
 def test_a_lost_database_is_refilled_from_the_files_of_the_stages(repository: Repository) -> None:
@@ -136,11 +174,15 @@ def test_sigterm_in_a_stage_is_not_taken_for_the_end_of_it(repository: Repositor
 
 def _wait_for_training(repository: Repository) -> int:
     """The process of the training that is RUNNING in the database."""
-    query = "select value from tags join runs using (run_uuid) where key = 'goodfit.process' and status = 'RUNNING'"
+    query = (
+        "select value from tags join runs using (run_uuid) "
+        "where key = 'goodfit.process' and status = 'RUNNING'"
+    )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if found := repository.sql(query):
+        processes = repository.sql(query)
+        if processes:
             time.sleep(2)  # into its first epochs
-            return int(str(found[0][0]).rpartition(":")[2].partition("@")[0])
+            return int(str(processes[0][0]).rpartition(":")[2].partition("@")[0])
         time.sleep(0.2)
     raise AssertionError("no training started")

@@ -1,5 +1,4 @@
-"""Training on a device that is not there: what must hold of places on any GPU, tested where there
-is none.
+"""Training on a pretended device: where tensors must lie on any GPU, tested where there is none.
 
 Speed, half precision and NCCL are for test_gpu.py.
 """
@@ -18,6 +17,7 @@ import pytorch_lightning as pl
 import tiny
 import torch
 import torch.distributed as dist
+from cutting import cut
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.trainer.connectors.accelerator_connector import _AcceleratorConnector
@@ -30,7 +30,6 @@ from goodfit.errors import NonFiniteLossError
 from goodfit.launch.fit import fit
 from goodfit.store import loader
 from goodfit.store.arrays import Packed
-from goodfit.system import signals
 from goodfit.task.base import Task
 from goodfit.training.batchnorm import synchronize_batchnorm
 
@@ -65,7 +64,7 @@ def steps(task: Task, data: Packed, device: torch.device) -> list[float]:
     return losses
 
 
-def test_an_operation_on_arrays_of_both_places_is_refused() -> None:
+def test_an_operation_on_arrays_of_both_devices_is_refused() -> None:
     with (
         pretend.Pretend(),
         pytest.raises(RuntimeError, match=r"add.*arrays of the CPU \[\(3,\)\] and of the device"),
@@ -89,9 +88,8 @@ def test_every_network_trains_where_its_data_lie(model: str, case: str, prepared
     near = steps(*start(model, case, prepared(case), here), here)
     with pretend.Pretend():
         far = steps(*start(model, case, prepared(case), pretend.DEVICE), pretend.DEVICE)
-    assert far == pytest.approx(
-        near, rel=1e-5
-    )  # attention has an algorithm of its own on a CPU; the others are equal
+    # attention has an algorithm of its own on a CPU; the other networks' losses are equal
+    assert far == pytest.approx(near, rel=1e-5)
 
 
 @pytest.mark.parametrize(("augment", "case"), AUGMENTED)
@@ -107,29 +105,24 @@ def test_every_augmentation_is_made_where_the_data_lie(
         far = change(moved.batch(there), PerSampleRandom(there, seed=0, epoch=0))
         assert {array.device for array in far.inputs.values()} == {pretend.DEVICE}
         assert (seen.reads.total(), seen.sends.total()) == (0, 0)
-        assert all(
-            torch.equal(array.cpu(), near.inputs[name]) for name, array in far.inputs.items()
-        )
+        for name, array in far.inputs.items():
+            assert torch.equal(array.cpu(), near.inputs[name])
 
 
 @pytest.fixture
 def make(
     home: Callable[..., DictConfig], prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> Make:
-    """Configurations of a CNN on augmented images; `trainer.accelerator=gpu` is the pretended
-    device.
-    """
+    """Configurations of a CNN on augmented images; accelerator "gpu" is the pretended device."""
     uri = home().tracking.uri
     shutil.rmtree("data/prepared/tiny")
     shutil.copytree(prepared("mnist"), "data/prepared/tiny")
-    chosen = _AcceleratorConnector._choose_strategy
+    choose_strategy = _AcceleratorConnector._choose_strategy
 
     def choose(self: Any) -> Any:
-        return (
-            SingleDeviceStrategy(pretend.DEVICE)
-            if self._accelerator_flag == pretend.NAME
-            else chosen(self)
-        )
+        if self._accelerator_flag == pretend.NAME:
+            return SingleDeviceStrategy(pretend.DEVICE)
+        return choose_strategy(self)
 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     monkeypatch.setattr(
@@ -140,11 +133,10 @@ def make(
 
     def made(accelerator: str = "gpu", **changes: Any) -> DictConfig:
         trainer = {"accelerator": accelerator, "devices": 1}
-        sections = {
-            name: tiny.section(name, changes.pop(name))
-            for name in ("augment", "guard")
-            if name in changes
-        }
+        sections = {}
+        for name in ("augment", "guard"):
+            if name in changes:
+                sections[name] = tiny.section(name, changes.pop(name))
         cfg = tiny.cfg("mnist", model="cnn", tracking={"uri": uri}, trainer=trainer, **sections)
         return OmegaConf.merge(cfg, changes)  # type: ignore[return-value]
 
@@ -152,19 +144,18 @@ def make(
 
 
 def curve(model: str) -> list[float]:
+    """The losses on train and validation of each epoch."""
     with Path(model, "history.csv").open() as stream:
-        return [
-            float(row[key]) for row in csv.DictReader(stream) for key in ("train/loss", "val/loss")
-        ]
+        rows = list(csv.DictReader(stream))
+    return [float(row[name]) for row in rows for name in ("train/loss", "val/loss")]
 
 
 class Watch(pl.Callback):
-    """Where batches, the arrays that they are taken from, and weights lie; what a step read from
-    there and sent.
-    """
+    """Notes where batches, their arrays and weights lie, and each step's reads and sends."""
 
     def __init__(self, seen: pretend.Pretend) -> None:
-        self.seen, self.steps = seen, []  # type: ignore[var-annotated]
+        self.seen = seen
+        self.steps: list[tuple[int, int]] = []
         self.batches: set[str] = set()
         self.arrays: set[str] = set()
         self.weights: set[str] = set()
@@ -207,9 +198,7 @@ def test_a_training_on_a_device_is_that_of_the_cpu_bit_by_bit(
 
 
 def test_a_step_waits_twice_and_sends_nothing(make: Make) -> None:
-    """For the loss and for the norm of the gradient, which the guard must know before the weights
-    change.
-    """
+    """For the loss and for the norm of the gradient, which the guard looks at before the step."""
     with pretend.Pretend() as seen:
         watch = Watch(seen)
         fit(make(augment="affine"), out=Path("far"), callbacks=[watch])
@@ -218,20 +207,9 @@ def test_a_step_waits_twice_and_sends_nothing(make: Make) -> None:
 
 
 def test_a_training_on_a_device_goes_on_where_it_was_cut(make: Make) -> None:
-    class Cut(pl.Callback):
-        def on_train_batch_end(
-            self, trainer: pl.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int
-        ) -> None:
-            if (trainer.current_epoch, batch_idx) == (1, 1):
-                signals.request_stop(15)
-
     with pretend.Pretend():
         fit(make(augment="affine"), out=Path("whole"))
-        try:
-            with pytest.raises(SystemExit):
-                fit(make(augment="affine"), out=Path("model"), callbacks=[Cut()])
-        finally:
-            signals.reset()
+        cut(make(augment="affine"), 1, 1)
         fit(make(augment="affine"), out=Path("model"))
     assert curve("model") == curve("whole")
 
@@ -265,20 +243,21 @@ def group() -> Iterator[None]:
 
 @pytest.mark.usefixtures("group")
 def test_batchnorm_over_all_devices_exchanges_what_lies_there() -> None:
-    """NCCL takes nothing of the CPU; neither does the pretended device."""
+    """NCCL takes no tensors of the CPU; neither does the pretended device."""
     images = torch.randn(4, 3, 5, 5)
 
     def normalized(network: nn.Module, device: torch.device) -> list[torch.Tensor]:
         network.to(device)
         output = network(images.to(device))
-        output.square().sum().backward()
-        found = (output, *(weight.grad for weight in network.parameters()), *network.buffers())
-        return [array.detach().cpu() for array in found if array is not None]
+        output.exp().sum().backward()  # a sum of squares is fixed: its gradient is 0
+        gradients = [weight.grad for weight in network.parameters()]
+        arrays = (output, *gradients, *network.buffers())
+        return [array.detach().cpu() for array in arrays if array is not None]
 
     plain = normalized(nn.Sequential(nn.BatchNorm2d(3)), torch.device("cpu"))
     network = nn.Sequential(nn.BatchNorm2d(3))
     synchronize_batchnorm(network, cuda=False)
     with pretend.Pretend():
         far = normalized(network, pretend.DEVICE)
-    for one, other in zip(far, plain, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+    for synchronized, expected in zip(far, plain, strict=True):
+        torch.testing.assert_close(synchronized, expected, rtol=1e-5, atol=1e-5)

@@ -1,10 +1,9 @@
-"""`make repro` is cut, crowded and starved, and the same command brings what an undisturbed one had
-brought.
-"""
+"""`make repro` is cut, crowded and starved, and ends with the results of an undisturbed one."""
 
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import shutil
@@ -51,30 +50,28 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 @pytest.fixture
 def fresh(whole: Repository, tmp_path: Path) -> Repository:
     """The same, with the training still to be done."""
-    place = Repository(Path(shutil.copytree(whole.path, tmp_path / "fresh", symlinks=True)))
+    copy = Repository(Path(shutil.copytree(whole.path, tmp_path / "fresh", symlinks=True)))
     for name in ("models", "report", "mlruns"):
-        shutil.rmtree(place.path / name, ignore_errors=True)
-    (place.path / "mlflow.db").unlink()
-    lock = yaml.safe_load((place.path / "dvc.lock").read_text())
+        shutil.rmtree(copy.path / name, ignore_errors=True)
+    (copy.path / "mlflow.db").unlink()
+    lock = yaml.safe_load((copy.path / "dvc.lock").read_text())
     lock["stages"] = {name: stage for name, stage in lock["stages"].items() if "train@" not in name}
-    (place.path / "dvc.lock").write_text(yaml.safe_dump(lock))
-    shutil.rmtree(
-        place.path / ".dvc/cache/runs", ignore_errors=True
-    )  # DVC would take the training from there
-    return place
+    (copy.path / "dvc.lock").write_text(yaml.safe_dump(lock))
+    # DVC would take the training from there
+    shutil.rmtree(copy.path / ".dvc/cache/runs", ignore_errors=True)
+    return copy
 
 
 def result(repository: Repository) -> dict[str, Any]:
     """What a user goes away with, but for times and the numbers of runs."""
     report = repository.path / "report/mnist/evaluation/evaluation.json"
-    found = json.loads(report.read_text())
-    found.pop("seconds_per_1000")
-    history = (repository.path / "models/mnist/history.csv").read_text().splitlines()
-    place = history[0].split(",").index("epoch_seconds")
-    rows = [
-        [cell for number, cell in enumerate(line.split(",")) if number != place] for line in history
-    ]
-    return {"evaluation": found, "history": rows}
+    evaluation = json.loads(report.read_text())
+    evaluation.pop("seconds_per_1000")
+    with (repository.path / "models/mnist/history.csv").open() as stream:
+        epochs = list(csv.DictReader(stream))
+    for epoch in epochs:
+        epoch.pop("epoch_seconds")
+    return {"evaluation": evaluation, "history": epochs}
 
 
 def begin(repository: Repository, *, steps: int = 3) -> subprocess.Popen[str]:
@@ -109,8 +106,8 @@ def test_told_to_stop_it_is_not_done_and_goes_on_to_the_same_end(
 ) -> None:
     process = begin(fresh)
     process.send_signal(number)
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode != 0, said
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode != 0, printed
     assert not trained(fresh)
     assert fresh.sql("select status from runs") == [("KILLED",)]
     assert "resuming from epoch" in fresh.run(*REPRO)
@@ -123,16 +120,14 @@ def test_killed_with_9_and_all_its_children_it_goes_on_to_the_same_end(
     whole: Repository, fresh: Repository
 ) -> None:
     process = begin(fresh)
-    for each in [
-        *psutil.Process(process.pid).children(recursive=True),
-        psutil.Process(process.pid),
-    ]:
+    top = psutil.Process(process.pid)
+    for each in [*top.children(recursive=True), top]:
         each.kill()
     process.communicate()
     assert not trained(fresh)
-    said = fresh.run(*REPRO)
-    assert said.splitlines()[0] == f"{RWLOCK} names processes that are gone: deleted"
-    assert "resuming from epoch" in said
+    printed = fresh.run(*REPRO)
+    assert printed.splitlines()[0] == f"{RWLOCK} names processes that are gone: deleted"
+    assert "resuming from epoch" in printed
     assert fresh.sql("select status from runs") == [("FINISHED",)]
     assert result(fresh) == result(whole)
 
@@ -157,9 +152,10 @@ def test_a_training_that_loses_its_dvc_ends_itself(fresh: Repository) -> None:
 @pytest.mark.fault(8)
 def test_a_lock_file_that_a_kill_left_empty_is_mended_in_a_line(whole: Repository) -> None:
     (whole.path / RWLOCK).write_text("")
-    said = whole.run(*REPRO)
+    printed = whole.run(*REPRO)
     assert (
-        said.splitlines()[0] == f"{RWLOCK} was left half-written by a run that was killed: deleted"
+        printed.splitlines()[0]
+        == f"{RWLOCK} was left half-written by a run that was killed: deleted"
     )
 
 
@@ -178,8 +174,8 @@ def test_dvc_by_itself_would_have_failed_on_it(whole: Repository) -> None:
 @pytest.mark.fault(9)
 def test_of_two_at_once_the_second_says_who_is_first(whole: Repository, fresh: Repository) -> None:
     process = begin(fresh)
-    said = fresh.run(*REPRO, code=3)
-    assert said.startswith("goodfit: another run (PID ")
+    printed = fresh.run(*REPRO, code=3)
+    assert printed.startswith("goodfit: another run (PID ")
     process.communicate(timeout=120)
     assert process.returncode == 0
     assert result(fresh) == result(whole)
@@ -197,9 +193,9 @@ def test_a_full_cache_is_no_success(fresh: Repository, tmp_path: Path) -> None:
         pytest.skip("a small disk wants the right to mount one")
     try:
         fresh.run("dvc", "config", "--local", "cache.dir", str(disk))
-        said = fresh.run(*REPRO, code=2)
-        assert "DVC's cache lacks " in said
-        assert "models/mnist" in said
+        printed = fresh.run(*REPRO, code=2)
+        assert "DVC's cache lacks " in printed
+        assert "models/mnist" in printed
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
@@ -219,10 +215,10 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole(fresh: Repository, tmp_p
         with filler.open("wb", buffering=0) as stream, contextlib.suppress(OSError):
             while True:
                 stream.write(os.urandom(4096))
-        said, _ = process.communicate(timeout=60)
+        printed, _ = process.communicate(timeout=60)
         assert process.returncode != 0
-        assert "no room for the checkpoint build/checkpoints/mnist/" in said
-        assert "Traceback" not in said
+        assert "no room for the checkpoint build/checkpoints/mnist/" in printed
+        assert "Traceback" not in printed
         assert not trained(fresh)
         filler.unlink()
         assert not list((disk / "mnist").glob(".*.part"))

@@ -1,6 +1,4 @@
-"""A search from the command line to the file of its winner, and on again after it was stopped or
-killed.
-"""
+"""A sweep from the command line to its winner's file, resumed after it was stopped or killed."""
 
 from __future__ import annotations
 
@@ -78,21 +76,18 @@ def test_a_sweep_needs_neither_raw_nor_test_data(prepared: Repository, swept: st
 
 
 def test_each_trial_has_a_run_that_says_what_became_of_it(prepared: Repository, swept: str) -> None:
-    words = {TrialState.COMPLETE: ("FINISHED", "complete"), TrialState.PRUNED: ("KILLED", "pruned")}
-    tried = [
-        item
-        for item in trials(prepared)
-        if not item.user_attrs.get("pruned", "").startswith("not tried")
-    ]
-    expected = {(words[item.state][0], str(item.number), words[item.state][1]) for item in tried}
-    assert set(runs(prepared, "breast_cancer-mlp")) == expected | {
-        ("FINISHED", None, None)
-    }  # and the parent
+    ends = {TrialState.COMPLETE: ("FINISHED", "complete"), TrialState.PRUNED: ("KILLED", "pruned")}
+    expected: set[tuple[object, ...]] = {("FINISHED", None, None)}  # the parent
+    for trial in trials(prepared):
+        if not trial.user_attrs.get("pruned", "").startswith("not tried"):
+            status, state = ends[trial.state]
+            expected.add((status, str(trial.number), state))
+    assert set(runs(prepared, "breast_cancer-mlp")) == expected
 
 
 def test_the_parent_holds_plots_and_the_summary(prepared: Repository, swept: str) -> None:
-    found = {path.name for path in (prepared.path / "mlruns").rglob("plots/*.png")}
-    assert {"history.png", "parallel_coordinates.png", "slices.png", "curves.png"} <= found
+    plots = {path.name for path in (prepared.path / "mlruns").rglob("plots/*.png")}
+    assert {"history.png", "parallel_coordinates.png", "slices.png", "curves.png"} <= plots
     assert len(list((prepared.path / "mlruns").rglob("summary.md"))) == 1
 
 
@@ -100,16 +95,13 @@ def test_the_objective_in_mlflow_is_the_value_of_the_study(
     prepared: Repository, swept: str
 ) -> None:
     query = (
-        "select t.value, m.value from metrics m join tags t using (run_uuid) join tags s using (run_uuid) "
+        "select t.value, m.value from metrics m "
+        "join tags t using (run_uuid) join tags s using (run_uuid) "
         "where m.key = 'objective' and t.key = 'goodfit.trial' "
         "and s.key = 'goodfit.study' and s.value = 'breast_cancer-mlp'"
     )
-    complete = {
-        str(item.number): item.value
-        for item in trials(prepared)
-        if item.state == TrialState.COMPLETE
-    }
-    assert dict(prepared.sql(query)) == complete
+    complete = [trial for trial in trials(prepared) if trial.state == TrialState.COMPLETE]
+    assert dict(prepared.sql(query)) == {str(trial.number): trial.value for trial in complete}
 
 
 def test_the_winner_is_written_and_the_next_composition_says_so(
@@ -118,12 +110,11 @@ def test_the_winner_is_written_and_the_next_composition_says_so(
     assert "the values before" in swept
     content = yaml.safe_load((prepared.path / TUNED).read_text())
     assert content["optimizer"]["lr"] > 1e-7
-    assert "with conf/tuned/breast_cancer.yaml" in prepared.run(
-        sys.executable, "pipelines/compose.py", "breast_cancer"
-    )
-    (prepared.path / TUNED).rename(prepared.path / "aside.yaml")
-    assert "conf/tuned" not in prepared.run(sys.executable, "pipelines/compose.py", "breast_cancer")
-    (prepared.path / "aside.yaml").rename(prepared.path / TUNED)
+    compose = (sys.executable, "pipelines/compose.py", "breast_cancer")
+    assert "with conf/tuned/breast_cancer.yaml" in prepared.run(*compose)
+    (prepared.path / TUNED).rename(prepared.path / "moved.yaml")
+    assert "conf/tuned" not in prepared.run(*compose)
+    (prepared.path / "moved.yaml").rename(prepared.path / TUNED)
 
 
 def test_what_was_given_for_the_whole_sweep_is_part_of_what_was_found(
@@ -138,23 +129,15 @@ def test_what_was_given_for_the_whole_sweep_is_part_of_what_was_found(
         "hydra.sweeper.study_name=given",
         "trainer.max_epochs=4",
     )
-    said = prepared.run(
-        sys.executable,
-        *SEARCH[:3],
-        "~tuned",
-        *given,
-        "optimizer.momentum=interval(0.8,0.95)",
-        *SMALL,
-    )
+    searched = "optimizer.momentum=interval(0.8,0.95)"
+    output = prepared.run(sys.executable, *SEARCH[:3], "~tuned", *given, searched, *SMALL)
     try:
-        assert "holds the 3 values of trial" in said, said
+        assert "holds the 3 values of trial" in output, output
         text = (prepared.path / TUNED).read_text()
         content = yaml.safe_load(text)
         assert content["defaults"] == [{"override /optimizer": "sgd"}]
-        assert (content["optimizer"]["lr"], 0.8 <= content["optimizer"]["momentum"] <= 0.95) == (
-            0.05,
-            True,
-        )
+        assert content["optimizer"]["lr"] == 0.05
+        assert 0.8 <= content["optimizer"]["momentum"] <= 0.95
         assert "Searched with ~tuned trainer.max_epochs=4." in text
         prepared.run(sys.executable, "pipelines/compose.py", "breast_cancer")
     finally:
@@ -163,20 +146,16 @@ def test_what_was_given_for_the_whole_sweep_is_part_of_what_was_found(
 
 def test_dvc_takes_the_file_up_and_without_it_goes_back(prepared: Repository, swept: str) -> None:
     """compose alone runs: raw data are not here. Its output decides what runs after it."""
-    stage, composed = (
-        ("dvc", "repro", "-s", "compose@breast_cancer"),
-        prepared.path / "build/breast_cancer.json",
-    )
+    stage = ("dvc", "repro", "-s", "compose@breast_cancer")
+    composed = prepared.path / "build/breast_cancer.json"
     before = (prepared.path / TUNED).read_text()
     try:
         (prepared.path / TUNED).unlink()
         prepared.run(*stage)
         own = composed.read_bytes()
         (prepared.path / TUNED).write_text("# @package _global_\nmodel: {width: 23}\n")
-        assert (
-            "breast_cancer: with conf/tuned/breast_cancer.yaml, which a sweep wrote"
-            in prepared.run(*stage)
-        )
+        expected = "breast_cancer: with conf/tuned/breast_cancer.yaml, which a sweep wrote"
+        assert expected in prepared.run(*stage)
         assert json.loads(composed.read_bytes())["model"]["width"] == 23
         assert "train@breast_cancer:" in prepared.run("dvc", "status", "train@breast_cancer")
         (prepared.path / TUNED).unlink()
@@ -214,9 +193,9 @@ def test_the_same_command_again_trains_nothing(prepared: Repository, swept: str)
 def test_a_mistake_ends_with_2_and_names_what_to_do(
     prepared: Repository, swept: str, override: str, expected: str
 ) -> None:
-    said = prepared.run(sys.executable, *SEARCH, *SMALL, *override.split(), code=2)
-    assert expected in said
-    assert "Traceback" not in said
+    output = prepared.run(sys.executable, *SEARCH, *SMALL, *override.split(), code=2)
+    assert expected in output
+    assert "Traceback" not in output
 
 
 def start(repository: Repository, *overrides: str) -> subprocess.Popen[str]:
@@ -243,40 +222,37 @@ def wait_for_trials(process: subprocess.Popen[str], count: int) -> None:
     raise AssertionError("the sweep ended before that")
 
 
-def test_killed_with_9_a_sweep_goes_on_and_repeats_nothing_that_was_finished(
+def test_a_sweep_killed_by_sigkill_is_resumed_and_repeats_nothing_that_was_finished(
     prepared: Repository,
 ) -> None:
     options = (
         "hydra.sweeper.study_name=killed",
         "hydra.sweeper.n_trials=5",
-        "trainer.max_epochs=250",
-        "~tuned",
-    )
-    options += (
         "hydra.sweeper.listener.top=0",
         "hydra.sweeper.listener.seeds=3",
+        "trainer.max_epochs=250",
         "early_stopping.patience=250",
-    )
-    options += (
+        "~tuned",
+        # a point that breaks one ends at once, and the study with it
         "hydra.sweeper.constraints=[]",
-    )  # a point that breaks one ends at once, and the study with it
+    )
     process = start(prepared, *options)
     wait_for_trials(process, 2)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    finished = [item for item in trials(prepared, "killed") if item.state.is_finished()]
+    finished = [trial for trial in trials(prepared, "killed") if trial.state.is_finished()]
     assert 2 <= len(finished) < 5
     prepared.run(sys.executable, *SEARCH, *options)
     after = trials(prepared, "killed")
-    assert [item for item in after if item.number in {one.number for one in finished}] == finished
-    states = Counter(item.state for item in after)
+    numbers = {trial.number for trial in finished}
+    assert [trial for trial in after if trial.number in numbers] == finished
+    states = Counter(trial.state for trial in after)
     assert states[TrialState.RUNNING] == states[TrialState.WAITING] == 0
-    assert states[TrialState.COMPLETE] + states[TrialState.PRUNED] == 5, [
-        item.user_attrs for item in after
-    ]
-    found = runs(prepared, "killed")
-    assert not [status for status, _, _ in found if status == "RUNNING"]
-    assert not [trial for _, trial, state in found if trial and not state]
+    ended = states[TrialState.COMPLETE] + states[TrialState.PRUNED]
+    assert ended == 5, [trial.user_attrs for trial in after]
+    tracked = runs(prepared, "killed")
+    assert not [status for status, _, _ in tracked if status == "RUNNING"]
+    assert not [trial for _, trial, state in tracked if trial and not state]
 
 
 @pytest.mark.fault(7)
@@ -284,10 +260,11 @@ def test_ctrl_c_ends_a_sweep_with_130_and_nothing_is_left_running(prepared: Repo
     process = start(prepared, "hydra.sweeper.study_name=stopped", "trainer.max_epochs=50", "~tuned")
     wait_for_trials(process, 1)
     os.killpg(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
-    assert not [item for item in trials(prepared, "stopped") if item.state == TrialState.RUNNING]
-    found = runs(prepared, "stopped")
-    assert ("KILLED", None, None) in found
-    assert not [run for run in found if run[0] == "RUNNING"]
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "Traceback" not in output
+    states = {trial.state for trial in trials(prepared, "stopped")}
+    assert TrialState.RUNNING not in states
+    tracked = runs(prepared, "stopped")
+    assert ("KILLED", None, None) in tracked
+    assert not [status for status, _, _ in tracked if status == "RUNNING"]

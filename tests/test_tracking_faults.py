@@ -1,6 +1,4 @@
-"""Tracking by a real server that is killed, on a disk that is really full: nothing is lost, nothing
-doubled.
-"""
+"""Tracking by a server that is killed, and on a full disk: nothing is lost, nothing doubled."""
 
 from __future__ import annotations
 
@@ -22,7 +20,8 @@ import slurm
 from omegaconf import DictConfig
 
 from goodfit.launch.fit import fit
-from goodfit.tracking import database, runs, spool
+from goodfit.tracking import runs, spool
+from goodfit.tracking.database import connect, disconnect
 
 pytestmark = pytest.mark.slow
 Home = Callable[..., DictConfig]
@@ -37,17 +36,9 @@ class Server:
         self.uri = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "mlflow",
-            "server",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(self.port),
-        ]
-        command += ["--workers", "1", "--backend-store-uri", "sqlite:///server.db"]
+        command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
+        command += ["--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--backend-store-uri", "sqlite:///server.db"]
         env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         self.process = subprocess.Popen(
             command, env=env, stdout=-3, stderr=-3, start_new_session=True
@@ -82,13 +73,19 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Path) -> I
 def test_a_server_that_is_killed_for_ten_seconds_loses_no_metric_and_holds_up_no_step(
     server: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(spool, "AGAIN", 1.0)
-    monkeypatch.setenv(
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1"
-    )  # seven, with longer and longer pauses, may outlast it
+    monkeypatch.setattr(spool, "RETRY_INTERVAL", 1.0)
+    # MLflow's seven, with longer and longer pauses, may outlast the server's absence
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     run = runs.start(server.uri, "x", "a run", tags={}, params={})
-    longest, back = 0.0, threading.Thread(target=lambda: (time.sleep(AWAY), server.start()))
-    began, step = time.monotonic(), 0
+
+    def restart() -> None:
+        time.sleep(AWAY)
+        server.start()
+
+    back = threading.Thread(target=restart)
+    began = time.monotonic()
+    longest = 0.0
+    step = 0
     while step < 400 or back.is_alive():
         if step == 100:
             server.kill()
@@ -104,20 +101,18 @@ def test_a_server_that_is_killed_for_ten_seconds_loses_no_metric_and_holds_up_no
     time.sleep(1.5)
     run.log({"loss": float(step)}, step)
     run.end(runs.FINISHED)
-    history = database.connect(server.uri).get_metric_history(run.run_id, "loss")
-    assert sorted((metric.step, metric.value) for metric in history) == [
-        (at, float(at)) for at in range(step + 1)
-    ]
-    assert database.connect(server.uri).get_run(run.run_id).info.status == runs.FINISHED
+    history = connect(server.uri).get_metric_history(run.run_id, "loss")
+    arrived = sorted((metric.step, metric.value) for metric in history)
+    assert arrived == [(logged, float(logged)) for logged in range(step + 1)]
+    assert connect(server.uri).get_run(run.run_id).info.status == runs.FINISHED
     assert capfd.readouterr().err.count("tracking does not answer") == 1
 
 
 @contextmanager
 def small_disk(folder: Path, size: int) -> Iterator[Path]:
     folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False
-    )
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    done = subprocess.run(mount, check=False)
     if done.returncode:
         pytest.skip("a small disk wants the right to mount one")
     try:
@@ -147,8 +142,8 @@ def test_training_goes_on_beside_a_database_on_a_full_disk(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(runs, "_OFTEN", 0.0)
-    monkeypatch.setattr(spool, "PATIENCE", 1.0)
+    monkeypatch.setattr(runs, "SEND_INTERVAL", 0.0)
+    monkeypatch.setattr(spool, "FLUSH_TIMEOUT", 1.0)
     cfg = home(trainer={"max_epochs": 40}, early_stopping={"patience": 99})
     with small_disk(tmp_path / "disk", database.stat().st_size + 600_000) as disk:
         shutil.copy(database, disk / "mlflow.db")
@@ -156,11 +151,11 @@ def test_training_goes_on_beside_a_database_on_a_full_disk(
         done = fit(cfg, out=Path("model"), callbacks=[Fill(disk)])
         assert Path("model/weights.pt").exists()
         assert capfd.readouterr().err.count("tracking does not answer") == 1
-        database.connect(cfg.tracking.uri)
+        connect(cfg.tracking.uri)
         assert "entries go on waiting in build/spool/" in capfd.readouterr().err
         (disk / "filler").unlink()
-        client = database.connect(cfg.tracking.uri)
+        client = connect(cfg.tracking.uri)
         history = client.get_metric_history(done.run_id, "val/loss")
         assert sorted(metric.step for metric in history) == list(range(40))
         assert client.get_run(done.run_id).info.status == runs.FINISHED
-        database.disconnect(client)
+        disconnect(client)

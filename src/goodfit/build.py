@@ -9,7 +9,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from goodfit.config.check import ALLOWED, allowed
+from goodfit.config.check import allowed, check_allowed
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.schema import Source
@@ -36,19 +36,19 @@ def data_set(cfg: DictConfig) -> DataSet:
 
 
 def data_class(spec: DataSpec) -> type[DataSet]:
-    """The class that prepared the data, whose `encode` and `show` need no configuration.
+    """The class that prepared the data; its `encode` and `show` need no configuration.
 
     Raises:
         UserError: the spec names something else than a data set of this project.
     """
     if not allowed("data", spec.data):
         raise UserError(f"spec.json names '{spec.data}', which is no data set of this project")
-    found: type[DataSet] = get_class(spec.data)
-    return found
+    prepared_by: type[DataSet] = get_class(spec.data)
+    return prepared_by
 
 
 def task(cfg: DictConfig, spec: DataSpec) -> Task:
-    """The network inside its task, with optimizer and schedule still to be given parameters.
+    """The network inside its task; optimizer and schedule still wait for its parameters.
 
     Raises:
         UserError: the data set's inputs and the network's arguments have different names, the
@@ -62,6 +62,7 @@ def task(cfg: DictConfig, spec: DataSpec) -> Task:
         raise UserError(
             f"{type(model).__name__}.forward takes {list(takes)}, the data give {unknown} too"
         )
+
     partials = {key: make(key, cfg[key]) for key in ("optimizer", "schedule")}
     made: Task = make("task", cfg.task, model, spec, **partials)
     _check_forward(made, spec)
@@ -98,31 +99,31 @@ def make(key: str, section: DictConfig, *args: Any, **options: Any) -> Any:
     Raises:
         UserError: the target is not one that `key` may name, or refuses its arguments.
     """
-    target = str(section["_target_"])
-    if not allowed(key, target):
-        known = " and ".join(ALLOWED[key])
-        raise UserError(f"{key}._target_ is '{target}'; only {known}* may be named there")
+    check_allowed(key, str(section["_target_"]))
     try:
         return instantiate(section, *args, **options)
     except InstantiationException as error:
         cause = error.__cause__ or error
         if isinstance(cause, UserError):
             raise cause from None
-        misused = type(cause).__name__ == "MisconfigurationException"  # Lightning's
+        # Lightning's; by its name, so that only a section that needs Lightning imports it
+        misused = type(cause).__name__ == "MisconfigurationException"
         if misused or isinstance(cause, ValueError | TypeError):
             raise UserError(f"{key}: {_one_line(cause)}") from error
         raise cause from None
 
 
 def _check_forward(made: Task, spec: DataSpec) -> None:
-    """Two samples of ones pass the network: shapes that do not fit are told before any data are
-    read.
+    """Two samples of ones pass the network: shapes that do not fit are told before data are read.
+
+    Without gradients and in evaluation mode: no random number is drawn, no statistics change.
     """
     import torch
 
     ones = {}
     for name, field in spec.inputs.items():
         ones[name] = torch.ones(2, *field.shape, dtype=getattr(torch, field.dtype))
+
     training = made.training
     try:
         with torch.inference_mode():

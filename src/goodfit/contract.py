@@ -1,4 +1,7 @@
-"""What every part agrees on: what a batch is, what the data are, from which number chance is drawn."""
+"""What every part agrees on: a batch, the description of the data, the seed of what is random.
+
+Letters: B samples of a batch, T steps of the horizon, K classes; (...) is a sample's own shape.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,12 @@ if TYPE_CHECKING:
 
 
 class Batch(NamedTuple):
-    """Samples on their way through a network; `inputs` are the keyword arguments of
-    `model.forward`.
+    """Samples on their way through a network.
 
-    The first dimension of every tensor is B, the samples. `rows` holds each sample's row in its
-    split, so that an error can name the samples it is about. `weight` makes up for unequal parts: a
-    step that is shared by devices or micro-batches averages their losses, so each part counts by
-    its samples.
+    `inputs` (B, ...) are the keyword arguments of `model.forward`; `target` is (B,) for classes and
+    numbers, (B, T) for series. `rows` (B,) holds each sample's row in its split, so that an error
+    can name the samples it is about. `weight` makes up for unequal parts: a step that is shared by
+    devices or micro-batches averages their losses, so each part counts by its samples.
     """
 
     inputs: dict[str, Tensor]
@@ -34,8 +36,9 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Field:
-    """One array of the prepared data: shape of a single sample, NumPy type, and the train split's
-    scale.
+    """One array of the prepared data: the shape (...) of a sample, NumPy's name of its type.
+
+    `mean` and `std` are those of the train split.
     """
 
     shape: tuple[int, ...]
@@ -46,13 +49,18 @@ class Field:
 
 @dataclass(frozen=True, kw_only=True)
 class DataSpec:
-    """Everything that a network or a caller may know about the data; fitted on the train split
-    alone.
+    """All that a network or a caller may know about the data; fitted on the train split alone.
 
     `prepare` writes it as spec.json, every model takes it as its first argument, and it travels
-    with the weights. `kind` is what the target means: "class" (outputs = number of classes,
-    `labels` names them), "number" (one number a sample) or "series" (outputs = steps of the
-    horizon).
+    with the weights. `data` names the class that prepared the data. `kind` is what the target
+    means, and with it the network's `outputs`, the last dimension of (B, outputs):
+
+    - "class": K, the classes that `labels` names;
+    - "number": 1;
+    - "series": T, the steps of the horizon.
+
+    `vocabulary` are the words of a text's tokens, by number. `facts` are what else encoding, the
+    task and the report need: a table's columns, a series' season, step and unit.
     """
 
     data: str
@@ -65,14 +73,16 @@ class DataSpec:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
-        """JSON in the order of the fields: a table's columns are encoded in the order in which they
-        stand here.
-        """
+        """JSON in the order of the fields: a table's columns are encoded in this order."""
         path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The inverse of `write`; raises UserError where the file holds anything else."""
+        """The inverse of `write`.
+
+        Raises:
+            UserError: the file is missing, was cut, or holds what this version does not know.
+        """
         stored = read_json(path)
         try:
             spec = msgspec.convert(stored, cls)
@@ -80,6 +90,7 @@ class DataSpec:
             raise UserError(
                 f"{path} is no description of data that this version can read ({error})"
             ) from None
+
         # what another version wrote may decide how inputs are encoded: it is not left out in
         # silence
         unknown = sorted(stored.keys() - {item.name for item in fields(cls)})

@@ -5,21 +5,25 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_CLOSE = 0.6  # of 1.0 for equal last parts, and 0.1 more for equal whole names
+_LISTED = 12
+
 
 class UserError(ValueError):
-    """A mistake that the user can mend: says what was got, what was expected, what to do.
+    """A mistake that the user can mend; exit code 2.
 
-    Exit code 2.
+    The message says what was got, what was expected, and what to do.
     """
 
 
 class FailureError(RuntimeError):
-    """What ended a run though the command was right: said in a line or two. Exit code 1."""
+    """What ended a run though the command was right, in a line or two; exit code 1."""
 
 
 class NonFiniteLossError(FailureError):
-    """The loss is NaN or infinite; raised before the optimizer step, so the weights are still
-    finite.
+    """The loss is NaN or infinite.
+
+    Raised before the optimizer step, so the weights are still finite.
     """
 
 
@@ -32,9 +36,7 @@ class LostMachineError(FailureError):
 
 
 class OutOfMemory(RuntimeError):  # noqa: N818 - so it is called everywhere
-    """A device's memory did not hold a micro-batch; `micro_batches` is how many of them made a
-    step.
-    """
+    """A device's memory did not hold a micro-batch; a step had `micro_batches` of them."""
 
     def __init__(self, message: str, micro_batches: int) -> None:
         super().__init__(message)
@@ -46,20 +48,28 @@ class PrunedError(Exception):
 
 
 def nearest(name: str, options: Iterable[str]) -> str:
-    """The closest of `options` as " Did you mean 'x'?", or the first of them where none is close.
+    """The closest of `options` as " Did you mean 'x'?", or a list of them where none is close.
 
     Of dotted names the last part counts: trainer.foo is not close to trainer.logger, though most
     letters agree.
     """
     known = sorted(options)
-    close = max(known, key=lambda option: _similarity(name, option), default="")
-    if close and _similarity(name, close) >= 0.6:
-        return f" Did you mean '{close}'?"
-    listed = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
-    return f" Known: {listed or 'none'}."
+    closest = max(known, key=lambda option: _similarity(name, option), default=None)
+    if closest is not None and _similarity(name, closest) >= _CLOSE:
+        return f" Did you mean '{closest}'?"
+
+    listed = known[:_LISTED]
+    if len(known) > _LISTED:
+        listed.append("...")
+    return f" Known: {', '.join(listed) or 'none'}."
 
 
-def _similarity(one: str, other: str) -> float:
-    whole = difflib.SequenceMatcher(None, one, other).ratio()
-    ends = difflib.SequenceMatcher(None, one.rpartition(".")[2], other.rpartition(".")[2]).ratio()
-    return ends + whole / 10  # the whole name decides between equal ends
+def _similarity(name: str, option: str) -> float:
+    whole = _ratio(name, option)
+    last_parts = _ratio(name.rpartition(".")[2], option.rpartition(".")[2])
+    return last_parts + whole / 10  # the whole name decides between equal last parts
+
+
+def _ratio(first: str, second: str) -> float:
+    """From 0.0, nothing in common, to 1.0, equal."""
+    return difflib.SequenceMatcher(None, first, second).ratio()

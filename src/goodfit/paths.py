@@ -1,6 +1,4 @@
-"""Where an experiment's files lie, relative to the repository's root; dvc.yaml names the same
-folders.
-"""
+"""Where an experiment's files lie, relative to the repository's root, as in dvc.yaml."""
 
 from __future__ import annotations
 
@@ -17,28 +15,28 @@ class Paths:
     @property
     def config(self) -> Path:
         """The composed configuration: written by compose, read by every other stage."""
-        # JSON: DVC reads it for each stage, and reading YAML took a third of a `dvc repro` with
+        # JSON: DVC reads it for each stage, and reading YAML took a third of a `dvc repro` that had
         # nothing to do
         return Path("build") / f"{self.name}.json"
 
     @property
     def raw(self) -> Path:
-        """The one raw data file, as it was published."""
+        """The folder of the one raw data file, as it was published."""
         return Path("data/raw") / self.name
 
     @property
     def prepared(self) -> Path:
-        """Packed arrays, spec.json and manifest.json."""
+        """The folder of the packed arrays, spec.json and manifest.json."""
         return Path("data/prepared") / self.name
 
     @property
     def model(self) -> Path:
-        """A trained model: config.yaml, spec.json, weights.pt; beside them what training measured."""
+        """A trained model: config.yaml, spec.json and weights.pt, with what training measured."""
         return Path("models") / self.name
 
     @property
     def evaluation(self) -> Path:
-        """What evaluate found on test data: evaluation.json, predictions.npz."""
+        """What evaluate measured on test data: evaluation.json and predictions.npz."""
         return Path("report") / self.name / "evaluation"
 
     @property

@@ -1,4 +1,7 @@
-"""A trained model is three files; from them, and from nothing else, comes everything that predicts."""
+"""A trained model is three files: all that predicts comes from them, and from nothing else.
+
+Letters: N samples, B samples of a batch.
+"""
 
 from __future__ import annotations
 
@@ -21,34 +24,35 @@ from goodfit.system.files import sha256
 from goodfit.system.tensors import load_tensors
 from goodfit.task.base import Task
 
-Inputs = dict[str, Tensor]
+Inputs = dict[str, Tensor]  # (B, ...) each
 BATCH = 512  # samples a step without gradients: large enough that a step's overhead vanishes
+_FILES = ("config.yaml", "spec.json", "weights.pt")
 
 
 class Predictor:
     """A model with its preprocessing: raw rows in, readable predictions out."""
 
     def __init__(self, task: Task, spec: DataSpec) -> None:
-        self.task, self.spec = task.eval(), spec
+        self.task = task.eval()
+        self.spec = spec
 
     @classmethod
     def load(cls, folder: Path) -> Predictor:
         """Rebuilds the network from config.yaml and spec.json, and fills in the weights.
 
         Raises:
-            UserError: a file is missing, or the weights are not those that training wrote.
+            UserError: a file is missing or is not what it should be, or the weights are not those
+                that training wrote.
         """
-        missing = [
-            name
-            for name in ("config.yaml", "spec.json", "weights.pt")
-            if not (folder / name).exists()
-        ]
+        missing = [name for name in _FILES if not (folder / name).exists()]
         if missing:
             raise UserError(f"{folder} is not a trained model: it lacks {', '.join(missing)}")
         _check_weights(folder)
+
         cfg = tree.load(folder / "config.yaml")
         check(cfg)
         spec = DataSpec.read(folder / "spec.json")
+
         task = build.task(cfg, spec)
         task.model.load_state_dict(load_tensors(folder / "weights.pt"))
         return cls(task, spec)
@@ -61,22 +65,23 @@ class Predictor:
         """
         arrays = build.data_class(self.spec).encode(rows, self.spec)
         inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        outputs = self._outputs(_pieces(inputs, len(rows)))
+        outputs = self._outputs(_batches(inputs, len(rows)))
         return self.task.decode(self.task.predict(outputs))
 
     def on(self, data: Packed) -> Tensor:
-        """Predictions (N, ...) for all samples of a prepared split, in its order."""
+        """Predictions (N, ...) for all samples of a prepared split, in its order, on the CPU."""
         return self.task.predict(self.raw_outputs(data))
 
     def raw_outputs(self, data: Packed, size: int = BATCH) -> Tensor:
-        """The network's outputs (N, ...) for all samples of a prepared split, in its order, on the
-        CPU.
+        """The network's outputs (N, ...) for a prepared split, in its order, on the CPU.
+
+        `size` is the number of samples in a batch.
         """
         return self._outputs(batch.inputs for batch in Batches(data, size))
 
     @torch.inference_mode()
     def _outputs(self, batches: Iterable[Inputs]) -> Tensor:
-        """Computed where the network lies."""
+        """The network's outputs (N, ...), computed where its weights lie, on the CPU."""
         device = next(self.task.parameters()).device
         outputs = []
         for inputs in batches:
@@ -86,15 +91,17 @@ class Predictor:
 
 
 def _check_weights(folder: Path) -> None:
-    """torch.load accepts a flipped bit without a word; a model that came without train.json is
-    taken as it is.
+    """The weights are those whose hash training wrote: torch.load says nothing of a flipped bit.
+
+    A model that came without train.json is taken as it is.
     """
-    facts, weights = folder / "train.json", folder / "weights.pt"
+    weights = folder / "weights.pt"
+    facts = folder / "train.json"
     if facts.exists() and Training.read(facts).weights_sha256 != sha256(weights):
         raise UserError(f"{weights} fails its checksum: it is not what training wrote")
 
 
-def _pieces(inputs: Inputs, samples: int) -> Iterator[Inputs]:
-    """`BATCH` samples at a time."""
-    for first in range(0, max(samples, 1), BATCH):
+def _batches(inputs: Inputs, samples: int) -> Iterator[Inputs]:
+    """`BATCH` samples at a time; one empty batch where there are none."""
+    for first in range(0, max(samples, 1), BATCH):  # torch.cat wants one tensor at least
         yield {name: array[first : first + BATCH] for name, array in inputs.items()}

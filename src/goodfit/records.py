@@ -42,9 +42,13 @@ class Record:
 
     @classmethod
     def of(cls, content: Any, path: Path) -> Self:
-        """The record in `content`, which was read from `path`; raises UserError as `read` does."""
+        """The record in `content`, which was read from `path`.
+
+        Raises:
+            UserError: `content` lacks a key or a type that this version expects.
+        """
         try:
-            return msgspec.convert(content, cls, dec_hook=_made_of)
+            return msgspec.convert(content, cls, dec_hook=_path)
         except msgspec.ValidationError as error:
             raise UserError(
                 f"{path} is no {cls.__name__.lower()} that this version can read ({error}); "
@@ -52,9 +56,9 @@ class Record:
             ) from None
 
 
-def _made_of(kind: type, text: Any) -> Any:
+def _path(expected: type, text: Any) -> Path:
     """A value of a type that JSON does not know; of those, records hold paths alone."""
-    assert kind is Path, kind
+    assert expected is Path, expected
     return Path(text)
 
 
@@ -70,16 +74,17 @@ class Copies(Record):
 class Manifest(Record):
     """What prepare wrote: the hash of every file, how the splits were made, and their sizes.
 
-    `counts` holds the samples of each split by label, or in all where there are no labels.
+    `made_with` is the configuration's section `data`, without where the raw file is from. `counts`
+    holds the samples of each split by label, or in all where there are no labels.
+    `alike_after_encoding` counts test samples with the encoded inputs of a train sample, though not
+    its raw ones; `in_no_split` are rows that the rule puts into none.
     """
 
     raw_sha256: str
     sha256: str
     test_sha256: str
     files: dict[str, str]
-    made_with: dict[
-        str, Any
-    ]  # the section `data` of the configuration, less where the raw file is from
+    made_with: dict[str, Any]
     split: str
     copies: Copies
     alike_after_encoding: int
@@ -87,13 +92,13 @@ class Manifest(Record):
     in_no_split: int
 
     def samples(self, split: str) -> int:
-        """The size of a split."""
+        """The number of samples in a split."""
         return sum(self.counts[split].values())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost(Record):
-    """What a training took: seconds of all its processes' shared time, and MB at the most."""
+    """What a training took: seconds over all processes that it was continued in, MB at the most."""
 
     seconds: float
     parameters: int
@@ -136,8 +141,9 @@ class Method(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(Record):
-    """The network against one baseline on the same resampled test sets; a positive difference is
-    better.
+    """The network against one baseline, on the same resampled test sets.
+
+    A positive difference is better, whatever the direction of the score.
     """
 
     title: str
@@ -168,8 +174,9 @@ class Verdict(Record):
 
 @dataclass(frozen=True)
 class Chart(Record):
-    """The numbers behind a picture of the errors; `form` names the drawing that reporting has for
-    them.
+    """The numbers behind a picture of the errors.
+
+    `form` names the drawing that reporting has for them.
     """
 
     form: str
@@ -188,24 +195,25 @@ class Statement(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Answer(Record):
-    """Truth and prediction of a sample, for a reader: as statements, or as curves over the same
-    steps.
+    """Truth and prediction of a sample, for a reader.
 
-    `wrong` is None where an answer is not right or wrong but near or far.
+    Either as statements, or as curves over the same steps. `wrong` is None where an answer is not
+    right or wrong but near or far.
     """
 
     statements: tuple[Statement, ...] = ()
-    curves: dict[str, list[float]] = field(default_factory=dict)
+    # pairs, for JSON's keys are sorted when they are written, and curves have an order
+    curves: list[tuple[str, list[float]]] = field(default_factory=list)
     wrong: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exhibit(Record):
-    """A sample's inputs, for a reader: a picture, a text, a curve that ends before `start`, or a
-    few cells.
+    """A sample's inputs, for a reader: a picture, a text, a curve, or a few cells of a table.
 
-    `cells` are the columns that stand out most, each with its value and its distance from train's
-    mean in standard deviations.
+    The curve ends before `start`, the time of the first step to be forecast. `cells` are the
+    columns that stand out most, each with its value and its distance from train's mean in standard
+    deviations.
     """
 
     picture: str | None = None  # PNG, base64
@@ -227,12 +235,16 @@ class Example(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation(Record):
-    """What evaluate found on test data, the only stage that opens them."""
+    """What evaluate measured on test data, which no other stage opens.
+
+    `modes` tells of each score whether "max" or "min" is better; `score` is the headline's name.
+    """
 
     experiment: str
     task: str
     model: str
-    subject: str  # what goes in and what is asked for: "image → 10 classes"
+    # what goes in and what is asked for: "image → 10 classes"
+    subject: str
     score: str
     modes: dict[str, str]
     samples: int
@@ -275,7 +287,7 @@ class Registration(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Job(Record):
-    """What a training is asked for besides its configuration; crosses to worker processes as JSON.
+    """What a training is asked for besides its configuration; it reaches the workers as JSON.
 
     `out` is the model's folder, None for build/runs/<run>. Without `keep` only the run's numbers
     and texts stay: a trial of a sweep is judged by its score alone.
@@ -289,7 +301,10 @@ class Job(Record):
 
 @dataclass(frozen=True)
 class Trained(Record):
-    """What a training gave: its run, the monitored validation score of the weights kept, and where."""
+    """What a training gave: its run, and the monitored validation score of the weights it kept.
+
+    They lie in `folder`, None where they were not kept.
+    """
 
     run_id: str
     monitor: str

@@ -1,8 +1,7 @@
-"""The ranges a hyperparameter may take, as annotations that are checked before anything heavy is
-imported.
+"""The ranges that a hyperparameter may take, as annotations.
 
-`def __init__(self, spec, *, width: Count, dropout: Fraction)` is enough: `check.py` reads the
-annotation from the source text, without importing torch, and refuses `model.dropout=2` with one
+`def __init__(self, spec, *, width: Count, dropout: Fraction)` is enough: `config/check.py` reads
+the annotation from the source text, without importing torch, and refuses `model.dropout=2` with one
 line.
 """
 
@@ -12,7 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
 
-_LARGEST = 2**31 - 1  # more than any count here, and small enough for every library behind it
+# more than any count here, and small enough for every library behind it
+_LARGEST = 2**31 - 1
+
 Count = Annotated[StrictInt, Field(ge=1, le=_LARGEST)]
 Whole = Annotated[StrictInt, Field(ge=0, le=_LARGEST)]
 Real = Annotated[StrictFloat, Field(allow_inf_nan=False)]
@@ -20,13 +21,12 @@ Fraction = Annotated[StrictFloat, Field(ge=0, lt=1)]
 Rate = Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]
 Amount = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
 Flag = StrictBool
-Name = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")
-]  # of folders and of a registered model
+# of folders and of a registered model
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
 
 
 class Source(BaseModel):
-    """One raw file: inside a package on a registry, or at the paths and URLs that the user names."""
+    """One raw file, inside a package on a registry or at the paths and URLs that a user names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

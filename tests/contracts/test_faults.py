@@ -19,17 +19,17 @@ def rows() -> dict[int, str]:
 
 
 def marked() -> set[int]:
-    return {
-        int(found)
-        for path in (ROOT / "tests").rglob("test_*.py")
-        for found in MARKS.findall(path.read_text())
-    }
+    """The rows that a test says it plants."""
+    numbers: set[int] = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        numbers |= {int(number) for number in MARKS.findall(path.read_text())}
+    return numbers
 
 
 def test_every_row_is_planted_by_a_test_or_says_that_it_is_not() -> None:
-    assert {
-        number for number, promise in rows().items() if not promise.startswith("not planted: ")
-    } == marked()
+    promised = rows().items()
+    planted = {number for number, text in promised if not text.startswith("not planted: ")}
+    assert planted == marked()
 
 
 def test_the_rows_are_numbered_from_1_to_25() -> None:

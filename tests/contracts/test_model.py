@@ -92,10 +92,12 @@ def test_a_samples_output_does_not_depend_on_the_others(
     steps(task.train(), batch, 2)  # a network whose last layer starts at zero says nothing before
     task.eval()
     together: Tensor = task(**batch.inputs)
-    alone = torch.cat(
-        [task(**{name: x[i : i + 1] for name, x in batch.inputs.items()}) for i in range(16)]
-    )
-    torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
+
+    alone = []
+    for row in range(16):
+        sample = {name: array[row : row + 1] for name, array in batch.inputs.items()}
+        alone.append(task(**sample))
+    torch.testing.assert_close(torch.cat(alone), together, rtol=1e-4, atol=1e-5)
 
 
 @fits

@@ -16,6 +16,7 @@ from goodfit import build
 from goodfit.augment.per_sample_random import PerSampleRandom
 from goodfit.baseline.base import LabelledSamples, Samples
 from goodfit.contract import Batch, DataSpec
+from goodfit.data.split import SPLITS
 from goodfit.store.arrays import Packed
 
 Prepared = Callable[[str], Path]
@@ -47,30 +48,34 @@ def test_some_data_set_gives_what_an_augmentation_changes(augment: str, prepared
 @augments
 def test_an_augmentation_keeps_shapes(augment: str, prepared: Prepared) -> None:
     for batch in batches(augment, prepared):
-        found = changed(augment, batch)
-        shapes = [{name: x.shape for name, x in each.inputs.items()} for each in (found, batch)]
-        assert shapes[0] == shapes[1]
-        assert found.target.shape == batch.target.shape
+        augmented = changed(augment, batch)
+        shapes = {name: x.shape for name, x in batch.inputs.items()}
+        assert {name: x.shape for name, x in augmented.inputs.items()} == shapes
+        assert augmented.target.shape == batch.target.shape
+
+
+@augments
+def test_an_augmentation_keeps_the_type_of_targets(augment: str, prepared: Prepared) -> None:
+    """Training copies them into the batch: soft labels in integers would be zeros, silently."""
+    for batch in batches(augment, prepared):
+        assert changed(augment, batch).target.dtype == batch.target.dtype
 
 
 @augments
 def test_an_augmentation_depends_on_the_sample_and_the_epoch_alone(
     augment: str, prepared: Prepared
 ) -> None:
-    """Not on the other samples of the batch, nor on what was drawn before: so devices and resumes
-    change nothing.
+    """Not on the other samples of the batch, nor on numbers that were drawn before.
+
+    So the number of devices, or a resume, changes nothing.
     """
+    some = torch.tensor([6, 1, 3])
     for batch in batches(augment, prepared):
-        first = changed(augment, batch).inputs
+        whole = changed(augment, batch).inputs
         torch.rand(5)
-        some = torch.tensor([6, 1, 3])
-        part = Batch(
-            {name: x[some] for name, x in batch.inputs.items()},
-            batch.target[some],
-            batch.rows[some],
-        )
-        again = changed(augment, part).inputs
-        assert all(torch.equal(again[name], first[name][some]) for name in first)
+        inputs = {name: x[some] for name, x in batch.inputs.items()}
+        part = changed(augment, Batch(inputs, batch.target[some], batch.rows[some])).inputs
+        assert all(torch.equal(part[name], whole[name][some]) for name in whole)
 
 
 @augments
@@ -78,9 +83,10 @@ def test_an_augmentation_differs_from_epoch_to_epoch_or_not_at_all(
     augment: str, prepared: Prepared
 ) -> None:
     for batch in batches(augment, prepared):
-        one, other = (changed(augment, batch, epoch).inputs for epoch in (0, 1))
-        same = [torch.equal(one[name], other[name]) for name in one]
-        assert all(same) or not any(torch.equal(other[name], batch.inputs[name]) for name in one)
+        first, second = (changed(augment, batch, epoch).inputs for epoch in (0, 1))
+        equal = [torch.equal(first[name], second[name]) for name in first]
+        unchanged = [torch.equal(second[name], batch.inputs[name]) for name in first]
+        assert all(equal) or not any(unchanged)
 
 
 @augments
@@ -97,38 +103,41 @@ def test_an_augmentation_leaves_the_batch_that_it_was_given(
 def test_no_sample_vanishes_in_an_augmentation(augment: str, prepared: Prepared) -> None:
     for batch in batches(augment, prepared):
         for name, x in changed(augment, batch).inputs.items():
-            largest = [each.float().abs().flatten(1).amax(1) for each in (x, batch.inputs[name])]
-            assert (largest[0] >= 0.5 * largest[1]).all()
+            assert (largest(x) >= 0.5 * largest(batch.inputs[name])).all()
+
+
+def largest(x: torch.Tensor) -> torch.Tensor:
+    """The largest magnitude in each sample, (B,)."""
+    return x.float().abs().flatten(1).amax(1)
 
 
 def rates(schedule: str, total: int) -> list[float]:
     """The factor of the learning rate at each step."""
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], 1.0)
-    made = build.make("schedule", OmegaConf.create(tiny.section("schedule", schedule)))(
-        optimizer, total_steps=total
-    )
-    found = []
+    section = OmegaConf.create(tiny.section("schedule", schedule))
+    scheduler = build.make("schedule", section)(optimizer, total_steps=total)
+    factors = []
     for _ in range(total):
-        found.append(optimizer.param_groups[0]["lr"])
+        factors.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
-        made.step()
-    return found
+        scheduler.step()
+    return factors
 
 
 @schedules
 def test_a_schedule_stays_above_zero_and_reaches_the_full_rate(schedule: str) -> None:
-    found = rates(schedule, STEPS)
-    assert min(found) > 0
-    assert max(found) == pytest.approx(1.0)
+    factors = rates(schedule, STEPS)
+    assert min(factors) > 0
+    assert max(factors) == pytest.approx(1.0)
 
 
 @schedules
 def test_a_schedule_rises_then_never_rises_again(schedule: str) -> None:
-    found = rates(schedule, STEPS)
-    top = found.index(max(found))
-    assert found[: top + 1] == sorted(found[: top + 1])
-    assert found[top:] == sorted(found[top:], reverse=True)
+    factors = rates(schedule, STEPS)
+    top = factors.index(max(factors))
+    assert factors[: top + 1] == sorted(factors[: top + 1])
+    assert factors[top:] == sorted(factors[top:], reverse=True)
 
 
 @schedules
@@ -137,14 +146,14 @@ def test_a_schedule_of_one_step_has_a_rate(schedule: str) -> None:
 
 
 def test_the_cosine_is_half_way_down_in_the_middle_of_its_fall() -> None:
-    found = rates("cosine", STEPS)
-    rise = round(tiny.section("schedule", "cosine")["warmup"] * STEPS)
-    assert found[rise + (STEPS - rise) // 2] == pytest.approx(0.5)
+    warmup = round(tiny.section("schedule", "cosine")["warmup"] * STEPS)
+    middle = warmup + (STEPS - warmup) // 2
+    assert rates("cosine", STEPS)[middle] == pytest.approx(0.5)
 
 
 def samples(folder: Path, split: str) -> LabelledSamples:
     spec = DataSpec.read(folder / "spec.json")
-    inputs = {key: np.load(folder / split / f"{key}.npy") for key in spec.inputs}
+    inputs = {name: np.load(folder / split / f"{name}.npy") for name in spec.inputs}
     rows = pd.read_parquet(folder / split / "rows.parquet")
     return LabelledSamples(inputs, rows, np.load(folder / split / "target.npy"))
 
@@ -155,26 +164,23 @@ def test_a_baseline_predicts_in_the_form_of_a_network(
 ) -> None:
     folder = prepared(case)
     spec = DataSpec.read(folder / "spec.json")
-    train, validation, test = (samples(folder, name) for name in ("train", "validation", "test"))
+    train, validation, test = (samples(folder, name) for name in SPLITS)
     method = build.baseline(OmegaConf.create({"baseline": tiny.section("baseline", baseline)}))
     method.fit(train, validation, spec)
-    found = method.predict(Samples(test.inputs, test.rows))
-    form = (spec.outputs,) if spec.kind == "class" else spec.target.shape
-    assert found.shape == (len(test), *form)
+    prediction = method.predict(Samples(test.inputs, test.rows))
+    shape = (spec.outputs,) if spec.kind == "class" else spec.target.shape
+    assert prediction.shape == (len(test), *shape)
     if spec.kind == "class":
-        assert found.sum(1) == pytest.approx(1.0)
+        assert prediction.sum(1) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("case", tiny.cases())
 def test_the_readable_rows_of_a_split_do_not_hold_its_targets(
     case: str, prepared: Prepared
 ) -> None:
-    """Whatever the label's column is called: baselines get these rows of test, and its arrays of
-    inputs.
-    """
-    data = build.data_set(tiny.cfg(case))
-    rows = samples(prepared(case), "test").rows
-    assert data.label not in rows.columns
-    targets = [str(value) for value in samples(prepared(case), "test").target.ravel()[:200]]
-    same = [name for name in rows if [str(value) for value in rows[name]] == targets]
-    assert same == []
+    """Whatever the label's column is called: a baseline is handed these rows of test."""
+    test = samples(prepared(case), "test")
+    assert build.data_set(tiny.cfg(case)).label not in test.rows.columns
+    targets = [str(value) for value in test.target.ravel()[:200]]
+    for name in test.rows:
+        assert [str(value) for value in test.rows[name]] != targets

@@ -1,6 +1,4 @@
-"""Every search of conf/search/ can be run with every experiment that has its network; a new one is
-found.
-"""
+"""Every search of conf/search/, also a new one, can be run with each experiment of its network."""
 
 from __future__ import annotations
 
@@ -23,9 +21,8 @@ SEARCHES = [name for name in tiny.names("search") if name != "custom"]
 
 def network(experiment: str) -> str:
     content = yaml.safe_load((tiny.ROOT / "conf/experiment" / f"{experiment}.yaml").read_text())
-    return str(
-        next(item["override /model"] for item in content["defaults"] if "override /model" in item)
-    )
+    chosen = [item["override /model"] for item in content["defaults"] if "override /model" in item]
+    return str(chosen[0])
 
 
 PAIRS = [

@@ -1,12 +1,20 @@
-"""What every task must do: its scores have the right direction, and a person can read its
-predictions.
+"""What every task must do, with every data set that it fits.
+
+Scores have the right direction, a person can read predictions, and what evaluate asks for
+(trivial answers, charts, answers) is whole.
 """
 
 from __future__ import annotations
 
+import json
+import math
+import re
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -14,25 +22,43 @@ from torch import Tensor
 
 from goodfit import build
 from goodfit.contract import DataSpec
+from goodfit.errors import UserError
+from goodfit.records import Answer, Chart
+from goodfit.reporting import error_charts
 from goodfit.store.arrays import Packed
 from goodfit.task.base import StepResult, Task
 
 Prepared = Callable[[str], Path]
-BEST = {
-    "r2": 1.0,
-    "accuracy": 1.0,
-    "f1": 1.0,
-    "auroc": 1.0,
-}  # a share is best at one, an error at zero
-WITH = [
-    (task, case) for task in tiny.names("task") for case in tiny.cases() if task in tiny.tasks(case)
-]
-fits = pytest.mark.parametrize(("task", "case"), [pair for pair in WITH if tiny.models(pair[1])])
+# a share is best at one, an error at zero
+BEST = {"r2": 1.0, "accuracy": 1.0, "f1": 1.0, "auroc": 1.0}
+FEW = 20  # samples, where each is looked at by itself
 
 
-def made(task: str, case: str, folder: Path) -> tuple[Task, Tensor]:
+def pairs() -> list[tuple[str, str]]:
+    """Every task with every data set that it fits and some network takes."""
+    fitting = []
+    for name in tiny.names("task"):
+        for case in tiny.cases():
+            if name in tiny.tasks(case) and tiny.models(case):
+                fitting.append((name, case))
+    return fitting
+
+
+fits = pytest.mark.parametrize(("name", "case"), pairs())
+
+
+def made(name: str, case: str, folder: Path) -> tuple[Task, Tensor]:
+    """A task with its network, and the targets of train."""
     spec = DataSpec.read(folder / "spec.json")
-    return build.task(tiny.cfg(case, task=task), spec), Packed(folder, "train").target
+    return build.task(tiny.cfg(case, task=name), spec), Packed(folder, "train").target
+
+
+def inputs_of(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """The inputs of train, in memory that nobody may write to, as evaluate hands them over."""
+    arrays = {}
+    for name in DataSpec.read(folder / "spec.json").inputs:
+        arrays[name] = np.load(folder / "train" / f"{name}.npy", mmap_mode="r")
+    return arrays
 
 
 def perfect(task: Task, target: Tensor) -> Tensor:
@@ -45,102 +71,218 @@ def perfect(task: Task, target: Tensor) -> Tensor:
 def spoiled(task: Task, target: Tensor, share: float) -> Tensor:
     """The truth mixed with what is as wrong as can be."""
     right = perfect(task, target)
-    wrong = (
-        right.roll(1, -1)
-        if task.spec.kind == "class"
-        else right + 10 * task.spec.target.std * right.flip(0).sign()
-    )
+    far = 10 * task.spec.target.std * right.flip(0).sign()
+    wrong = right.roll(1, -1) if task.spec.kind == "class" else right + far
     return (1 - share) * right + share * wrong
 
 
-@pytest.mark.parametrize("task", tiny.names("task"))
-def test_some_data_set_has_its_kind_of_target(task: str) -> None:
-    assert any(task in tiny.tasks(case) for case in tiny.cases())
+def seed(value: int) -> None:
+    """Sets the generators that a task could draw from."""
+    torch.manual_seed(value)
+    np.random.seed(value)
+
+
+def answers(task: Task, prediction: Tensor, target: Tensor) -> list[Answer]:
+    """The answers for the first few samples."""
+    return [task.answer(*pair) for pair in zip(prediction[:FEW], target[:FEW], strict=True)]
+
+
+@pytest.mark.parametrize("name", tiny.names("task"))
+def test_some_data_set_has_its_kind_of_target(name: str) -> None:
+    assert any(name in tiny.tasks(case) for case in tiny.cases())
 
 
 @fits
-def test_scores_and_metrics_have_the_same_names(task: str, case: str, prepared: Prepared) -> None:
-    found, _ = made(task, case, prepared(case))
-    assert set(found.metrics()) == set(found.scores)
+def test_scores_and_metrics_have_the_same_names(name: str, case: str, prepared: Prepared) -> None:
+    task, _ = made(name, case, prepared(case))
+    assert set(task.metrics()) == set(task.scores)
 
 
 @fits
 def test_a_perfect_prediction_gets_the_best_possible_score(
-    task: str, case: str, prepared: Prepared
+    name: str, case: str, prepared: Prepared
 ) -> None:
-    found, target = made(task, case, prepared(case))
+    task, target = made(name, case, prepared(case))
     scores = {
-        name: float(score(perfect(found, target), target))
-        for name, score in found.metrics().items()
+        title: float(score(perfect(task, target), target))
+        for title, score in task.metrics().items()
     }
-    best = {name: BEST[name] if mode == "max" else 0.0 for name, mode in found.scores.items()}
+    best = {title: BEST[title] if mode == "max" else 0.0 for title, mode in task.scores.items()}
     assert scores == pytest.approx(best, abs=1e-6)
 
 
 @fits
-def test_a_better_prediction_has_a_better_score(task: str, case: str, prepared: Prepared) -> None:
-    found, target = made(task, case, prepared(case))
-    for name, score in found.metrics().items():
-        worse, better = (
-            float(score(spoiled(found, target, share), target)) for share in (0.9, 0.2)
-        )
-        assert (better > worse) == (found.scores[name] == "max"), name
-        assert better != worse, name
+def test_a_better_prediction_has_a_better_score(name: str, case: str, prepared: Prepared) -> None:
+    task, target = made(name, case, prepared(case))
+    for title, score in task.metrics().items():
+        worse = float(score(spoiled(task, target, 0.9), target))
+        better = float(score(spoiled(task, target, 0.2), target))
+        assert (better > worse) == (task.scores[title] == "max"), title
+        assert better != worse, title
 
 
 @fits
 def test_the_loss_is_less_for_an_output_nearer_to_the_truth(
-    task: str, case: str, prepared: Prepared
+    name: str, case: str, prepared: Prepared
 ) -> None:
-    found, target = made(task, case, prepared(case))
-    spec = found.spec
+    task, target = made(name, case, prepared(case))
+    spec = task.spec
     if spec.kind == "class":
-        output = 4 * perfect(found, target)
+        output = 4 * perfect(task, target)
     else:
         output = ((target - spec.target.mean) / spec.target.std).reshape(len(target), -1)
         output = output if spec.kind == "series" else output[:, :1]
-    losses = [
-        float(found.loss(output + shift, target))
-        for shift in (0.0, torch.linspace(0, 3, output.shape[1]) + 1)
-    ]
-    assert losses[0] < losses[1]
+    shift = torch.linspace(0, 3, output.shape[1]) + 1
+    assert float(task.loss(output, target)) < float(task.loss(output + shift, target))
 
 
 @fits
-def test_predict_undoes_the_scaling_of_the_target(task: str, case: str, prepared: Prepared) -> None:
-    found, target = made(task, case, prepared(case))
-    spec = found.spec
+def test_predict_undoes_the_scaling_of_the_target(name: str, case: str, prepared: Prepared) -> None:
+    task, target = made(name, case, prepared(case))
+    spec = task.spec
     if spec.kind == "class":
-        sure = found.predict(30.0 * perfect(found, target))
-        torch.testing.assert_close(sure, perfect(found, target), rtol=0, atol=1e-5)
+        sure = task.predict(30.0 * perfect(task, target))
+        torch.testing.assert_close(sure, perfect(task, target), rtol=0, atol=1e-5)
     else:
         scaled = ((target - spec.target.mean) / spec.target.std).reshape(len(target), spec.outputs)
-        torch.testing.assert_close(found.predict(scaled), target, rtol=1e-5, atol=1e-4)
+        torch.testing.assert_close(task.predict(scaled), target, rtol=1e-5, atol=1e-4)
 
 
 @fits
 def test_decoded_predictions_say_the_truth_in_a_readable_row_each(
-    task: str, case: str, prepared: Prepared
+    name: str, case: str, prepared: Prepared
 ) -> None:
-    found, target = made(task, case, prepared(case))
-    table = found.decode(perfect(found, target))
+    task, target = made(name, case, prepared(case))
+    table = task.decode(perfect(task, target))
     assert list(table.index) == list(range(len(target)))
-    if found.spec.kind == "class":
-        assert table["label"].tolist() == [found.spec.labels[code] for code in target.tolist()]
+    if task.spec.kind == "class":
+        assert table["label"].tolist() == [task.spec.labels[code] for code in target.tolist()]
     else:
         assert table.to_numpy(float).ravel().tolist() == pytest.approx(target.flatten().tolist())
 
 
 @fits
 def test_the_scores_of_an_epoch_do_not_depend_on_the_batches(
-    task: str, case: str, prepared: Prepared
+    name: str, case: str, prepared: Prepared
 ) -> None:
-    found, target = made(task, case, prepared(case))
-    guess = spoiled(found, target, 0.3)
+    task, target = made(name, case, prepared(case))
+    guess = spoiled(task, target, 0.3)
     rows = []
     for size in (7, len(target)):
-        found._results["val"].clear()
+        task._results["val"].clear()
         for part, truth in zip(guess.split(size), target.split(size), strict=True):
-            found._results["val"].append(StepResult(0, 0, part, truth, torch.ones(1)))
-        rows.append(found.reduce("val"))
+            task._results["val"].append(StepResult(0, 0, part, truth, torch.ones(1)))
+        rows.append(task.reduce("val"))
     assert rows[0] == pytest.approx(rows[1], rel=1e-5)
+
+
+@fits
+def test_what_is_asked_for_is_said_in_a_few_words(name: str, case: str, prepared: Prepared) -> None:
+    task, _ = made(name, case, prepared(case))
+    asked = task.asked
+    assert asked.strip() == asked, f"{name} on {case}: asked is {asked!r}, with blanks around it"
+    assert asked.isprintable(), f"{name} on {case}: asked is {asked!r}, which is no single line"
+    assert 0 < len(asked) <= 30, f"{name} on {case}: asked is {asked!r}, of {len(asked)} letters"
+
+
+@fits
+def test_trivial_answers_are_finite_and_have_the_form_of_predictions(
+    name: str, case: str, prepared: Prepared
+) -> None:
+    folder = prepared(case)
+    task, train = made(name, case, folder)
+    inputs = {key: array[:FEW] for key, array in inputs_of(folder).items()}
+    trivial = task.trivial(train.numpy(), inputs, FEW)
+    assert trivial, f"{name} on {case} has no trivial answer"
+
+    task.eval()
+    with torch.no_grad():
+        output = task(**{key: torch.from_numpy(array.copy()) for key, array in inputs.items()})
+    prediction = task.predict(output)
+    for title, answer in trivial.items():
+        said = f"{name} on {case}, '{title}'"
+        assert answer.shape == tuple(prediction.shape), f"{said}: not the shape of a prediction"
+        assert np.isfinite(answer).all(), f"{said}: holds what is no finite number"
+        if task.spec.kind == "class":
+            assert answer.min() >= 0, f"{said}: holds negative probabilities"
+            assert answer.sum(1) == pytest.approx(1.0), f"{said}: rows do not sum to one"
+
+
+@fits
+def test_trivial_answers_depend_on_targets_of_train_and_inputs_alone(
+    name: str, case: str, prepared: Prepared
+) -> None:
+    """Neither on weights, nor on chance, nor on what else is asked at the same time."""
+    folder = prepared(case)
+    task, train = made(name, case, folder)
+    inputs = inputs_of(folder)
+    seed(0)
+    first = task.trivial(train.numpy(), inputs, len(train))
+
+    with torch.no_grad():
+        for parameter in task.model.parameters():
+            parameter.fill_(math.nan)
+    seed(1)
+    again = task.trivial(train.numpy(), inputs, len(train))
+    fewer = task.trivial(train.numpy(), {key: array[:3] for key, array in inputs.items()}, 3)
+
+    assert list(again) == list(fewer) == list(first), f"{name} on {case}: other titles"
+    for title, answer in first.items():
+        said = f"{name} on {case}, '{title}'"
+        assert np.array_equal(again[title], answer), f"{said}: depends on weights or on chance"
+        assert np.array_equal(fewer[title], answer[:3]), f"{said}: depends on other samples"
+
+
+@fits
+@pytest.mark.parametrize("error", [0.0, 0.3])
+def test_charts_can_be_stored_and_drawn(
+    name: str, case: str, error: float, prepared: Prepared
+) -> None:
+    folder = prepared(case)
+    task, target = made(name, case, folder)
+    predictions = {
+        "network": spoiled(task, target, error),
+        "strong baseline": spoiled(task, target, 0.2),
+    }
+    for title, answer in task.trivial(target.numpy(), inputs_of(folder), len(target)).items():
+        predictions[title] = torch.from_numpy(np.asarray(answer, np.float32))
+    assert task.diagnose(predictions, target), f"{name} on {case} shows no chart of its errors"
+
+    for chart in [*task.diagnose(predictions, target), *task.typical(predictions, target)]:
+        said = f"{name} on {case}, '{chart.title}'"
+        text = json.dumps(chart.to_json(), allow_nan=False)
+        assert Chart.of(json.loads(text), Path("chart.json")) == chart, f"{said}: changed by JSON"
+        try:
+            figure = error_charts.draw(chart, unit="kW", step="30 min")
+        except UserError as refusal:
+            pytest.fail(f"{said}: {refusal}")
+        assert figure.title, f"{said}: has no title"
+        assert figure.caption, f"{said}: has no caption"
+        for item in ET.fromstring(figure.svg).iter():  # noqa: S314 - our own text
+            attributes = " ".join(item.attrib.values())
+            assert not re.search(r"\b(nan|inf)\b", attributes), f"{said}: {attributes}"
+
+
+@fits
+def test_an_answer_is_wrong_where_the_prediction_is(
+    name: str, case: str, prepared: Prepared
+) -> None:
+    task, target = made(name, case, prepared(case))
+    right = {answer.wrong for answer in answers(task, perfect(task, target), target)}
+    wrong = {answer.wrong for answer in answers(task, spoiled(task, target, 1.0), target)}
+    near_or_far = (right, wrong) == ({None}, {None})
+    if task.spec.kind == "class" or not near_or_far:
+        assert right == {False}, f"{name} on {case}: a perfect answer has wrong={right}"
+        assert wrong == {True}, f"{name} on {case}: a spoiled answer has wrong={wrong}"
+
+
+@fits
+def test_an_answer_says_something_and_survives_json(
+    name: str, case: str, prepared: Prepared
+) -> None:
+    task, target = made(name, case, prepared(case))
+    for answer in answers(task, spoiled(task, target, 0.3), target):
+        assert answer.statements or answer.curves, f"{name} on {case}: an answer is empty"
+        text = json.dumps(answer.to_json(), allow_nan=False)
+        back = Answer.of(json.loads(text), Path("answer.json"))
+        assert back == answer, f"{name} on {case}: JSON makes {back} of {answer}"

@@ -6,22 +6,19 @@ from pathlib import Path
 
 import pytest
 import tiny
+import yaml
 from omegaconf import OmegaConf
 
 from goodfit.config import signature, tree
-from goodfit.config.check import _type, check, hyperparameters
+from goodfit.config.check import check, hyperparameters
 from goodfit.config.compose import compose
 
 GROUPS = {path.name for path in (tiny.ROOT / "conf").iterdir() if path.is_dir()}
 PACKAGES = {path.parent.name for path in (tiny.ROOT / "src/goodfit").glob("*/__init__.py")}
-MIRRORED = sorted(
-    GROUPS & PACKAGES - {"search"}
-)  # the room of sweeps is no group, though their ranges are
-FROM_THE_PROGRAM = {
-    "optimizer",
-    "schedule",
-    "total_steps",
-}  # given by build.py and the task, not by YAML
+# the room of sweeps is no group, though their ranges are
+MIRRORED = sorted(GROUPS & PACKAGES - {"search"})
+# given by build.py and the task, not by YAML
+FROM_THE_PROGRAM = {"optimizer", "schedule", "total_steps"}
 FILES = [(group, name) for group in MIRRORED for name in tiny.names(group)]
 TARGETS = sorted({tiny.section(group, name)["_target_"] for group, name in FILES})
 files = pytest.mark.parametrize(("group", "name"), FILES)
@@ -29,7 +26,7 @@ experiments = pytest.mark.parametrize("experiment", tiny.names("experiment"))
 
 
 def test_every_group_whose_targets_are_ours_is_a_folder_of_the_package() -> None:
-    """conf/ decides: a group whose files name a class of this project has a room of the same name."""
+    """conf/ decides: a group whose files name a class of ours has a room of the same name."""
     ours = set()
     for group in GROUPS - {"search", "experiment", "tuned"}:
         targets = [str(tiny.section(group, name).get("_target_", "")) for name in tiny.names(group)]
@@ -57,10 +54,9 @@ def test_the_keys_are_exactly_the_hyperparameters(group: str, name: str) -> None
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_annotation_of_a_hyperparameter_is_understood(target: str) -> None:
-    found = signature.read(target)
-    assert found is not None
-    unknown = {name: text for name, text in found.parameters.items() if _type(text) is None}
-    assert set(unknown) <= FROM_THE_PROGRAM, unknown
+    declared = signature.read(target)
+    assert declared is not None
+    assert set(declared.parameters) - set(hyperparameters(target)) <= FROM_THE_PROGRAM
 
 
 @pytest.mark.parametrize("group", MIRRORED)
@@ -74,15 +70,12 @@ def test_every_module_with_a_concrete_class_has_its_yaml(group: str) -> None:
 
 
 def test_config_yaml_names_every_group() -> None:
-    composed = OmegaConf.to_container(OmegaConf.load(tiny.ROOT / "conf/config.yaml"), resolve=False)
-    named = {
-        key.removeprefix("optional ")
-        for item in composed["defaults"]
-        if isinstance(item, dict)
-        for key in item
-    }  # type: ignore[index, call-overload]
-    groups = {path.name for path in (tiny.ROOT / "conf").iterdir() if path.is_dir()}
-    assert groups <= named
+    content = yaml.safe_load((tiny.ROOT / "conf/config.yaml").read_text())
+    named: set[str] = set()
+    for item in content["defaults"]:
+        if isinstance(item, dict):
+            named |= {key.removeprefix("optional ") for key in item}
+    assert named >= GROUPS
 
 
 @experiments
@@ -97,40 +90,23 @@ def test_an_experiment_is_named_like_its_file(experiment: str) -> None:
 
 @experiments
 def test_an_experiment_says_only_what_differs_from_the_defaults(experiment: str) -> None:
-    content = OmegaConf.to_container(
-        OmegaConf.load(tiny.ROOT / f"conf/experiment/{experiment}.yaml"), resolve=False
-    )
-    assert isinstance(content, dict)
-    groups = [
-        f"{key.removeprefix('override /')}={name}"
-        for item in content["defaults"]
-        for key, name in item.items()
-    ]
+    content = yaml.safe_load((tiny.ROOT / f"conf/experiment/{experiment}.yaml").read_text())
+    groups = []
+    for item in content.pop("defaults"):
+        groups += [f"{key.removeprefix('override /')}={name}" for key, name in item.items()]
     plain = compose(tiny.ROOT, ["name=x", *groups])
-    own = {key: value for key, value in content.items() if key not in ("defaults", "name")}
-    repeated = [
-        key
-        for key, value in signature_leaves(own).items()
-        if OmegaConf.select(plain, key, default=None) == value and value is not None
-    ]
+
+    del content["name"]
+    repeated = []
+    for key, value in tree.dotted(content).items():
+        if value is not None and OmegaConf.select(plain, key, default=None) == value:
+            repeated.append(key)
     assert repeated == []
 
 
-def signature_leaves(content: object, prefix: str = "") -> dict[str, object]:
-    if not isinstance(content, dict):
-        return {prefix[:-1]: content}
-    return {
-        k: v
-        for key, item in content.items()
-        for k, v in signature_leaves(item, f"{prefix}{key}.").items()
-    }
-
-
 def test_a_class_without_init_takes_what_its_base_takes_in_another_file() -> None:
-    table, cancer = (
-        signature.read(f"goodfit.data.{name}")
-        for name in ("table.Table", "breast_cancer.BreastCancer")
-    )
+    table = signature.read("goodfit.data.table.Table")
+    cancer = signature.read("goodfit.data.breast_cancer.BreastCancer")
     assert table is not None
     assert cancer is not None
     assert cancer.parameters == table.parameters
@@ -142,10 +118,35 @@ def test_a_class_without_init_takes_what_its_base_takes_in_the_same_file(
     (tmp_path / "goodfit_nets").mkdir()
     (tmp_path / "goodfit_nets/__init__.py").write_text("")
     (tmp_path / "goodfit_nets/two.py").write_text(
-        "class Net:\n    def __init__(self, spec, *, width: Count): ...\n    def forward(self, image): ...\n"
-        "class Wide(Net):\n    pass\n"
+        "class Net:\n"
+        "    def __init__(self, spec, *, width: Count): ...\n"
+        "    def forward(self, image): ...\n"
+        "class Wide(Net):\n"
+        "    pass\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    found = signature.read("goodfit_nets.two.Wide")
-    assert found is not None
-    assert (found.parameters, found.forward) == ({"width": "Count"}, ("image",))
+    wide = signature.read("goodfit_nets.two.Wide")
+    assert wide is not None
+    assert (wide.parameters, wide.forward) == ({"width": "Count"}, ("image",))
+
+
+def test_a_name_that_its_module_only_imports_is_followed_within_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "goodfit_library"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "__init__.py").write_text(
+        "from os import PathLike\nfrom goodfit_library import deep\n"
+        "from .deep import Inner as Outer, absent\n"
+    )
+    (folder / "deep/__init__.py").write_text("from .._net import Net as Inner\n")
+    (folder / "_net.py").write_text("class Net:\n    def __init__(self, width): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    outer = signature.read_imported("goodfit_library.Outer")
+    assert outer is not None
+    assert outer.arguments == ("width",)
+    assert signature.read("goodfit_library.Outer") is None
+    # of another package, a module, a name that is nowhere
+    for name in ("PathLike", "deep", "absent", "nothing"):
+        assert signature.read_imported(f"goodfit_library.{name}") is None

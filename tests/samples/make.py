@@ -1,7 +1,6 @@
-"""Writes the samples beside it: a few kB of made-up rows for each data set, in the format of its
-raw file.
+"""Writes the samples beside it: a few kB for each data set, in the format of its raw file.
 
-`python tests/samples/make.py`. The numbers are drawn with a fixed seed and are nobody's data.
+`python tests/samples/make.py`. The rows are made up, with fixed seeds, and are nobody's data.
 """
 
 from __future__ import annotations
@@ -20,7 +19,8 @@ import pandas as pd
 
 from goodfit.data.breast_cancer import COLUMNS
 
-# segments of a digital clock: top, upper left, upper right, middle, lower left, lower right, bottom
+# which segments of a digital clock are lit for each digit: top, upper left, upper right, middle,
+# lower left, lower right, bottom
 LIT = [
     "1110111",
     "0010010",
@@ -33,6 +33,7 @@ LIT = [
     "1111111",
     "1111011",
 ]
+# of each segment, in pixels: first row and behind the last, first column and behind the last
 BOXES = (
     (0, 2, 0, 10),
     (0, 8, 0, 2),
@@ -52,37 +53,34 @@ OLD_NAMES = {
 
 
 def mnist() -> str:
-    """Six clock digits of each kind, shifted by a few pixels: 784 grey values and the digit in a
-    line.
-    """
+    """Each clock digit six times, shifted by a few pixels: 784 grey values and the digit a line."""
     rng = np.random.default_rng(0)
     lines = []
     for number in range(60):
         digit = number % 10
         image = np.zeros((28, 28), int)
         down, right = rng.integers(2, 10), rng.integers(4, 14)
-        for on, (top, bottom, left, end) in zip(LIT[digit], BOXES, strict=True):
-            if on == "1":
-                image[down + top : down + bottom, right + left : right + end] = rng.integers(
-                    150, 256
-                )
+        for lit, (top, bottom, left, end) in zip(LIT[digit], BOXES, strict=True):
+            if lit == "1":
+                segment = slice(down + top, down + bottom), slice(right + left, right + end)
+                image[segment] = rng.integers(150, 256)
         lines.append(",".join(map(str, [*image.ravel(), digit])))
     return "\n".join(lines) + "\n"
 
 
 def breast_cancer() -> str:
-    """A first line (rows, columns, names of classes), then 30 measurements and the code of the
-    class.
-    """
+    """A first line (rows, columns, names of classes), then 30 measurements and a class a line."""
     rng = np.random.default_rng(1)
-    code = (np.arange(60) % 5 > 1).astype(int)
+    codes = (np.arange(60) % 5 > 1).astype(int)
     scale = 10.0 ** rng.integers(-1, 3, len(COLUMNS))
-    values = (3 + rng.normal(size=(60, len(COLUMNS))) - 0.8 * code[:, None]).clip(0.01) * scale
-    lines = [
-        ",".join([*(f"{value:.4g}" for value in row), str(kind)])
-        for row, kind in zip(values, code, strict=True)
-    ]
-    return "\n".join([f"60,{len(COLUMNS)},malignant,benign", *lines]) + "\n"
+    standard = 3 + rng.normal(size=(60, len(COLUMNS))) - 0.8 * codes[:, None]
+    values = standard.clip(0.01) * scale
+
+    lines = [f"60,{len(COLUMNS)},malignant,benign"]
+    for row, code in zip(values, codes, strict=True):
+        cells = [f"{value:.4g}" for value in row]
+        lines.append(",".join([*cells, str(code)]))
+    return "\n".join(lines) + "\n"
 
 
 def reviews() -> str:
@@ -110,15 +108,17 @@ def reviews() -> str:
     rows = []
     for film in range(14):
         title = f"Film {film}"
-        for place in range(6):
-            kind = "fresh" if (film + place) % 2 else "rotten"
-            first, second = rng.choice(words[kind], 2, replace=False)
-            one, two = rng.choice(parts, 2, replace=False)
-            rows.append(
-                [kind, f"{one.capitalize()} is {first}, {two} is {second}. ({film}{place})", title]
-            )
+        for review in range(6):
+            verdict = "fresh" if (film + review) % 2 else "rotten"
+            praise, more = rng.choice(words[verdict], 2, replace=False)
+            part, other = rng.choice(parts, 2, replace=False)
+            text = f"{part.capitalize()} is {praise}, {other} is {more}. ({film}{review})"
+            rows.append([verdict, text, title])
         rows.append(["plot", f"Two strangers meet in town {film}.", title])
-    rows += [[*rows[0][:2], "Film 5"], rows[1]]
+    # a text about two films, and a whole row twice
+    rows.append([*rows[0][:2], "Film 5"])
+    rows.append(rows[1])
+
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["category", "text", "movie_name", "has_plot_and_reviews"])
@@ -127,45 +127,41 @@ def reviews() -> str:
 
 
 def electricity() -> pd.DataFrame:
-    """Forty days of half hours from a Wednesday on: two peaks a day, less at weekends, a level that
-    wanders.
-    """
+    """Forty days of half hours from a Wednesday on: two peaks a day, less demand at weekends."""
     rng = np.random.default_rng(3)
     days, steps = 40, 48
     clock = np.arange(steps) / steps * 2 * np.pi
-    shape = 4 - np.cos(clock) - 0.5 * np.cos(2 * clock)
+    daily = 4 - np.cos(clock) - 0.5 * np.cos(2 * clock)
     work = np.array([(day + 2) % 7 < 5 for day in range(days)])
-    level = np.cumsum(rng.normal(0, 0.15, days))
-    demand = shape + 0.5 * work[:, None] + level[:, None] + rng.normal(0, 0.05, (days, steps))
+    level = np.cumsum(rng.normal(0, 0.15, days))  # wanders from day to day
+    demand = daily + 0.5 * work[:, None] + level[:, None] + rng.normal(0, 0.05, (days, steps))
+    temperature = 20 + 4 * level[:, None] - 6 * np.cos(clock)
     return pd.DataFrame(
         {
             "rownames": np.arange(1, days * steps + 1),
             "Demand": demand.ravel().round(2),
             "WorkDay": work.repeat(steps).astype(int),
-            "Temperature": (20 + 4 * level[:, None] - 6 * np.cos(clock)).ravel().round(1),
+            "Temperature": temperature.ravel().round(1),
         }
     )
 
 
 def table() -> str:
-    """Numbers and texts, "NA" being one of the texts; `price` is a number to foresee, `bought` a
-    class.
-    """
+    """Numbers and texts, "NA" among the texts: `price` is a number to predict, `bought` a class."""
     rng = np.random.default_rng(4)
     lines = ["age,town,rooms,price,bought"]
     for _ in range(60):
-        age, rooms, town = (
-            rng.integers(18, 80),
-            rng.integers(1, 6),
-            rng.choice(["Ulm", "Bonn", "NA"]),
-        )
+        age = rng.integers(18, 80)
+        rooms = rng.integers(1, 6)
+        town = rng.choice(["Ulm", "Bonn", "NA"])
         price = 50 * rooms + 40 * (town == "Bonn") + rng.normal(0, 10)
-        lines.append(f"{age},{town},{rooms},{price:.1f},{'yes' if age + price > 260 else 'no'}")
+        bought = "yes" if age + price > 260 else "no"
+        lines.append(f"{age},{town},{rooms},{price:.1f},{bought}")
     return "\n".join(lines) + "\n"
 
 
 def old_pickle(frame: pd.DataFrame) -> bytes:
-    """The pickle that the published file holds: names of columns are Python texts, not pyarrow's."""
+    """A pickle as the published file holds it: column names are Python's texts, not pyarrow's."""
     frame.columns = pd.Index(frame.columns.tolist(), dtype=object)
     content = pickle.dumps(frame, protocol=3)
     for new, old in OLD_NAMES.items():
@@ -174,7 +170,7 @@ def old_pickle(frame: pd.DataFrame) -> bytes:
 
 
 def contents() -> dict[str, bytes]:
-    """Name of each sample and what is inside its compression."""
+    """The uncompressed content of each sample, by its name."""
     return {
         "mnist_5k.csv.gz": mnist().encode(),
         "breast_cancer.csv": breast_cancer().encode(),
@@ -184,17 +180,19 @@ def contents() -> dict[str, bytes]:
     }
 
 
-def packed(name: str, content: bytes) -> bytes:
-    """The bytes of the file: the same on every machine with the same compressors."""
+def compressed(name: str, content: bytes) -> bytes:
+    """The bytes of the file, compressed as its name says; gzip's date is left out."""
     if name.endswith(".gz"):
         return gzip.compress(content, mtime=0)
     if name.endswith(".bz2"):
         return bz2.compress(content)
-    return lzma.compress(content) if name.endswith(".compress") else content
+    if name.endswith(".compress"):
+        return lzma.compress(content)
+    return content
 
 
 if __name__ == "__main__":
     folder = Path(__file__).parent
     for name, content in contents().items():
-        size = (folder / name).write_bytes(packed(name, content))
+        size = (folder / name).write_bytes(compressed(name, content))
         print(f"{name}: {size:,} bytes", file=sys.stderr)

@@ -19,7 +19,7 @@ try:
 except AttributeError:
     sys.exit(3)
 if sys.argv[1] == "kept":
-    allocator.keep()
+    allocator.keep_freed_memory()
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -44,9 +44,8 @@ def faults(how: str) -> int:
 
 
 def test_a_round_that_takes_what_the_last_one_freed_asks_the_kernel_for_no_page() -> None:
-    assert (
-        faults("kept") < 20 < 200 < faults("plain")
-    )  # in pages of 4 kB 0 and 215,000, of 2 MB 0 and 440
+    # in pages of 4 kB 0 and 215,000, of 2 MB 0 and 440
+    assert faults("kept") < 20 < 200 < faults("plain")
 
 
 def test_a_new_tensor_is_not_filled_though_algorithms_are_deterministic() -> None:
@@ -55,7 +54,7 @@ import torch
 from goodfit.system import allocator
 torch.use_deterministic_algorithms(True)
 print(bool(torch.empty(9).isnan().all()))
-allocator.unfilled()
+allocator.leave_new_tensors_unfilled()
 torch.zeros(1000)
 print(bool(torch.empty(1000).isnan().all()))
 """
@@ -73,13 +72,13 @@ class Ring:
 def test_only_what_is_alive_at_the_first_call_is_left_out_of_the_search_for_garbage() -> None:
     gc.unfreeze()
     first = Ring()
-    allocator.freeze()
+    allocator.freeze_imports()
     second = Ring()
-    allocator.freeze()
+    allocator.freeze_imports()
     alive = [weakref.ref(first), weakref.ref(second)]
     del first, second
     gc.collect()
-    assert [one() is not None for one in alive] == [True, False]
+    assert [ring() is not None for ring in alive] == [True, False]
     gc.unfreeze()
     gc.collect()
     assert alive[0]() is None

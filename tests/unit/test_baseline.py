@@ -32,6 +32,7 @@ def task(kind: type[Task], outputs: int, **facts: object) -> Task:
 
 
 def split(target: list[float], **inputs: np.ndarray) -> LabelledSamples:
+    """Samples with a text that tells their class, and with the inputs given."""
     texts = ["good one" if t else "bad one" for t in target]
     return LabelledSamples(inputs, pd.DataFrame({"text": texts}), np.array(target))
 
@@ -40,7 +41,7 @@ def unlabelled(samples: LabelledSamples) -> Samples:
     return Samples(samples.inputs, samples.rows)
 
 
-def answers(
+def predictions(
     method: Baseline, train: LabelledSamples, validation: LabelledSamples, test: LabelledSamples
 ) -> np.ndarray:
     method.fit(train, validation, spec("class", 2))
@@ -48,37 +49,36 @@ def answers(
 
 
 def test_the_majority_class_gives_the_shares_of_train() -> None:
-    found = task(Classification, 3).trivial(np.array([0, 0, 0, 2]), {}, 2)["majority class"]
-    assert found.tolist() == [[0.75, 0.0, 0.25]] * 2
+    trivial = task(Classification, 3).trivial(np.array([0, 0, 0, 2]), {}, 2)
+    assert trivial["majority class"].tolist() == [[0.75, 0.0, 0.25]] * 2
 
 
 def test_the_mean_of_train_is_said_for_each_sample_of_test() -> None:
-    found = task(Regression, 1).trivial(np.array([1.0, 4.0]), {}, 3)["mean of train"]
-    assert found.tolist() == [2.5] * 3
+    trivial = task(Regression, 1).trivial(np.array([1.0, 4.0]), {}, 3)
+    assert trivial["mean of train"].tolist() == [2.5] * 3
 
 
 def test_the_last_value_is_repeated() -> None:
     past = np.arange(6.0).reshape(1, 2, 3)
-    found = task(Forecasting, 4, season=3).trivial(np.zeros(1), {"past": past}, 1)["last value"]
-    assert found.tolist() == [[5.0] * 4]
+    trivial = task(Forecasting, 4, season=3).trivial(np.zeros(1), {"past": past}, 1)
+    assert trivial["last value"].tolist() == [[5.0] * 4]
 
 
 @pytest.mark.parametrize(("steps", "expected"), [(2, [4, 5]), (3, [4, 5, 6]), (5, [4, 5, 6, 4, 5])])
 def test_the_seasonal_forecast_repeats_the_last_season(steps: int, expected: list[float]) -> None:
     past = np.array([[1.0, 2, 3, 4, 5, 6]])
-    found = task(Forecasting, steps, season=3).trivial(np.zeros(1), {"past": past}, 1)[
-        "seasonal naive"
-    ]
-    assert found.tolist() == [expected]
+    trivial = task(Forecasting, steps, season=3).trivial(np.zeros(1), {"past": past}, 1)
+    assert trivial["seasonal naive"].tolist() == [expected]
 
 
 def test_the_seasonal_forecast_of_an_exactly_weekly_series_is_exact() -> None:
     series = np.tile(np.random.default_rng(0).normal(size=7 * 4), 5)
     starts = np.arange(56, len(series) - 4)
-    past, ahead = (np.stack([series[s + a : s + b] for s in starts]) for a, b in ((-56, 0), (0, 4)))
+    past = np.stack([series[start - 56 : start] for start in starts])
+    ahead = np.stack([series[start : start + 4] for start in starts])
     weekly = task(Forecasting, 4, season=28)
-    found = weekly.trivial(np.zeros(1), {"past": past}, len(starts))["seasonal naive"]
-    assert np.array_equal(found, ahead)
+    trivial = weekly.trivial(np.zeros(1), {"past": past}, len(starts))
+    assert np.array_equal(trivial["seasonal naive"], ahead)
 
 
 @pytest.mark.parametrize(("method", "name"), [(Logistic, "numbers"), (SupportVectors, "image")])
@@ -87,28 +87,26 @@ def test_two_far_clouds_are_told_apart(method: type, name: str) -> None:
     target = [0, 1] * 20
 
     def cloud() -> LabelledSamples:
-        return split(
-            target,
-            **{name: (rng.normal(size=(40, 4)) + 8 * np.array(target)[:, None]).astype(np.float32)},
-        )
+        points = rng.normal(size=(40, 4)) + 8 * np.array(target)[:, None]
+        return split(target, **{name: points.astype(np.float32)})
 
-    found = answers(method(), cloud(), cloud(), cloud())
-    assert found.argmax(1).tolist() == target
+    probabilities = predictions(method(), cloud(), cloud(), cloud())
+    assert probabilities.argmax(1).tolist() == target
 
 
 def test_words_tell_texts_apart() -> None:
     target = [0, 1] * 10
-    found = answers(TfIdf(), split(target), split(target), split(target))
-    assert found.argmax(1).tolist() == target
+    probabilities = predictions(TfIdf(), split(target), split(target), split(target))
+    assert probabilities.argmax(1).tolist() == target
 
 
 @pytest.mark.parametrize("method", [Logistic, SupportVectors, TfIdf])
 def test_a_class_that_validation_lacks_is_no_obstacle(method: type) -> None:
     values = {0: -8.0, 1: 8.0}
 
-    def side(target: list[int]) -> LabelledSamples:
+    def samples(target: list[int]) -> LabelledSamples:
         x = np.array([[values[t], 1.0] for t in target], np.float32)
         return split(target, numbers=x, image=x)
 
-    found = answers(method(), side([0, 1] * 10), side([1, 1, 1]), side([0, 1]))
-    assert found.argmax(1).tolist() == [0, 1]
+    probabilities = predictions(method(), samples([0, 1] * 10), samples([1, 1, 1]), samples([0, 1]))
+    assert probabilities.argmax(1).tolist() == [0, 1]

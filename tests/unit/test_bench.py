@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.measure import NAMES, Result, chosen
+from benchmarks.measure import NAMES, Result, Seconds, Unit, chosen
 from goodfit.errors import UserError
 
 
@@ -22,8 +22,10 @@ def test_an_unknown_comparison_is_refused_with_the_nearest_name() -> None:
 
 
 def test_ratios_are_smallest_by_smallest_and_the_median_of_neighbours() -> None:
-    result = Result("x", [(1, 10), (4, 40), (2, 20)], [(2, 5), (2, 5), (2, 5)], 1.0, ("s", 1.0), "")
-    assert (result.ratio(0), result.ratio(1)) == ((0.5, 1.0), (2.0, 4.0))
+    ours = [Seconds(1, 10), Seconds(4, 40), Seconds(2, 20)]
+    plain = [Seconds(2, 5), Seconds(2, 5), Seconds(2, 5)]
+    result = Result("x", ours, plain, 1.0, Unit("s", 1.0), "")
+    assert (result.ratio("cpu"), result.ratio("wall")) == ((0.5, 1.0), (2.0, 4.0))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 import torch
 from scipy.stats import binom
 
-from goodfit.evaluation.bootstrap import Interval, compare, interval, intervals, resamples
+from goodfit.evaluation.bootstrap import Resampled, compare, interval, intervals, resamples
+from goodfit.records import Interval
 
 N = 400
 METRICS = {"accuracy": lambda p, t: (p.argmax(1) == t).float().mean()}
@@ -15,20 +16,29 @@ METRICS = {"accuracy": lambda p, t: (p.argmax(1) == t).float().mean()}
 def answers(share: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Predictions of which exactly this share is right."""
     target = torch.randint(2, (N,), generator=torch.Generator().manual_seed(seed))
-    wrong = torch.randperm(N, generator=torch.Generator().manual_seed(seed + 1))[
-        : round((1 - share) * N)
-    ]
-    said = target.clone()
-    said[wrong] = 1 - said[wrong]
-    return torch.nn.functional.one_hot(said, 2).float(), target
+    shuffled = torch.randperm(N, generator=torch.Generator().manual_seed(seed + 1))
+    wrong = shuffled[: round((1 - share) * N)]
+    predicted = target.clone()
+    predicted[wrong] = 1 - predicted[wrong]
+    return torch.nn.functional.one_hot(predicted, 2).float(), target
+
+
+def two_methods() -> tuple[Resampled, Resampled]:
+    """Of 90 % and 75 % accuracy, on the same targets and resampled test sets."""
+    better, target = answers(0.9, 0)
+    worse, _ = answers(0.75, 0)
+    draws = resamples(N, 500, 0)
+    first = intervals(METRICS, better, target, draws)["accuracy"]
+    second = intervals(METRICS, worse, target, draws)["accuracy"]
+    return first, second
 
 
 @pytest.mark.parametrize("share", [0.6, 0.9])
 def test_the_interval_of_a_share_is_the_binomial_one(share: float) -> None:
     prediction, target = answers(share, 0)
-    found = intervals(METRICS, prediction, target, resamples(N, 4000, 0))["accuracy"].interval
+    scored = intervals(METRICS, prediction, target, resamples(N, 4000, 0))["accuracy"].interval
     low, high = binom.ppf([0.025, 0.975], N, share) / N
-    assert (found.value, found.low, found.high) == pytest.approx((share, low, high), abs=0.006)
+    assert (scored.value, scored.low, scored.high) == pytest.approx((share, low, high), abs=0.006)
 
 
 def test_equal_seeds_draw_the_same_test_sets() -> None:
@@ -36,19 +46,16 @@ def test_equal_seeds_draw_the_same_test_sets() -> None:
 
 
 def test_comparing_is_antisymmetric() -> None:
-    (one, target), (other, _) = answers(0.9, 0), answers(0.75, 0)
-    draws = resamples(N, 500, 0)
-    first, second = (intervals(METRICS, p, target, draws)["accuracy"] for p in (one, other))
-    there, here = compare(first, second, "max"), compare(second, first, "max")
-    assert there[0] == -here[0] == 1
-    assert there[1].value == -here[1].value
-    assert (there[1].low, there[1].high) == pytest.approx((-here[1].high, -here[1].low))
+    first, second = two_methods()
+    outcome, difference = compare(first, second, "max")
+    reverse_outcome, reverse = compare(second, first, "max")
+    assert outcome == -reverse_outcome == 1
+    assert difference.value == -reverse.value
+    assert (difference.low, difference.high) == pytest.approx((-reverse.high, -reverse.low))
 
 
 def test_a_lower_score_is_better_where_less_is_better() -> None:
-    (one, target), (other, _) = answers(0.9, 0), answers(0.75, 0)
-    draws = resamples(N, 500, 0)
-    first, second = (intervals(METRICS, p, target, draws)["accuracy"] for p in (one, other))
+    first, second = two_methods()
     assert compare(first, second, "min")[0] == -1
 
 
@@ -59,9 +66,7 @@ def test_a_method_ties_with_itself_by_exactly_zero() -> None:
 
 
 def test_what_is_hard_for_both_cancels() -> None:
-    """One method is right wherever the other is, and on 8 more samples: certain, though the
-    intervals overlap.
-    """
+    """Right wherever the other is and on 8 more samples: certain, though the intervals overlap."""
     prediction, target = answers(0.8, 0)
     better = prediction.clone()
     wrong = (prediction.argmax(1) != target).nonzero().flatten()[:8]
@@ -74,5 +79,5 @@ def test_what_is_hard_for_both_cancels() -> None:
 
 def test_the_interval_holds_95_percent_of_the_values() -> None:
     values = torch.linspace(0, 1, 1001).numpy()
-    found = interval(0.5, values)
-    assert (found.low, found.high) == pytest.approx((0.025, 0.975))
+    central = interval(0.5, values)
+    assert (central.low, central.high) == pytest.approx((0.025, 0.975))

@@ -1,15 +1,15 @@
-"""A wrong configuration is refused in a line that names what is right, before anything heavy is
-imported.
-"""
+"""A wrong configuration is refused in a line that names what is right, before torch is imported."""
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from typing import Any
 
 import pytest
 import tiny
+import torch
 from omegaconf import OmegaConf
 
 from goodfit.config.check import ALLOWED, allowed, check
@@ -84,6 +84,13 @@ BAD: list[tuple[str, Any, str]] = [
         "optimizer._target_: there is no torch.optim.AdamX",
     ),
     (
+        "optimizer._target_",
+        "torch.optim.lr_scheduler.StepLR",
+        "optimizer._target_: torch.optim.lr_scheduler.StepLR is no optimizer",
+    ),
+    ("optimizer.params", [], "optimizer.params is set by goodfit itself; leave it out"),
+    ("trainer.logger", False, "trainer.logger is set by goodfit itself; leave it out"),
+    (
         "model._target_",
         "goodfit.model.mlp.MLPs",
         "model._target_: there is no goodfit.model.mlp.MLPs",
@@ -100,6 +107,21 @@ BAD: list[tuple[str, Any, str]] = [
         "a _target_ may stand only at the top of a section",
     ),
 ]
+
+
+CHECK_ALL = """
+import sys
+from pathlib import Path
+from omegaconf import OmegaConf
+from goodfit.config.check import check
+from goodfit.config.compose import compose
+from goodfit.config.tree import frozen
+
+for path in Path("conf/experiment").glob("*.yaml"):
+    check(OmegaConf.create(frozen(compose(Path(), [f"experiment={path.stem}"]))))
+heavy = {"torch", "pytorch_lightning", "mlflow", "optuna", "pandas", "sklearn"}
+print(sorted(heavy & set(sys.modules)))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +160,33 @@ def test_a_missing_hyperparameter_is_named(key: str, good: dict[str, Any]) -> No
     del cfg[group][name]
     with pytest.raises(UserError, match=f"'{key}' is missing: goodfit"):
         check(cfg)
+
+
+def optimizers() -> list[str]:
+    """The names in torch.optim that are classes of optimizers, without their abstract base."""
+    names = []
+    for name in torch.optim.__all__:
+        item = getattr(torch.optim, name)
+        if inspect.isclass(item) and issubclass(item, torch.optim.Optimizer):
+            names.append(name)
+    names.remove("Optimizer")
+    return names
+
+
+@pytest.mark.parametrize("name", optimizers())
+def test_every_optimizer_of_torch_is_known_with_its_arguments(
+    name: str, good: dict[str, Any]
+) -> None:
+    """Some are in a file of another name: Muon in torch/optim/_muon.py."""
+    section = {"_target_": f"torch.optim.{name}", "_partial_": True, "lr": 0.1}
+    for argument in inspect.signature(getattr(torch.optim, name)).parameters.values():
+        if argument.default is not inspect.Parameter.empty:
+            section.setdefault(argument.name, argument.default)
+    check(OmegaConf.create({**good, "optimizer": section}))
+
+    wrong = OmegaConf.create({**good, "optimizer": {**section, "momentun": 0.9}})
+    with pytest.raises(UserError, match=f"unknown key 'optimizer.momentun' for torch.optim.{name}"):
+        check(wrong)
 
 
 @pytest.mark.parametrize("key", ["seed", "loader", "trainer", "model"])
@@ -186,9 +235,8 @@ def test_no_section_may_name_what_is_not_its_own(key: str, target: str) -> None:
 
 
 def test_the_nearest_name_is_the_one_whose_last_part_is_like_it() -> None:
-    assert nearest(
-        "trainer.max_epoch", ["trainer.max_epochs", "trainer.max_time", "loader.max_epochs"]
-    ) == (" Did you mean 'trainer.max_epochs'?")
+    options = ["trainer.max_epochs", "trainer.max_time", "loader.max_epochs"]
+    assert nearest("trainer.max_epoch", options) == " Did you mean 'trainer.max_epochs'?"
 
 
 def test_what_is_like_nothing_gets_the_list() -> None:
@@ -197,15 +245,11 @@ def test_what_is_like_nothing_gets_the_list() -> None:
 
 @pytest.mark.fault(20)
 def test_composing_and_checking_imports_nothing_heavy() -> None:
-    code = (
-        "import sys; from pathlib import Path; from omegaconf import OmegaConf;"
-        "from goodfit.config.check import check; from goodfit.config.compose import compose;"
-        "from goodfit.config.tree import frozen;"
-        "[check(OmegaConf.create(frozen(compose(Path(), [f'experiment={p.stem}']))))"
-        " for p in Path('conf/experiment').glob('*.yaml')];"
-        "print(sorted({'torch','pytorch_lightning','mlflow','optuna','pandas','sklearn'} & set(sys.modules)))"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tiny.ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", CHECK_ALL],
+        cwd=tiny.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout == "[]\n"

@@ -15,14 +15,14 @@ import tiny
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with neither data nor models."""
-    place = tmp_path_factory.mktemp("repository")
+    root = tmp_path_factory.mktemp("repository")
     for name in ("pipelines", "conf"):
-        shutil.copytree(tiny.ROOT / name, place / name)
-    (place / "params.yaml").write_text("experiments: [mnist]\noverrides: {}\n")
-    (place / "build").mkdir()
-    (place / "build/broken.json").write_text("name: [")
-    (place / "build/binary.json").write_bytes(b"\xcb\x00")
-    return place
+        shutil.copytree(tiny.ROOT / name, root / name)
+    (root / "params.yaml").write_text("experiments: [mnist]\noverrides: {}\n")
+    (root / "build").mkdir()
+    (root / "build/broken.json").write_text("name: [")
+    (root / "build/binary.json").write_bytes(b"\xcb\x00")
+    return root
 
 
 def call(root: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:

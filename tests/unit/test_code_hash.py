@@ -23,8 +23,7 @@ MODULES = [
 ASK = """
 import json, sys
 from goodfit.provenance.code import Roots, source_hashes
-reached, alone = json.loads(sys.argv[1])
-print(json.dumps(source_hashes(Roots(tuple(reached), tuple(alone)))))
+print(json.dumps(source_hashes(Roots(*json.loads(sys.argv[1])))))
 """
 
 
@@ -47,9 +46,9 @@ def code(tree: Path, roots: Roots = Roots(tuple(MODULES))) -> dict[str, str]:  #
         text=True,
         check=True,
     )
-    found = json.loads(done.stdout)
-    assert isinstance(found, dict)
-    return found
+    hashes = json.loads(done.stdout)
+    assert isinstance(hashes, dict)
+    return hashes
 
 
 def edit(tree: Path, file: str, text: str = "\n# edited\n") -> None:
@@ -125,7 +124,7 @@ def _roots_in(tree: Path, stage: str) -> Roots:
     """The roots of a stage, with files that are named by their path moved into the copy."""
     roots = stage_roots(CONTENT)[stage]
     here = str(tiny.ROOT / "src")
-    return Roots(roots.reached, tuple(name.replace(here, str(tree)) for name in roots.alone))
+    return roots._replace(files=tuple(name.replace(here, str(tree)) for name in roots.files))
 
 
 def test_a_new_network_changes_nothing(tree: Path) -> None:
@@ -136,32 +135,32 @@ def test_a_new_network_changes_nothing(tree: Path) -> None:
 
 def test_an_import_for_types_alone_does_not_count(tree: Path) -> None:
     before = code(tree)
-    edit(
-        tree,
-        "model/cnn.py",
-        "\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from goodfit.evaluation.evaluate import evaluate\n",
-    )
+    for_types = """
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from goodfit.evaluation.evaluate import evaluate
+"""
+    edit(tree, "model/cnn.py", for_types)
     assert code(tree).keys() == before.keys()
 
 
 def test_an_import_inside_a_function_counts(tree: Path) -> None:
-    edit(
-        tree,
-        "model/cnn.py",
-        "\ndef late() -> None:\n    from goodfit.evaluation.evaluate import evaluate\n",
-    )
+    late = """
+def late() -> None:
+    from goodfit.evaluation.evaluate import evaluate
+"""
+    edit(tree, "model/cnn.py", late)
     assert "goodfit.evaluation.evaluate" in code(tree)
 
 
 def test_the_libraries_that_compute_are_named_with_their_versions() -> None:
-    found = source_hashes(Roots(tuple(MODULES)))
-    assert found["torch (version)"] == environment.version("torch")
+    hashes = source_hashes(Roots(tuple(MODULES)))
+    assert hashes["torch (version)"] == environment.version("torch")
 
 
 def test_the_check_of_a_configuration_reaches_no_computing_library() -> None:
-    assert [
-        name for name in source_hashes(Roots(("goodfit.config.check",))) if "(version)" in name
-    ] == []
+    hashes = source_hashes(Roots(("goodfit.config.check",)))
+    assert [name for name in hashes if "(version)" in name] == []
 
 
 def test_the_code_that_dvc_yaml_names_is_the_code_that_compose_writes() -> None:
@@ -179,6 +178,6 @@ def test_a_difference_that_is_not_utf_8_is_told_all_the_same(
     for command in ("init -q", "add -A", "-c user.name=a -c user.email=a@b.c commit -qm first"):
         subprocess.run(["git", *command.split()], check=True)
     (tmp_path / "notes").write_bytes(b"caf\xe9")
-    found = environment.commit()
-    assert found.dirty == "true"
-    assert "caf\ufffd" in found.diff
+    commit = environment.commit()
+    assert commit.dirty == "true"
+    assert "caf\ufffd" in commit.diff

@@ -10,7 +10,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from goodfit.config import messages, tree
-from goodfit.config.compose import compose
+from goodfit.config.compose import compose, tuned
 from goodfit.errors import UserError
 
 CANARY = "canary-7f3a"
@@ -26,7 +26,10 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"a": "${oc.env:MY_SECRET}"}, {"a": "${oc.env:MY_SECRET}"}),
         ({"a": "${oc.env:MY_SECRET,none}"}, {"a": "${oc.env:MY_SECRET,none}"}),
-        ({"a": "x://${oc.env:MY_SECRET}@h/${b}", "b": 1}, {"a": "x://${oc.env:MY_SECRET}@h/1", "b": 1}),
+        (
+            {"a": "x://${oc.env:MY_SECRET}@h/${b}", "b": 1},
+            {"a": "x://${oc.env:MY_SECRET}@h/1", "b": 1},
+        ),
         (
             {"a": "${b}", "b": "${c}", "c": "${oc.env:MY_SECRET}"},
             dict.fromkeys("abc", "${oc.env:MY_SECRET}"),
@@ -35,11 +38,14 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> None:
             {"a": ["${b.c}"], "b": {"c": "${oc.env:MY_SECRET}"}},
             {"a": ["${oc.env:MY_SECRET}"], "b": {"c": "${oc.env:MY_SECRET}"}},
         ),
-        ({"a": "${oc.env:UNSET,${oc.env:MY_SECRET}}"}, {"a": "${oc.env:UNSET,${oc.env:MY_SECRET}}"}),
+        (
+            {"a": "${oc.env:UNSET,${oc.env:MY_SECRET}}"},
+            {"a": "${oc.env:UNSET,${oc.env:MY_SECRET}}"},
+        ),
         ({"a": "${oc.env:UNSET,${b}}", "b": 3}, None),
         ({"a": "${b}", "b": 3}, {"a": 3, "b": 3}),
     ],
-)  # fmt: skip
+)
 def test_a_reference_to_the_environment_stays_one(
     content: dict[str, object], expected: dict[str, object]
 ) -> None:
@@ -65,6 +71,11 @@ def test_no_hydra_setting_is_in_the_frozen_tree() -> None:
 
 def test_the_dumped_text_does_not_depend_on_the_order_of_keys() -> None:
     assert tree.dump({"b": {"d": 1, "c": 2}, "a": 3}) == tree.dump({"a": 3, "b": {"c": 2, "d": 1}})
+
+
+def test_keys_are_those_of_inner_nodes_and_of_lists_too() -> None:
+    content = {"a": {"b": 1, "c": [2, {"d": 3}]}, "e": None}
+    assert list(tree.dotted_keys(content)) == ["a", "a.b", "a.c", "a.c.[].d", "e"]
 
 
 def test_a_dumped_configuration_is_read_back_equal(tmp_path: Path) -> None:
@@ -108,6 +119,26 @@ def test_a_wrong_override_is_explained(override: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("overrides", "added"),
+    [
+        (["experiment=mnist"], ["tuned=mnist"]),
+        (["+experiment=mnist", "seed=1"], ["tuned=mnist"]),
+        (["experiment=mnist", "tuned=null"], []),
+        (["experiment=mnist", "~tuned"], []),
+        (["experiment=other"], []),
+        (["~experiment=mnist"], []),
+        ([], []),
+    ],
+)
+def test_tuned_values_are_taken_up_unless_the_overrides_name_them(
+    overrides: list[str], added: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "conf/tuned").mkdir(parents=True)
+    (tmp_path / "conf/tuned/mnist.yaml").touch()
+    assert tuned(tmp_path, overrides) == added
+
+
+@pytest.mark.parametrize(
     ("key", "meant"),
     [
         ("hydra.sweeper.n_trails", "hydra.sweeper.n_trials"),
@@ -144,3 +175,10 @@ def test_without_an_experiment_the_message_lists_them() -> None:
     with pytest.raises(UserError) as error:
         compose(tiny.ROOT, [])
     assert f"experiment=<{'|'.join(tiny.names('experiment'))}>" in str(error.value)
+
+
+def test_a_key_that_only_another_choice_of_its_group_has_is_not_offered_as_the_right_one() -> None:
+    with pytest.raises(
+        UserError, match=r"unknown key 'data.split_seed': only another choice of data="
+    ):
+        compose(tiny.ROOT, ["experiment=electricity", "data.split_seed=1"])

@@ -11,7 +11,8 @@ import yaml
 
 from goodfit.config import tree
 from goodfit.config.compose import compose
-from goodfit.search.confirm import Candidate, choose, interval, write
+from goodfit.search.confirm import Candidate, choose, interval
+from goodfit.search.tuned import Values, write
 
 BEST = Candidate(1, (), (1.0, 1.1, 0.9, 1.0, 1.05), 5_000)
 
@@ -67,14 +68,12 @@ def test_equal_scores_tie() -> None:
 
 def test_only_what_differs_from_the_experiment_is_written(tmp_path: Path) -> None:
     path = tmp_path / "tuned/x.yaml"
-    count = write(
-        path,
-        {"model.width": 16, "seed": 0},
-        {"model.width": 32, "seed": 0, "a.b.c": None},
-        {},
-        ["why"],
+    values = Values(
+        experiment={"model.width": 16, "seed": 0},
+        winner={"model.width": 32, "seed": 0, "a.b.c": None},
+        groups={},
     )
-    assert count == 1
+    assert write(path, values, ["why"]) == 1
     assert path.read_text().startswith("# @package _global_\n# why\n")
     assert yaml.safe_load(path.read_text()) == {"model": {"width": 32}}
 
@@ -85,15 +84,14 @@ def test_what_is_written_is_what_hydra_composes_and_deleting_it_goes_back(tmp_pa
     path.unlink(missing_ok=True)
     before = tree.frozen(compose(tmp_path, ["experiment=mnist"]))
     own = {"model.width": before["model"]["width"], "optimizer.lr": before["optimizer"]["lr"]}
-    found = {"model.width": 99, "optimizer.lr": 0.5, "optimizer.momentum": 0.85}
-    write(path, own, found, {"optimizer": "sgd"}, ["found"])
+    winner = {"model.width": 99, "optimizer.lr": 0.5, "optimizer.momentum": 0.85}
+    write(path, Values(own, winner, {"optimizer": "sgd"}), ["why"])
     after = tree.frozen(compose(tmp_path, ["experiment=mnist"]))
     assert after["model"] == before["model"] | {"width": 99}
     assert after["optimizer"]["_target_"] == "torch.optim.SGD"
     assert (after["optimizer"]["lr"], after["optimizer"]["momentum"]) == (0.5, 0.85)
-    assert {key: after[key] for key in before if key not in ("model", "optimizer")} == {
-        key: before[key] for key in before if key not in ("model", "optimizer")
-    }
+    others = before.keys() - {"model", "optimizer"}
+    assert {key: after[key] for key in others} == {key: before[key] for key in others}
     assert tree.frozen(compose(tmp_path, ["experiment=mnist", "~tuned"])) == before
     path.unlink()
     assert tree.frozen(compose(tmp_path, ["experiment=mnist"])) == before
@@ -101,5 +99,5 @@ def test_what_is_written_is_what_hydra_composes_and_deleting_it_goes_back(tmp_pa
 
 def test_a_value_of_the_command_line_is_stronger_than_a_tuned_one(tmp_path: Path) -> None:
     shutil.copytree(tiny.ROOT / "conf", tmp_path / "conf")
-    write(tmp_path / "conf/tuned/mnist.yaml", {}, {"model.width": 99}, {}, ["found"])
+    write(tmp_path / "conf/tuned/mnist.yaml", Values({}, {"model.width": 99}, {}), ["why"])
     assert compose(tmp_path, ["experiment=mnist", "model.width=7"]).model.width == 7

@@ -23,11 +23,8 @@ def tables(path: Path) -> int:
     if not path.exists():
         return 0
     with sqlite3.connect(path) as connection:
-        return int(
-            connection.execute(
-                "select count(*) from sqlite_master where type = 'table'"
-            ).fetchone()[0]
-        )
+        query = "select count(*) from sqlite_master where type = 'table'"
+        return int(connection.execute(query).fetchone()[0])
 
 
 @pytest.mark.parametrize("name", ["mlflow.db", "runs"])
@@ -40,13 +37,13 @@ def test_a_kill_while_it_is_made_leaves_none_and_the_next_process_makes_it(
     made.start()
     assert made.pid is not None
     deadline = time.monotonic() + 60
-    while not tables(tmp_path / f".{name}.part") > 3:
+    while tables(tmp_path / f".{name}.part") <= 3:
         assert made.is_alive()
         assert time.monotonic() < deadline
         time.sleep(0.005)
     os.kill(made.pid, signal.SIGKILL)
     made.join()
     assert not (tmp_path / name).exists()
-    found = database.connect(uri).search_experiments()
-    assert [item.name for item in found] == ["Default"]
+    experiments = database.connect(uri).search_experiments()
+    assert [experiment.name for experiment in experiments] == ["Default"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [name, f"{name}.lock"]

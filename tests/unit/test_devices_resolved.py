@@ -1,4 +1,4 @@
-"""What a training runs on is decided by what the machine has, and said."""
+"""What a training runs on is decided by what the machine has, and printed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from goodfit.system import hardware
 
 
 def trainer(**values: Any) -> DictConfig:
-    plain = {"accelerator": "auto", "devices": "auto", "num_nodes": 1, "precision": "32-true"}
-    return OmegaConf.create({"trainer": plain | values})
+    default = {"accelerator": "auto", "devices": "auto", "num_nodes": 1, "precision": "32-true"}
+    return OmegaConf.create({"trainer": default | values})
 
 
 @pytest.mark.parametrize(
-    ("gpus", "asked", "said"),
+    ("gpus", "asked", "line"),
     [
         ("", {}, "one CPU, 32-true"),
         ("0", {}, "one GPU, 32-true"),
@@ -32,11 +32,11 @@ def trainer(**values: Any) -> DictConfig:
     ],
 )
 def test_a_training_says_what_it_runs_on(
-    monkeypatch: pytest.MonkeyPatch, gpus: str, asked: dict[str, Any], said: str
+    monkeypatch: pytest.MonkeyPatch, gpus: str, asked: dict[str, Any], line: str
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
     monkeypatch.setattr(devices, "cores", lambda: list(range(6)))
-    assert devices.describe(devices.resolved(trainer(**asked))) == said
+    assert devices.describe(devices.resolved(trainer(**asked))) == line
 
 
 @pytest.mark.parametrize(
@@ -56,23 +56,66 @@ def test_gpus_that_are_not_here_are_refused(
         devices.resolved(trainer(accelerator="gpu", devices=count))
 
 
+@pytest.mark.parametrize(
+    ("asked", "unseen", "hinted"),
+    [
+        ("auto", ["AMD GPU (ROCm)"], True),
+        ("auto", [], False),
+        ("cpu", ["AMD GPU (ROCm)"], False),
+    ],
+)
+def test_an_accelerator_that_auto_does_not_look_for_is_named(
+    monkeypatch: pytest.MonkeyPatch, asked: str, unseen: list[str], hinted: bool
+) -> None:
+    monkeypatch.setattr(devices, "gpus", list)
+    monkeypatch.setattr(devices, "unseen_accelerators", lambda: unseen)
+    cfg = trainer(accelerator=asked)
+    hint = devices.unseen_accelerator_hint(cfg, devices.resolved(cfg))
+    line = (
+        "an AMD GPU (ROCm) is here, which trainer.accelerator=auto does not look for; "
+        "CUDA_VISIBLE_DEVICES=0 before the command uses it"
+    )
+    assert hint == (line if hinted else None)
+
+
+def test_where_auto_takes_a_gpu_no_other_accelerator_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(devices, "gpus", lambda: ["0"])
+    monkeypatch.setattr(devices, "unseen_accelerators", lambda: ["AMD GPU (ROCm)"])
+    assert devices.unseen_accelerator_hint(trainer(), devices.resolved(trainer())) is None
+
+
+def test_a_refused_gpu_that_is_here_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "gpus", list)
+    monkeypatch.setattr(devices, "unseen_accelerators", lambda: ["NVIDIA GPU (WSL2)"])
+    with pytest.raises(UserError, match=r"no GPU is here.*\nan NVIDIA GPU \(WSL2\) is here, which"):
+        devices.resolved(trainer(accelerator="gpu"))
+
+
+def cores_of_rank(rank: int, count: int) -> list[int]:
+    """The cores that a rank of `count` on this machine has after it was pinned."""
+    code = (
+        "import os; from goodfit.launch import devices; "
+        "devices.pin_to_cores(); print(*os.sched_getaffinity(0))"
+    )
+    rank_variables = {"LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(count)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | rank_variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [int(core) for core in done.stdout.split()]
+
+
 @pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity"), reason="this system does not bind processes to cores"
 )
 @pytest.mark.parametrize("count", [1, 2, 3, 1000])
 def test_ranks_divide_the_cores_among_them(count: int) -> None:
-    code = "import os; from goodfit.launch import devices; devices.pin_to_cores(); print(*os.sched_getaffinity(0))"
-    shares = []
-    for rank in range(min(count, 3)):
-        place = {"LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(count)}
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env=os.environ | place,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        shares.append([int(core) for core in done.stdout.split()])
+    shares = [cores_of_rank(rank, count) for rank in range(min(count, 3))]
     if count > len(hardware.cores()):
         assert shares == [hardware.cores()] * len(shares)
     else:
@@ -83,7 +126,7 @@ def test_ranks_divide_the_cores_among_them(count: int) -> None:
 @pytest.mark.skipif(
     len(hardware.cores()) < 2 or not hasattr(os, "sched_setaffinity"), reason="needs two cores"
 )
-def test_who_brings_the_answers_of_other_ranks_may_go_to_any_core() -> None:
+def test_threads_that_receive_from_other_ranks_may_go_to_any_core() -> None:
     code = """
 import os
 import torch
@@ -94,10 +137,10 @@ new = [os.sched_getaffinity(int(thread)) for thread in set(os.listdir("/proc/sel
 print(len(os.sched_getaffinity(0)), *{len(each) for each in new})
 """
     alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
-    place = {"LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
+    local = {"LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | alone | place,
+        env=os.environ | alone | local,
         capture_output=True,
         text=True,
         check=True,

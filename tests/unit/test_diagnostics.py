@@ -29,8 +29,8 @@ def spec(kind: str, outputs: int) -> DataSpec:
 
 def test_the_calibration_error_is_the_weighted_distance_of_the_bins() -> None:
     # bin 0.6-0.7: three of mean 0.65, two right: 0.0167; bin 0.9-1: one of 0.95, wrong: 0.95
-    found = calibration(two([0.65, 0.65, 0.65, 0.95]), torch.tensor([0, 0, 1, 1]))
-    assert found["ece"] == pytest.approx((3 * abs(2 / 3 - 0.65) + 1 * 0.95) / 4, abs=1e-6)
+    calibrated = calibration(two([0.65, 0.65, 0.65, 0.95]), torch.tensor([0, 0, 1, 1]))
+    assert calibrated["ece"] == pytest.approx((3 * abs(2 / 3 - 0.65) + 1 * 0.95) / 4, abs=1e-6)
 
 
 def test_sure_and_right_is_perfectly_calibrated() -> None:
@@ -45,23 +45,26 @@ def test_every_sample_is_in_one_bin() -> None:
 def test_the_rows_of_the_confusion_sum_to_the_counts_of_the_classes() -> None:
     generator = torch.Generator().manual_seed(0)
     target, predicted = (torch.randint(5, (300,), generator=generator) for _ in range(2))
-    assert confusion(predicted, target, 6).sum(1).tolist() == [
-        *torch.bincount(target, minlength=6).tolist()
-    ]
+    rows = confusion(predicted, target, 6).sum(1)
+    assert rows.tolist() == torch.bincount(target, minlength=6).tolist()
 
 
 def test_a_row_of_the_confusion_is_the_truth_and_a_column_what_was_said() -> None:
-    assert confusion(torch.tensor([2]), torch.tensor([0]), 3).tolist() == [
-        [0, 0, 1],
-        [0, 0, 0],
-        [0, 0, 0],
-    ]
+    counts = confusion(torch.tensor([2]), torch.tensor([0]), 3)
+    assert counts.tolist() == [[0, 0, 1], [0, 0, 0], [0, 0, 0]]
 
 
 def test_residuals_of_a_forecast_that_is_always_one_too_high() -> None:
     target = torch.arange(12.0).reshape(3, 4)
-    found = residuals(target + 1, target).data
-    assert (found["mean"], found["within"]["0.9"]) == (1.0, 1.0)
+    data = residuals(target + 1, target).data
+    assert (data["mean"], data["within"]["0.9"]) == (1.0, 1.0)
+
+
+def test_residuals_that_are_equal_but_for_rounding_have_a_histogram() -> None:
+    target = torch.linspace(1, 2, 50)
+    chart = residuals(target + 0.1, target)
+    assert sum(chart.data["counts"]) == 50
+    assert chart.data["edges"] == sorted(set(chart.data["edges"]))
 
 
 def test_of_the_trivial_forecasts_the_best_stands_beside_network_and_strong_baseline() -> None:
@@ -71,7 +74,7 @@ def test_of_the_trivial_forecasts_the_best_stands_beside_network_and_strong_base
     task = Forecasting(torch.nn.Identity(), spec("series", 4), **parts)
     _, chart = task.diagnose({title: target + shift for title, shift in shifts.items()}, target)
     expected = {"network": [1.0] * 4, "strong": [2.0] * 4, "good": [3.0] * 4}
-    assert chart.data["errors"] == expected
+    assert chart.data["errors"] == [list(pair) for pair in expected.items()]
 
 
 def test_every_residual_is_counted() -> None:
@@ -81,6 +84,6 @@ def test_every_residual_is_counted() -> None:
 
 def test_a_scatter_plot_of_many_samples_shows_an_evenly_spaced_part() -> None:
     target = torch.arange(1000.0)
-    found = scatter(target, target).data
-    assert found["target"] == [float(value) for value in range(0, 1000, 3)]
-    assert found["samples"] == 1000
+    data = scatter(target, target).data
+    assert data["target"] == [float(value) for value in range(0, 1000, 3)]
+    assert data["samples"] == 1000

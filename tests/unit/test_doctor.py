@@ -1,6 +1,4 @@
-"""The doctor calls a healthy repository healthy, names each planted fault, and mends what is safe
-to mend.
-"""
+"""The doctor calls a healthy repository healthy, names planted faults, mends what is safe."""
 
 from __future__ import annotations
 
@@ -17,9 +15,9 @@ from types import SimpleNamespace
 import pytest
 from planted import (
     CACHE,
-    FOUND,
     MENDED,
     MODEL,
+    NOT_MENDED,
     STEP,
     dead,
     flip,
@@ -35,9 +33,9 @@ from tiny import QUICK
 
 from goodfit.doctor import __main__, machine
 from goodfit.doctor.cache import QUARANTINE
+from goodfit.launch.resume import BegunTraining
 from goodfit.provenance import dvc
 from goodfit.store import manifest
-from goodfit.system.files import write_json
 from goodfit.system.processes import identity
 from goodfit.tracking import database
 
@@ -62,13 +60,12 @@ def healthy(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Healthy:
-    """Makes the current folder a healthy repository; examines it, and gives exit code and report."""
+    """Makes the current folder a healthy repository; examines it: exit code and report."""
     home = tmp_path / "home"
     shutil.copytree(template, home)
     monkeypatch.chdir(home)
-    monkeypatch.setenv(
-        "MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db"
-    )  # MLflow keeps connections by name
+    # MLflow keeps connections by name
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")
     monkeypatch.setattr(dvc, "cache_folder", lambda: CACHE)  # DVC takes half a second to say it
 
     def examine(*arguments: str) -> tuple[int, str]:
@@ -82,9 +79,9 @@ def healthy(
     return examine
 
 
-@pytest.mark.parametrize("name", [*MENDED, *FOUND])
+@pytest.mark.parametrize("name", [*MENDED, *NOT_MENDED])
 def test_a_planted_fault_is_found_and_named(healthy: Healthy, name: str) -> None:
-    plant, words = (MENDED | FOUND)[name]
+    plant, words = (MENDED | NOT_MENDED)[name]
     plant()
     code, report = healthy()
     assert code == 1, report
@@ -101,19 +98,19 @@ def test_what_is_safe_to_mend_is_mended_for_good(healthy: Healthy, name: str) ->
     assert code == 0, report
 
 
-@pytest.mark.parametrize("name", FOUND)
+@pytest.mark.parametrize("name", NOT_MENDED)
 def test_what_is_not_safe_to_mend_stays_as_it_is(healthy: Healthy, name: str) -> None:
-    FOUND[name][0]()
+    NOT_MENDED[name][0]()
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
     assert healthy("--fix")[0] == 1
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("place", [object_of("weights.pt"), "folder"])
+@pytest.mark.parametrize("damaged", [object_of("weights.pt"), "folder"])
 def test_an_object_comes_back_from_the_workspace_byte_for_byte(
-    healthy: Healthy, place: Path | str
+    healthy: Healthy, damaged: Path | str
 ) -> None:
-    path = next(CACHE.glob("*/*.dir")) if isinstance(place, str) else place
+    path = next(CACHE.glob("*/*.dir")) if isinstance(damaged, str) else damaged
     before = path.read_bytes()
     flip(path)
     healthy("--fix")
@@ -121,14 +118,14 @@ def test_an_object_comes_back_from_the_workspace_byte_for_byte(
     assert path.stat().st_mode & 0o777 == 0o444
 
 
-def test_an_only_copy_is_moved_aside_and_the_stage_that_makes_it_again_is_named(
+def test_an_only_copy_goes_into_quarantine_and_the_stage_that_makes_it_again_is_named(
     healthy: Healthy,
 ) -> None:
     path = object_of("weights.pt")
     shutil.rmtree(MODEL)
     flip(path)
     content = path.read_bytes()
-    assert "move it aside, then `dvc repro train@tiny` makes it again" in healthy()[1]
+    assert f"move it to {QUARANTINE}, then `dvc repro train@tiny` makes it again" in healthy()[1]
     assert path.exists()
     code, report = healthy("--fix")
     assert code == 0
@@ -161,14 +158,44 @@ def test_what_a_running_dvc_works_on_is_left_alone(healthy: Healthy) -> None:
 def test_what_a_running_training_writes_is_left_alone(healthy: Healthy) -> None:
     part = STEP.parent / ".step-000000020.ckpt.part"
     part.touch()
-    write_json(STEP.parent / "training.json", {"process": identity()})
+    begun(identity()).write(BegunTraining.path(STEP.parent))
     code, report = healthy("--fix")
     assert code == 1
     assert "is being trained by process" in report
     assert part.exists()
 
 
-def test_a_folder_that_a_kill_left_put_aside_comes_back(healthy: Healthy) -> None:
+def begun(process: str) -> BegunTraining:
+    return BegunTraining(facts={}, run_id="0", micro_batches=1, process=process)
+
+
+def test_a_broken_note_of_a_training_is_a_finding_and_stops_the_mending_beside_it(
+    healthy: Healthy,
+) -> None:
+    """Who trains there cannot be told, so nothing is deleted that somebody may be writing."""
+    part = STEP.parent / ".step-000000020.ckpt.part"
+    part.touch()
+    for text in ("{", '{"process": "here:1@1"}'):
+        BegunTraining.path(STEP.parent).write_text(text)
+        code, report = healthy("--fix")
+        assert code == 1
+        assert f"a training stops at it; delete {BegunTraining.path(STEP.parent)}" in report
+        assert "not mended" in report
+        assert part.exists()
+    begun(dead()).write(BegunTraining.path(STEP.parent))
+    assert healthy("--fix")[0] == 0
+    assert not part.exists()
+
+
+@pytest.mark.parametrize("text", ["{", '{"weights_sha256": "0"}', "[]"])
+def test_a_broken_record_of_a_model_is_a_finding(healthy: Healthy, text: str) -> None:
+    (MODEL / "train.json").write_text(text)
+    code, report = healthy()
+    assert code == 1
+    assert f"{MODEL}/train.json is missing, broken, or of another version" in report
+
+
+def test_the_last_copy_of_a_folder_that_was_being_replaced_comes_back(healthy: Healthy) -> None:
     MODEL.rename(MODEL.with_name(".tiny.old"))
     assert "is the last whole models/tiny" in healthy()[1]
     assert healthy("--fix")[0] == 0
@@ -180,7 +207,7 @@ def test_entries_that_wait_are_sent(healthy: Healthy) -> None:
     run = client.create_run("0").info.run_id
     item = {"uri": client.tracking_uri, "run_id": run, "metrics": [["loss", 0.5, 1, 0]]}
     spooled(json.dumps(item) + "\n")
-    assert "mlflow.db wait in build/spool/x.jsonl" in healthy()[1]
+    assert f"build/spool/x.jsonl holds 1 entry for {client.tracking_uri}" in healthy()[1]
     assert healthy("--fix")[0] == 0
     assert client.get_run(run).data.metrics == {"loss": 0.5}
     database.disconnect(client)
@@ -190,7 +217,7 @@ def test_a_trial_of_a_dead_worker_is_told_and_left_to_the_next_sweep(healthy: He
     sql("optuna.db", f"update trial_user_attributes set value_json = '\"{dead()}\"'")
     code, report = healthy()
     assert code == 0
-    assert "optuna.db: the workers of 1 running trials are gone (tiny 0)" in report
+    assert "optuna.db: 1 trial running without a live worker: tiny 0" in report
 
 
 def test_a_full_disk_is_found_with_what_is_needed(
@@ -251,8 +278,12 @@ def test_nothing_that_is_broken_gives_a_traceback(healthy: Healthy) -> None:
 
 
 def test_neither_torch_nor_lightning_nor_mlflow_is_imported_to_look(healthy: Healthy) -> None:
-    heavy = "{'torch', 'pytorch_lightning', 'mlflow', 'optuna'}"
-    code = f"import sys; from goodfit.doctor.__main__ import main; main([]); print({heavy} & {{*sys.modules}})"
+    code = """
+import sys
+from goodfit.doctor.__main__ import main
+main([])
+print({'torch', 'pytorch_lightning', 'mlflow', 'optuna'} & {*sys.modules})
+"""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment

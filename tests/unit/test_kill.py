@@ -1,6 +1,4 @@
-"""kill -9 at each point of saving a checkpoint: the same command goes on to the end that nobody
-disturbed.
-"""
+"""After kill -9 at any point of saving a checkpoint the same command trains to the same end."""
 
 from __future__ import annotations
 
@@ -40,7 +38,7 @@ def die() -> None:
 
 
 def planted(moment: str, saves: int) -> None:
-    """From now on this process is killed at that point of its `saves`-th checkpoint to go on from."""
+    """From now on this process is killed at that point of saving its `saves`-th step checkpoint."""
     count = 0
 
     def last(path: Path) -> bool:
@@ -48,7 +46,9 @@ def planted(moment: str, saves: int) -> None:
         count += path.name.lstrip(".").startswith("step-")
         return count == saves
 
-    save, note, replace = torch.save, CheckpointNote.write, Path.replace
+    save = torch.save
+    write_note = CheckpointNote.write
+    replace = Path.replace
 
     def saving(content: Any, path: Path) -> None:
         save(content, path)
@@ -68,7 +68,7 @@ def planted(moment: str, saves: int) -> None:
     def noting(self: CheckpointNote, path: Path) -> None:
         if moment == "before the hash is noted" and last(path):
             die()
-        note(self, path)
+        write_note(self, path)
 
     torch.save = saving  # type: ignore[assignment]
     CheckpointNote.write = noting  # type: ignore[method-assign]
@@ -93,7 +93,8 @@ def killed(cfg: DictConfig, moment: str, saves: int) -> None:
 def test_killed_while_it_saves_it_goes_on_from_the_save_before(
     home: Home, moment: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("TMPDIR", "/dev/shm")  # noqa: S108 - another file system, where a rename would be a copy
+    # another file system, to which a rename would be a copy
+    monkeypatch.setenv("TMPDIR", "/dev/shm")  # noqa: S108
     fit(often(home), out=Path("whole"))
     killed(often(home), moment, saves=4)
     assert not Path("model").exists()

@@ -28,11 +28,11 @@ def train(folder: Path) -> Packed:
 
 
 def order(data: Packed, seed: int, epoch: int, size: int = 7) -> list[int]:
-    return [
-        row
-        for batch in Batches(data, size, seed=seed, epoch=lambda: epoch)
-        for row in batch.rows.tolist()
-    ]
+    """The rows of an epoch's batches, one after the other."""
+    rows = []
+    for batch in Batches(data, size, seed=seed, epoch=lambda: epoch):
+        rows += batch.rows.tolist()
+    return rows
 
 
 def test_every_sample_comes_once_an_epoch(train: Packed) -> None:
@@ -62,9 +62,9 @@ def test_the_order_does_not_depend_on_the_size_of_a_batch(train: Packed) -> None
 def test_a_batch_equals_what_indexing_gives(train: Packed, folder: Path) -> None:
     batch = next(iter(Batches(train, 9, seed=0, epoch=lambda: 1)))
     arrays = {name: np.load(folder / "train" / f"{name}.npy") for name in ("numbers", "target")}
-    for place, row in enumerate(batch.rows.tolist()):
-        assert np.array_equal(batch.inputs["numbers"][place].numpy(), arrays["numbers"][row])
-        assert int(batch.target[place]) == arrays["target"][row]
+    rows = batch.rows.numpy()
+    assert np.array_equal(batch.inputs["numbers"].numpy(), arrays["numbers"][rows])
+    assert np.array_equal(batch.target.numpy(), arrays["target"][rows])
 
 
 def test_the_length_is_the_number_of_batches(train: Packed) -> None:
@@ -91,10 +91,10 @@ def test_the_data_module_has_no_test_data(folder: Path) -> None:
 def test_a_sample_left_alone_joins_the_last_batch(train: Packed, batches: int) -> None:
     """BatchNorm finds no variance in one sample; dropping it would train on less than the data."""
     size = (len(train) - 1) // batches
-    found = [len(batch.rows) for batch in Batches(train, size, seed=0, epoch=lambda: 0)]
     rest = len(train) - size * batches
-    assert found == [*[size] * (batches - 1), size + 1] if rest == 1 else [*[size] * batches, rest]
-    assert sum(found) == len(train)
+    sizes = [len(batch.rows) for batch in Batches(train, size, seed=0, epoch=lambda: 0)]
+    assert sizes == [*[size] * (batches - 1), size + 1] if rest == 1 else [*[size] * batches, rest]
+    assert sum(sizes) == len(train)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def module(
     monkeypatch: pytest.MonkeyPatch,
     *,
     free: int,
-    kind: str = "cuda",
+    device: str = "cuda",
     workers: int = 0,
 ) -> DataModule:
     """Data for a trainer with a pretended device: "meta" tensors have shapes and no content."""
@@ -126,20 +126,22 @@ def module(
     monkeypatch.setattr(loader, "_free_bytes", lambda device: free)
     monkeypatch.setattr(Packed, "to", lambda self, device: move(self, torch.device("meta")))
     data = DataModule(folder, batch_size=16, seed=0, workers=workers)
-    data.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device(kind)))  # type: ignore[assignment]
+    strategy = SimpleNamespace(root_device=torch.device(device))
+    data.trainer = SimpleNamespace(strategy=strategy)  # type: ignore[assignment]
     return data
 
 
-def placed(data: DataModule) -> set[tuple[str, bool]]:
-    """Where the arrays of the batches of both splits lie, and whether batches are to be pinned."""
-    loaders = data.train_dataloader(), data.val_dataloader()
-    arrays = [(each.data.target, each.pin) for each in loaders]
-    arrays += [(array, each.pin) for each in loaders for array in each.data.inputs.values()]
-    return {(array.device.type, pin) for array, pin in arrays}
+def devices(data: DataModule) -> set[tuple[str, bool]]:
+    """Of all arrays of both splits: the device, and whether their batches are to be pinned."""
+    states = set()
+    for batches in (data.train_dataloader(), data.val_dataloader()):
+        for array in (*batches.data.inputs.values(), batches.data.target):
+            states.add((array.device.type, batches.pin))
+    return states
 
 
 @pytest.mark.parametrize(
-    ("kind", "free", "workers", "where"),
+    ("device", "free", "workers", "expected"),
     [
         ("cuda", 10**9, 0, ("meta", False)),
         ("mps", 10**9, 0, ("meta", False)),
@@ -152,12 +154,13 @@ def placed(data: DataModule) -> set[tuple[str, bool]]:
 def test_small_data_live_on_the_gpu_and_others_are_pinned_for_it(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
-    kind: str,
+    device: str,
     free: int,
     workers: int,
-    where: tuple[str, bool],
+    expected: tuple[str, bool],
 ) -> None:
-    assert placed(module(folder, monkeypatch, free=free, kind=kind, workers=workers)) == {where}
+    data = module(folder, monkeypatch, free=free, device=device, workers=workers)
+    assert devices(data) == {expected}
 
 
 def test_what_is_free_is_asked_for_before_the_first_split_takes_of_it(
@@ -183,10 +186,11 @@ def test_workers_are_refused_where_arrays_lie_on_a_device(train: Packed) -> None
 
 
 def test_rows_go_to_the_device_with_their_batch(folder: Path) -> None:
-    """Augmentations draw from them, and meet the images there."""
+    """An augmentation draws its numbers from them, on the device of the images."""
     data = DataModule(folder, batch_size=16, seed=0)
     moved = data.transfer_batch_to_device(
         data.train.batch(torch.arange(3)), torch.device("meta"), 0
     )
-    found = {array.device.type for array in (*moved.inputs.values(), moved.target, moved.rows)}
-    assert (found, moved.weight) == ({"meta"}, 1.0)
+    arrays = (*moved.inputs.values(), moved.target, moved.rows)
+    assert {array.device.type for array in arrays} == {"meta"}
+    assert moved.weight == 1.0

@@ -24,15 +24,15 @@ KEYS = ("train/loss", "val/loss", "train/accuracy", "val/accuracy")
 
 
 def limited(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-    """A device that holds the activations of so many samples."""
+    """As on a device that holds the activations of so many samples, no more."""
     forward = MLP.forward
 
-    def poor(self: MLP, numbers: torch.Tensor) -> torch.Tensor:
+    def limited_forward(self: MLP, numbers: torch.Tensor) -> torch.Tensor:
         if self.training and len(numbers) > most:
             raise torch.OutOfMemoryError("out of memory, as planted\nand more lines")
         return forward(self, numbers)
 
-    monkeypatch.setattr(MLP, "forward", poor)
+    monkeypatch.setattr(MLP, "forward", limited_forward)
 
 
 def calm(home: Home) -> DictConfig:
@@ -90,20 +90,15 @@ def test_what_an_attempt_held_is_given_back_before_the_next(
     gc.unfreeze()
     networks: list[weakref.ref[MLP]] = []
     alive = []
-    made = MLP.__init__
+    init = MLP.__init__
 
-    def noted(self: MLP, *arguments: Any, **more: Any) -> None:
-        alive.append(sum(one() is not None for one in networks))
-        made(self, *arguments, **more)
+    def counted(self: MLP, *arguments: Any, **options: Any) -> None:
+        alive.append(sum(network() is not None for network in networks))
+        init(self, *arguments, **options)
         networks.append(weakref.ref(self))
 
     limited(monkeypatch, 4)
-    monkeypatch.setattr(MLP, "__init__", noted)
+    monkeypatch.setattr(MLP, "__init__", counted)
     fit(calm(home), out=Path("parts"))
-    assert alive == [
-        0,
-        0,
-        0,
-        0,
-        1,
-    ]  # four attempts; the last one's network is there when the kept weights get their own
+    # four attempts; the last one's network is there when the kept weights get their own
+    assert alive == [0, 0, 0, 0, 1]

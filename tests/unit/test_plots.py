@@ -1,4 +1,4 @@
-"""Pictures of a study: which there are, and that a bad trial does not hide the good ones."""
+"""Plots of a study: which there are, and that a bad trial does not hide the good ones."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ SPACE = {"lr": FloatDistribution(1e-4, 1e-1, log=True), "width": CategoricalDist
 
 def study(*values: float, pruned: int = 0, direction: str = "minimize") -> optuna.Study:
     made = optuna.create_study(study_name="s", direction=direction)
-    for place, value in enumerate(values):
-        params = {"lr": 1e-3 * (place + 1), "width": (8, 16)[place % 2]}
+    for number, value in enumerate(values):
+        params = {"lr": 1e-3 * (number + 1), "width": (8, 16)[number % 2]}
         steps = {0: value + 1, 1: value}
         made.add_trial(
             create_trial(value=value, params=params, distributions=SPACE, intermediate_values=steps)
@@ -66,5 +66,7 @@ def test_slices_show_the_whole_range_that_was_searched() -> None:
     figure = figures(study(1.0, 2.0, 3.0))["slices"]
     panels = {axes.get_xlabel(): axes for axes in figure.axes}
     low, high = panels["lr"].get_xlim()
-    assert (low <= 1e-4, high >= 1e-1, panels["lr"].get_xscale()) == (True, True, "log")
-    assert [word.get_text() for word in panels["width"].get_xticklabels()] == ["8", "16"]
+    assert low <= 1e-4
+    assert high >= 1e-1
+    assert panels["lr"].get_xscale() == "log"
+    assert [label.get_text() for label in panels["width"].get_xticklabels()] == ["8", "16"]

@@ -1,6 +1,4 @@
-"""A model on disk is what training wrote, and predicts the same from raw rows and from packed
-arrays.
-"""
+"""A model on disk is what training wrote; raw rows and packed arrays get equal predictions."""
 
 from __future__ import annotations
 

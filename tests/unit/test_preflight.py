@@ -1,6 +1,4 @@
-"""Data from which nothing can be learned, or not what was asked, are refused before a network is
-made.
-"""
+"""Data from which nothing can be learned are refused before a network is made."""
 
 from __future__ import annotations
 
@@ -20,6 +18,7 @@ pytestmark = pytest.mark.fault(23)
 
 
 def refused(tmp_path: Path, rows: list[str], *, test: float = 0.25) -> str:
+    """The message for a table with a number and a class in each row."""
     raw = tmp_path / "t.csv"
     raw.write_text("\n".join(["a,y", *rows]) + "\n")
     source = Source(file="t.csv", sha256=None)
@@ -31,26 +30,24 @@ def refused(tmp_path: Path, rows: list[str], *, test: float = 0.25) -> str:
 
 
 def test_a_single_class_is_nothing_to_learn(tmp_path: Path) -> None:
-    said = refused(tmp_path, [f"{number},cat" for number in range(20)])
-    assert said == "train has a single class cat: nothing to learn"
+    message = refused(tmp_path, [f"{number},cat" for number in range(20)])
+    assert message == "train has a single class cat: nothing to learn"
 
 
 def test_a_label_that_train_lacks_is_named_with_its_count(tmp_path: Path) -> None:
     rows = [f"{number},{'cat' if number % 2 else 'dog'}" for number in range(20)]
-    said = refused(tmp_path, [*rows, "99,zebra"], test=0.4)  # train has no half of a single row
-    assert said == "labels 'zebra' (1 rows) never occur in train; known: cat, dog"
+    # a single row is in the middle of its stratum: with these shares, that is validation
+    message = refused(tmp_path, [*rows, "99,zebra"], test=0.4)
+    assert message == "labels 'zebra' (1 rows) never occur in train; known: cat, dog"
 
 
 def test_too_few_rows_for_three_splits_are_counted(tmp_path: Path) -> None:
-    assert (
-        refused(tmp_path, ["1,cat", "2,dog"])
-        == "2 samples leave the validation and test split empty; enlarge its share"
-    )
+    message = refused(tmp_path, ["1,cat", "2,dog"])
+    assert message == "2 samples leave the validation and test split empty; enlarge its share"
 
 
 def test_more_devices_than_samples_of_a_batch_are_refused(home: Callable[..., DictConfig]) -> None:
     cfg = home(loader={"batch_size": 3}, trainer={"accumulate_grad_batches": 4})
-    with pytest.raises(
-        UserError, match=r"batch_size=3 cannot be shared by 4 devices and micro-batches"
-    ):
+    message = "batch_size=3 cannot be shared by 4 devices and micro-batches"
+    with pytest.raises(UserError, match=message):
         fit(cfg, out=Path("model"))

@@ -1,4 +1,4 @@
-"""Preparing keeps every row, keeps equal inputs on one side, and what it wrote is known again."""
+"""Preparing keeps every row, and equal inputs in one split; what it wrote is known again."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from goodfit.contract import DataSpec
+from goodfit.data.split import SPLITS
 from goodfit.data.table import Table
 from goodfit.errors import UserError
 from goodfit.records import Copies
@@ -19,7 +20,6 @@ from goodfit.store.prepare import prepare
 from goodfit.system.files import read_json, write_json
 
 Prepared = Callable[[str], Path]
-SPLITS = ("train", "validation", "test")
 
 
 def survey(tmp_path: Path) -> Path:
@@ -50,10 +50,13 @@ def test_equal_inputs_are_kept_and_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(23)
-def test_equal_inputs_are_on_one_side(tmp_path: Path) -> None:
+def test_equal_inputs_are_in_one_split(tmp_path: Path) -> None:
     prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
-    seen = [set(map(bytes, np.load(tmp_path / f"out/{split}/numbers.npy"))) for split in SPLITS]
-    assert len(set.union(*seen)) == sum(map(len, seen)) == 27
+    distinct = []
+    for split in SPLITS:
+        numbers = np.load(tmp_path / f"out/{split}/numbers.npy")
+        distinct.append(set(map(bytes, numbers)))
+    assert len(set.union(*distinct)) == sum(map(len, distinct)) == 27
 
 
 def test_readable_rows_stand_beside_their_arrays_whatever_a_column_is_called(
@@ -63,20 +66,18 @@ def test_readable_rows_stand_beside_their_arrays_whatever_a_column_is_called(
     spec = DataSpec.read(tmp_path / "out/spec.json")
     for split in SPLITS:
         rows = pd.read_parquet(tmp_path / f"out/{split}/rows.parquet")
-        assert np.array_equal(
-            Table.encode(rows, spec)["numbers"], np.load(tmp_path / f"out/{split}/numbers.npy")
-        )
+        numbers = np.load(tmp_path / f"out/{split}/numbers.npy")
+        assert np.array_equal(Table.encode(rows, spec)["numbers"], numbers)
 
 
 @pytest.mark.fault(23)
-def test_a_split_that_tears_copies_apart_is_refused(tmp_path: Path) -> None:
+def test_a_split_that_separates_equal_inputs_is_refused(tmp_path: Path) -> None:
     class Careless(Table):
-        def split(self, rows: pd.DataFrame, alike: np.ndarray) -> np.ndarray:
+        def split(self, rows: pd.DataFrame, duplicate_group: np.ndarray) -> np.ndarray:
             return super().split(rows, np.arange(len(rows)))
 
-    with pytest.raises(
-        UserError, match=r"Careless\.split puts rows with equal inputs on two sides, \d+ times"
-    ):
+    message = r"Careless\.split puts rows with equal inputs into two splits, \d+ times"
+    with pytest.raises(UserError, match=message):
         prepare(table(Careless), survey(tmp_path), tmp_path / "out", made_with={})
     assert not (tmp_path / "out").exists()
 
@@ -85,10 +86,9 @@ def test_arrays_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     class Divides(Table):
         @staticmethod
         def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, np.ndarray]:
+            rounded = Table.encode(rows, spec)["numbers"].round()
             with np.errstate(divide="ignore"):
-                return {
-                    "numbers": (1 / Table.encode(rows, spec)["numbers"].round()).astype(np.float32)
-                }
+                return {"numbers": (1 / rounded).astype(np.float32)}
 
     with pytest.raises(UserError, match="numbers of train holds values that are not finite"):
         prepare(table(Divides), survey(tmp_path), tmp_path / "out", made_with={})
@@ -125,9 +125,8 @@ def test_a_byte_that_flips_between_two_looks_is_found(tmp_path: Path) -> None:
 def test_a_missing_array_is_found(tmp_path: Path) -> None:
     prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
     (tmp_path / "out/train/target.npy").unlink()
-    with pytest.raises(
-        UserError, match=r"train/target\.npy is missing, though the manifest names it"
-    ):
+    message = r"train/target\.npy is missing, though the manifest names it"
+    with pytest.raises(UserError, match=message):
         verify(tmp_path / "out", "train")
 
 

@@ -10,7 +10,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from goodfit.tracking.database import connect
-from goodfit.tracking.registry import ALIAS, Standing, decide, promote
+from goodfit.tracking.registry import Standing, champion, decide, promote
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -19,7 +19,7 @@ OLD = Standing("accuracy", 0.9, "max", "aa")
 
 
 @pytest.mark.parametrize(
-    ("new", "old", "moved", "reason"),
+    ("new", "old", "is_champion", "reason"),
     [
         (Standing("accuracy", 0.5, "max", "aa"), None, True, "champion: the first"),
         (
@@ -72,20 +72,16 @@ OLD = Standing("accuracy", 0.9, "max", "aa")
         ),
         (Standing("accuracy", float("nan"), "max", "aa"), OLD, False, "not champion"),
         (Standing("accuracy", float("nan"), "max", "aa"), None, False, "not champion"),
-        (
-            Standing("accuracy", 0.1, "min", "aa"),
-            OLD,
-            False,
-            "not champion",
-        ),  # an error of 0.1 and an accuracy of 0.9
+        # an error of 0.1 and an accuracy of 0.9
+        (Standing("accuracy", 0.1, "min", "aa"), OLD, False, "not champion"),
     ],
 )
 def test_who_becomes_champion(
-    new: Standing, old: Standing | None, moved: bool, reason: str
+    new: Standing, old: Standing | None, is_champion: bool, reason: str
 ) -> None:
-    found = decide(new, old)
-    assert found[0] is moved
-    assert reason in found[1]
+    decision = decide(new, old)
+    assert decision.champion is is_champion
+    assert reason in decision.reason
 
 
 @pytest.fixture
@@ -100,28 +96,30 @@ def client(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> M
     return made
 
 
-def champion(client: MlflowClient) -> str:
-    return str(client.get_model_version_by_alias("net", ALIAS).version)
+def champion_version(client: MlflowClient) -> str:
+    version = champion(client, "net")
+    assert version is not None
+    return str(version.version)
 
 
 def test_the_alias_moves_to_a_better_version(client: MlflowClient) -> None:
     promote(client, "net", "1", OLD)
     promote(client, "net", "2", Standing("accuracy", 0.95, "max", "aa"))
-    assert champion(client) == "2"
+    assert champion_version(client) == "2"
 
 
 @pytest.mark.parametrize(
-    "rank",
+    "standing",
     [
         Standing("accuracy", 0.9, "max", "aa"),
         Standing("accuracy", 0.99, "max", "bb"),
         Standing("accuracy", 0.99, "max", "aa", True),
     ],
 )
-def test_the_alias_stays_otherwise(client: MlflowClient, rank: Standing) -> None:
+def test_the_alias_stays_otherwise(client: MlflowClient, standing: Standing) -> None:
     promote(client, "net", "1", OLD)
-    promote(client, "net", "2", rank)
-    assert champion(client) == "1"
+    promote(client, "net", "2", standing)
+    assert champion_version(client) == "1"
 
 
 def test_there_is_no_champion_as_long_as_all_are_worse_than_trivial(client: MlflowClient) -> None:
@@ -129,38 +127,38 @@ def test_there_is_no_champion_as_long_as_all_are_worse_than_trivial(client: Mlfl
     assert client.get_registered_model("net").aliases == {}
 
 
-def test_the_rank_of_the_champion_survives_the_registry_unrounded(client: MlflowClient) -> None:
+def test_the_score_of_the_champion_survives_the_registry_unrounded(client: MlflowClient) -> None:
     promote(client, "net", "1", Standing("accuracy", 1 / 3, "min", "aa"))
-    assert promote(client, "net", "2", Standing("accuracy", 1 / 3, "min", "aa"))[0] is False
-    assert champion(client) == "1"
+    assert promote(client, "net", "2", Standing("accuracy", 1 / 3, "min", "aa")).champion is False
+    assert champion_version(client) == "1"
 
 
 def test_the_champion_registered_once_more_is_still_said_to_be_champion(
     client: MlflowClient,
 ) -> None:
     promote(client, "net", "1", OLD)
-    moved, reason = promote(client, "net", "1", OLD)
-    assert moved
-    assert not reason.startswith("not champion")
+    decision = promote(client, "net", "1", OLD)
+    assert decision.champion
+    assert not decision.reason.startswith("not champion")
 
 
 def test_the_decision_is_kept_with_the_version(client: MlflowClient) -> None:
     promote(client, "net", "1", OLD)
-    _, reason = promote(client, "net", "2", Standing("accuracy", 0.5, "max", "aa"))
-    assert client.get_model_version("net", "2").tags["goodfit.decision"] == reason
+    decision = promote(client, "net", "2", Standing("accuracy", 0.5, "max", "aa"))
+    assert client.get_model_version("net", "2").tags["goodfit.decision"] == decision.reason
 
 
 def test_a_champion_that_somebody_else_made_is_not_replaced(client: MlflowClient) -> None:
     client.set_registered_model_alias("net", "champion", "1")
-    moved, reason = promote(client, "net", "2", Standing("accuracy", 0.99, "max", "aa"))
-    assert (moved, champion(client)) == (False, "1")
-    assert "carries no score" in reason
+    decision = promote(client, "net", "2", Standing("accuracy", 0.99, "max", "aa"))
+    assert (decision.champion, champion_version(client)) == (False, "1")
+    assert "carries no score" in decision.reason
 
 
-def test_a_registry_that_does_not_answer_is_no_empty_throne(
+def test_a_registry_that_fails_is_not_one_without_a_champion(
     client: MlflowClient, tmp_path: Path
 ) -> None:
-    """The table of aliases is away: the error passes, and nobody is crowned."""
+    """The table of aliases is away: the error is raised, and the champion stays."""
     promote(client, "net", "1", OLD)
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         database.execute("alter table registered_model_aliases rename to away")
@@ -168,11 +166,9 @@ def test_a_registry_that_does_not_answer_is_no_empty_throne(
         promote(client, "net", "2", Standing("accuracy", 0.1, "max", "aa"))
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         database.execute("alter table away rename to registered_model_aliases")
-    assert champion(client) == "1"
+    assert champion_version(client) == "1"
 
 
 def test_a_model_that_is_not_registered_has_no_champion(client: MlflowClient) -> None:
-    from goodfit.tracking.registry import _champion
-
-    assert _champion(client, "nobody") is None
-    assert _champion(client, "net") is None
+    assert champion(client, "nobody") is None
+    assert champion(client, "net") is None

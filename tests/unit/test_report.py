@@ -11,9 +11,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from scipy.stats import binomtest, norm
 
 from goodfit.errors import UserError
-from goodfit.records import Comparison, Interval, Training
+from goodfit.records import Chart, Comparison, Interval, Training
 from goodfit.reporting import charts, error_charts, words
 from goodfit.reporting.charts import Row
 from goodfit.stages import report
@@ -49,14 +50,14 @@ def charts_of(kind: str) -> list[dict[str, Any]]:
     more = {
         "number": chart("scatter", {"prediction": [2.0] * 5, "target": [1.0] * 5, "samples": 5}),
         "series": chart(
-            "by_step", {"errors": {"network": [0.1, 0.2, 0.3], "old method": [1.0] * 3}}
+            "by_step", {"errors": [["network", [0.1, 0.2, 0.3]], ["old method", [1.0] * 3]]}
         ),
     }
     return [chart("residuals", spread), more[kind]]
 
 
 def typical_of(kind: str) -> list[dict[str, Any]]:
-    curves = {"truth": [1.0] * 3, "network": [2.0] * 3, "old method": [0.0] * 3}
+    curves = [["truth", [1.0] * 3], ["network", [2.0] * 3], ["old method", [0.0] * 3]]
     return [chart("forecast", {"curves": curves, "row": 4})] if kind == "series" else []
 
 
@@ -73,7 +74,7 @@ def example_of(kind: str) -> dict[str, Any]:
         answer: dict[str, Any] = {"statements": statements, "wrong": True}
         return {"row": 3, "loss": 9.2, "answer": answer, "exhibit": {"text": EVIL}}
     if kind == "series":
-        answer = {"curves": {"truth": [1.0, 2.0, 3.0], "network": [1.1, 2.2, 3.3]}}
+        answer = {"curves": [["truth", [1.0, 2.0, 3.0]], ["network", [1.1, 2.2, 3.3]]]}
         exhibit: dict[str, Any] = {"curve": [0.0, 0.5], "start": "2014-11-07 00:00:00"}
     else:
         answer = {"statements": [{"who": "truth", "value": 1.0}, {"who": "network", "value": 2.0}]}
@@ -89,39 +90,16 @@ def put(path: Path, content: Any) -> None:
 def make(
     name: str, kind: str = "class", outcome: int = 0, trivial: int = 1, secret: str = ""
 ) -> None:
-    """The files of an evaluated experiment, in the current folder; epoch 1 of 0, 1, 2 is the one
-    kept.
+    """The files of an evaluated experiment, in the current folder; the second of 3 epochs is kept.
+
+    `outcome` and `trivial` are the comparisons with the strong and with the trivial baseline.
     """
     key = next(iter(MODES[kind]))
-    against = [
-        {"title": title, "role": role, "outcome": result, "difference": score(0.03 * result)}
-        for title, role, result in (
-            ("guess", "trivial", trivial),
-            ("old method", "strong", outcome),
-        )
-    ]
-    evaluation = {
-        "experiment": name, "task": "T", "model": "Net", "subject": kind, "score": key, "modes": MODES[kind],
-        "samples": 20, "resamples": 100, "seconds_per_1000": 0.4,
-        "network": {item: score(0.7) for item in MODES[kind]},
-        "baselines": [
-            {"title": item["title"], "role": item["role"], "scores": {item: score(0.6) for item in MODES[kind]}}
-            for item in against
-        ],
-        "verdict": {"word": "ties with", "text": "", "against": against, "worse_than_trivial": trivial < 0},
-        "charts": charts_of(kind), "typical": typical_of(kind), "examples": [example_of(kind)],
-        "test_sha256": "t", "weights_sha256": "w",
-    }  # fmt: skip
-    put(Path(f"report/{name}/evaluation/evaluation.json"), evaluation)
-    scores = {
-        f"{split}/{item}": 0.7
-        for split in ("train", "val", "gap")
-        for item in ("loss", *MODES[kind])
-    }
-    train = {"run_id": "r", "monitor": "val/loss", "epochs": 3, "best_epoch": 1, "steps": 30, "scores": scores,
-             "cost": {"seconds": 61.0, "parameters": 1234, "peak_memory_mb": 600},
-             "commit": "c0ffee", "dirty": "false", "weights_sha256": "w"}  # fmt: skip
-    put(Path(f"models/{name}/train.json"), train)
+    put(
+        Path(f"report/{name}/evaluation/evaluation.json"),
+        evaluation_of(name, kind, outcome, trivial),
+    )
+    put(Path(f"models/{name}/train.json"), training_of(kind))
     rows = [f"{epoch},{loss},0.5,{loss},0.6,1.5" for epoch, loss in enumerate((0.9, 0.4, 0.6))]
     head = f"epoch,val/loss,train/loss,val/{key},train/{key},epoch_seconds"
     put(Path(f"models/{name}/history.csv"), "\n".join([head, *rows]) + "\n")
@@ -129,24 +107,92 @@ def make(
         Path(f"models/{name}/config.yaml"),
         f"data:\n  test: 0.2\nnote: '{secret}'\nurl: https://me:pass@host/x\n",
     )
-    field = {"shape": [4], "dtype": "float32"}
     labels = ["no", "yes"] if kind == "class" else []
-    put(Path(f"models/{name}/spec.json"), {
-        "data": "goodfit.data.nowhere.Nothing", "kind": kind, "outputs": 3 if kind == "series" else 2,
-        "inputs": {"past" if kind == "series" else "numbers": field}, "target": field, "labels": labels,
-        "vocabulary": [], "facts": {},
-    })  # fmt: skip
+    put(Path(f"models/{name}/spec.json"), spec_of(kind, labels))
+    put(Path(f"data/prepared/{name}/manifest.json"), manifest_of(labels))
+
+
+def evaluation_of(name: str, kind: str, outcome: int, trivial: int) -> dict[str, Any]:
+    against, baselines = [], []
+    for title, role, result in (("guess", "trivial", trivial), ("old method", "strong", outcome)):
+        method = {"title": title, "role": role}
+        against.append({**method, "outcome": result, "difference": score(0.03 * result)})
+        baselines.append({**method, "scores": {item: score(0.6) for item in MODES[kind]}})
+    return {
+        "experiment": name,
+        "task": "T",
+        "model": "Net",
+        "subject": kind,
+        "score": next(iter(MODES[kind])),
+        "modes": MODES[kind],
+        "samples": 20,
+        "resamples": 100,
+        "seconds_per_1000": 0.4,
+        "network": {item: score(0.7) for item in MODES[kind]},
+        "baselines": baselines,
+        "verdict": {
+            "word": "ties with",
+            "text": "",
+            "against": against,
+            "worse_than_trivial": trivial < 0,
+        },
+        "charts": charts_of(kind),
+        "typical": typical_of(kind),
+        "examples": [example_of(kind)],
+        "test_sha256": "t",
+        "weights_sha256": "w",
+    }
+
+
+def training_of(kind: str) -> dict[str, Any]:
+    names = ("loss", *MODES[kind])
+    return {
+        "run_id": "r",
+        "monitor": "val/loss",
+        "epochs": 3,
+        "best_epoch": 1,
+        "steps": 30,
+        "scores": {f"{split}/{item}": 0.7 for split in ("train", "val", "gap") for item in names},
+        "cost": {"seconds": 61.0, "parameters": 1234, "peak_memory_mb": 600},
+        "commit": "c0ffee",
+        "dirty": "false",
+        "weights_sha256": "w",
+    }
+
+
+def spec_of(kind: str, labels: list[str]) -> dict[str, Any]:
+    field = {"shape": [4], "dtype": "float32"}
+    return {
+        "data": "goodfit.data.nowhere.Nothing",
+        "kind": kind,
+        "outputs": 3 if kind == "series" else 2,
+        "inputs": {"past" if kind == "series" else "numbers": field},
+        "target": field,
+        "labels": labels,
+        "vocabulary": [],
+        "facts": {},
+    }
+
+
+def manifest_of(labels: list[str]) -> dict[str, Any]:
     counts = dict.fromkeys(labels or ["samples"], 10)
-    put(Path(f"data/prepared/{name}/manifest.json"), {
+    return {
         "counts": dict.fromkeys(("train", "validation", "test"), counts),
         "copies": {"rows": 2, "with_another_target": 1},
-        "alike_after_encoding": 0, "in_no_split": 0, "raw_sha256": "a", "sha256": "b", "test_sha256": "t",
-        "files": {}, "made_with": {}, "split": "at random",
-    })  # fmt: skip
+        "alike_after_encoding": 0,
+        "in_no_split": 0,
+        "raw_sha256": "a",
+        "sha256": "b",
+        "test_sha256": "t",
+        "files": {},
+        "made_with": {},
+        "split": "at random",
+    }
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty current folder."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -156,7 +202,8 @@ def run(name: str) -> str:
 
 
 def pictures(page: str) -> list[ET.Element]:
-    return [ET.fromstring(found) for found in re.findall(r"<svg.*?</svg>", page, re.S)]  # noqa: S314 - our own text
+    texts = re.findall(r"<svg.*?</svg>", page, re.S)
+    return [ET.fromstring(text) for text in texts]  # noqa: S314 - our own text
 
 
 def test_text_of_an_example_is_escaped() -> None:
@@ -177,9 +224,8 @@ def test_pages_load_nothing_and_their_charts_are_xml_with_titles(kind: str) -> N
         assert len(page) < 300_000
         drawn = pictures(page)
         assert drawn
-        assert all(
-            item[0].tag == "title" and item[0].text and item[1].tag == "desc" for item in drawn
-        )
+        assert all(item[0].tag == "title" and item[0].text for item in drawn)
+        assert all(item[1].tag == "desc" for item in drawn)
         assert "nan" not in re.sub(r"[a-z]nan|nan[a-z]", "", page.lower())
 
 
@@ -193,34 +239,33 @@ def test_the_kept_epoch_is_the_one_marked() -> None:
         line = next(item for item in chart.iter("polyline") if "accent" in str(item.get("class")))
         points = [point.split(",") for point in str(line.get("points")).split()]
         assert float(points[1][0]) == float(str(mark.get("x1")))
-        assert float(points[1][1]) == max(
-            float(y) for _, y in points
-        )  # the least loss is the lowest point
+        # the least loss is the lowest point: y grows downwards
+        assert float(points[1][1]) == max(float(y) for _, y in points)
 
 
-@pytest.mark.parametrize("aside", [False, True])
-def test_interval_plots_are_monotone_in_the_values(aside: bool) -> None:
-    values = [-3.0, 0.1, 0.11, 0.5, 40.0]
-    rows = [Row(str(v), v, v - 0.01, v + 0.01, "", aside=aside and abs(v) > 1) for v in values]
-    chart = ET.fromstring(charts.forest("t", "d", rows, label="x"))  # noqa: S314
-    places = [float(str(dot.get("cx"))) for dot in chart.iter("circle")]
-    assert places == sorted(places)
-    assert len(places) == (3 if aside else 5)
-    assert all(0 <= place <= charts.WIDTH for place in places)
-    assert len([item for item in chart.iter("polyline") if item.get("data-value")]) == (
-        2 if aside else 0
-    )
+@pytest.mark.parametrize("may_overflow", [False, True])
+def test_interval_plots_are_monotone_in_the_values(may_overflow: bool) -> None:
+    rows = []
+    for value in (-3.0, 0.1, 0.11, 0.5, 40.0):
+        far = may_overflow and abs(value) > 1
+        rows.append(Row(str(value), value, value - 0.01, value + 0.01, "", may_overflow=far))
+    chart = ET.fromstring(charts.forest_plot("t", "d", rows, label="x"))  # noqa: S314
+    pixels = [float(str(dot.get("cx"))) for dot in chart.iter("circle")]
+    arrows = [item for item in chart.iter("polyline") if item.get("data-value")]
+    assert pixels == sorted(pixels)
+    assert all(0 <= pixel <= charts.WIDTH for pixel in pixels)
+    assert (len(pixels), len(arrows)) == ((3, 2) if may_overflow else (5, 0))
 
 
 @pytest.mark.parametrize(
     ("low", "high"), [(0.0, 1.0), (0.961, 0.993), (-7.0, 12_345.0), (1e-7, 3e-7), (3.0, 3.1)]
 )
 def test_ticks_lie_inside_and_their_labels_differ(low: float, high: float) -> None:
-    found = charts.ticks(low, high)
-    names = charts.labels(found)
-    assert 2 <= len(found) <= 7
-    assert all(low - 1e-9 <= value <= high + 1e-9 for value in found)
-    assert len(set(names)) == len(names)
+    values = charts.ticks(low, high)
+    labels = charts.tick_labels(values)
+    assert 2 <= len(values) <= 7
+    assert all(low - 1e-9 <= value <= high + 1e-9 for value in values)
+    assert len(set(labels)) == len(labels)
 
 
 def test_missing_evaluation_is_the_users_to_mend() -> None:
@@ -311,13 +356,36 @@ def test_wilson_interval_holds_the_share_and_shrinks_with_the_count() -> None:
         assert 0 <= low <= narrow_low <= share <= narrow_high <= high <= 1
 
 
+@pytest.mark.parametrize(("right", "count"), [(0, 1), (0, 10), (7, 10), (10, 10), (943, 1000)])
+def test_wilson_interval_is_that_of_scipy(right: int, count: int) -> None:
+    level = norm.cdf(error_charts.Z) - norm.cdf(-error_charts.Z)  # 95.0004 %: 1.96 is rounded
+    expected = binomtest(right, count).proportion_ci(confidence_level=level, method="wilson")
+    interval = error_charts.wilson(right / count, count)
+    assert interval == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_a_chart_of_an_unknown_form_is_refused_by_its_name() -> None:
+    chart = Chart("pie", "Shares", {})
+    with pytest.raises(UserError, match="a chart of the form 'pie', which no report can draw"):
+        error_charts.draw(chart, unit=None, step=None)
+
+
 def test_the_stage_needs_no_heavy_library() -> None:
     import subprocess
     import sys
 
-    heavy = "torch", "mlflow", "pandas", "matplotlib", "pytorch_lightning"
+    heavy = "torch", "mlflow", "pandas", "matplotlib", "pytorch_lightning", "scipy"
     code = (
         f"import sys, goodfit.reporting.page; sys.exit(', '.join(set({heavy}) & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""
+
+
+def test_curves_keep_their_order_in_a_file_though_keys_are_sorted(tmp_path: Path) -> None:
+    """The network's curve is drawn first and in its colour, whatever the baselines are called."""
+    errors = [("network", [1.0, 3.0]), ("a method", [2.0, 2.0])]
+    written = Chart("by_step", "Error by step", {"errors": errors})
+    written.write(tmp_path / "chart.json")
+    drawn = error_charts.draw(Chart.read(tmp_path / "chart.json"), unit=None, step=None)
+    assert "The network&#39;s error is largest at step 2: 3.00." in drawn.svg

@@ -72,7 +72,8 @@ def test_between_stages_too_the_second_says_who_is_first(
         assert first.stdout.readline() == b"first\n"
         assert repro.main() == 3
         first.communicate()
-    said = f"goodfit: another run (PID {first.pid}, make repro) holds the lock; wait for it, or stop it\n"
-    assert capsys.readouterr().err == said
-    with repro._only_one() as holder:
-        assert holder is None
+    holder = f"another run (PID {first.pid}, make repro)"
+    message = f"goodfit: {holder} holds the lock; wait for it, or stop it\n"
+    assert capsys.readouterr().err == message
+    with repro._only_one() as other:
+        assert other is None

@@ -22,7 +22,8 @@ from goodfit.training.checkpoint import AtomicCheckpoints
 
 
 @pytest.fixture(autouse=True)
-def unasked() -> Iterator[None]:
+def no_request_to_stop() -> Iterator[None]:
+    """What a test that failed has asked for does not reach the next one."""
     yield
     signals.reset()
 
@@ -43,20 +44,20 @@ def test_a_training_that_goes_on_is_the_same_bit_by_bit(
     home: Home, name: str, epoch: int, batch: int
 ) -> None:
     fit(case(home, name), out=Path("whole"))
-    last = len(build_batches(case(home, name))) - 1
+    last = batches(case(home, name)) - 1
     cut(case(home, name), epoch, min(batch, last))
     assert not Path("model").exists()
     fit(case(home, name), out=Path("model"))
     assert same(Path("model"), Path("whole"))
 
 
-def build_batches(cfg: DictConfig) -> Any:
+def batches(cfg: DictConfig) -> int:
+    """How many batches an epoch has, micro-batches counted."""
     from goodfit.store.loader import DataModule, Shard
 
     shard = Shard(micro_batches=cfg.trainer.accumulate_grad_batches)
-    return DataModule(
-        Path("data/prepared/tiny"), **cfg.loader, seed=0, shard=shard
-    ).train_dataloader()
+    data = DataModule(Path("data/prepared/tiny"), **cfg.loader, seed=0, shard=shard)
+    return len(data.train_dataloader())
 
 
 @pytest.mark.fault(4)
@@ -69,10 +70,10 @@ def test_images_that_are_augmented_go_on_bit_by_bit(
     shutil.rmtree("data/prepared/tiny")
     shutil.copytree(prepared("mnist"), "data/prepared/tiny")
     small = {"tracking": {"uri": uri}, "augment": tiny.section("augment", "affine")}
-    made = [tiny.cfg("mnist", model="cnn", **small) for _ in range(3)]
-    fit(made[0], out=Path("whole"))
-    cut(made[1], 1, 0)
-    fit(made[2], out=Path("model"))
+    whole, begun, resumed = (tiny.cfg("mnist", model="cnn", **small) for _ in range(3))
+    fit(whole, out=Path("whole"))
+    cut(begun, 1, 0)
+    fit(resumed, out=Path("model"))
     assert same(Path("model"), Path("whole"))
 
 
@@ -94,9 +95,9 @@ def test_it_goes_on_in_the_same_run_without_a_row_twice(
     assert client.get_run(begun).info.status == runs.KILLED
     capsys.readouterr()
     done = fit(cfg, out=Path("model"))
-    steps_ = [metric.step for metric in client.get_metric_history(begun, "val/loss")]
+    epochs = [metric.step for metric in client.get_metric_history(begun, "val/loss")]
     assert (done.run_id, client.get_run(begun).info.status) == (begun, runs.FINISHED)
-    assert sorted(steps_) == [0, 1, 2, 3]
+    assert sorted(epochs) == [0, 1, 2, 3]
     assert "resuming from epoch 3, step " in capsys.readouterr().out
 
 
@@ -108,8 +109,8 @@ def test_a_run_that_the_database_has_lost_is_made_anew_with_all_rows(
     shutil.copy(database, "other.db")
     cfg.tracking.uri = f"sqlite:///{Path('other.db').resolve()}"
     done = fit(cfg, out=Path("model"))
-    found = connect(cfg.tracking.uri).get_metric_history(done.run_id, "val/loss")
-    assert sorted(metric.step for metric in found) == [0, 1, 2, 3]
+    logged = connect(cfg.tracking.uri).get_metric_history(done.run_id, "val/loss")
+    assert sorted(metric.step for metric in logged) == [0, 1, 2, 3]
 
 
 def test_a_training_that_early_stopping_had_ended_does_not_go_on(home: Home) -> None:

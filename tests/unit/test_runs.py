@@ -11,11 +11,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import tiny
 
 from goodfit.config import tree
 from goodfit.errors import UserError
@@ -28,17 +30,15 @@ if TYPE_CHECKING:
 
 CANARY, HERON = "canary-7f3a", "heron-55d1"
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(
-    ["goodfit.tracking.runs", "mlflow"]
-)  # imported once for all processes
+# imported once for all processes
+PROCESSES.set_forkserver_preload(["goodfit.tracking.runs", "mlflow"])
 
 
 def run_alone(uri: str, barrier: Barrier) -> None:
     """What each of several trainings that start together does."""
     barrier.wait()
-    with runs.run_status(
-        runs.start(uri, "shared", f"by {os.getpid()}", tags={}, params={"a": 1})
-    ) as run:
+    run = runs.start(uri, "shared", f"by {os.getpid()}", tags={}, params={"a": 1})
+    with runs.run_status(run):
         run.log({"loss": 1.0})
 
 
@@ -65,9 +65,9 @@ def status(uri: str, run_id: str) -> str:
 
 def listed_runs(uri: str, experiment: str) -> list[Any]:
     client = database.connect(uri)
-    found = client.get_experiment_by_name(experiment)
-    assert found is not None
-    return list(client.search_runs([found.experiment_id]))
+    known = client.get_experiment_by_name(experiment)
+    assert known is not None
+    return list(client.search_runs([known.experiment_id]))
 
 
 @pytest.mark.fault(14)
@@ -111,28 +111,27 @@ def end_and_exit(uri: str, run_id: str) -> None:
         pass
 
 
-def test_a_run_that_ends_while_another_looks_keeps_its_own_last_word(
+def test_a_run_that_ends_while_another_lists_runs_keeps_its_own_status(
     uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = begin(uri)
     listed = run.client.search_runs
 
     def ends_meanwhile(self: object, experiments: list[str], query: str) -> list[Any]:
-        found = list(listed(experiments, query))
+        matches = list(listed(experiments, query))
         process = PROCESSES.Process(target=end_and_exit, args=(uri, run.run_id))
         process.start()
         process.join(60)
-        return found
+        return matches
 
-    run.client.set_tag(
-        run.run_id, "goodfit.process", f"{socket.gethostname()}:1@0"
-    )  # number 1 was born otherwise
+    # process 1 was born at another time
+    run.client.set_tag(run.run_id, "goodfit.process", f"{socket.gethostname()}:1@0")
     monkeypatch.setattr(type(run.client), "search_runs", ends_meanwhile)
     begin(uri)
     assert status(uri, run.run_id) == runs.FINISHED
 
 
-def test_who_goes_on_in_a_run_is_the_process_of_the_run(uri: str) -> None:
+def test_the_process_that_resumes_a_run_is_the_process_of_the_run(uri: str) -> None:
     run = begin(uri)
     run.client.set_tag(run.run_id, "goodfit.process", f"{socket.gethostname()}:1@0")
     with runs.run_status(run):
@@ -140,7 +139,7 @@ def test_who_goes_on_in_a_run_is_the_process_of_the_run(uri: str) -> None:
         assert status(uri, run.run_id) == runs.RUNNING
 
 
-def test_a_run_in_the_waste_bin_is_not_found(uri: str) -> None:
+def test_a_deleted_run_is_not_found(uri: str) -> None:
     run = begin(uri)
     assert runs.find(uri, run.run_id) is not None
     run.client.delete_run(run.run_id)
@@ -185,9 +184,8 @@ def test_what_waits_is_sent_before_a_failed_run_ends(uri: str) -> None:
 
     with pytest.raises(ZeroDivisionError):
         leave()
-    assert [(m.step, m.value) for m in run.client.get_metric_history(run.run_id, "loss")] == [
-        (5, 2.0)
-    ]
+    history = run.client.get_metric_history(run.run_id, "loss")
+    assert [(metric.step, metric.value) for metric in history] == [(5, 2.0)]
 
 
 def test_metrics_arrive_complete_and_in_order(uri: str) -> None:
@@ -195,8 +193,9 @@ def test_metrics_arrive_complete_and_in_order(uri: str) -> None:
     for step in range(1000):
         run.log({"a": step / 7, "b": -step, "c": 1.0}, step)
     run.end(runs.FINISHED)
-    found = [(m.step, m.value) for m in run.client.get_metric_history(run.run_id, "a")]
-    assert found == [(step, step / 7) for step in range(1000)]
+    history = run.client.get_metric_history(run.run_id, "a")
+    arrived = [(metric.step, metric.value) for metric in history]
+    assert arrived == [(step, step / 7) for step in range(1000)]
 
 
 def test_a_batch_is_sent_before_it_is_too_large_for_the_server(uri: str) -> None:
@@ -209,9 +208,8 @@ def test_a_batch_is_sent_before_it_is_too_large_for_the_server(uri: str) -> None
 def test_more_than_a_hundred_parameters_arrive(uri: str) -> None:
     params = {f"p{number}": number for number in range(250)}
     run = begin(uri, **params)
-    assert run.client.get_run(run.run_id).data.params == {
-        key: str(value) for key, value in params.items()
-    }
+    arrived = run.client.get_run(run.run_id).data.params
+    assert arrived == {key: str(value) for key, value in params.items()}
 
 
 def test_a_parameter_that_is_too_long_is_cut(uri: str) -> None:
@@ -221,9 +219,9 @@ def test_a_parameter_that_is_too_long_is_cut(uri: str) -> None:
 
 def test_a_run_is_found_again_and_an_unknown_one_is_not(uri: str) -> None:
     run = begin(uri)
-    found = runs.find(uri, run.run_id)
-    assert found is not None
-    assert found.run_id == run.run_id
+    again = runs.find(uri, run.run_id)
+    assert again is not None
+    assert again.run_id == run.run_id
     assert runs.find(uri, "0" * 32) is None
 
 
@@ -232,15 +230,14 @@ def test_leaves_are_dotted_names() -> None:
 
 
 def leaks(home: Path) -> list[str]:
-    """The files of the store that hold the canary."""
-    stored = [home / "mlflow.db", *(home / "mlruns").rglob("*")]
-    return [
-        f"{word} in {path}"
-        for path in stored
-        if path.is_file()
-        for word in (CANARY, HERON)
-        if word.encode() in path.read_bytes()
-    ]
+    """The files of database and artifacts that hold a secret."""
+    leaking = []
+    for path in [home / "mlflow.db", *(home / "mlruns").rglob("*")]:
+        content = path.read_bytes() if path.is_file() else b""
+        leaking += [
+            f"{secret} in {path}" for secret in (CANARY, HERON) if secret.encode() in content
+        ]
+    return leaking
 
 
 @pytest.mark.fault(25)
@@ -259,10 +256,8 @@ def test_a_secret_of_the_environment_is_in_no_byte_of_database_and_artifacts(
         subprocess.run([*git, *arguments], check=True)
     (tmp_path / "notes.txt").write_text(f"tokens {CANARY} {HERON}")
     run = fit(cfg, overrides=["experiment=x", f"+note={CANARY}"])
-    assert (
-        database.connect(cfg.tracking.uri).get_run(run.run_id).data.tags["goodfit.git_dirty"]
-        == "true"
-    )
+    tags = database.connect(cfg.tracking.uri).get_run(run.run_id).data.tags
+    assert tags["goodfit.git_dirty"] == "true"
     assert leaks(tmp_path) == []
 
 
@@ -280,16 +275,14 @@ def test_a_login_written_into_the_configuration_reaches_no_artifact(
 def test_a_deleted_experiment_is_named_with_what_to_do(uri: str) -> None:
     run = begin(uri)
     run.client.delete_experiment(run.experiment)
-    with pytest.raises(
-        UserError, match=rf"'x' is deleted .* `mlflow experiments restore -x {run.experiment}`"
-    ):
+    expected = rf"'x' is deleted .* `mlflow experiments restore -x {run.experiment}`"
+    with pytest.raises(UserError, match=expected):
         begin(uri)
 
 
-def test_a_database_of_no_kind_that_mlflow_knows_is_a_mistake_without_the_password() -> None:
-    with pytest.raises(
-        UserError, match=r"tracking\.uri=banana://\*\*\*@x does not answer"
-    ) as error:
+def test_a_scheme_that_mlflow_does_not_know_is_a_mistake_told_without_the_password() -> None:
+    expected = r"tracking\.uri=banana://\*\*\*@x does not answer"
+    with pytest.raises(UserError, match=expected) as error:
         database.connect("banana://me:tiger-lily@x")
     assert "tiger-lily" not in str(error.value)
 
@@ -297,4 +290,55 @@ def test_a_database_of_no_kind_that_mlflow_knows_is_a_mistake_without_the_passwo
 def test_a_run_whose_parameters_cannot_be_written_is_failed(uri: str) -> None:
     with pytest.raises(Exception, match="Names may only contain"):
         begin(uri, **{"a;b": 1})
-    assert [found.info.status for found in listed_runs(uri, "x")] == [runs.FAILED]
+    assert [run.info.status for run in listed_runs(uri, "x")] == [runs.FAILED]
+
+
+# pyfunc is what MLflow runs to find a registered model, and so imports MLflow
+MODULES = sorted(
+    {path.stem for path in (tiny.ROOT / "src/goodfit/tracking").glob("*.py")} - {"pyfunc"}
+)
+IMPORTS = """
+import importlib, logging, os, sys
+
+def state():
+    names = ["root", *logging.root.manager.loggerDict]
+    levels = {name: logging.getLogger(name).level for name in names}
+    return dict(os.environ), {name: level for name, level in levels.items() if level}
+
+before = state()
+for module in sys.argv[1:]:
+    importlib.import_module(f"goodfit.tracking.{module}")
+assert state() == before, (before, state())
+assert "mlflow" not in sys.modules
+"""
+CONNECTS = """
+import os, sys
+from goodfit.tracking.database import connect
+
+connect(sys.argv[1])
+print(os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"])
+"""
+
+
+def in_new_process(program: str, *arguments: str, **variables: str) -> str:
+    """What a program prints in an interpreter of its own, in which no MLFLOW_... is set."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW")}
+    env |= {"PYTHONPATH": str(tiny.ROOT / "src"), **variables}
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_tracking_changes_no_variable_and_no_logger_and_imports_no_mlflow() -> None:
+    assert in_new_process(IMPORTS, *MODULES) == ""
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [({}, "false"), ({"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true"}, "true")],
+)
+def test_connect_forbids_pickles_unless_the_user_allows_them(
+    uri: str, variables: dict[str, str], expected: str
+) -> None:
+    assert in_new_process(CONNECTS, uri, **variables) == expected

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import importlib.util
-import lzma
 from pathlib import Path
 from types import ModuleType
 
@@ -15,7 +14,8 @@ import tiny
 from goodfit.data import electricity
 
 
-def made() -> ModuleType:
+def script() -> ModuleType:
+    """The script beside the samples, which is in no package."""
     spec = importlib.util.spec_from_file_location("make", tiny.SAMPLES / "make.py")
     assert spec is not None
     assert spec.loader is not None
@@ -25,25 +25,25 @@ def made() -> ModuleType:
 
 
 def unpacked(path: Path) -> bytes:
-    openers = {".gz": gzip.open, ".bz2": bz2.open, ".compress": lzma.open}
-    with openers.get(path.suffix, open)(path, "rb") as stream:  # type: ignore[operator]
-        return bytes(stream.read())
+    decompress = {".gz": gzip.decompress, ".bz2": bz2.decompress}
+    content = path.read_bytes()
+    return decompress[path.suffix](content) if path.suffix in decompress else content
 
 
-@pytest.mark.parametrize("name", sorted(made().contents()))
+@pytest.mark.parametrize("name", sorted(script().contents()))
 def test_a_sample_is_what_the_script_makes(name: str, tmp_path: Path) -> None:
-    script = made()
+    content = script().contents()[name]
     if name.endswith(".compress"):  # the bytes of a pickle depend on the version of pandas
         again = tmp_path / name
-        again.write_bytes(script.packed(name, script.contents()[name]))
+        again.write_bytes(script().compressed(name, content))
         assert electricity.read_pickle(tiny.SAMPLES / name).equals(electricity.read_pickle(again))
     else:
-        assert unpacked(tiny.SAMPLES / name) == script.contents()[name]
+        assert unpacked(tiny.SAMPLES / name) == content
 
 
 def test_no_sample_is_left_without_its_script() -> None:
     kept = {path.name for path in tiny.SAMPLES.iterdir() if path.is_file()} - {"make.py"}
-    assert kept - {f"{name}.yaml" for name in tiny.names("data")} == set(made().contents())
+    assert kept - {f"{name}.yaml" for name in tiny.names("data")} == set(script().contents())
 
 
 def test_samples_are_less_than_60_kb() -> None:

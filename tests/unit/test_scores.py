@@ -11,9 +11,7 @@ from goodfit.task.classification import auroc
 
 
 def sample(seed: int, classes: int, only: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Probabilities of `classes`, with ties, and targets of which only the first `only` classes
-    occur.
-    """
+    """Probabilities of `classes`, with ties, and targets of the first `only` classes alone."""
     generator = torch.Generator().manual_seed(seed)
     raw = torch.randint(1, 6, (60, classes), generator=generator).float()
     return raw / raw.sum(1, keepdim=True), torch.randint(only, (60,), generator=generator)

@@ -1,6 +1,4 @@
-"""A tracking database that fails is no reason to stop: what it misses waits in a file, and arrives
-once.
-"""
+"""A tracking database that fails stops no training: items are spooled, and arrive once."""
 
 from __future__ import annotations
 
@@ -42,7 +40,7 @@ def locked() -> Iterator[None]:
 
 @contextmanager
 def away() -> Iterator[None]:
-    """Moved, and something else is in its place."""
+    """Moved, and something else is where it was."""
     DATABASE.rename("kept.db")
     DATABASE.mkdir()
     try:
@@ -66,20 +64,19 @@ class Fault(pl.Callback):
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sent after each epoch, tried again at once: epochs here last milliseconds."""
-    monkeypatch.setattr(runs, "_FLUSH_SECONDS", 0.0)
-    monkeypatch.setattr(spool, "PATIENCE", 1.0)
+    monkeypatch.setattr(runs, "SEND_INTERVAL", 0.0)
+    monkeypatch.setattr(spool, "FLUSH_TIMEOUT", 1.0)
 
 
 def rows(uri: str, run_id: str) -> list[tuple[str, int, float]]:
     client = connect(uri)
-    names = [name for name in client.get_run(run_id).data.metrics if not name.endswith("seconds")]
-    names = [name for name in names if not name.startswith("cost/")]
-    found = [
-        (name, one.step, one.value)
-        for name in names
-        for one in client.get_metric_history(run_id, name)
-    ]
-    return sorted(found)
+    logged = []
+    for name in client.get_run(run_id).data.metrics:
+        if name.endswith("seconds") or name.startswith("cost/"):
+            continue
+        history = client.get_metric_history(run_id, name)
+        logged += [(name, metric.step, metric.value) for metric in history]
+    return sorted(logged)
 
 
 @pytest.mark.fault(13)
@@ -91,13 +88,11 @@ def test_training_goes_on_and_nothing_is_lost_or_doubled(
     whole = fit(cfg, out=Path("whole"))
     block = fault()
     done = fit(home(trainer={"max_epochs": 4}), out=Path("model"), callbacks=[Fault(block)])
-    said = capfd.readouterr().err
+    warned = capfd.readouterr().err
     block.__exit__(None, None, None)
-    assert (Path("model/weights.pt").exists(), list(SPOOL.glob("*.jsonl"))) == (
-        True,
-        [SPOOL / f"{done.run_id}.jsonl"],
-    )
-    assert said.count("tracking does not answer") == 1
+    assert Path("model/weights.pt").exists()
+    assert list(SPOOL.glob("*.jsonl")) == [SPOOL / f"{done.run_id}.jsonl"]
+    assert warned.count("tracking does not answer") == 1
     assert rows(cfg.tracking.uri, done.run_id) == rows(cfg.tracking.uri, whole.run_id)
     run = connect(cfg.tracking.uri).get_run(done.run_id)
     assert run.info.status == runs.FINISHED
@@ -119,7 +114,7 @@ def test_a_lock_holds_up_no_step(home: Home) -> None:
 def test_when_the_database_is_back_in_time_the_file_is_gone_again(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spool, "AGAIN", 0.2)
+    monkeypatch.setattr(spool, "RETRY_INTERVAL", 0.2)
     run = runs.start(home().tracking.uri, "x", "a run", tags={}, params={})
     with away():
         run.log({"loss": 1.0}, 0)
@@ -129,10 +124,7 @@ def test_when_the_database_is_back_in_time_the_file_is_gone_again(
     run.log({"loss": 2.0}, 1)
     run.end(runs.FINISHED)
     assert not list(SPOOL.glob("*.jsonl"))
-    assert [(step, value) for _, step, value in rows(home().tracking.uri, run.run_id)] == [
-        (0, 1.0),
-        (1, 2.0),
-    ]
+    assert rows(home().tracking.uri, run.run_id) == [("loss", 0, 1.0), ("loss", 1, 2.0)]
 
 
 def test_entries_that_had_arrived_are_not_doubled(home: Home) -> None:
@@ -151,7 +143,7 @@ def test_entries_that_had_arrived_are_not_doubled(home: Home) -> None:
     assert not path.exists()
 
 
-def test_a_last_line_that_was_cut_is_left_out(home: Home) -> None:
+def test_a_truncated_last_line_is_left_out(home: Home) -> None:
     uri = home().tracking.uri
     run = runs.start(uri, "x", "a run", tags={}, params={})
     SPOOL.mkdir(parents=True)
@@ -187,13 +179,13 @@ def test_what_is_added_while_a_file_is_sent_is_sent_with_it(
     path = SPOOL / f"{run.run_id}.jsonl"
     writer = spool.Outbox(run.client, uri, run.run_id)
     for step in range(3):
-        writer._keep({"metrics": [["loss", float(step), 1, step]]})
+        writer.append({"metrics": [("loss", float(step), 1, step)]})
     apply = spool.apply
 
     def slow(client: Any, run_id: str, item: Any) -> None:
         apply(client, run_id, item)
         if item["metrics"][0][3] < 3:
-            writer._keep({"metrics": [["loss", 9.0, 1, 3 + item["metrics"][0][3]]]})
+            writer.append({"metrics": [("loss", 9.0, 1, 3 + item["metrics"][0][3])]})
 
     monkeypatch.setattr(spool, "apply", slow)
     assert spool.send(run.client, path) == 6
@@ -208,21 +200,21 @@ def test_a_file_that_another_process_has_just_sent_is_nothing_to_stop_for(home: 
         spool.Outbox(run.client, uri, run.run_id),
         spool.Outbox(run.client, uri, run.run_id[::-1]),
     ]
-    for each in writers:
-        each._keep({"metrics": [["loss", 1.0, 1, 0]]})
+    for writer in writers:
+        writer.append({"metrics": [("loss", 1.0, 1, 0)]})
     with ThreadPoolExecutor(3) as pool:
         for done in [pool.submit(spool.replay, run.client, uri) for _ in range(3)]:
             done.result()
     assert rows(uri, run.run_id) == [("loss", 0, 1.0)]
 
 
-def test_a_line_after_one_that_was_cut_stands_alone(home: Home) -> None:
+def test_a_line_after_a_truncated_one_stands_alone(home: Home) -> None:
     uri = home().tracking.uri
     run = runs.start(uri, "x", "a run", tags={}, params={})
     SPOOL.mkdir(parents=True)
     path = SPOOL / f"{run.run_id}.jsonl"
     path.write_text('{"uri": "cut')
-    spool.Outbox(run.client, uri, run.run_id)._keep({"metrics": [["loss", 1.0, 1, 0]]})
+    spool.Outbox(run.client, uri, run.run_id).append({"metrics": [("loss", 1.0, 1, 0)]})
     spool.send(run.client, path)
     assert rows(uri, run.run_id) == [("loss", 0, 1.0)]
 
@@ -230,7 +222,7 @@ def test_a_line_after_one_that_was_cut_stands_alone(home: Home) -> None:
 @pytest.mark.fault(13)
 def test_a_database_that_fails_before_the_first_step_is_told_in_a_line(home: Home) -> None:
     connect(home().tracking.uri)
-    with away(), pytest.raises(UserError) as told:
+    with away(), pytest.raises(UserError) as error:
         fit(home(), out=Path("model"))
-    assert re.fullmatch(r"tracking.uri=sqlite:///\S* does not answer: .*", str(told.value))
-    assert "SELECT" not in str(told.value)
+    assert re.fullmatch(r"tracking.uri=sqlite:///\S* does not answer: .*", str(error.value))
+    assert "SELECT" not in str(error.value)

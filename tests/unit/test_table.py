@@ -1,4 +1,4 @@
-"""A CSV file of anybody's: read as it is, or refused with the place of each fault."""
+"""A CSV file of anybody's: read as it is, or refused with the row and column of each fault."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ from goodfit.schema import Source
 
 
 def table(label: str = "y", kind: str = "class") -> Table:
-    source = Source(file="t.csv", sha256=None)
-    return Table(source=source, label=label, kind=kind, test=0.25, validation=0.25, split_seed=0)  # type: ignore[arg-type]
+    return Table(
+        source=Source(file="t.csv", sha256=None),
+        label=label,
+        kind=kind,  # type: ignore[arg-type]
+        test=0.25,
+        validation=0.25,
+        split_seed=0,
+    )
 
 
 def read(tmp_path: Path, text: str, *, label: str = "y", kind: str = "class") -> pd.DataFrame:
@@ -59,17 +65,14 @@ def test_faults_are_named_by_their_row_in_the_file_blank_rows_counted(tmp_path: 
 
 
 def test_blank_rows_are_no_samples(tmp_path: Path) -> None:
-    assert read(tmp_path, "a,y\n\n1,no\n\n2,yes\n\n").to_dict("list") == {
-        "a": [1.0, 2.0],
-        "y": ["no", "yes"],
-    }
+    rows = read(tmp_path, "a,y\n\n1,no\n\n2,yes\n\n")
+    assert rows.to_dict("list") == {"a": [1.0, 2.0], "y": ["no", "yes"]}
 
 
 @pytest.mark.parametrize("value", ["inf", "-inf", "1e999", "nan"])
 def test_what_is_not_finite_is_a_fault(tmp_path: Path, value: str) -> None:
-    assert f"row 3  column a  '{value}' is not a finite number" in refused(
-        tmp_path, f"a,y\n1,no\n{value},no\n3,no\n"
-    )
+    message = refused(tmp_path, f"a,y\n1,no\n{value},no\n3,no\n")
+    assert f"row 3  column a  '{value}' is not a finite number" in message
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -78,10 +81,8 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.fault(22)
 def test_a_column_that_is_not_there_brings_the_nearest_name(tmp_path: Path) -> None:
-    assert (
-        refused(tmp_path, "a,price\n1,2\n", label="pirce")
-        == "t.csv lacks column 'pirce'. Did you mean 'price'?"
-    )
+    message = refused(tmp_path, "a,price\n1,2\n", label="pirce")
+    assert message == "t.csv lacks column 'pirce'. Did you mean 'price'?"
 
 
 def test_a_number_to_predict_that_is_a_text_is_refused(tmp_path: Path) -> None:
@@ -105,12 +106,11 @@ def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_constant_column_is_nothing_to_the_network(tmp_path: Path) -> None:
-    """The deviation of ten times 0.1 is 1e-17 in floating point: dividing by it made noise of it."""
+    """The deviation of ten times 0.1 is 1e-17 in floating point: divided by it, 0.2 is huge."""
     rows = pd.DataFrame({"a": [0.1] * 10, "y": ["no", "yes"] * 5})
     spec = table().fit(rows)
-    assert np.abs(
-        Table.encode(pd.DataFrame({"a": [0.1, 0.2]}), spec)["numbers"]
-    ).max() == pytest.approx(0.1)
+    encoded = Table.encode(pd.DataFrame({"a": [0.1, 0.2]}), spec)["numbers"]
+    assert np.abs(encoded).max() == pytest.approx(0.1)
 
 
 def test_a_constant_target_is_refused(tmp_path: Path) -> None:
@@ -119,8 +119,8 @@ def test_a_constant_target_is_refused(tmp_path: Path) -> None:
         table(kind="number").fit(rows)
 
 
-def test_the_largest_target_is_dealt_with_its_neighbours(tmp_path: Path) -> None:
-    """By tenths of the range: a tenth of 40 rows is 4, of which test gets one."""
+def test_a_number_is_stratified_by_its_deciles(tmp_path: Path) -> None:
+    """A decile of 40 rows has 4, of which test gets one."""
     rows = pd.DataFrame({"a": np.arange(40.0), "y": np.arange(40.0)})
-    side = table(kind="number").split(rows, np.arange(40))
-    assert [(side[i : i + 4] == "test").sum() for i in range(3, 39, 4)] == [1] * 9
+    names = table(kind="number").split(rows, np.arange(40))
+    assert [(names[i : i + 4] == "test").sum() for i in range(3, 39, 4)] == [1] * 9

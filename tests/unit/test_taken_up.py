@@ -1,6 +1,4 @@
-"""What a cut training left is taken up if it can be trusted and is the same; otherwise it is
-refused, and says why.
-"""
+"""A cut training goes on from what can be trusted and is the same, or is refused with a reason."""
 
 from __future__ import annotations
 
@@ -24,12 +22,14 @@ from goodfit.training.checkpoint_files import read_note, step_checkpoints
 
 
 @pytest.fixture(autouse=True)
-def unasked() -> Iterator[None]:
+def no_request_to_stop() -> Iterator[None]:
+    """What a test that failed has asked for does not reach the next one."""
     yield
     signals.reset()
 
 
 def flip(path: Path) -> None:
+    """Another bit in the middle of a file."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 import signal
 import subprocess
@@ -11,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cutting
 import numpy as np
 import pytest
 import tiny
 import torch
+from cutting import weights
 from omegaconf import DictConfig, OmegaConf
 
 from goodfit import build
@@ -33,16 +34,26 @@ Home = Callable[..., DictConfig]
 
 
 def history(model: Path) -> list[dict[str, float]]:
-    """The rows of history.csv without the times."""
-    with (model / "history.csv").open() as stream:
-        return [
-            {key: float(v) for key, v in row.items() if key != "epoch_seconds"}
-            for row in csv.DictReader(stream)
-        ]
+    """The rows of history.csv, as numbers, without the times."""
+    rows = []
+    for row in cutting.history(model):
+        rows.append({name: float(value) for name, value in row.items()})
+    return rows
 
 
-def weights(model: Path) -> dict[str, torch.Tensor]:
-    return dict(torch.load(model / "weights.pt", weights_only=True))
+def statuses(cfg: DictConfig) -> list[str]:
+    """Of the runs in the experiment that all trainings here belong to."""
+    client = database.connect(cfg.tracking.uri)
+    experiment = client.get_experiment_by_name("tiny")
+    assert experiment is not None
+    return [run.info.status for run in client.search_runs([experiment.experiment_id])]
+
+
+def runs_in_all(cfg: DictConfig) -> int:
+    """How many runs the database holds."""
+    client = database.connect(cfg.tracking.uri)
+    experiments = [each.experiment_id for each in client.search_experiments()]
+    return len(client.search_runs(experiments))
 
 
 def test_the_same_seed_gives_the_same_history_and_weights_bit_by_bit(
@@ -81,18 +92,16 @@ def test_an_average_of_the_weights_is_not_the_last_weights(home: Home, tmp_path:
 
 
 def test_the_row_of_the_run_is_the_row_of_the_history(trained: Any) -> None:
-    place, cfg, done = trained
-    found = database.connect(cfg.tracking.uri).get_metric_history(done.run_id, "val/loss")
-    assert [metric.value for metric in found] == [
-        row["val/loss"] for row in history(place / "model")
-    ]
+    folder, cfg, done = trained
+    logged = database.connect(cfg.tracking.uri).get_metric_history(done.run_id, "val/loss")
+    written = [row["val/loss"] for row in history(folder / "model")]
+    assert [metric.value for metric in logged] == written
 
 
 def test_a_finished_training_is_finished_in_mlflow(trained: Any) -> None:
-    assert (
-        database.connect(trained[1].tracking.uri).get_run(trained[2].run_id).info.status
-        == runs.FINISHED
-    )
+    _, cfg, done = trained
+    run = database.connect(cfg.tracking.uri).get_run(done.run_id)
+    assert run.info.status == runs.FINISHED
 
 
 def test_training_learns(trained: Any) -> None:
@@ -117,14 +126,10 @@ def test_data_that_changed_after_they_were_prepared_are_refused_before_a_run_is_
     cfg = home()
     path = tmp_path / "data/prepared/tiny/train/numbers.npy"
     np.save(path, np.load(path) * 2)
-    client = database.connect(cfg.tracking.uri)
-    before = len(client.search_runs([each.experiment_id for each in client.search_experiments()]))
+    before = runs_in_all(cfg)
     with pytest.raises(UserError, match="fails its checksum: it is not what prepare wrote"):
         fit(cfg, out=Path("model"))
-    assert (
-        len(client.search_runs([each.experiment_id for each in client.search_experiments()]))
-        == before
-    )
+    assert runs_in_all(cfg) == before
 
 
 def failed(cfg: DictConfig, monkeypatch: pytest.MonkeyPatch) -> tuple[Task, str]:
@@ -171,10 +176,7 @@ def test_a_training_that_failed_is_failed_in_mlflow_and_leaves_no_model(
     cfg = home()
     spoil(tmp_path, 5)
     failed(cfg, monkeypatch)
-    client = database.connect(cfg.tracking.uri)
-    found = client.get_experiment_by_name("tiny")
-    assert found is not None
-    assert [run.info.status for run in client.search_runs([found.experiment_id])] == [runs.FAILED]
+    assert statuses(cfg) == [runs.FAILED]
     assert not Path("model").exists()
 
 
@@ -217,18 +219,11 @@ def test_sigterm_ends_with_143_and_the_run_is_killed(home: Home, tmp_path: Path)
             assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
-    client = database.connect(cfg.tracking.uri)
-    found = client.get_experiment_by_name("tiny")
-    assert found is not None
-    states = [run.info.status for run in client.search_runs([found.experiment_id])]
-    assert (process.returncode, states, (tmp_path / "models").exists()) == (
-        143,
-        [runs.KILLED],
-        False,
-    )
-    assert (
-        errors.splitlines()[-1] == "goodfit: SIGTERM: stopping after this step, with a checkpoint"
-    )
+    assert process.returncode == 143
+    assert statuses(cfg) == [runs.KILLED]
+    assert not (tmp_path / "models").exists()
+    last_line = errors.splitlines()[-1]
+    assert last_line == "goodfit: SIGTERM: stopping after this step, with a checkpoint"
 
 
 def test_data_prepared_with_another_section_are_refused_before_a_run_is_made(home: Home) -> None:

@@ -1,3 +1,1 @@
-"""Changes to training batches that leave their meaning as it is; validation and test never see
-them.
-"""
+"""Changes to training batches that keep their meaning; validation and test never see them."""

@@ -1,4 +1,7 @@
-"""What every augmentation is: a function of a batch and of numbers drawn for its samples."""
+"""What every augmentation is: a function of a batch and of random numbers for its samples.
+
+Letters: B batch.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,24 @@ from goodfit.contract import Batch
 
 
 class Augment(ABC):
-    """Changes whole batches; what is random comes from `draws` and from nothing else.
+    """Changes training batches, each sample as a function of (seed, epoch, sample) alone.
 
-    `inputs` are those that it changes.
+    So the number of devices, the batch size and a resume change nothing of what a network sees
+    (decision 0013).
+
+    A subclass must name in `inputs` the inputs that it changes, as a literal: the configuration is
+    checked against the data set by them. It must implement `__call__`, with `numbers` as its only
+    source of chance, and keep no state. A keyword-only parameter of `__init__` with a type of
+    `schema.py` is a key of its YAML.
     """
 
     inputs: ClassVar[tuple[str, ...]]
 
     @abstractmethod
-    def __call__(self, batch: Batch, draws: PerSampleRandom) -> Batch:
-        """A batch of the same shapes."""
+    def __call__(self, batch: Batch, numbers: PerSampleRandom) -> Batch:
+        """A batch of new tensors where they change, each of the shape (B, ...) that it had.
+
+        The tensors of `batch` stay as they are. `numbers(6)` draws (B, 6) numbers in [0, 1) for
+        the samples, on their device; no sample's change may look at another sample. A target that
+        changes keeps its type.
+        """

@@ -8,9 +8,10 @@ from goodfit.contract import Batch
 
 
 class Nothing(Augment):
-    """Gives every batch back unchanged."""
+    """Every batch stays as it is."""
 
     inputs = ()
 
-    def __call__(self, batch: Batch, draws: PerSampleRandom) -> Batch:
+    def __call__(self, batch: Batch, numbers: PerSampleRandom) -> Batch:
+        """The batch itself."""
         return batch

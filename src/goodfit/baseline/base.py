@@ -1,6 +1,7 @@
 """What every baseline is: fitted on train, chosen on validation, asked about inputs alone.
 
-Letters: N samples of a split, K classes, T steps of the horizon, F features.
+Letters in this folder: N samples of a split, K classes, T steps of the horizon, P past days, F
+features, C channels, H height, W width.
 """
 
 from __future__ import annotations
@@ -19,8 +20,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Samples:
-    """What a method may know of samples that it is to answer: arrays (N, ...) by name, and readable
-    rows.
+    """What a baseline may know of samples: inputs (N, ...) by name, and readable rows.
 
     There is no target here, so a baseline cannot look at one, by mistake or otherwise.
     """
@@ -40,7 +40,11 @@ class LabelledSamples(Samples):
 
 
 class Baseline(ABC):
-    """`inputs` are the arrays it can use, `kinds` the targets, `title` its name in the report."""
+    """A method with a choice or two, made on validation.
+
+    `inputs` are the arrays that it can use: a data set must give one of them. `kinds` are the kinds
+    of target, as in `DataSpec`, `title` is its name in the report.
+    """
 
     kinds: ClassVar[tuple[str, ...]]
     inputs: ClassVar[tuple[str, ...]]
@@ -48,8 +52,8 @@ class Baseline(ABC):
 
     @abstractmethod
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
-        """Learns from train; what there is to choose is chosen on validation."""
+        """Learns from train (N, ...); what there is to choose is chosen on validation (N, ...)."""
 
     @abstractmethod
     def predict(self, samples: Samples) -> Array:
-        """Answers as a network's would be: probabilities (N, K), numbers (N,) or series (N, T)."""
+        """In the form of a network's: probabilities (N, K), numbers (N,) or series (N, T)."""

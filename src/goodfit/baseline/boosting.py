@@ -1,4 +1,7 @@
-"""Gradient boosting on lags and the calendar: what wins most forecasting competitions on tables."""
+"""Gradient boosting on lags and the calendar: what wins most forecasting competitions on tables.
+
+Letters: `base.py`.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,7 @@ from goodfit.schema import Count, Rate
 
 
 class Boosting(Baseline):
-    """One model for all steps ahead; the number of trees is the one with the least error on
-    validation.
-    """
+    """One model for all steps ahead; validation decides when to stop adding trees."""
 
     kinds = ("series",)
     inputs = ("past",)
@@ -23,7 +24,7 @@ class Boosting(Baseline):
         self.lr, self.trees, self.leaves = lr, trees, leaves
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
-        """One tree ensemble over all samples and steps, with its seed fixed at 0."""
+        """One ensemble over all samples and steps (N, T), with its seed fixed at 0."""
         self._model = HistGradientBoostingRegressor(
             loss="absolute_error",
             learning_rate=self.lr,
@@ -43,24 +44,28 @@ class Boosting(Baseline):
 
     def predict(self, samples: Samples) -> Array:
         """Values in the unit of the series, (N, T)."""
-        values: Array = self._model.predict(features(samples)).reshape(len(samples), -1)
-        return values
+        values: Array = self._model.predict(features(samples))
+        return values.reshape(len(samples), -1)
 
 
 def features(samples: Samples) -> Array:
-    """One row for each sample and step ahead, (N T, F).
+    """One row for each sample and step ahead, (NT, F).
 
-    The same step of each past day, lags, means, and what is known of the step.
+    It holds the demand at the same step of each past day, the lags, what is known of the step,
+    values of the last day and week, and the number of the step.
     """
-    past, lags, known = (samples.inputs[name] for name in ("past", "lags", "known"))
+    past = samples.inputs["past"]  # (N, P, T)
+    lags, known = samples.inputs["lags"], samples.inputs["known"]  # (N, T, F) each
     count, steps = lags.shape[:2]
-    same_step = past.transpose(0, 2, 1)  # (B, S, P): the demand at this step on each past day
-    each = [
-        past[:, -1, -4:],
+
+    same_step = past.transpose(0, 2, 1)  # (N, T, P)
+    summary = [
+        past[:, -1, -4:],  # the last four steps
         past[:, -1:].mean(2),
         past[:, -1:].max(2),
         past[:, -7:].mean((1, 2))[:, None],
     ]
-    shared = np.repeat(np.concatenate(each, 1)[:, None], steps, 1)
-    place = np.tile(np.arange(steps)[None, :, None], (count, 1, 1))
-    return np.concatenate([same_step, lags, known, shared, place], 2).reshape(count * steps, -1)
+    shared = np.repeat(np.concatenate(summary, 1)[:, None], steps, 1)
+    step = np.tile(np.arange(steps)[None, :, None], (count, 1, 1))
+    columns = np.concatenate([same_step, lags, known, shared, step], 2)
+    return columns.reshape(count * steps, -1)

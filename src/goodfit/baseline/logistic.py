@@ -1,4 +1,7 @@
-"""Logistic regression on standardised numbers: the method that small medical tables are judged by."""
+"""Logistic regression on standardised numbers: what small medical tables are judged by.
+
+Letters: `base.py`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from sklearn.metrics import log_loss
 from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
 from goodfit.contract import DataSpec
 
-STRENGTHS = (0.01, 0.1, 1.0, 3.0, 10.0)  # inverse of the penalty's weight
+INVERSE_PENALTIES = (0.01, 0.1, 1.0, 3.0, 10.0)  # C of scikit-learn
 
 
 class Logistic(Baseline):
@@ -22,7 +25,7 @@ class Logistic(Baseline):
     title = "logistic regression"
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
-        """A model for each strength; the best one is kept."""
+        """A model for each penalty, on numbers (N, F); the best one is kept."""
         x, held_out = train.inputs["numbers"], validation.inputs["numbers"]
         self._model = best_logistic(x, train.target, held_out, validation.target)
 
@@ -32,10 +35,18 @@ class Logistic(Baseline):
         return probabilities
 
 
-def best_logistic(x: Any, y: Array, held: Any, truth: Array) -> LogisticRegression:
-    """The model of `STRENGTHS` whose probabilities for the held-out rows, dense or sparse, are
-    best.
+def best_logistic(
+    train: Any, train_target: Array, validation: Any, validation_target: Array
+) -> LogisticRegression:
+    """The model of `INVERSE_PENALTIES` with the least log loss on validation.
+
+    Features are (N, F), dense or sparse; targets (N,), the class of each.
     """
-    models = [LogisticRegression(C=strength, max_iter=5000).fit(x, y) for strength in STRENGTHS]
-    losses = [log_loss(truth, model.predict_proba(held), labels=model.classes_) for model in models]
+    models, losses = [], []
+    for inverse in INVERSE_PENALTIES:
+        model = LogisticRegression(C=inverse, max_iter=5000).fit(train, train_target)
+        probabilities = model.predict_proba(validation)
+        models.append(model)
+        # validation may lack a class: the labels are those of train
+        losses.append(log_loss(validation_target, probabilities, labels=model.classes_))
     return models[int(np.argmin(losses))]

@@ -1,4 +1,7 @@
-"""Ridge regression on standardised numbers (Hoerl and Kennard 1970)."""
+"""Ridge regression on standardised numbers (Hoerl and Kennard 1970).
+
+Letters: `base.py`.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,14 @@ class RidgeRegression(Baseline):
     title = "ridge regression"
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
-        """A model for each penalty; the best one is kept."""
-        x, held_out = train.inputs["numbers"], validation.inputs["numbers"]
-        models = [Ridge(alpha=penalty).fit(x, train.target) for penalty in PENALTIES]
-        errors = [np.square(model.predict(held_out) - validation.target).mean() for model in models]
-        self._model = models[int(np.argmin(errors))]
+        """A model for each penalty, on numbers (N, F); the best one is kept."""
+        models, losses = [], []
+        for penalty in PENALTIES:
+            model = Ridge(alpha=penalty).fit(train.inputs["numbers"], train.target)
+            errors = model.predict(validation.inputs["numbers"]) - validation.target
+            models.append(model)
+            losses.append(np.square(errors).mean())
+        self._model = models[int(np.argmin(losses))]
 
     def predict(self, samples: Samples) -> Array:
         """Numbers in the unit of the target, (N,)."""

@@ -1,4 +1,7 @@
-"""Support vector machine on pixels: the classical method that was best on digits before networks."""
+"""Support vector machine on pixels: the best method on digits before networks.
+
+Letters: `base.py`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ class SupportVectors(Baseline):
     title = "support vector machine"
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
-        """A machine for each penalty; the best one is kept."""
+        """A machine for each penalty, on images (N, C, H, W); the best one is kept."""
         models = [SVC(C=penalty).fit(_pixels(train), train.target) for penalty in PENALTIES]
         accuracies = [model.score(_pixels(validation), validation.target) for model in models]
         self._model = models[int(np.argmax(accuracies))]
@@ -38,5 +41,5 @@ class SupportVectors(Baseline):
 
 
 def _pixels(samples: Samples) -> Array:
-    """Grey values from 0 to 1, (N, C H W)."""
+    """Images as rows of grey values from 0 to 1, (N, CHW)."""
     return samples.inputs["image"].reshape(len(samples), -1) / np.float32(255)

@@ -1,5 +1,8 @@
-"""Counts of words and pairs of words, weighted by rarity, and logistic regression: hard to beat on
-short texts.
+"""Logistic regression on words and pairs of words: hard to beat on short texts.
+
+A word counts the more, the fewer texts it is in: term frequency, inverse document frequency.
+
+Letters: `base.py`.
 """
 
 from __future__ import annotations
@@ -12,8 +15,9 @@ from goodfit.contract import DataSpec
 
 
 class TfIdf(Baseline):
-    """Reads the raw text, not the network's tokens; the penalty is the one with the least log loss
-    on validation.
+    """Reads the raw text, not the network's tokens.
+
+    The penalty is the one with the least log loss on validation.
     """
 
     kinds = ("class",)
@@ -22,14 +26,13 @@ class TfIdf(Baseline):
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """The vocabulary and its weights are those of train."""
-        self._counts = TfidfVectorizer(ngram_range=(1, 2))
-        x = self._counts.fit_transform(train.rows["text"])
-        held_out = self._counts.transform(validation.rows["text"])
-        self._model = best_logistic(x, train.target, held_out, validation.target)
+        self._vectorizer = TfidfVectorizer(ngram_range=(1, 2))
+        features = self._vectorizer.fit_transform(train.rows["text"])
+        held_out = self._vectorizer.transform(validation.rows["text"])
+        self._model = best_logistic(features, train.target, held_out, validation.target)
 
     def predict(self, samples: Samples) -> Array:
         """Probabilities, (N, K)."""
-        probabilities: Array = self._model.predict_proba(
-            self._counts.transform(samples.rows["text"])
-        )
+        features = self._vectorizer.transform(samples.rows["text"])
+        probabilities: Array = self._model.predict_proba(features)
         return probabilities

@@ -1,5 +1,4 @@
-"""A configuration is right before anything heavy starts: names, types, ranges, and that the parts
-fit.
+"""A configuration is right before anything heavy starts: names, types, ranges, and parts that fit.
 
 Everything here reads YAML and source text; torch, Lightning and MLflow are not imported (a test
 holds that).
@@ -8,245 +7,301 @@ holds that).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
 from goodfit import schema
-from goodfit.config import signature
+from goodfit.config import signature, tree
 from goodfit.config.sections import SECTIONS
+from goodfit.config.signature import Signature
 from goodfit.errors import UserError, nearest
-from goodfit.schema import Source
 
-# `instantiate` calls whatever a `_target_` names; a configuration from a stranger must not choose
-# freely
+# what a section's `_target_` may begin with: `instantiate` calls whatever it is given, and a
+# configuration from a stranger must not choose freely
 ALLOWED = {
-    "data": ("goodfit.data.",),
-    "model": ("goodfit.model.",),
-    "task": ("goodfit.task.",),
-    "augment": ("goodfit.augment.",),
-    "guard": ("goodfit.guard.",),
-    "baseline": ("goodfit.baseline.",),
-    "schedule": ("goodfit.schedule.",),
-    "optimizer": ("torch.optim.",),
-    "trainer": ("pytorch_lightning.Trainer",),
+    "data": "goodfit.data.",
+    "model": "goodfit.model.",
+    "task": "goodfit.task.",
+    "augment": "goodfit.augment.",
+    "guard": "goodfit.guard.",
+    "baseline": "goodfit.baseline.",
+    "schedule": "goodfit.schedule.",
+    "optimizer": "torch.optim.",
+    "trainer": "pytorch_lightning.Trainer",
 }
-# arguments of Trainer that training gives; a user's own would be lost without a word
-OURS = {
-    "callbacks",
-    "logger",
-    "plugins",
-    "default_root_dir",
-    "enable_progress_bar",
-    "enable_model_summary",
+# called by the program, with arguments that it alone knows
+PARTIAL = {"optimizer", "schedule"}
+# arguments that training gives; a user's own would be lost without a word
+SET_BY_TRAINING = {
+    "optimizer": {"params"},
+    "trainer": {
+        "callbacks",
+        "default_root_dir",
+        "enable_model_summary",
+        "enable_progress_bar",
+        "logger",
+        "num_sanity_val_steps",
+        "plugins",
+        "use_distributed_sampler",
+    },
 }
-OURS |= {"num_sanity_val_steps", "use_distributed_sampler"}
-PARTIAL = {"optimizer", "schedule"}  # called later, with what the program alone knows
-_NAMES: dict[str, Any] = {
-    **{name: getattr(schema, name) for name in schema.__all__},
-    "Source": Source,
-    "str": str,
-}
+_TYPES = {**{name: getattr(schema, name) for name in schema.__all__}, "str": str}
 
 
 def check(cfg: DictConfig) -> None:
-    """Raises UserError for the first thing in `cfg` that cannot be right."""
-    keys = {str(key) for key in cfg}
-    if OmegaConf.is_missing(cfg, "name"):
-        raise UserError(
-            "no experiment chosen: add experiment=<name>, or name=... with data=, model=, task=, baseline="
-        )
-    for key in sorted(keys - {*ALLOWED, *SECTIONS}):
-        raise UserError(f"unknown key '{key}'.{nearest(key, {*ALLOWED, *SECTIONS})}")
-    for key in [*ALLOWED, *SECTIONS]:
-        if key not in cfg or OmegaConf.is_missing(cfg, key):
-            raise UserError(f"'{key}' is missing from the configuration")
+    """A configuration that passes has every section, values in their ranges, and parts that fit.
+
+    Raises:
+        UserError: the first thing that cannot be right, with what is.
+    """
+    _check_sections(cfg)
     content: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    for key in ALLOWED:
-        _check_target(key, content[key])
-    for key, kind in SECTIONS.items():
-        _validate(key, kind, content[key])
-    _check_fit(content)
+    for section in ALLOWED:
+        _check_part(section, content[section])
+    for section, expected in SECTIONS.items():
+        _check_value(section, expected, content[section])
+
+    parts = {section: _part(content[section]) for section in ALLOWED}
+    _check_network(parts)
+    _check_averaging(content)
+    _check_kind_of_target(content, parts)
+    _check_inputs(parts)
+    _check_scores(content["task"], parts["task"].signature)
 
 
 def mode(cfg: DictConfig) -> str:
     """Whether the validation score that the task monitors is better when it is "max" or "min"."""
-    found = signature.read(cfg.task["_target_"])
-    assert found is not None  # the configuration has been checked
-    return str({**found.constants["scores"], "loss": "min"}[cfg.task.monitor])
+    return _modes(_part(cfg.task).signature)[cfg.task.monitor]
 
 
-def allowed(key: str, target: str) -> bool:
+def allowed(section: str, target: str) -> bool:
     """Whether a section of the configuration may name this target."""
-    return any(
-        target == prefix or (prefix[-1] == "." and target.startswith(prefix))
-        for prefix in ALLOWED[key]
-    )
+    prefix = ALLOWED[section]
+    return target.startswith(prefix) if prefix.endswith(".") else target == prefix
 
 
-def _check_target(key: str, section: Mapping[str, Any]) -> None:
-    target = str(section.get("_target_", ""))
-    if not allowed(key, target):
-        raise UserError(
-            f"{key}._target_ is '{target}'; only {' and '.join(ALLOWED[key])}* may be named there"
-        )
-    hidden = [
-        path
-        for path, name in _leaves(section)
-        if name.startswith("_target_") and path != "_target_"
-    ]
-    if hidden:
-        raise UserError(f"{key}.{hidden[0]}: a _target_ may stand only at the top of a section")
-    for name in sorted(str(name) for name in section if str(name).startswith("_")):
-        if name != "_target_" and not (name == "_partial_" and key in PARTIAL):
-            raise UserError(
-                f"unknown key '{key}.{name}'; of Hydra's own keys only _target_ may be set"
-            )
-    if key in PARTIAL and section.get("_partial_") is not True:
-        raise UserError(f"{key}._partial_ is {section.get('_partial_')}; expected true")
-    if not target.startswith("goodfit."):
-        _check_foreign(key, target, section)
-        return
-    if signature.read(target) is None:
-        raise UserError(f"{key}._target_: there is no {target}")
-    expected = hyperparameters(target)
-    given = {name for name in section if not name.startswith("_")}
-    for name in sorted(given - set(expected)):
-        options = [f"{key}.{parameter}" for parameter in expected]
-        hint = f"{nearest(f'{key}.{name}', options)} If the experiment's file sets it, add '~{key}.{name}'."
-        raise UserError(f"unknown key '{key}.{name}' for {target}.{hint}")
-    for name in sorted(set(expected) - given):
-        raise UserError(f"'{key}.{name}' is missing: {target} needs it")
-    for name, kind in expected.items():
-        _validate(f"{key}.{name}", kind, section[name])
+def check_allowed(section: str, target: str) -> None:
+    """The target is one that the section may name.
 
-
-def _check_foreign(key: str, target: str, section: Mapping[str, Any]) -> None:
-    """torch.optim.AdamW is the class AdamW of torch/optim/adamw.py; Lightning's Trainer lies two
-    folders deep.
+    Raises:
+        UserError: it is another one.
     """
-    package, _, name = target.rpartition(".")
-    module = f"{package}.trainer.trainer" if name == "Trainer" else f"{package}.{name.lower()}"
-    found = signature.read(f"{module}.{name}")
-    if found is None:
-        raise UserError(f"{key}._target_: there is no {target}")
-    for option in sorted(OURS & set(section)) if name == "Trainer" else []:
-        raise UserError(f"{key}.{option} is set by goodfit itself; leave it out")
-    for option in sorted(
-        name for name in section if not name.startswith("_") and name not in found.arguments
-    ):
-        options = [f"{key}.{known}" for known in found.arguments]
+    if not allowed(section, target):
         raise UserError(
-            f"unknown key '{key}.{option}' for {target}.{nearest(f'{key}.{option}', options)}"
+            f"{section}._target_ is '{target}'; only {ALLOWED[section]}* may be named there"
         )
 
 
 def hyperparameters(target: str) -> dict[str, Any]:
-    """Name and type of each keyword that a configuration must give; {} where there is no such
-    target.
+    """Name and type of each argument that a configuration must give; {} for no such target.
 
-    They are the keyword-only parameters whose annotation is made of `kinds`, str or Source. The
-    program itself gives the others (total_steps: int, optimizer: Partial).
+    They are the keyword-only ones whose annotation is a type of `schema`, or str. The program
+    itself gives the others (total_steps: int, optimizer: Partial).
     """
-    found = signature.read(target)
-    types = {name: _type(text) for name, text in found.parameters.items()} if found else {}
-    return {name: kind for name, kind in types.items() if kind is not None}
+    declared = signature.read(target)
+    if declared is None:
+        return {}
+    types = {name: _annotated_type(text) for name, text in declared.parameters.items()}
+    return {name: expected for name, expected in types.items() if expected is not None}
 
 
-def _type(annotation: str) -> Any:
+class _Part(NamedTuple):
+    """The class that a section names, and what its source says about it."""
+
+    name: str
+    signature: Signature
+
+
+def _part(section: Mapping[str, Any] | DictConfig) -> _Part:
+    target = str(section["_target_"])
+    declared = signature.read_imported(target)
+    assert declared is not None  # the section has been checked
+    return _Part(target.rpartition(".")[2], declared)
+
+
+def _check_sections(cfg: DictConfig) -> None:
+    """Every section is there, and no other."""
+    if OmegaConf.is_missing(cfg, "name"):
+        raise UserError(
+            "no experiment chosen: add experiment=<name>, "
+            "or name=... with data=, model=, task=, baseline="
+        )
+    known = [*ALLOWED, *SECTIONS]
+    for key in sorted({str(key) for key in cfg} - set(known)):
+        raise UserError(f"unknown key '{key}'.{nearest(key, set(known))}")
+    for key in known:
+        if key not in cfg or OmegaConf.is_missing(cfg, key):
+            raise UserError(f"'{key}' is missing from the configuration")
+
+
+def _check_part(key: str, section: Mapping[str, Any]) -> None:
+    """A section names a class that it may name, with the arguments that the class takes."""
+    target = str(section.get("_target_"))
+    check_allowed(key, target)
+    _check_keys_of_hydra(key, section)
+    if target.startswith("goodfit."):
+        _check_hyperparameters(key, target, section)
+    else:
+        _check_foreign(key, target, section)
+
+
+def _check_keys_of_hydra(key: str, section: Mapping[str, Any]) -> None:
+    """`instantiate` obeys keys such as _target_, _args_ and _partial_ wherever they stand."""
+    for path in tree.dotted_keys(section):
+        if path != "_target_" and path.rpartition(".")[2].startswith("_target_"):
+            raise UserError(f"{key}.{path}: a _target_ may stand only at the top of a section")
+
+    known = {"_target_", "_partial_"} if key in PARTIAL else {"_target_"}
+    for name in sorted(str(name) for name in section):
+        if name.startswith("_") and name not in known:
+            raise UserError(
+                f"unknown key '{key}.{name}'; of Hydra's own keys only _target_ may be set"
+            )
+
+    if key in PARTIAL and section.get("_partial_") is not True:
+        raise UserError(f"{key}._partial_ is {section.get('_partial_')}; expected true")
+
+
+def _check_hyperparameters(key: str, target: str, section: Mapping[str, Any]) -> None:
+    """A class of this project gets each of its hyperparameters, in its range, and nothing else."""
+    if signature.read(target) is None:
+        raise UserError(f"{key}._target_: there is no {target}")
+
+    expected = hyperparameters(target)
+    given = _given(section)
+    for name in sorted(given - set(expected)):
+        options = [f"{key}.{parameter}" for parameter in expected]
+        raise UserError(
+            f"unknown key '{key}.{name}' for {target}.{nearest(f'{key}.{name}', options)} "
+            f"If the experiment's file sets it, add '~{key}.{name}'."
+        )
+    for name in sorted(set(expected) - given):
+        raise UserError(f"'{key}.{name}' is missing: {target} needs it")
+
+    for name, expected_type in expected.items():
+        _check_value(f"{key}.{name}", expected_type, section[name])
+
+
+def _check_foreign(key: str, target: str, section: Mapping[str, Any]) -> None:
+    """A library's class exists and takes the arguments by name; `SECTIONS` checks some types."""
+    declared = signature.read_imported(target)
+    if declared is None:
+        raise UserError(f"{key}._target_: there is no {target}")
+    # torch.optim holds schedules, averages and functions too
+    if key == "optimizer" and declared.arguments[:1] != ("params",):
+        raise UserError(f"{key}._target_: {target} is no optimizer")
+
+    ours = SET_BY_TRAINING[key]
+    for name in sorted(ours & _given(section)):
+        raise UserError(f"{key}.{name} is set by goodfit itself; leave it out")
+    for name in sorted(_given(section) - set(declared.arguments)):
+        options = [f"{key}.{argument}" for argument in declared.arguments if argument not in ours]
+        raise UserError(
+            f"unknown key '{key}.{name}' for {target}.{nearest(f'{key}.{name}', options)}"
+        )
+
+
+def _given(section: Mapping[str, Any]) -> set[str]:
+    """The arguments that a section gives to its class."""
+    return {str(name) for name in section if not str(name).startswith("_")}
+
+
+def _annotated_type(annotation: str | None) -> Any:
+    """The type that an annotation names, None where the configuration does not give such values."""
+    if annotation is None:
+        return None
     try:
-        return eval(annotation, {"__builtins__": {}}, _NAMES)  # noqa: S307 - source text of this project
+        return eval(annotation, {"__builtins__": {}}, _TYPES)  # noqa: S307 - this project's source
     except NameError:
         return None
 
 
-def _validate(key: str, kind: Any, value: Any) -> None:
+def _check_value(key: str, expected: Any, value: Any) -> None:
+    """A value is of the expected type and in its range."""
     if value == "???":
         raise UserError(f"'{key}' has no value; set {key}=...")
     try:
-        TypeAdapter(kind).validate_python(value)
+        TypeAdapter(expected).validate_python(value)
     except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join([key, *(str(part) for part in fault["loc"] if str(part) in _keys(value))])
-        got = f", got {fault['input']!r}" if not isinstance(fault["input"], dict) else ""
-        message = (
-            fault["msg"]
-            .replace("Input should be", "expected")
-            .replace("Extra inputs are not permitted", "unknown key")
-        )
-        known = (
-            nearest(place, [f"{key}.{name}" for name in kind.model_fields])
-            if "unknown" in message
-            else ""
-        )
-        raise UserError(f"{place}: {message}{got}.{known}") from None
+        raise UserError(_explained(key, expected, value, error.errors()[0])) from None
 
 
-def _check_fit(content: Mapping[str, Any]) -> None:
-    """Data, network, task and baseline name each other's inputs and kinds of target."""
-    data, model, task, baseline, augment = (
-        _signature(content, key) for key in ("data", "model", "task", "baseline", "augment")
-    )
-    gives, takes = list(data.constants["inputs"]), list(model.forward)
-    needs = [name for name in takes if name not in model.optional]
-    if not set(needs) <= set(gives) <= set(takes):
+def _explained(key: str, expected: Any, value: Any, problem: Mapping[str, Any]) -> str:
+    """Pydantic's complaint about a value in one line: what was expected, and what was got."""
+    # `loc` also names the branches of a union, which are no keys
+    keys = {name.rpartition(".")[2] for name in tree.dotted_keys(value)}
+    path = ".".join([key, *(str(part) for part in problem["loc"] if str(part) in keys)])
+    got = "" if isinstance(problem["input"], dict) else f", got {problem['input']!r}"
+    if problem["type"] == "extra_forbidden":
+        options = [f"{key}.{name}" for name in expected.model_fields]
+        return f"{path}: unknown key{got}.{nearest(path, options)}"
+    message = problem["msg"].replace("Input should be", "expected")
+    return f"{path}: {message}{got}."
+
+
+def _check_network(parts: Mapping[str, _Part]) -> None:
+    """The arguments of the network's `forward` are the data set's inputs, by their names."""
+    name, model = parts["model"]
+    gives = list(parts["data"].signature.constants["inputs"])
+    takes = list(model.forward)
+    required = set(takes) - set(model.optional)
+    if not required <= set(gives) <= set(takes):
         raise UserError(
-            f"{_name(content, 'model')}.forward takes {takes}, the data set gives {gives}; "
+            f"{name}.forward takes {takes}, the data set gives {gives}; "
             "choose another model= or data="
         )
+
+
+def _check_averaging(content: Mapping[str, Any]) -> None:
     if content["average"] and content["trainer"].get("strategy") == "fsdp":
         raise UserError(
             "average keeps a whole copy of the weights, which trainer=fsdp divides; set average=0"
         )
-    kind = content["data"].get("kind", data.constants["kind"])
-    for part, found in (("task", task), ("baseline", baseline)):
-        if kind not in found.constants["kinds"]:
+
+
+def _check_kind_of_target(content: Mapping[str, Any], parts: Mapping[str, _Part]) -> None:
+    """Task and baseline are for the kind of target that the data set has."""
+    constant = parts["data"].signature.constants["kind"]
+    kind = content["data"].get("kind", constant)  # of a table, it is a hyperparameter
+    for section in ("task", "baseline"):
+        name, part = parts[section]
+        kinds = part.constants["kinds"]
+        if kind not in kinds:
             raise UserError(
-                f"{part} {_name(content, part)} is for targets of kind {' or '.join(found.constants['kinds'])}, "
-                f"the data set's are of kind {kind}; choose another {part}="
+                f"{section} {name} is for targets of kind {' or '.join(kinds)}, "
+                f"the data set's are of kind {kind}; choose another {section}="
             )
-    if not set(baseline.constants["inputs"]) & set(gives):
+
+
+def _check_inputs(parts: Mapping[str, _Part]) -> None:
+    """The baseline can use an input, and the augmentation finds all that it changes."""
+    gives = list(parts["data"].signature.constants["inputs"])
+    name, baseline = parts["baseline"]
+    takes = list(baseline.constants["inputs"])
+    if not set(takes) & set(gives):
         raise UserError(
-            f"baseline {_name(content, 'baseline')} takes {list(baseline.constants['inputs'])}, "
-            f"the data set gives {gives}; choose another baseline="
+            f"baseline {name} takes {takes}, the data set gives {gives}; choose another baseline="
         )
-    if lacking := sorted(set(augment.constants["inputs"]) - set(gives)):
+
+    name, augment = parts["augment"]
+    lacking = sorted(set(augment.constants["inputs"]) - set(gives))
+    if lacking:
         raise UserError(
-            f"augmentation {_name(content, 'augment')} changes {lacking}, the data set gives {gives}; "
+            f"augmentation {name} changes {lacking}, the data set gives {gives}; "
             "choose another augment="
         )
-    scores = task.constants["scores"]
-    for key, options in (("monitor", {**scores, "loss": "min"}), ("score", scores)):
-        if content["task"][key] not in options:
-            raise UserError(
-                f"task.{key}={content['task'][key]} does not exist.{nearest(content['task'][key], options)}"
-            )
 
 
-def _name(content: Mapping[str, Any], key: str) -> str:
-    return str(content[key]["_target_"]).rpartition(".")[2]
+def _check_scores(section: Mapping[str, Any], task: Signature) -> None:
+    """What is monitored and reported is a score of the task; the loss can be monitored too."""
+    for key, options in (("monitor", _modes(task)), ("score", task.constants["scores"])):
+        score = section[key]
+        if score not in options:
+            raise UserError(f"task.{key}={score} does not exist.{nearest(score, options)}")
 
 
-def _signature(content: Mapping[str, Any], key: str) -> signature.Signature:
-    found = signature.read(content[key]["_target_"])
-    assert found is not None  # _check_target ran before
-    return found
-
-
-def _keys(value: Any) -> set[str]:
-    return {path.rpartition(".")[2] for path, _ in _leaves(value)} | {
-        path for path, _ in _leaves(value)
-    }
-
-
-def _leaves(value: Any, path: str = "") -> list[tuple[str, str]]:
-    if isinstance(value, dict):
-        return [
-            leaf
-            for key, item in value.items()
-            for leaf in [(f"{path}{key}", str(key)), *_leaves(item, f"{path}{key}.")]
-        ]
-    if isinstance(value, list):
-        return [leaf for item in value for leaf in _leaves(item, f"{path}[].")]
-    return []
+def _modes(task: Signature) -> dict[str, str]:
+    """Whether each score that a task can monitor is better when it is "max" or "min"."""
+    return {**task.constants["scores"], "loss": "min"}

@@ -1,4 +1,4 @@
-"""From conf/ and overrides to one resolved tree; from a tree to the file that the stages run from."""
+"""From conf/ and overrides to one configuration, as Hydra composes it."""
 
 from __future__ import annotations
 
@@ -7,37 +7,43 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from goodfit.config.messages import explain, of_hydra
+from goodfit.config.messages import explain, is_hydra_error
 from goodfit.errors import UserError
 
 
 def compose(root: Path, overrides: Sequence[str]) -> DictConfig:
-    """Hydra's composition of conf/config.yaml with these overrides; mistakes in them are
-    UserErrors.
+    """Hydra's composition of conf/config.yaml with these overrides, and what a sweep tuned.
+
+    Raises:
+        UserError: an override names a group, a choice or a key that does not exist, or is no
+            override at all.
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
+    folder = str((root / "conf").resolve())
     try:
-        with initialize_config_dir(
-            str((root / "conf").resolve()), version_base="1.3", job_name="goodfit"
-        ):
+        with initialize_config_dir(folder, version_base="1.3", job_name="goodfit"):
             return hydra_compose("config", [*overrides, *tuned(root, overrides)])
     except Exception as error:
-        if not of_hydra(error):
+        if not is_hydra_error(error):
             raise
         raise UserError(explain(error, root)) from None
 
 
 def tuned(root: Path, overrides: Sequence[str]) -> list[str]:
-    """`tuned=<experiment>` where conf/tuned/ has the file, unless the overrides speak of tuned
-    themselves.
+    """`tuned=<experiment>` where conf/tuned/ has the file, unless the overrides name tuned.
 
     Hydra's own `optional tuned: ${experiment}` would allow no choice of another group in that file.
     """
-    found = {
-        key.lstrip("+~"): value for key, _, value in (item.partition("=") for item in overrides)
-    }
-    name = found.get("experiment", "")
-    known = name and "tuned" not in found and (root / "conf/tuned" / f"{name}.yaml").is_file()
-    return [f"tuned={name}"] if known else []
+    values = {}
+    for override in overrides:
+        key, _, value = override.partition("=")
+        values[key.lstrip("+")] = value
+
+    experiment = values.get("experiment")
+    if not experiment or {"tuned", "~tuned"} & values.keys():
+        return []
+    if not (root / "conf/tuned" / f"{experiment}.yaml").is_file():
+        return []
+    return [f"tuned={experiment}"]

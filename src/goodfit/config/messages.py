@@ -5,106 +5,132 @@ from __future__ import annotations
 import contextlib
 import re
 from pathlib import Path
-from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
 
+from goodfit.config import tree
 from goodfit.errors import nearest
 
+_NO_CHOICE = re.compile(r"Could not find '(?P<group>[\w/]+)/(?P<choice>[^'/]+)'")
+_NO_KEY = re.compile(r"(?:Could not override|Key) '(?P<key>[\w.@/]+)'")
+_FULL_KEY = re.compile(r"full_key: (?P<key>\S+)")
+_NO_GROUP = re.compile(r"You must specify '(?P<group>[\w/]+)'")
+_NULL_GROUP = "group override must be"
 
-def of_hydra(error: BaseException) -> bool:
-    """Whether Hydra or OmegaConf raised it about a configuration; for null as a group it is a plain
-    ValueError.
-    """
+
+def is_hydra_error(error: BaseException) -> bool:
+    """Whether Hydra or OmegaConf refuse a configuration with this error."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    return isinstance(
-        error, HydraException | OmegaConfBaseException
-    ) or "group override must be" in str(error)
+    # null for a group is a plain ValueError of Hydra's
+    return isinstance(error, HydraException | OmegaConfBaseException) or _NULL_GROUP in str(error)
 
 
 def explain(error: BaseException, root: Path) -> str:
     """Hydra's message about an override in one or two lines, with the nearest right name."""
     chain = [error, error.__cause__, error.__context__]
     text = "\n".join(str(link) for link in chain if link)
-    if match := re.search(r"Could not find '(?P<group>[\w/]+)/(?P<choice>[^'/]+)'", text):
-        options = _choices(root, match["group"])
+
+    no_choice = _NO_CHOICE.search(text)
+    if no_choice:
+        group, choice = no_choice["group"], no_choice["choice"]
+        return f"{group}={choice} does not exist.{nearest(choice, _choices(root, group))}"
+
+    no_key = _NO_KEY.search(text)
+    if no_key:
+        full_key = _FULL_KEY.search(text)
+        return _unknown_key((full_key or no_key)["key"], root)
+
+    no_group = _NO_GROUP.search(text)
+    if no_group:
+        group = no_group["group"]
         return (
-            f"{match['group']}={match['choice']} does not exist.{nearest(match['choice'], options)}"
+            f"no experiment chosen: add experiment=<{_alternatives(root, 'experiment')}>, "
+            f"or name=... and each group, such as {group}=<{_alternatives(root, group)}>"
         )
-    if match := re.search(r"(?:Could not override|Key) '(?P<key>[\w.@/]+)'", text):
-        full = re.search(r"full_key: (?P<key>\S+)", text)
-        key = full["key"] if full else match["key"]
-        known = [*_known(root), *(_of_hydra() if key.startswith("hydra.") else [])]
-        inside = (
-            [name for name in known if name.startswith(key.partition(".")[0] + ".")]
-            if "." in key
-            else known
-        )
-        return f"unknown key '{key}'.{nearest(key, inside or known)}"
-    if match := re.search(r"You must specify '(?P<group>[\w/]+)'", text):
+
+    if _NULL_GROUP in text:
         return (
-            f"no experiment chosen: add experiment=<{'|'.join(_choices(root, 'experiment'))}>, "
-            f"or name=... and each group, such as {match['group']}=<{'|'.join(_choices(root, match['group']))}>"
+            "a group of conf/ was set to null; "
+            "expected the name of one of its choices (--help lists them)"
         )
-    if "group override must be a string or a list" in text:
-        return "a group of conf/ was set to null; expected the name of one of its choices (--help lists them)"
-    lines = [
-        line.strip()
-        for line in text.splitlines()
-        if line.strip() and "HYDRA_FULL_ERROR" not in line
-    ]
+    return _first_two_lines(text)
+
+
+def _unknown_key(key: str, root: Path) -> str:
+    known = _keys_of_conf(root)
+    if key.startswith("hydra."):
+        known += _keys_of_hydra()
+
+    section = key.partition(".")[0]
+    if key in known:
+        return (
+            f"unknown key '{key}': only another choice of {section}= has it; "
+            "--cfg job shows the keys of this one"
+        )
+    inside = [name for name in known if name.startswith(f"{section}.")]
+    return f"unknown key '{key}'.{nearest(key, inside if '.' in key and inside else known)}"
+
+
+def _first_two_lines(text: str) -> str:
+    lines = []
+    for line in text.splitlines():
+        if line.strip() and "HYDRA_FULL_ERROR" not in line:
+            lines.append(line.strip())
     return " ".join(lines[:2])
+
+
+def _alternatives(root: Path, group: str) -> str:
+    return "|".join(_choices(root, group))
 
 
 def _choices(root: Path, group: str) -> list[str]:
     """What a group offers: files of conf/, and what Hydra and its plugins have stored."""
     from hydra.core.config_store import ConfigStore
 
-    files = [path.stem for path in (root / "conf" / group).glob("*.yaml")]
-    with contextlib.suppress(OSError):  # nothing is stored for it
-        files += [
-            Path(name).stem for name in ConfigStore.instance().list(group) if name.endswith(".yaml")
-        ]
-    return sorted(files)
+    names = [path.stem for path in (root / "conf" / group).glob("*.yaml")]
+    with contextlib.suppress(OSError):  # Hydra has nothing stored for the group
+        for name in ConfigStore.instance().list(group):
+            if name.endswith(".yaml"):
+                names.append(Path(name).stem)
+    return sorted(names)
 
 
-def _of_hydra() -> list[str]:
+def _keys_of_hydra() -> list[str]:
     """Hydra's own keys, and those of its sweeper with all samplers and pruners."""
     from hydra.core.config_store import ConfigStore
 
-    store, sweeper = ConfigStore.instance(), "hydra/sweeper"
-    places = [("hydra", "hydra/config"), ("hydra.sweeper", f"{sweeper}/optuna")]
-    places += [
-        (f"hydra.sweeper.{part}", f"{sweeper}/{part}/{Path(name).stem}")
-        for part in ("sampler", "pruner")
-        for name in store.list(f"{sweeper}/{part}")
-    ]
-    nodes = [
-        (key, OmegaConf.to_container(store.load(f"{name}.yaml").node, resolve=False))
-        for key, name in places
-    ]
-    return [f"{place}.{key}" for place, node in nodes for key in _dotted(node)]
+    store = ConfigStore.instance()
+    sweeper = "hydra/sweeper"
+    nodes = [("hydra", "hydra/config"), ("hydra.sweeper", f"{sweeper}/optuna")]
+    for part in ("sampler", "pruner"):
+        for file in store.list(f"{sweeper}/{part}"):
+            nodes.append((f"hydra.sweeper.{part}", f"{sweeper}/{part}/{Path(file).stem}"))
+
+    keys = []
+    for section, name in nodes:
+        content = OmegaConf.to_container(store.load(f"{name}.yaml").node, resolve=False)
+        keys += [f"{section}.{key}" for key in _overridable(content)]
+    return keys
 
 
-def _known(root: Path) -> list[str]:
-    """Every dotted key that some YAML in conf/ sets."""
-    keys: set[str] = {path.name for path in (root / "conf").iterdir() if path.is_dir()}
+def _keys_of_conf(root: Path) -> list[str]:
+    """Every dotted key that a YAML file of conf/ sets, and the names of the groups."""
+    keys = {path.name for path in (root / "conf").iterdir() if path.is_dir()}
     for path in (root / "conf").rglob("*.yaml"):
         content = yaml.safe_load(path.read_text()) or {}
-        group = "" if path.parent.name in ("conf", "experiment") else path.parent.name + "."
         content.pop("defaults", None)
-        keys |= {f"{group}{key}" for key in _dotted(content) if not key.startswith("_")}
+
+        folder = path.parent.name
+        prefix = "" if folder in ("conf", "experiment") else f"{folder}."
+        for key in _overridable(content):
+            if not key.startswith("_"):
+                keys.add(f"{prefix}{key}")
     return sorted(keys)
 
 
-def _dotted(content: Any, prefix: str = "") -> list[str]:
-    if not isinstance(content, dict):
-        return []
-    return [
-        name
-        for key, item in content.items()
-        for name in [f"{prefix}{key}", *_dotted(item, f"{prefix}{key}.")]
-    ]
+def _overridable(content: object) -> list[str]:
+    """The keys that an override can name: none inside a list."""
+    return [key for key in tree.dotted_keys(content) if "[]" not in key]

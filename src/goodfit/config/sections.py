@@ -9,62 +9,66 @@ from pydantic import BaseModel, ConfigDict, Field
 from goodfit.schema import Amount, Count, Fraction, Name, Rate, Whole
 
 
-class _Section(BaseModel):
-    """Keys that are listed are checked; others are left to the class that receives them."""
+class _OpenSection(BaseModel):
+    """Listed keys are checked; others are left to the library's class that receives them."""
 
     model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True)
 
 
-class _Trainer(_Section):
+class _ClosedSection(BaseModel):
+    """Listed keys are checked; others are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Trainer(_OpenSection):
+    accelerator: Literal["auto", "cpu", "gpu", "mps", "tpu"] = "auto"
+    devices: Count | Literal["auto"]
+    num_nodes: Count = 1
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+    # no 16-mixed: it overflows by design before it finds its scale, and the guard would take that
+    # for a broken gradient
+    precision: Literal["32-true", "64-true", "bf16-mixed", "bf16-true"] = "32-true"
+
     max_epochs: Count
     min_epochs: Count | None = None
     max_steps: Count | Literal[-1] = -1
-    # 16-mixed overflows by design before it finds its scale: the guard would take that for a broken
-    # gradient
-    precision: Literal["32-true", "64-true", "bf16-mixed", "bf16-true"] = "32-true"
     accumulate_grad_batches: Count = 1
     gradient_clip_val: Amount | None = None
     limit_train_batches: Rate | None = None
     limit_val_batches: Rate | None = None
-    check_val_every_n_epoch: Literal[1] = 1  # the best epoch is chosen among all
-    fast_dev_run: Literal[False] = (
-        False  # it keeps no weights; trainer.max_epochs=1 tries a training
-    )
-    devices: Count | Literal["auto"]
-    num_nodes: Count = 1
-    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
-    accelerator: Literal["auto", "cpu", "gpu", "mps", "tpu"] = "auto"
+    # the best epoch is chosen among all
+    check_val_every_n_epoch: Literal[1] = 1
+    # it keeps no weights; trainer.max_epochs=1 tries a training
+    fast_dev_run: Literal[False] = False
 
 
-class _Optimizer(_Section):
+class _Optimizer(_OpenSection):
     lr: Rate
     weight_decay: Amount = 0
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class _Loader(_Strict):
+class _Loader(_ClosedSection):
     batch_size: Count
     workers: Whole
 
 
-class _Checkpoint(_Strict):
+class _Checkpoint(_ClosedSection):
     seconds: Amount
 
 
-class _EarlyStopping(_Strict):
+class _EarlyStopping(_ClosedSection):
     patience: Count
     min_delta: Amount
 
 
-class _Evaluate(_Strict):
-    resamples: Annotated[Count, Field(ge=100)]  # 95 % of fewer is the range of two or three
+class _Evaluate(_ClosedSection):
+    # 95 % of fewer is the range of two or three
+    resamples: Annotated[Count, Field(ge=100)]
     examples: Whole
 
 
-class _Tracking(_Strict):
+class _Tracking(_ClosedSection):
     uri: str
     run_name: str | None
 

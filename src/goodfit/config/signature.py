@@ -1,14 +1,13 @@
-"""What a class takes, read from its source text: a check of the configuration need not import
-torch.
+"""What a class takes, read from its source text: a check of the configuration imports no torch.
 
-Importing torch, Lightning and their friends takes 5 to 9 seconds; parsing one file of ours takes 2
-ms.
+Importing torch, Lightning and their friends takes 5 to 9 seconds; parsing a file of ours 2 ms.
 """
 
 from __future__ import annotations
 
 import ast
 import importlib.util
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,93 +16,186 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Signature:
-    """Keyword-only parameters with their annotations as text, all arguments' names, those of
-    `forward`, constants.
+    """The arguments of a class or a function, and a class's constants, as its source states them.
+
+    `parameters` are the keyword-only ones with their annotations as text, `arguments` the names of
+    all but self. `forward` are the arguments of that method, `optional` those with a default.
     """
 
-    parameters: dict[str, str]
+    parameters: dict[str, str | None]
     arguments: tuple[str, ...] = ()
     forward: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     constants: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Module:
+    """What the top level of a file defines and imports; `imports` maps a name to its dotted one."""
+
+    name: str
+    definitions: dict[str, ast.ClassDef | ast.FunctionDef]
+    imports: dict[str, str]
+
+
 @cache
 def read(target: str) -> Signature | None:
-    """The signature of `goodfit.model.cnn.CNN`, or of a function; None where there is no such
-    thing.
+    """The signature of the class or function that `target` defines; None where it defines none.
 
-    Base classes in this project are followed, so a class without an `__init__` has its base's
-    parameters.
+    A name that its module only imports is none: see `read_imported`. Base classes are followed
+    within the same package, so a class without an `__init__` has its base's parameters.
     """
-    module, _, name = target.rpartition(".")
-    path = source_file(module)
-    if path is None:
+    definition = _definition(target)
+    if definition is None:
         return None
-    tree = ast.parse(path.read_text())
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            return Signature(_keywords(node), _arguments(node))
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            return _class(node, tree)
-    return None
+    if isinstance(definition, ast.FunctionDef):
+        return Signature(_keyword_only(definition), _arguments(definition))
 
+    lineage = list(_lineage(target, definition))
+    init = _method("__init__", lineage)
+    forward = _method("forward", lineage)
 
-def source_file(module: str) -> Path | None:
-    """The file of a module, without importing it or the packages that it is in."""
-    if not module:
-        return None
-    package, *rest = module.split(".")
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    base = Path(spec.submodule_search_locations[0], *rest)
-    files = [base.with_suffix(".py"), base / "__init__.py"] if rest else [base / "__init__.py"]
-    return next((path for path in files if path.exists()), None)
-
-
-def _class(node: ast.ClassDef, tree: ast.Module) -> Signature:
-    here = {item.name: item for item in tree.body if isinstance(item, ast.ClassDef)}
-    parents = [
-        _class(here[base.id], tree) if base.id in here else read(_origin(base, tree))
-        for base in node.bases
-        if isinstance(base, ast.Name)
-    ]
-    known = [parent for parent in parents if parent]
-    parameters: dict[str, str] = {}
-    arguments: tuple[str, ...] = ()
-    forward: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
     constants: dict[str, Any] = {}
-    for parent in reversed(known):
-        parameters, arguments = parent.parameters, parent.arguments
-        forward, optional = parent.forward, parent.optional
-        constants = {**constants, **parent.constants}
-    for item in node.body:
-        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
-            parameters, arguments = _keywords(item), _arguments(item)
-        if isinstance(item, ast.FunctionDef) and item.name == "forward":
-            forward = tuple(argument.arg for argument in item.args.args[1:])
-            optional = forward[len(forward) - len(item.args.defaults) :]
-        constants |= _constant(item)
-    return Signature(parameters, arguments, forward, optional, constants)
-
-
-def _keywords(node: ast.FunctionDef) -> dict[str, str]:
-    return {
-        item.arg: ast.unparse(item.annotation) if item.annotation else ""
-        for item in node.args.kwonlyargs
-    }
-
-
-def _arguments(node: ast.FunctionDef) -> tuple[str, ...]:
-    return tuple(
-        item.arg for item in [*node.args.args, *node.args.kwonlyargs] if item.arg != "self"
+    # the nearest last: its value counts
+    for ancestor in reversed(lineage):
+        for statement in ancestor.body:
+            constants |= _constant(statement)
+    return Signature(
+        parameters=_keyword_only(init) if init else {},
+        arguments=_arguments(init) if init else (),
+        forward=_positional(forward) if forward else (),
+        optional=_with_default(forward) if forward else (),
+        constants=constants,
     )
 
 
-def _constant(item: ast.stmt) -> dict[str, Any]:
-    match item:
+def read_imported(target: str) -> Signature | None:
+    """As `read`, also where the module only imports the name from elsewhere in its package.
+
+    So torch.optim.Muon is found in torch/optim/_muon.py. None where the imports lead nowhere.
+    """
+    defined = _origin(target)
+    return read(defined) if defined else None
+
+
+def source_file(module: str) -> Path | None:
+    """The file of a module of a package, found without importing either; None where it has none."""
+    package, *rest = module.split(".")
+    # of the top package alone: for a submodule, find_spec imports the packages that it is in
+    spec = importlib.util.find_spec(package) if package else None
+    if spec is None or not spec.submodule_search_locations:
+        return None
+
+    path = Path(spec.submodule_search_locations[0], *rest)
+    if rest and path.with_suffix(".py").exists():
+        return path.with_suffix(".py")
+    init = path / "__init__.py"
+    return init if init.exists() else None
+
+
+def _origin(target: str) -> str | None:
+    """The name under which something is defined: torch.optim._muon.Muon for torch.optim.Muon.
+
+    Followed is `from ... import ...` at the top level of modules of the package that `target`
+    begins with; None where that leads to no definition.
+    """
+    package = _package(target)
+    seen: set[str] = set()
+    while _package(target) == package and target not in seen:
+        seen.add(target)  # a package may import a submodule from itself, under the same name
+        module_name, _, name = target.rpartition(".")
+        module = _parsed(module_name)
+        if module is None:
+            return None
+        if name in module.definitions:
+            return target
+        if name not in module.imports:
+            return None
+        target = module.imports[name]
+    return None
+
+
+def _package(name: str) -> str:
+    return name.partition(".")[0]
+
+
+@cache
+def _parsed(name: str) -> _Module | None:
+    path = source_file(name)
+    if path is None:
+        return None
+
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    definitions: dict[str, ast.ClassDef | ast.FunctionDef] = {}
+    imports: dict[str, str] = {}
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            definitions[node.name] = node
+        elif isinstance(node, ast.ImportFrom):
+            relative = "." * node.level + (node.module or "")
+            source = importlib.util.resolve_name(relative, package)
+            for alias in node.names:
+                imports[alias.asname or alias.name] = f"{source}.{alias.name}"
+    return _Module(name, definitions, imports)
+
+
+def _definition(target: str) -> ast.ClassDef | ast.FunctionDef | None:
+    module_name, _, name = target.rpartition(".")
+    module = _parsed(module_name)
+    return module.definitions.get(name) if module else None
+
+
+def _lineage(target: str, node: ast.ClassDef) -> Iterator[ast.ClassDef]:
+    """The class itself and its bases within the same package, nearest first."""
+    yield node
+
+    module_name = target.rpartition(".")[0]
+    module = _parsed(module_name)
+    assert module is not None  # `node` is from there
+    for base in node.bases:
+        if not isinstance(base, ast.Name):  # nn.Module and its like are of other packages
+            continue
+        defined = _origin(module.imports.get(base.id, f"{module_name}.{base.id}"))
+        if defined is None or _package(defined) != _package(target):
+            continue
+        parent = _definition(defined)
+        if isinstance(parent, ast.ClassDef):
+            yield from _lineage(defined, parent)
+
+
+def _method(name: str, lineage: list[ast.ClassDef]) -> ast.FunctionDef | None:
+    for node in lineage:
+        for statement in node.body:
+            if isinstance(statement, ast.FunctionDef) and statement.name == name:
+                return statement
+    return None
+
+
+def _keyword_only(function: ast.FunctionDef) -> dict[str, str | None]:
+    annotations = {}
+    for argument in function.args.kwonlyargs:
+        annotation = argument.annotation
+        annotations[argument.arg] = ast.unparse(annotation) if annotation else None
+    return annotations
+
+
+def _arguments(function: ast.FunctionDef) -> tuple[str, ...]:
+    arguments = [*function.args.args, *function.args.kwonlyargs]
+    return tuple(argument.arg for argument in arguments if argument.arg != "self")
+
+
+def _positional(method: ast.FunctionDef) -> tuple[str, ...]:
+    return tuple(argument.arg for argument in method.args.args[1:])
+
+
+def _with_default(method: ast.FunctionDef) -> tuple[str, ...]:
+    names = _positional(method)
+    return names[len(names) - len(method.args.defaults) :]
+
+
+def _constant(statement: ast.stmt) -> dict[str, Any]:
+    """The name and value that a statement of a class binds; {} where they are no literal."""
+    match statement:
         case ast.Assign(targets=[ast.Name(id=name)], value=value):
             pass
         case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
@@ -114,11 +206,3 @@ def _constant(item: ast.stmt) -> dict[str, Any]:
         return {name: ast.literal_eval(value)}
     except ValueError:
         return {}
-
-
-def _origin(base: ast.Name, tree: ast.Module) -> str:
-    """The dotted name of a base class that is imported from this project."""
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and any(alias.name == base.id for alias in node.names):
-            return f"{node.module}.{base.id}" if str(node.module).startswith("goodfit") else ""
-    return ""

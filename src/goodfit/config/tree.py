@@ -1,9 +1,9 @@
-"""A configuration as a tree: resolved, dumped, loaded, as dotted names."""
+"""A configuration as a tree: resolved, dumped, loaded, and flattened to dotted names."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from goodfit.errors import UserError
 
-_SIGN = "\u2063"  # invisible separator: occurs in no configuration
+_SEPARATOR = "\u2063"  # Unicode's invisible separator: occurs in no configuration
+_PLACEHOLDER = re.compile(rf"{_SEPARATOR}(\d+){_SEPARATOR}")
+_ENV = "${oc.env:"
+_ADDED = ("code", "sources")  # sections of a composed file that DVC and the report read
 
 
 def frozen(cfg: DictConfig) -> dict[str, Any]:
@@ -26,37 +29,33 @@ def frozen(cfg: DictConfig) -> dict[str, Any]:
     content.pop("hydra", None)
     references: list[str] = []
 
-    def mark(text: str) -> str:
-        """Each ${oc.env:...}, whatever it holds, becomes a sign that resolving leaves alone."""
-        while (start := text.find("${oc.env:")) >= 0:
+    def hide(text: str) -> str:
+        """Each reference, whatever it holds, becomes a placeholder that resolving leaves alone."""
+        while (start := text.find(_ENV)) >= 0:
             end = _closing(text, start)
+            placeholder = f"{_SEPARATOR}{len(references)}{_SEPARATOR}"
             references.append(text[start:end])
-            text = f"{text[:start]}{_SIGN}{len(references) - 1}{_SIGN}{text[end:]}"
+            text = text[:start] + placeholder + text[end:]
         return text
 
-    resolved = OmegaConf.to_container(OmegaConf.create(_map(content, mark)), resolve=True)
-    sign = re.compile(rf"{_SIGN}(\d+){_SIGN}")
-    result = _map(resolved, lambda text: sign.sub(lambda match: references[int(match[1])], text))
+    def restore(text: str) -> str:
+        return _PLACEHOLDER.sub(lambda match: references[int(match[1])], text)
+
+    hidden = OmegaConf.create(_map_texts(content, hide))
+    resolved = OmegaConf.to_container(hidden, resolve=True)
+    result = _map_texts(resolved, restore)
     assert isinstance(result, dict)
     return result
 
 
-def _closing(text: str, start: int) -> int:
-    """The place after the brace that closes the one of `${` at `start`."""
-    depth = 0
-    for place in range(start + 1, len(text)):
-        depth += {"{": 1, "}": -1}.get(text[place], 0)
-        if depth == 0 and text[place] == "}":
-            return place + 1
-    return len(text)
-
-
 def data_section(cfg: DictConfig) -> dict[str, Any]:
-    """The section `data` as it decides what is prepared; where the raw file comes from is told by
-    its hash.
+    """The section `data` as far as it decides what prepare writes.
+
+    The source is left out: the raw file is known by its hash, wherever it came from.
     """
-    content: dict[str, Any] = OmegaConf.to_container(cfg.data, resolve=True)  # type: ignore[assignment]
-    return {key: value for key, value in content.items() if key != "source"}
+    content = OmegaConf.to_container(cfg.data, resolve=True)
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items() if key != "source"}
 
 
 def dump(content: dict[str, Any]) -> str:
@@ -65,40 +64,66 @@ def dump(content: dict[str, Any]) -> str:
 
 
 def load(path: Path) -> DictConfig:
-    """A composed configuration from its file; what compose adds for DVC and reports is left out."""
+    """A composed configuration from its file, without what compose adds for DVC and the report.
+
+    Raises:
+        UserError: the file is missing, is no YAML, or holds anything else than names and values.
+    """
     if not path.exists():
         raise UserError(f"{path} does not exist; `dvc repro` composes it from conf/")
     try:
         content = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path} is not a configuration: {' '.join(str(error).split())[:200]}"
-        ) from None
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} is not a configuration: {reason}") from None
     if not isinstance(content, dict):
         raise UserError(
-            f"{path} is not a configuration: it holds {type(content).__name__}, expected names and values"
+            f"{path} is not a configuration: it holds {type(content).__name__}, "
+            "expected names and values"
         )
-    for added in ("code", "sources"):
-        content.pop(added, None)
+
+    for section in _ADDED:
+        content.pop(section, None)
     cfg = OmegaConf.create(content)
     assert isinstance(cfg, DictConfig)
     return cfg
 
 
-def _map(value: Any, change: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _map(item, change) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_map(item, change) for item in value]
-    return change(value) if isinstance(value, str) else value
-
-
 def dotted(content: Any, prefix: str = "") -> dict[str, Any]:
-    """A nested configuration as dotted names and values."""
+    """The leaves of a nested configuration by their dotted names; a list is a leaf."""
+    if not isinstance(content, Mapping):
+        return {prefix[:-1]: content}
+    leaves: dict[str, Any] = {}
+    for key, value in content.items():
+        leaves |= dotted(value, f"{prefix}{key}.")
+    return leaves
+
+
+def dotted_keys(content: Any, prefix: str = "") -> Iterator[str]:
+    """The dotted name of every key, of inner nodes too; `[]` stands for any item of a list."""
     if isinstance(content, Mapping):
-        return {
-            k: v
-            for key, item in content.items()
-            for k, v in dotted(item, f"{prefix}{key}.").items()
-        }
-    return {prefix[:-1]: content}
+        for key, value in content.items():
+            yield f"{prefix}{key}"
+            yield from dotted_keys(value, f"{prefix}{key}.")
+    elif isinstance(content, list):
+        for item in content:
+            yield from dotted_keys(item, f"{prefix}[].")
+
+
+def _closing(text: str, start: int) -> int:
+    """The index behind the brace that closes the `${` at `start`."""
+    depth = 0
+    for index in range(start + 1, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[index], 0)
+        if depth == 0 and text[index] == "}":
+            return index + 1
+    return len(text)
+
+
+def _map_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """A copy of a tree in which `change` has been applied to every text but the keys."""
+    if isinstance(value, dict):
+        return {key: _map_texts(item, change) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_map_texts(item, change) for item in value]
+    return change(value) if isinstance(value, str) else value

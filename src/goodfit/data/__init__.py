@@ -1,1 +1,1 @@
-"""Data sets: one file for each; `base` is what they have in common, `packed` what training reads."""
+"""Data sets: one file for each; `base` is what all have in common, `split` how rows are divided."""

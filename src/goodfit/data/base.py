@@ -1,4 +1,7 @@
-"""What a data set must say about itself; splitting, packing and checking are then the same for all."""
+"""What a data set says about itself; splitting, packing and checking are then the same for all.
+
+Letters: N rows of a table, B rows that are encoded together, C channels, H height, W width.
+"""
 
 from __future__ import annotations
 
@@ -17,74 +20,68 @@ from goodfit.errors import UserError
 from goodfit.records import Exhibit
 from goodfit.schema import Fraction, Source, Whole
 
+Array = np.ndarray[Any, Any]
+
 
 class DataSet(ABC):
-    """From one raw file to rows, from rows to arrays; rows are a table with one line for each
-    sample.
+    """One raw file, read into a table with one row for each sample, and encoded into arrays.
 
     `inputs` are the names that `encode` gives, and so the arguments of the networks that fit.
     `kind` is the meaning of the target, as in `DataSpec`. Cells of the table may be arrays (a
-    picture, a window).
+    picture, a window). A subclass whose rule of splitting has options takes them in its `__init__`.
     """
 
     inputs: ClassVar[tuple[str, ...]]
     kind: ClassVar[str]
     modality: ClassVar[str]  # of the inputs, for a reader: image, text, series, table
+    rule: ClassVar[str]  # of the split, for a reader
     label: ClassVar[str] = "label"  # the column of the target
-    rule: ClassVar[str] = (
-        "at random, each label in the same proportion on every side"  # of the split, in words
-    )
 
-    def __init__(
-        self, *, source: Source, test: Fraction, validation: Fraction, split_seed: Whole
-    ) -> None:
+    def __init__(self, *, source: Source, test: Fraction, validation: Fraction) -> None:
         self.source = source
-        self.test, self.validation, self.split_seed = test, validation, split_seed
+        self.test, self.validation = test, validation
 
     @abstractmethod
     def read(self, raw: Path) -> pd.DataFrame:
-        """The validated rows of the raw file; raises UserError that lists every fault found in it."""
+        """The validated rows of the raw file.
+
+        Raises:
+            UserError: the file has faults; the message lists them.
+        """
+
+    @abstractmethod
+    def split(self, rows: pd.DataFrame, duplicate_group: Array) -> Array:
+        """The name of each row's split, (N,); `split.NO_SPLIT` for a row that belongs to none.
+
+        Rows with the same number in `duplicate_group` (N,) hold equal inputs: one of them in train
+        and another in test would be a leak, so all of them are in the same split.
+        """
 
     @abstractmethod
     def fit(self, train: pd.DataFrame) -> DataSpec:
-        """Labels, vocabulary, means: all that must be learned from the rows of the train split
-        alone.
+        """All that must be learned from train alone: labels, vocabulary, means."""
+
+    @staticmethod
+    @abstractmethod
+    def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:
+        """Raw rows to a network's inputs, each of shape (B, *spec.inputs[name].shape).
+
+        It needs no target, and a row's arrays do not depend on the other rows: a served model
+        encodes with it, too.
         """
 
     @staticmethod
     @abstractmethod
-    def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, np.ndarray[Any, Any]]:
-        """Raw rows to a network's inputs, each of shape (B, *spec.inputs[name].shape); needs no
-        target.
-        """
+    def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:
+        """One sample's inputs for a reader.
 
-    def split(self, rows: pd.DataFrame, alike: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """The name of each row's split, "" for a row that belongs to none; stratified by the target
-        here.
-
-        Rows with the same number in `alike` (N,) hold the same inputs: one of them in train and
-        another in test would be a leak, so they fall on one side.
+        `sample` holds its arrays without the first dimension, so an image is (C, H, W); `row` its
+        cells that are no arrays, and not the target.
         """
-        # a number is stratified by its tenth of the range: each split then covers the range alike
-        target = rows[self.label]
-        ranks = (
-            target.rank(pct=True).mul(10).astype(int).clip(upper=9)
-            if self.kind == "number"
-            else target
-        )
-        strata = ranks.astype(str).to_numpy()
-        return split.stratified(strata, self.test, self.validation, self.split_seed, alike=alike)
 
     def example(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Three rows as a caller would send them, without the target: the example in the registry."""
+        """Three rows as a caller would send them, without the target: the registry shows them."""
         return lists(rows.drop(columns=self.label).head(3))
-
-    @staticmethod
-    @abstractmethod
-    def show(
-        sample: Mapping[str, np.ndarray[Any, Any]], row: pd.Series[Any], spec: DataSpec
-    ) -> Exhibit:
-        """One sample's inputs for a reader, from its arrays and from the cells that are no arrays."""
 
     def counts(self, rows: pd.DataFrame) -> dict[str, int]:
         """The number of rows of each class, or of all where there are no classes."""
@@ -93,39 +90,75 @@ class DataSet(ABC):
         return dict(sorted(Counter(rows[self.label].astype(str)).items()))
 
     def key(self, rows: pd.DataFrame) -> list[bytes] | None:
-        """The inputs of each row as bytes; None where rows overlap by design (windows of a series)."""
-        columns = [column for column in rows.columns if column != self.label]
-        return [
-            repr([_plain(value) for value in row]).encode()
-            for row in rows[columns].itertuples(index=False)
-        ]
+        """The inputs of each row as bytes, equal for duplicates.
 
-    def target(self, rows: pd.DataFrame, spec: DataSpec) -> np.ndarray[Any, Any]:
-        """Targets of shape (B, *spec.target.shape); raises UserError for labels that train does not
-        have.
+        None where rows overlap by design, as windows of a series do.
+        """
+        inputs = rows[[column for column in rows.columns if column != self.label]]
+        keys = []
+        for row in inputs.itertuples(index=False):
+            keys.append(repr([_comparable(value) for value in row]).encode())
+        return keys
+
+    def target(self, rows: pd.DataFrame, spec: DataSpec) -> Array:
+        """Targets of shape (B, *spec.target.shape).
+
+        Raises:
+            UserError: a label never occurs in train, so no network could learn it.
         """
         if self.kind != "class":
             return np.stack(list(rows[self.label])).astype(spec.target.dtype)
+
         codes = {label: code for code, label in enumerate(spec.labels)}
-        found = rows[self.label].astype(str)
-        unseen = found[~found.isin(list(codes))].value_counts()
+        labels = rows[self.label].astype(str)
+        unseen = labels[~labels.isin(list(codes))].value_counts()
         if len(unseen):
             listed = ", ".join(f"'{label}' ({count} rows)" for label, count in unseen.items())
-            raise UserError(
-                f"labels {listed} never occur in train; known: {', '.join(spec.labels)}"
-            )
-        return found.map(codes).to_numpy(np.int64)
+            known = ", ".join(spec.labels)
+            raise UserError(f"labels {listed} never occur in train; known: {known}")
+        return labels.map(codes).to_numpy(np.int64)
+
+
+class StratifiedDataSet(DataSet):
+    """Rows are independent: they are split at random, stratified by the target."""
+
+    rule = "at random, each label in the same proportion on every side"
+
+    def __init__(
+        self, *, source: Source, test: Fraction, validation: Fraction, split_seed: Whole
+    ) -> None:
+        super().__init__(source=source, test=test, validation=validation)
+        self.split_seed = split_seed
+
+    def split(self, rows: pd.DataFrame, duplicate_group: Array) -> Array:
+        """The name of each row's split, (N,): a function of the rows and `split_seed`.
+
+        Raises:
+            UserError: the shares leave a split without rows.
+        """
+        target = rows[self.label]
+        if self.kind == "number":
+            # the strata of a number are its deciles: each split then covers the whole range
+            target = target.rank(pct=True).mul(10).astype(int).clip(upper=9)
+        return split.stratified(
+            target.astype(str).to_numpy(),
+            self.test,
+            self.validation,
+            self.split_seed,
+            duplicate_group=duplicate_group,
+        )
 
 
 def class_labels(train: pd.DataFrame, column: str = "label") -> tuple[str, ...]:
-    """The sorted names of the classes in train; raises UserError where there is nothing to tell
-    apart.
+    """The sorted names of the classes in train.
+
+    Raises:
+        UserError: there are fewer than two, so there is nothing to tell apart.
     """
     labels = tuple(sorted(train[column].astype(str).unique()))
     if len(labels) < 2:
-        raise UserError(
-            f"train has a single class {', '.join(labels) or '(no rows)'}: nothing to learn"
-        )
+        listed = ", ".join(labels) or "(no rows)"
+        raise UserError(f"train has a single class {listed}: nothing to learn")
     return labels
 
 
@@ -134,5 +167,6 @@ def lists(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.map(lambda cell: cell.tolist() if isinstance(cell, np.ndarray) else cell)
 
 
-def _plain(value: Any) -> Any:
+def _comparable(value: Any) -> Any:
+    """A value with a `repr` of its own: that of a large array leaves numbers out."""
     return (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value

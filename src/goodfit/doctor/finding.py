@@ -1,4 +1,4 @@
-"""One thing that an examination of the repository found, and what can be done about it."""
+"""What an examination of the repository reports, and what can be done about it."""
 
 from __future__ import annotations
 
@@ -6,55 +6,67 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-OK, NOTE, FOUND = "ok", "note", "found"
+Level = Literal["ok", "note", "problem"]
+Fix = Callable[[], str]
 
 
 class Finding(NamedTuple):
-    """`what` is so, and `advice` says what to do; `fix` does it, and says what it did.
+    """`message` is so, and `advice` says what to do; `fix` does it, and returns what it did.
 
     A fix looks again before it changes anything, and raises UserError where it is not safe.
     """
 
-    word: str
-    what: str
-    advice: str = ""
-    fix: Callable[[], str] | None = None
+    level: Level
+    message: str
+    advice: str | None = None
+    fix: Fix | None = None
 
 
-def ok(what: str) -> Finding:
-    """Looked at, and as it should be."""
-    return Finding(OK, what)
+def ok(message: str) -> Finding:
+    """Examined, and as it should be."""
+    return Finding("ok", message)
 
 
-def note(what: str, advice: str = "") -> Finding:
+def note(message: str, advice: str | None = None) -> Finding:
     """Worth knowing; breaks nothing."""
-    return Finding(NOTE, what, advice)
+    return Finding("note", message, advice)
 
 
-def found(what: str, advice: str, fix: Callable[[], str] | None = None) -> Finding:
+def problem(message: str, advice: str, fix: Fix | None = None) -> Finding:
     """Breaks something, or will."""
-    return Finding(FOUND, what, advice, fix)
+    return Finding("problem", message, advice, fix)
 
 
-def listed(names: list[str], most: int = 4) -> str:
-    """The first few of many names."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def one_line(text: object, most: int) -> str:
+    """A text or an error without line breaks, cut after `most` characters."""
+    return " ".join(str(text).split())[:most]
 
 
-def size(number: float) -> str:
-    """Bytes as people read them."""
+def abbreviate(names: list[str], most: int = 4) -> str:
+    """The first few names, and how many more there are."""
+    text = ", ".join(names[:most])
+    if len(names) > most:
+        text += f" and {len(names) - most} more"
+    return text
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun: 1 run, 2 runs."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def format_bytes(number: float) -> str:
+    """Bytes in MB, from a thousand of them on in GB."""
     return f"{number / 1e9:,.1f} GB" if number >= 1e9 else f"{number / 1e6:,.1f} MB"
 
 
 def quarantine(path: Path, folder: Path) -> Path:
-    """Moves what may be somebody's only copy out of the way, under a name that was not taken; gives
-    the new place.
-    """
+    """Moves what may be an only copy to `folder`, under a free name; returns its new path."""
     folder.mkdir(parents=True, exist_ok=True)
-    place = folder / path.name
-    if place.exists():
-        place = folder / f"{time.time_ns()}-{path.name}"
-    shutil.move(path, place)
-    return place
+    target = folder / path.name
+    if target.exists():  # from an earlier examination; it, too, may be an only copy
+        target = folder / f"{time.time_ns()}-{path.name}"
+    shutil.move(path, target)
+    return target

@@ -1,7 +1,7 @@
-"""How sure a score is: percentile intervals of resampled test sets (Efron 1979), and paired
-comparison.
+"""Bootstrap: percentile intervals of scores (Efron 1979), and paired comparison of methods.
 
-Letters: N test samples, R resampled test sets, K classes, T steps of the horizon.
+Letters: N test samples, R resampled test sets. Predictions and targets are (N, ...), as the task
+gives them.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from torch import Tensor
 from goodfit.records import Interval
 from goodfit.task.base import Score
 
-LEVEL = 0.95
+LEVEL = 0.95  # of all intervals; pages and docs say so in words
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """A score with its interval, and its values (R,) on the resampled test sets, for comparing."""
+    """A score with its interval, and its values (R,) on the resampled test sets."""
 
     interval: Interval
     values: np.ndarray[Any, Any]
 
 
 def resamples(samples: int, times: int, seed: int) -> Tensor:
-    """Rows of test drawn with replacement, (R, N); the same for every method compared."""
+    """Rows of test drawn with replacement, (R, N), a function of the seed alone."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(samples, (times, samples), generator=generator)
 
@@ -37,13 +37,14 @@ def resamples(samples: int, times: int, seed: int) -> Tensor:
 def distribution(
     score: Score, prediction: Tensor, target: Tensor, draws: Tensor
 ) -> np.ndarray[Any, Any]:
-    """The score on each resampled test set, (R,), of predictions and targets (N, ...)."""
+    """A score on each resampled test set: (R,), of predictions, targets (N, ...), draws (R, N)."""
     return np.array([float(score(prediction[rows], target[rows])) for rows in draws])
 
 
 def interval(value: float, values: np.ndarray[Any, Any]) -> Interval:
-    """The value with the percentiles that hold 95 % of its resampled values (R,)."""
+    """The value with the percentiles that hold the central 95 % of its resampled values (R,)."""
     tail = (1 - LEVEL) / 2
+    # a resampled test set may leave a score undefined (NaN); the others still give an interval
     low, high = np.nanquantile(values, [tail, 1 - tail])
     return Interval(float(value), float(low), float(high))
 
@@ -51,22 +52,21 @@ def interval(value: float, values: np.ndarray[Any, Any]) -> Interval:
 def intervals(
     metrics: Mapping[str, Score], prediction: Tensor, target: Tensor, draws: Tensor
 ) -> dict[str, Resampled]:
-    """Each score of predictions (N, ...) against targets (N, ...) on the resampled test sets (R,
-    N).
-    """
-    result = {}
+    """Each score of predictions (N, ...) against targets (N, ...), resampled by draws (R, N)."""
+    resampled = {}
     for name, score in metrics.items():
         values = distribution(score, prediction, target, draws)
-        result[name] = Resampled(interval(float(score(prediction, target)), values), values)
-    return result
+        on_test = float(score(prediction, target))
+        resampled[name] = Resampled(interval(on_test, values), values)
+    return resampled
 
 
 def compare(ours: Resampled, theirs: Resampled, mode: str) -> tuple[int, Interval]:
-    """1, 0 or -1 for better, tied or worse, with the interval of the difference (positive is
-    better).
+    """1, 0 or -1 for better, tied or worse, and the interval of the paired difference.
 
-    Both scores come from the same resampled test sets: what is hard for both cancels, so the
-    difference has a narrower interval than the scores. Tied means that its interval holds zero.
+    A positive difference is better, whatever the `mode`. Both values (R,) come from the same
+    resampled test sets: what is hard for both cancels, so the difference has a narrower interval
+    than the scores. Tied means that its interval holds zero.
     """
     sign = 1.0 if mode == "max" else -1.0
     value = sign * (ours.interval.value - theirs.interval.value)

@@ -1,5 +1,6 @@
-"""The only place that opens test data: scores with intervals, baselines on the same samples, a
-verdict.
+"""The only stage that opens test data: scores with intervals, baselines, and a verdict.
+
+Letters: N test samples.
 """
 
 from __future__ import annotations
@@ -29,44 +30,41 @@ from goodfit.task.base import Task
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 
-class _Answers(NamedTuple):
-    """What a baseline says of every test sample, (N, ...)."""
+class _Baseline(NamedTuple):
+    """The role of a baseline, and its predictions (N, ...) for test."""
 
     role: Role
     prediction: Tensor
 
 
 def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arrays]:
-    """Scores of the network and of the baselines on the test split of `data`, and all predictions.
+    """Scores of the network and the baselines on the test split of `data`, and all predictions.
 
     Intervals are 95 % percentiles of `evaluate.resamples` resampled test sets, drawn with seed 0
-    and the same for every method. The arrays are named network, target, and as the baselines.
+    and the same for every method. The arrays (N, ...) are named network, target, and by baseline.
 
     Raises:
         UserError: the model was trained on other data, or a file is missing or broken.
     """
-    predictor = Predictor.load(model)
+    predictor = _predictor(data, model)
     task = predictor.task
-    if predictor.spec != DataSpec.read(data / "spec.json"):
-        raise UserError(f"{model} was trained on other data than {data} holds; train again")
     test = Packed(data, "test")
 
+    # the network runs over test once: scores, charts and examples are made of these outputs
     started = time.monotonic()
     outputs = predictor.raw_outputs(test)
     prediction = task.predict(outputs)
     seconds = time.monotonic() - started
 
-    answers = _baselines(cfg, data, task)
+    baselines = _baselines(cfg, data, task)
     draws = resamples(len(test), cfg.evaluate.resamples, seed=0)
     network = intervals(task.metrics(), prediction, test.target, draws)
     scored = {}
-    for title, answer in answers.items():
-        scores = intervals(task.metrics(), answer.prediction, test.target, draws)
-        scored[title] = answer.role, scores
+    for title, baseline in baselines.items():
+        scores = intervals(task.metrics(), baseline.prediction, test.target, draws)
+        scored[title] = baseline.role, scores
 
-    by_title = {title: answer.prediction for title, answer in answers.items()}
-    strong_first = sorted(by_title, key=lambda title: answers[title].role != "strong")
-    methods = {"network": prediction, **{title: by_title[title] for title in strong_first}}
+    predictions = _strong_first(prediction, baselines)
     result = Evaluation(
         experiment=cfg.name,
         task=type(task).__name__,
@@ -80,35 +78,56 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
         weights_sha256=Training.read(model / "train.json").weights_sha256,
         seconds_per_1000=round(1000 * seconds / len(test), 3),
         network=_intervals(network),
-        baselines=tuple(
-            Method(title=title, role=role, scores=_intervals(scores))
-            for title, (role, scores) in scored.items()
-        ),
+        baselines=_methods(scored),
         verdict=verdict(task.score, task.scores[task.score], network, scored),
-        charts=tuple(task.diagnose(methods, test.target)),
-        typical=tuple(task.typical(methods, test.target)),
+        charts=tuple(task.diagnose(predictions, test.target)),
+        typical=tuple(task.typical(predictions, test.target)),
         examples=worst(task, outputs, test, _rows(data, "test"), cfg.evaluate.examples),
     )
-    arrays = {title.replace(" ", "_"): values.numpy() for title, values in by_title.items()}
-    return result, {"network": prediction.numpy(), "target": test.target.numpy(), **arrays}
+    return result, _arrays(prediction, test.target, baselines)
 
 
-def _baselines(cfg: DictConfig, data: Path, task: Task) -> dict[str, _Answers]:
-    """The trivial baselines and the strong one: fitted, then asked about the inputs of test alone."""
+def _predictor(data: Path, model: Path) -> Predictor:
+    """The model, which must have been trained on these data."""
+    predictor = Predictor.load(model)
+    # with labels in another order, say, every score would be computed, and wrong
+    if predictor.spec != DataSpec.read(data / "spec.json"):
+        raise UserError(f"{model} was trained on other data than {data} holds; train again")
+    return predictor
+
+
+def _baselines(cfg: DictConfig, data: Path, task: Task) -> dict[str, _Baseline]:
+    """The trivial baselines and the strong one, by title; of test they are handed inputs alone."""
     train, validation = (_labelled(data, split, task.spec) for split in ("train", "validation"))
     test = _samples(data, "test", task.spec)
 
     strong = build.baseline(cfg)
     started = time.monotonic()
     strong.fit(train, validation, task.spec)
-    answers = {strong.title: strong.predict(test)}
+    prediction = strong.predict(test)
     print(f"baseline {strong.title}: {time.monotonic() - started:.1f} s", flush=True)
 
-    roles: dict[str, Role] = {}
+    baselines = {}
     for title, values in task.trivial(train.target, test.inputs, len(test)).items():
-        roles[title], answers[title] = "trivial", values
-    roles[strong.title] = "strong"
-    return {title: _Answers(role, _tensor(answers[title])) for title, role in roles.items()}
+        baselines[title] = _Baseline("trivial", _tensor(values))
+    baselines[strong.title] = _Baseline("strong", _tensor(prediction))
+    return baselines
+
+
+def _strong_first(network: Tensor, baselines: dict[str, _Baseline]) -> dict[str, Tensor]:
+    """All predictions (N, ...) in the order of `Task.diagnose`: network, strong, trivial."""
+    predictions = {"network": network}
+    for title in sorted(baselines, key=lambda title: baselines[title].role != "strong"):
+        predictions[title] = baselines[title].prediction
+    return predictions
+
+
+def _arrays(network: Tensor, target: Tensor, baselines: dict[str, _Baseline]) -> Arrays:
+    """All predictions and the truth as arrays; a title becomes a name without spaces."""
+    arrays = {"network": network.numpy(), "target": target.numpy()}
+    for title, baseline in baselines.items():
+        arrays[title.replace(" ", "_")] = baseline.prediction.numpy()
+    return arrays
 
 
 def _samples(data: Path, split: str, spec: DataSpec) -> Samples:
@@ -126,6 +145,7 @@ def _rows(data: Path, split: str) -> pd.DataFrame:
 
 
 def _tensor(values: np.ndarray[Any, Any]) -> Tensor:
+    # the type of the network's predictions: both are scored by the same arithmetic
     return torch.from_numpy(np.asarray(values, np.float32))
 
 
@@ -133,7 +153,14 @@ def _intervals(scores: dict[str, Resampled]) -> dict[str, Interval]:
     return {name: score.interval for name, score in scores.items()}
 
 
+def _methods(scored: dict[str, tuple[Role, dict[str, Resampled]]]) -> tuple[Method, ...]:
+    methods = []
+    for title, (role, scores) in scored.items():
+        methods.append(Method(title=title, role=role, scores=_intervals(scores)))
+    return tuple(methods)
+
+
 def _subject(task: Task) -> str:
-    """What goes in and what is asked for."""
+    """The input and what is asked for: "image → 10 classes"."""
     modality = build.data_class(task.spec).modality
     return f"{modality} \N{RIGHTWARDS ARROW} {task.asked}"

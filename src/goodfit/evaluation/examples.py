@@ -1,6 +1,6 @@
-"""The samples that the network gets most wrong, in a form that a person can look at.
+"""The test samples with the largest loss, as examples for a reader.
 
-Letters: N test samples, K outputs of the network.
+Letters: N test samples.
 """
 
 from __future__ import annotations
@@ -20,23 +20,27 @@ def worst(
 ) -> tuple[Example, ...]:
     """The `count` test samples with the largest loss, the largest first.
 
-    `outputs` (N, K) are the network's for `test`; `rows` hold what a person can read of each
-    sample.
+    `outputs` (N, ...) are the network's for `test`; `rows` are the readable rows of its samples.
     """
+    # `loss` is the mean of a batch, so the loss of a sample is that of a batch of one
     losses = [task.loss(outputs[i : i + 1], test.target[i : i + 1]) for i in range(len(test))]
-    chosen = torch.stack(losses).argsort(descending=True)[:count].tolist()
-    return tuple(_example(task, outputs, test, rows, row, float(losses[row])) for row in chosen)
+    worst_first = torch.stack(losses).argsort(descending=True).tolist()
+
+    examples = []
+    for row in worst_first[:count]:
+        examples.append(_example(task, outputs, test, rows, row, float(losses[row])))
+    return tuple(examples)
 
 
 def _example(
     task: Task, outputs: Tensor, test: Packed, rows: pd.DataFrame, row: int, loss: float
 ) -> Example:
     prediction = task.predict(outputs[row : row + 1])[0]
-    sample = {name: array[row].numpy() for name, array in test.inputs.items()}
+    inputs = {name: array[row].numpy() for name, array in test.inputs.items()}
     data_set = build.data_class(task.spec)
     return Example(
         row=row,
         loss=loss,
         answer=task.answer(prediction, test.target[row]),
-        exhibit=data_set.show(sample, rows.iloc[row], task.spec),
+        exhibit=data_set.show(inputs, rows.iloc[row], task.spec),
     )

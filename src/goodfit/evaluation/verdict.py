@@ -1,4 +1,4 @@
-"""Does the network beat, tie with or lose to a baseline? In a word and in a sentence."""
+"""Whether the network beats, ties with or loses to its baselines, in a word and in a sentence."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ Scores = Mapping[str, Resampled]
 def verdict(
     score: str, mode: str, network: Scores, baselines: Mapping[str, tuple[Role, Scores]]
 ) -> Verdict:
-    """The network against each baseline by one score; in words against the strong one.
+    """The network against each baseline by one score; the words are about the strong one.
 
-    `baselines` holds role and scores of each by its title; exactly one is strong.
+    `mode` is the direction, "max" or "min", in which the score improves. `baselines` holds role and
+    scores of each by its title; exactly one is strong.
     """
     against = []
     for title, (role, scores) in baselines.items():
@@ -30,14 +31,14 @@ def verdict(
         f"{score} {_with_bounds(network[score].interval)} against {_with_bounds(theirs)}; "
         f"better by {_with_bounds(strong.difference, sign=True)}"
     )
-    better = [item.title for item in against if item.role == "trivial" and item.outcome < 0]
-    if better:
-        text += f"; it is worse than {' and '.join(better)}"
+    beaten_by = [item.title for item in against if item.role == "trivial" and item.outcome < 0]
+    if beaten_by:
+        text += f"; it is worse than {' and '.join(beaten_by)}"
     return Verdict(
         word=WORDS[strong.outcome],
         text=text,
         against=tuple(against),
-        worse_than_trivial=bool(better),
+        worse_than_trivial=bool(beaten_by),
     )
 
 

@@ -1,6 +1,4 @@
-"""Looks at loss and gradient before each step; what to do with a broken one is a subclass's
-decision.
-"""
+"""A guard looks at loss and gradient before each step; a subclass decides about broken ones."""
 
 from __future__ import annotations
 
@@ -15,27 +13,38 @@ from typing_extensions import override
 
 
 class Guard(pl.Callback):
-    """Sees each loss and the norm of each gradient; calls `broken` where one is not finite.
+    """Calls `broken` before a loss or a gradient that is not finite can change the weights.
+
+    It looks at the loss () of each micro-batch before its backward pass, and at the norm () of the
+    whole gradient before each optimizer step. The loss is this rank's own; the gradient is shared
+    by all ranks when it is looked at, so there all decide alike.
+
+    A subclass must implement `broken`, and may add hooks of Lightning's; where it overrides one of
+    those here, or `__init__`, it calls that of `super()` first. What it counts over a whole
+    training belongs into `state_dict`. A broken step must leave weights, optimizer and buffers
+    finite.
 
     One number is read from the device for the loss and one for the gradient: torch.isfinite is 20
-    times as slow. With several devices the gradient is the one that all share, so all decide alike.
+    times as slow.
     """
 
     def __init__(self) -> None:
-        self._rows: list[Tensor] = []
+        self._rows: list[Tensor] = []  # (B,) of each micro-batch of the step
         self._loss = 0.0
 
     @abstractmethod
     def broken(self, trainer: pl.Trainer, pl_module: pl.LightningModule, fault: str) -> None:
-        """Decides about the step that would follow; `fault` says what is not finite, where, of
-        which samples.
+        """Raises, or sees to it that the step which would follow changes nothing.
+
+        `fault` says what is not finite, in which epoch and step, and of which training samples.
         """
 
     @override
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        if batch_idx % trainer.accumulate_grad_batches == 0:
+        first_of_step = batch_idx % trainer.accumulate_grad_batches == 0
+        if first_of_step:
             self._rows.clear()
         self._rows.append(batch.rows)
 
@@ -53,12 +62,14 @@ class Guard(pl.Callback):
     ) -> None:
         gradients = [weight.grad for weight in pl_module.parameters() if weight.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
+        # under trainer=fsdp it is a DTensor, of which each rank holds a part
         value = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
         if not math.isfinite(value):
             self.broken(trainer, pl_module, self._describe(trainer, f"gradient (norm {value})"))
 
     def _describe(self, trainer: pl.Trainer, what: str) -> str:
         rows = torch.cat(self._rows).tolist()
-        listed = ", ".join(map(str, rows[:10])) + (", ..." if len(rows) > 10 else "")
+        samples = ", ".join(map(str, rows[:10])) + (", ..." if len(rows) > 10 else "")
         step = trainer.fit_loop.epoch_loop.batch_progress.current.ready - 1
-        return f"non-finite {what} at epoch {trainer.current_epoch} step {step}; training samples [{listed}]"
+        where = f"epoch {trainer.current_epoch} step {step}"
+        return f"non-finite {what} at {where}; training samples [{samples}]"

@@ -1,5 +1,6 @@
-"""What a training runs on, decided before torch is imported: how many devices of which kind, on how
-many machines.
+"""What a training runs on: how many devices of which kind, on how many machines.
+
+Decided before torch is imported, whose import takes seconds.
 """
 
 from __future__ import annotations
@@ -11,21 +12,21 @@ from typing import NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from goodfit.errors import UserError
-from goodfit.system.hardware import cores, gpus
+from goodfit.system.hardware import cores, gpus, unseen_accelerators
 from goodfit.system.signals import WORKER
 
 _NAMES = {"cpu": "CPU", "gpu": "GPU", "mps": "Apple GPU", "tpu": "TPU"}
 
 
 class Ranks(NamedTuple):
-    """This process among those of a training: `rank` of `world`; number 0 speaks for all."""
+    """The rank of this process, and how many a training has; rank 0 writes for all."""
 
     rank: int = 0
     world: int = 1
 
 
 def ranks() -> Ranks:
-    """As the launcher has told a worker; alone in any other process, also under srun."""
+    """What the launcher has told a worker; any other process is alone, also under srun."""
     if WORKER not in os.environ:
         return Ranks()
     return Ranks(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
@@ -43,6 +44,7 @@ def resolved(cfg: DictConfig) -> DictConfig:
     trainer = cfg.trainer
     available = gpus()
     accelerator = trainer.accelerator
+    # on a Mac Lightning decides: whether it has Apple's GPU, torch alone knows
     if accelerator == "auto" and (available or sys.platform != "darwin"):
         accelerator = "gpu" if available else "cpu"
 
@@ -50,12 +52,20 @@ def resolved(cfg: DictConfig) -> DictConfig:
     if count == "auto":
         count = len(available) if accelerator == "gpu" else 1
     if accelerator == "gpu" and not 0 < count <= len(available):
-        here = {0: "no GPU is", 1: "one GPU is"}.get(len(available), f"{len(available)} GPUs are")
-        raise UserError(
-            f"trainer.devices={trainer.devices} on GPUs, but {here} here; trainer=cpu trains without"
-        )
+        raise UserError(_too_few_gpus(trainer.devices, len(available)))
+
     chosen = {"trainer": {"accelerator": accelerator, "devices": count}}
     return OmegaConf.merge(cfg, chosen)  # type: ignore[return-value]
+
+
+def unseen_accelerator_hint(asked: DictConfig, chosen: DictConfig) -> str | None:
+    """How to use an accelerator that "auto" did not look for before it chose the CPU.
+
+    `chosen` is `asked`, resolved. None where the CPU was asked for, or nothing else is here.
+    """
+    if asked.trainer.accelerator != "auto" or chosen.trainer.accelerator != "cpu":
+        return None
+    return _hint("auto")
 
 
 def nodes(cfg: DictConfig) -> int:
@@ -73,6 +83,7 @@ def describe(cfg: DictConfig) -> str:
     trainer = cfg.trainer
     name = _NAMES.get(trainer.accelerator, trainer.accelerator)
     machines = f" on each of {nodes(cfg)} machines" if nodes(cfg) > 1 else ""
+
     if trainer.devices == 1:
         devices = f"one {name}"
     elif name == "CPU":
@@ -86,12 +97,30 @@ def describe(cfg: DictConfig) -> str:
 def pin_to_cores() -> None:
     """Keeps this rank and the threads that it will start on its own share of the machine's cores.
 
-    Else a rank that an answer wakes may find itself on a core where another one computes, and waits
-    for the end of its time slice, a few milliseconds: ten times in a step, if the network has five
-    BatchNorms.
+    Else a rank that is woken by another one's message may find itself on a core where a third
+    computes, and waits for the end of its time slice, a few milliseconds: ten times in a step, if
+    the network has five BatchNorms. Nothing happens where there are more ranks than cores.
     """
     rank, count = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     available = cores()
-    if count <= len(available) and hasattr(os, "sched_setaffinity"):
+    if count <= len(available) and hasattr(os, "sched_setaffinity"):  # not on macOS
         first, end = rank * len(available) // count, (rank + 1) * len(available) // count
         os.sched_setaffinity(0, available[first:end])
+
+
+def _too_few_gpus(asked: object, available: int) -> str:
+    here = {0: "no GPU is", 1: "one GPU is"}.get(available, f"{available} GPUs are")
+    message = f"trainer.devices={asked} on GPUs, but {here} here; trainer=cpu trains without"
+    hint = None if available else _hint("gpu")
+    return f"{message}\n{hint}" if hint else message
+
+
+def _hint(accelerator: str) -> str | None:
+    unseen = unseen_accelerators()
+    if not unseen:
+        return None
+    # "an" fits each of their names: an AMD GPU, an NVIDIA GPU
+    return (
+        f"an {' and an '.join(unseen)} is here, which trainer.accelerator={accelerator} does not "
+        "look for; CUDA_VISIBLE_DEVICES=0 before the command uses it"
+    )

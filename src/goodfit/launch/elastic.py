@@ -1,5 +1,6 @@
-"""`torch.distributed.run` without its page about a failed child: the launcher says what happened,
-in a line.
+"""`torch.distributed.run` without its page about a failed child.
+
+The launcher says in a line what happened.
 """
 
 from __future__ import annotations
@@ -14,22 +15,23 @@ from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import parse_args, run
 
-from goodfit.launch.exchange import Killed
+from goodfit.launch.exchange import KilledRanks
 
 
 def main(job: Path, arguments: Sequence[str]) -> int:
-    """Starts the ranks and waits for them; notes beside the job which were killed, and gives the
-    exit code.
+    """Starts the ranks, waits for them, and gives the exit code.
+
+    Beside the file `job` it leaves which ranks were killed, if any rank failed.
     """
     logging.disable(logging.CRITICAL)
     try:
         run(parse_args(arguments))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
-        killed = {}
+        signals = {}
         for rank, failure in error.failures.items():
             if failure.exitcode < 0:
-                killed[str(rank)] = signal.Signals(-failure.exitcode).name
-        Killed(ranks=killed).write(job.parent / "killed.json")
+                signals[str(rank)] = signal.Signals(-failure.exitcode).name
+        KilledRanks(signals=signals).write(KilledRanks.path(job.parent))
         return 1
     except SignalException as stop:
         return 128 + stop.sigval

@@ -1,4 +1,4 @@
-"""What the launcher and the ranks of a training leave each other in the job's folder."""
+"""Records that the launcher and the ranks of a training leave each other in the job's folder."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class RankJob(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class RankError(Record):
-    """How a rank failed, and when; a machine that is lost has rank -1."""
+    """How a rank failed, and when; `rank` is None where a whole machine was lost."""
 
-    when: float
-    rank: int
-    kind: str
+    when: float  # seconds since 1970, by the clock of its machine
+    rank: int | None
+    kind: str  # name of the exception's class
     message: str
     exit_code: int = 1
-    micro_batches: int = 0
+    micro_batches: int = 0  # of a step that ran out of memory
     traceback: str = ""
 
     @classmethod
@@ -51,9 +51,9 @@ class RankError(Record):
         )
 
     @staticmethod
-    def path(folder: Path, rank: int) -> Path:
-        """Where a rank leaves its error; a lost machine's is left for it by the launcher."""
-        return folder / (f"error-{rank}.json" if rank >= 0 else "error-machine.json")
+    def path(folder: Path, rank: int | None) -> Path:
+        """Where a rank leaves its error, or the launcher that of a lost machine."""
+        return folder / f"error-{'machine' if rank is None else rank}.json"
 
     @classmethod
     def read_all(cls, folder: Path) -> tuple[RankError, ...]:
@@ -62,19 +62,31 @@ class RankError(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Killed(Record):
+class KilledRanks(Record):
     """The signal that ended each rank that could leave no error, by its number."""
 
-    ranks: dict[str, str] = field(default_factory=dict)
+    signals: dict[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def path(folder: Path) -> Path:
+        """Where it lies in a job's folder."""
+        return folder / "killed.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class MachineEnd(Record):
-    """How the ranks of one machine ended."""
+class MachineExit(Record):
+    """How the ranks of one machine ended; `killed` is that of `KilledRanks`."""
 
     exit_code: int
     errors: tuple[RankError, ...]
     killed: dict[str, str]
+
+    @classmethod
+    def of_folder(cls, folder: Path, code: int) -> MachineExit:
+        """What the ranks of this machine left in the job's folder; `code` is the launcher's."""
+        path = KilledRanks.path(folder)
+        killed = KilledRanks.read(path).signals if path.exists() else {}
+        return cls(exit_code=code, errors=RankError.read_all(folder), killed=killed)
 
 
 def exit_code(error: BaseException) -> int:
@@ -83,7 +95,7 @@ def exit_code(error: BaseException) -> int:
     return code if isinstance(error, SystemExit) and isinstance(code, int) else 1
 
 
-def first_error(ends: Sequence[MachineEnd]) -> RankError | None:
-    """Of all machines the error that came first: those after it are mostly its echo."""
-    errors = [error for end in ends for error in end.errors]
+def first_error(exits: Sequence[MachineExit]) -> RankError | None:
+    """The earliest error on any machine: those after it are mostly its consequence."""
+    errors = [error for machine in exits for error in machine.errors]
     return min(errors, key=lambda error: error.when, default=None)

@@ -1,4 +1,4 @@
-"""One training, alone in this process or as several; smaller micro-batches where memory runs out."""
+"""One training, in this process or as several, in micro-batches where memory runs out."""
 
 from __future__ import annotations
 
@@ -32,15 +32,17 @@ def fit(
     one device.
 
     Raises:
-        UserError: configuration, data, or what a cut training left do not fit; or single samples
-            need too much memory.
-        FailureError: the training could not be finished, and says why. PrunedError: as a trial of a
-        sweep it was not worth going on with.
+        UserError: configuration, data, or what an interrupted training left do not fit; or single
+            samples need too much memory.
+        FailureError: the training could not be finished, and says why.
+        PrunedError: as a trial of a sweep it was not worth going on with.
     """
-    cfg = devices.resolved(cfg)
+    asked = cfg
+    cfg = devices.resolved(asked)
     job = Job(out=out, overrides=tuple(overrides), tags=dict(tags or {}), keep=keep)
     if keep:
-        print(f"training {cfg.name} on {devices.describe(cfg)}", flush=True)
+        _print_devices(asked, cfg)
+
     micro_batches = 1
     while True:
         try:
@@ -48,7 +50,14 @@ def fit(
                 return train_together(cfg, job, micro_batches)
             return _train_alone(cfg, job, micro_batches, callbacks)
         except OutOfMemory as error:
-            micro_batches = _smaller(cfg, error.micro_batches)
+            micro_batches = _double(cfg, error.micro_batches)
+
+
+def _print_devices(asked: DictConfig, chosen: DictConfig) -> None:
+    print(f"training {chosen.name} on {devices.describe(chosen)}", flush=True)
+    hint = devices.unseen_accelerator_hint(asked, chosen)
+    if hint:
+        print(hint, flush=True)
 
 
 def _train_alone(
@@ -56,11 +65,11 @@ def _train_alone(
 ) -> Trained | None:
     from goodfit.launch import session  # imports torch, which a launcher of several does not need
 
-    return session.work(cfg, job, micro_batches, callbacks=callbacks)
+    return session.train(cfg, job, micro_batches, callbacks=callbacks)
 
 
-def _smaller(cfg: DictConfig, micro_batches: int) -> int:
-    """Twice as many micro-batches in a step; raises UserError where a device would get no sample."""
+def _double(cfg: DictConfig, micro_batches: int) -> int:
+    """Twice as many micro-batches in a step; UserError where a device would get no sample."""
     doubled = 2 * micro_batches
     size = int(cfg.loader.batch_size)
     if doubled * devices.world(cfg) > size:
@@ -68,9 +77,11 @@ def _smaller(cfg: DictConfig, micro_batches: int) -> int:
             "memory runs out with single samples; choose a smaller model "
             f"({micro_batches} micro-batches tried)"
         )
-    at_once = -(-size // (doubled * devices.world(cfg)))
+
+    at_once = -(-size // (doubled * devices.world(cfg)))  # rounded up
     print(
-        f"memory ran out: {at_once} samples at once from now on, {doubled} times for each step of {size}",
+        f"memory ran out: {at_once} samples at once from now on, "
+        f"{doubled} times for each step of {size}",
         flush=True,
     )
     return doubled

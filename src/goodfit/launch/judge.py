@@ -1,4 +1,4 @@
-"""A sweep's trial as the judge of a training."""
+"""The judge of a training that is a trial of a sweep."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class TrialJudge:
     trial: optuna.Trial
 
     def admit(self, parameters: int) -> str | None:
-        """The constraint that a network of so many parameters breaks."""
+        """The constraint that a network of so many parameters breaks, None where all hold."""
         return trials.admit(self.trial, parameters=parameters)
 
     def report(self, value: float, validation: int) -> bool:
-        """Whether the pruner has seen enough."""
+        """Takes the score of a validation, counted from zero; true where the trial should end."""
         return trials.report(self.trial, value, validation)
 
 
 def current_judge() -> TrialJudge | None:
-    """The judge of the trial that this process works on; None on ranks other than the first."""
+    """The judge of this process's trial; None outside a sweep, and on ranks other than 0."""
     trial = trials.current()
     return TrialJudge(trial) if trial is not None else None

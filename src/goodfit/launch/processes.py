@@ -1,5 +1,4 @@
-"""A training as several processes: the parent composes and checks, `torch.distributed.run` starts
-the rest.
+"""A training as several processes: the parent composes, `torch.distributed.run` starts the rest.
 
 Lightning's own relaunch replays the command line in each child: in a sweep, rank 1 trained other
 values than rank 0 (decision 0012).
@@ -15,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -31,8 +30,8 @@ from goodfit.errors import (
     UserError,
 )
 from goodfit.launch import devices, resume
-from goodfit.launch.exchange import Killed, MachineEnd, RankError, RankJob, first_error
-from goodfit.launch.liveness import SILENCE
+from goodfit.launch.exchange import MachineExit, RankError, RankJob, first_error
+from goodfit.launch.liveness import MACHINE_TIMEOUT
 from goodfit.launch.rendezvous import Rendezvous
 from goodfit.launch.resume import BegunTraining, Plan
 from goodfit.records import Job, Trained
@@ -42,11 +41,13 @@ from goodfit.system.hardware import cores
 from goodfit.system.processes import identity
 from goodfit.system.signals import WORKER
 
+# raised again in the launcher as if they had happened there
 _ERRORS: dict[str, type[Exception]] = {
     error.__name__: error
     for error in (LostMachineError, NonFiniteLossError, NoRoomError, PrunedError, UserError)
 }
 SHUTDOWN_SECONDS = 20.0  # that the other ranks have after the first of them has failed
+_POLL_SECONDS = 0.2
 
 
 def train_together(cfg: DictConfig, job: Job, micro_batches: int) -> Trained | None:
@@ -56,67 +57,78 @@ def train_together(cfg: DictConfig, job: Job, micro_batches: int) -> Trained | N
         What the rank raised that failed first, on whatever machine.
     """
     rendezvous = Rendezvous(devices.nodes(cfg))
-    plan = _agreed_plan(rendezvous, cfg, job)
     folder = Path("build/launch") / f"{cfg.name}-{socket.gethostname()}-{os.getpid()}"
-    with replacing_folder(folder):
-        pass
-    content = {**tree.frozen(cfg), "trainer": OmegaConf.to_container(cfg.trainer)}
-    rank_job = RankJob(
-        config=content,
-        job=job,
-        micro_batches=micro_batches,
-        plan=plan,
-        launcher=identity(),
-    )
-    rank_job.write(folder / "job.json")
-    command = _command(cfg, folder, rendezvous)
-    try:
+    with ExitStack() as stack:
+        plan = _agree_on_plan(rendezvous, cfg, job, stack)
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        _write_job(cfg, job, micro_batches, plan, folder)
         with signals.defer_signals():
+            command = _command(cfg, folder, rendezvous)
             launcher = subprocess.Popen(command, env=_environment(cfg), start_new_session=True)
             code = _wait(launcher, rendezvous, folder)
-        ends = rendezvous.ends(_own_end(folder, code))
+        exits = rendezvous.exchange_exits(MachineExit.of_folder(folder, code))
+
         with _recorded(cfg, plan):
-            _raise_for(ends)
+            _raise_for(exits)
         result = folder / "result.json"
         if result.exists():
             return Trained.read(result)
-        if rendezvous.first:
+        if rendezvous.is_first:
             raise SystemExit(1)
         return None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _agreed_plan(rendezvous: Rendezvous, cfg: DictConfig, job: Job) -> Plan | None:
-    """What all ranks go on from, decided once; None for a training that leaves nothing behind."""
+def _agree_on_plan(
+    rendezvous: Rendezvous, cfg: DictConfig, job: Job, stack: ExitStack
+) -> Plan | None:
+    """What all ranks go on from, decided once; None for a training that leaves nothing behind.
+
+    The machine that decides claims the training until `stack` is closed.
+    """
     if not job.keep:
         rendezvous.agree(lambda: None)
         return None
 
     def decide() -> object:
         plan = resume.plan(cfg, job.overrides, devices.world(cfg))
+        stack.enter_context(resume.claimed(plan.folder))
         plan.begin()
         return plan.to_json()
 
     return Plan.of(rendezvous.agree(decide), Path("plan"))
 
 
+def _write_job(
+    cfg: DictConfig, job: Job, micro_batches: int, plan: Plan | None, folder: Path
+) -> None:
+    """Leaves what the ranks do in `folder`, which is empty apart from it."""
+    rank_job = RankJob(
+        config={**tree.frozen(cfg), "trainer": OmegaConf.to_container(cfg.trainer)},
+        job=job,
+        micro_batches=micro_batches,
+        plan=plan,
+        launcher=identity(),
+    )
+    with replacing_folder(folder) as part:
+        rank_job.write(part / "job.json")
+
+
 def _command(cfg: DictConfig, folder: Path, rendezvous: Rendezvous) -> list[str]:
     address = rendezvous.address
     if address:
-        where = [
+        machines = [
             f"--nnodes={address.nodes}",
             f"--node-rank={address.node}",
             f"--master-addr={address.host}",
             f"--master-port={address.port}",
         ]
     else:
-        where = ["--standalone"]
+        machines = ["--standalone"]
     return [
         *(sys.executable, "-m", "goodfit.launch.elastic"),
         f"--nproc-per-node={cfg.trainer.devices}",
         "--monitor-interval=0.3",
-        *where,
+        *machines,
         f"--shutdown-timeout={int(SHUTDOWN_SECONDS)}",
         *("-m", "goodfit.launch.worker", str(folder / "job.json")),
     ]
@@ -128,49 +140,48 @@ def _environment(cfg: DictConfig) -> dict[str, str]:
 
 
 def _wait(launcher: subprocess.Popen[bytes], rendezvous: Rendezvous, folder: Path) -> int:
-    """Until all ranks are gone; a signal that reaches this process is handed on once, and then time
-    is short.
+    """The launcher's exit code, once all ranks of this machine have ended.
+
+    A signal to this process is handed on once. From then on, or once a machine is lost, the ranks
+    have a limited time to end.
     """
-    told = None
+    stopping_since = None
     while True:
         try:
-            return launcher.wait(0.2)
+            return launcher.wait(_POLL_SECONDS)
         except subprocess.TimeoutExpired:
             pass
-        lost = [] if told else rendezvous.lost()
-        if told is None and signals.stop_requested():
-            told = time.monotonic()
-            launcher.send_signal(signal.Signals(signals.stop_requested()))
-        elif lost:
-            told = time.monotonic()
-            _note_lost(lost[0], folder)
+
+        if stopping_since is None:
+            lost = rendezvous.lost()
+            if signals.stop_requested():
+                launcher.send_signal(signals.stop_requested())
+                stopping_since = time.monotonic()
+            elif lost:
+                _report_lost(lost[0], folder)
+                stopping_since = time.monotonic()
         # elastic ends its ranks within SHUTDOWN_SECONDS; 5 more are for elastic itself
-        if told and time.monotonic() - told > SHUTDOWN_SECONDS + 5:
+        elif time.monotonic() - stopping_since > SHUTDOWN_SECONDS + 5:
             os.killpg(launcher.pid, signal.SIGKILL)
 
 
-def _note_lost(machine: int, folder: Path) -> None:
-    """As a rank notes its error: the others, who wait for an answer that will not come, see the
-    file and end.
-    """
+def _report_lost(machine: int, folder: Path) -> None:
+    """Leaves an error as a rank does: this machine's ranks, which wait for that one's, end."""
     error = RankError(
         when=time.time(),
-        rank=-1,
+        rank=None,
         kind=LostMachineError.__name__,
-        message=f"machine {machine} has had no heartbeat for {SILENCE:.0f} s; the same command goes on",
+        message=(
+            f"machine {machine} has had no heartbeat for {MACHINE_TIMEOUT:.0f} s; "
+            "the same command goes on"
+        ),
     )
     error.write(RankError.path(folder, error.rank))
 
 
-def _own_end(folder: Path, code: int) -> MachineEnd:
-    path = folder / "killed.json"
-    killed = Killed.read(path).ranks if path.exists() else {}
-    return MachineEnd(exit_code=code, errors=RankError.read_all(folder), killed=killed)
-
-
 @contextmanager
 def _recorded(cfg: DictConfig, plan: Plan | None) -> Iterator[None]:
-    """What the first rank did not see, or was killed before it could say, is written to the run."""
+    """An error in the block is written to the run, where rank 0 did not see it or was killed."""
     try:
         yield
     except (FailureError, SystemExit) as error:
@@ -181,30 +192,30 @@ def _recorded(cfg: DictConfig, plan: Plan | None) -> Iterator[None]:
 
 
 def _record(cfg: DictConfig, plan: Plan, begun: BegunTraining, error: BaseException) -> None:
-    """A broken loss ends the training for good; a run whose process is gone is KILLED."""
+    """A non-finite loss ends the training for good; a run whose process is gone is KILLED."""
     from goodfit.tracking import runs  # imports MLflow when a run is asked for
 
-    broken = isinstance(error, NonFiniteLossError) and begun.ended is None
+    is_verdict = isinstance(error, NonFiniteLossError) and begun.ended is None
     reason = f"{type(error).__name__}: {error}"
-    if broken:
+    if is_verdict:
         plan.failed(reason)
-    with suppress(UserError):  # of a database that does not answer
+    with suppress(UserError):  # the database does not answer
         run = runs.find(str(cfg.tracking.uri), begun.run_id)
         if run:
             runs.mark_killed(run.client, run.experiment)
-        if run and broken:
+        if run and is_verdict:
             run.tag(ended=reason)
             run.flush()
 
 
-def _raise_for(ends: Sequence[MachineEnd]) -> None:
+def _raise_for(exits: Sequence[MachineExit]) -> None:
     """Raises where any machine's ranks did not end well."""
-    error = first_error(ends)
-    spoke = {str(error.rank) for end in ends for error in end.errors}
-    for end in ends:
-        for rank, name in end.killed.items():
-            # who was killed could say nothing; what the others say of a lost connection is its echo
-            if rank not in spoke and not signals.stop_requested():
+    error = first_error(exits)
+    reported = {str(error.rank) for machine in exits for error in machine.errors}
+    for machine in exits:
+        for rank, name in machine.killed.items():
+            # a killed rank reports nothing; what the others report is that they lost it
+            if rank not in reported and not signals.stop_requested():
                 print(
                     f"goodfit: rank {rank} was killed by {name}; the same command goes on",
                     file=sys.stderr,
@@ -212,19 +223,21 @@ def _raise_for(ends: Sequence[MachineEnd]) -> None:
                 raise SystemExit(1)
     if error:
         _raise(error)
-    codes = [end.exit_code for end in ends if end.exit_code]
+
+    codes = [machine.exit_code for machine in exits if machine.exit_code]
     if codes:
         raise SystemExit(128 + signals.stop_requested() if signals.stop_requested() else codes[0])
 
 
 def _raise(error: RankError) -> None:
     """A rank's error, as if it had happened here."""
-    if error.kind == "SystemExit":
+    if error.kind == SystemExit.__name__:
         raise SystemExit(error.exit_code)
     if error.kind == OutOfMemory.__name__:
         raise OutOfMemory(error.message, error.micro_batches)
     if error.kind in _ERRORS:
         raise _ERRORS[error.kind](error.message)
+
     print(error.traceback, file=sys.stderr)
     print(
         f"goodfit: rank {error.rank} failed first: {error.kind}: {error.message}", file=sys.stderr

@@ -1,4 +1,4 @@
-"""Several machines on one training: the first decides for all, and each hears how the others ended."""
+"""Several machines on one training: the first decides, and each learns how the others ended."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from goodfit.errors import UserError
-from goodfit.launch.exchange import MachineEnd
-from goodfit.launch.liveness import Heartbeat
+from goodfit.launch.exchange import MachineExit
+from goodfit.launch.liveness import MachineWatch
 
 if TYPE_CHECKING:
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-ARRIVAL = timedelta(seconds=300)  # in which all machines must have started
-PARTING = timedelta(seconds=30)  # in which a machine that lives says how its ranks ended
+JOIN_TIMEOUT = timedelta(seconds=300)  # in which all machines must have started
+EXIT_TIMEOUT = timedelta(seconds=30)  # in which a live machine says how its ranks ended
+_FIRST_SLURM_PORT, _SLURM_PORTS = 20_000, 20_000  # a job's number chooses among them
 
 
 class Address(NamedTuple):
-    """Where the machines meet, and which of them this is."""
+    """The first machine's host and port, and which of the `nodes` machines this is."""
 
     host: str
     port: int
@@ -34,34 +35,34 @@ class Address(NamedTuple):
 
 
 class Rendezvous:
-    """One round of a training on all its machines.
+    """One round of a training on all its machines; a training out of memory takes several.
 
-    A single machine meets nobody, and nothing is imported for it.
+    A single machine waits for nobody, and imports nothing for it.
     """
 
-    _rounds = itertools.count()
+    _rounds = itertools.count()  # the same on all machines
 
     def __init__(self, nodes: int) -> None:
         self.address = address(nodes) if nodes > 1 else None
         self._round = next(self._rounds)
 
     @property
-    def first(self) -> bool:
+    def is_first(self) -> bool:
         """Whether this is the machine that decides."""
         return self.address is None or self.address.node == 0
 
     def agree(self, decide: Callable[[], Any]) -> Any:
-        """What `decide` gives on the first machine, as JSON has it; its UserError is raised on all
-        of them.
+        """What `decide` gives on the first machine, as JSON has it.
 
         Raises:
-            UserError: the first machine's, or the machines did not meet.
+            UserError: the first machine's, on all of them; or the machines did not meet.
         """
         if self.address is None:
             return decide()
+
         store = _store(self.address)
-        _heartbeat(self.address).begin()
-        if self.first:
+        _watch(self.address).start()
+        if self.is_first:
             decision = _decision(decide)
             store.set(self._key("decided"), json.dumps(decision))
         else:
@@ -72,12 +73,10 @@ class Rendezvous:
 
     def lost(self) -> list[int]:
         """The machines without a heartbeat."""
-        return _heartbeat(self.address).lost() if self.address else []
+        return _watch(self.address).lost() if self.address else []
 
-    def ends(self, own: MachineEnd) -> list[MachineEnd]:
-        """How the ranks of each machine ended, this one's first; a machine that is gone says
-        nothing.
-        """
+    def exchange_exits(self, own: MachineExit) -> list[MachineExit]:
+        """How the ranks of each machine ended, this one's first; lost machines are left out."""
         lost = self.lost()
         if self.address is None or 0 in lost:
             return [own]
@@ -86,24 +85,25 @@ class Rendezvous:
         others = [other for other in range(self.address.nodes) if other not in (node, *lost)]
 
         store.set(self._key(f"ended {node}"), json.dumps(own.to_json()))
-        heard = [self._heard(store, f"ended {other}") for other in others]
-        _heartbeat(self.address).end()
+        received = [self._receive(store, f"ended {other}") for other in others]
+        _watch(self.address).stop()
         store.set(self._key(f"left {node}"), "{}")
-        if self.first:  # whose process is the store's: the others have read before it goes
+        if self.is_first:  # its process holds the store: the others must have read before it goes
             for other in others:
-                self._heard(store, f"left {other}")
-        return [own, *(MachineEnd.of(end, Path("store")) for end in heard if end)]
+                self._receive(store, f"left {other}")
+        return [own, *(MachineExit.of(content, Path("store")) for content in received if content)]
 
-    def _heard(self, store: TCPStore, word: str) -> dict[str, Any] | None:
+    def _receive(self, store: TCPStore, key: str) -> dict[str, Any] | None:
+        """What another machine has set, None where it does not within EXIT_TIMEOUT."""
         try:
-            store.wait([self._key(word)], PARTING)
-            content: dict[str, Any] = json.loads(store.get(self._key(word)))
+            store.wait([self._key(key)], EXIT_TIMEOUT)
+            content: dict[str, Any] = json.loads(store.get(self._key(key)))
         except RuntimeError:
             return None
         return content
 
-    def _key(self, word: str) -> str:
-        return f"{self._round} {word}"
+    def _key(self, key: str) -> str:
+        return f"{self._round} {key}"
 
 
 def address(nodes: int) -> Address:
@@ -117,15 +117,16 @@ def address(nodes: int) -> Address:
     host = environment.get("MASTER_ADDR") or _first_slurm_host(environment)
     if node is None or host is None:
         raise UserError(
-            f"trainer.num_nodes={nodes} needs MASTER_ADDR and NODE_RANK in the environment, or Slurm: "
-            f"srun --nodes={nodes} --ntasks-per-node=1 python pipelines/train.py ..."
+            f"trainer.num_nodes={nodes} needs MASTER_ADDR and NODE_RANK in the environment, "
+            f"or Slurm: srun --nodes={nodes} --ntasks-per-node=1 python pipelines/train.py ..."
         )
     if not (node.isdecimal() and int(node) < nodes):
         raise UserError(
             f"NODE_RANK={node}, expected a number from 0 to {nodes - 1} (trainer.num_nodes={nodes})"
         )
+
     job = int(environment.get("SLURM_JOB_ID", 0))
-    port = environment.get("MASTER_PORT") or str(20_000 + job % 20_000)
+    port = environment.get("MASTER_PORT") or str(_FIRST_SLURM_PORT + job % _SLURM_PORTS)
     if not (port.isdecimal() and 0 < int(port) < 65_535):
         raise UserError(
             f"MASTER_PORT={port}, expected a number from 1 to 65534; the port after it is used, too"
@@ -137,9 +138,8 @@ def _first_slurm_host(environment: Mapping[str, str]) -> str | None:
     if "SLURM_JOB_NODELIST" not in environment:
         return None
     command = ["scontrol", "show", "hostnames", environment["SLURM_JOB_NODELIST"]]
-    with contextlib.suppress(
-        OSError, IndexError
-    ):  # in a container, Slurm's programs may be missing
+    # in a container, Slurm's programs may be missing
+    with contextlib.suppress(OSError, IndexError):
         answer = subprocess.run(command, capture_output=True, text=True, check=False)
         return answer.stdout.split()[0]
     return None
@@ -160,11 +160,11 @@ def _store(address: Address) -> TCPStore:
     host, port = address.host, address.port + 1
     print(
         f"machine {address.node} waits at {host}:{port} for all {address.nodes}, "
-        f"for at most {ARRIVAL.total_seconds():.0f} s",
+        f"for at most {JOIN_TIMEOUT.total_seconds():.0f} s",
         flush=True,
     )
     try:
-        return TCPStore(host, port, address.nodes, address.node == 0, ARRIVAL)
+        return TCPStore(host, port, address.nodes, address.node == 0, JOIN_TIMEOUT)
     except RuntimeError as error:
         reason = str(error).splitlines()[0][:200]
         raise UserError(
@@ -173,8 +173,8 @@ def _store(address: Address) -> TCPStore:
 
 
 @cache
-def _heartbeat(address: Address) -> Heartbeat:
+def _watch(address: Address) -> MachineWatch:
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     own = TCPStore(address.host, address.port + 1, is_master=False, wait_for_workers=False)
-    return Heartbeat(own, address.node, address.nodes)
+    return MachineWatch(own, address.node, address.nodes)

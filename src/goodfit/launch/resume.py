@@ -1,12 +1,12 @@
-"""The same command goes on: what a training left behind when it was cut, and whether it may be
-taken up.
-"""
+"""The same command goes on: what an interrupted training left, and whether it may be resumed."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,17 +28,16 @@ _FREE = {"baseline", "checkpoint", "evaluate", "name", "resume", "tracking"}
 
 @dataclass(frozen=True, kw_only=True)
 class BegunTraining(Record):
-    """Beside the checkpoints of a training: how it was begun, by which process, and how it ended,
-    if it did.
+    """A training that has begun: lies beside its checkpoints until it is finished.
 
-    `facts` are all that decides what it computes; `micro_batches` how many a step needs since
-    memory ran out.
+    `facts` are all that decides what it computes. `ended` is the verdict by which it ended, such as
+    a non-finite loss; None while it runs and after it was interrupted.
     """
 
     facts: dict[str, str]
     run_id: str
-    micro_batches: int
-    process: str
+    micro_batches: int  # in a step, since memory ran out
+    process: str  # as `system.processes.identity` names it
     ended: str | None = None
 
     @staticmethod
@@ -48,8 +47,10 @@ class BegunTraining(Record):
 
     @classmethod
     def find(cls, folder: Path) -> BegunTraining | None:
-        """None where no training has begun in this folder; raises UserError where the file is
-        broken.
+        """The training that has begun in this folder, if any.
+
+        Raises:
+            UserError: its file is broken.
         """
         path = cls.path(folder)
         return cls.read(path) if path.exists() else None
@@ -57,11 +58,10 @@ class BegunTraining(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan(Record):
-    """Where a training keeps its checkpoints, and what it goes on from, if anything; decides
-    nothing by itself.
+    """Where a training keeps its checkpoints, and what it goes on from, if anything.
 
-    `notices` are what the user should know; `clears` says that what lies in the folder is of no
-    use.
+    `run_id`, `checkpoint` and `micro_batches` are those of the interrupted training. `notices` are
+    for the user; with `clears`, what lies in the folder is deleted first.
     """
 
     folder: Path
@@ -73,37 +73,38 @@ class Plan(Record):
     notices: tuple[str, ...] = ()
 
     def begin(self) -> None:
-        """Does what was planned: says the notices, and clears what is of no use."""
+        """Does what was planned: prints the notices, and clears the folder."""
         for notice in self.notices:
             print(notice, flush=True)
         if self.clears:
             shutil.rmtree(self.folder, ignore_errors=True)
-        for half_written in self.folder.glob(".*.part"):  # a kill cut what was being written
-            half_written.unlink()
+        for part in self.folder.glob(".*.part"):  # files that a kill left half written
+            part.unlink()
 
     def started(self, run_id: str, micro_batches: int) -> None:
-        """From now on the training can be taken up, in the same run."""
+        """From now on the training can be resumed, in the same run."""
         begun = BegunTraining(
             facts=self.facts, run_id=run_id, micro_batches=micro_batches, process=identity()
         )
         begun.write(BegunTraining.path(self.folder))
 
     def finished(self) -> None:
-        """It has come to its end: there is nothing to take up."""
+        """It has come to its end: there is nothing to resume."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def failed(self, reason: str) -> None:
-        """It has ended by itself, with a verdict; its folder stays to be looked at."""
+        """It has ended by itself, with a verdict; its folder stays, to be looked at."""
         begun = BegunTraining.find(self.folder)
         if begun:
             replace(begun, ended=reason).write(BegunTraining.path(self.folder))
 
 
 def plan(cfg: DictConfig, overrides: Sequence[str], world: int) -> Plan:
-    """What the same command left behind, verified; or a fresh start. Changes nothing on disk.
+    """What the same command left, verified; or a fresh start. Changes nothing on disk.
 
-    Kept in build/checkpoints/<experiment>, outside what DVC deletes before a stage; for a training
-    by hand with its overrides' hash behind the name.
+    Checkpoints lie in build/checkpoints/<experiment>, outside what DVC deletes before a stage; for
+    a training by hand the hash of its overrides is added to the name. `world` is the number of
+    ranks.
 
     Raises:
         UserError: a process still trains it; its configuration, data, code or number of devices was
@@ -112,8 +113,8 @@ def plan(cfg: DictConfig, overrides: Sequence[str], world: int) -> Plan:
     folder = ROOT / f"{cfg.name}{_suffix(overrides)}"
     manifest = Manifest.read(Paths(cfg.name).prepared / "manifest.json")
     fresh = Plan(folder=folder, facts=facts(cfg, manifest, world), clears=True)
-
     begun = BegunTraining.find(folder)
+
     if begun is None:
         if cfg.resume == "must":
             raise UserError(
@@ -121,24 +122,53 @@ def plan(cfg: DictConfig, overrides: Sequence[str], world: int) -> Plan:
             )
         return fresh
     if begun.process != identity() and not gone(begun.process):
-        raise UserError(
-            f"{folder} is being trained by process {begun.process}; wait for it, or stop it"
-        )
+        raise _busy(folder, begun.process)
+
     if cfg.resume == "never":
         return fresh
     if cfg.resume == "auto" and begun.ended:
         ended = f"the training before ended: {begun.ended}"
-        return replace(
-            fresh, notices=(ended, "starting anew; resume=must goes on from its checkpoint")
-        )
+        notices = (ended, "starting anew; resume=must goes on from its checkpoint")
+        return replace(fresh, notices=notices)
     _check_same(begun.facts, fresh.facts, folder)
     return _continued(fresh, begun, must=cfg.resume == "must")
 
 
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """In the block no other process of this machine begins a training in `folder`.
+
+    `BegunTraining` names a process only when network and data are made, seconds after the start:
+    of two that start together neither would see the other. The kernel releases the lock of a
+    process that is killed.
+
+    Raises:
+        UserError: another process is in such a block.
+    """
+    path = folder.with_name(f".{folder.name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise _busy(folder, lock.read()) from None
+        except OSError:  # a network file system without locks: `BegunTraining` must do
+            pass
+        lock.truncate(0)
+        lock.write(identity())
+        lock.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
 def facts(cfg: DictConfig, manifest: Manifest, world: int) -> dict[str, str]:
-    """All that decides what a training computes, as dotted names and values."""
+    """All that decides what a training on `world` ranks computes, as dotted names and values."""
     content: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     decisive = tree.dotted({key: value for key, value in content.items() if key not in _FREE})
+    # named as a user reads them in the message about what differs
     decisive |= {
         "data (SHA-256)": manifest.sha256,
         "devices in all": world,
@@ -154,29 +184,34 @@ def _suffix(overrides: Sequence[str]) -> str:
     return f"-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
+def _busy(folder: Path, process: str) -> UserError:
+    return UserError(f"{folder} is being trained by process {process}; wait for it, or stop it")
+
+
 def _check_same(before: Mapping[str, str], now: Mapping[str, str], folder: Path) -> None:
     changed = []
     for key in sorted({*before, *now}):
-        if before.get(key) != now.get(key):
-            changed.append(
-                f"{key} was {before.get(key, 'not there')}, is {now.get(key, 'not there')}"
-            )
+        old, new = before.get(key, "not there"), now.get(key, "not there")
+        if old != new:
+            changed.append(f"{key} was {old}, is {new}")
     if changed:
         raise UserError(
-            f"{folder} holds a training that was cut, and was begun otherwise: {'; '.join(changed)}.\n"
-            "Change it back to go on, or start anew with resume=never (GOODFIT_RESUME=never before `dvc repro`)."
+            f"{folder} holds a training that was cut, and was begun otherwise: "
+            f"{'; '.join(changed)}.\nChange it back to go on, or start anew with resume=never "
+            "(GOODFIT_RESUME=never before `dvc repro`)."
         )
 
 
 def _continued(fresh: Plan, begun: BegunTraining, *, must: bool) -> Plan:
-    """From the newest checkpoint that verifies, with the best weights that it speaks of.
+    """From the newest checkpoint that verifies, with the best weights that its note names.
 
-    From the first step where none was written before the cut.
+    From the first step, where no checkpoint was written before the interruption. With `must` that
+    is an error.
     """
     folder = fresh.folder
     checkpoints = step_checkpoints(folder)
-    notices = []
     newest = None
+    notices = []
     for path in checkpoints:
         if _trusted(path):
             newest = path
@@ -184,11 +219,12 @@ def _continued(fresh: Plan, begun: BegunTraining, *, must: bool) -> Plan:
         notices.append(
             f"{path} or its best weights fail their checksum or were cut; looking for an older one"
         )
+
     if checkpoints and newest is None:
-        said = "".join(f"\n{notice}" for notice in notices)
+        reasons = "".join(f"\n{notice}" for notice in notices)
         raise UserError(
             f"a training was cut, and no checkpoint in {folder} can be trusted; "
-            f"resume=never starts anew{said}"
+            f"resume=never starts anew{reasons}"
         )
     if must and newest is None:
         raise UserError(f"resume=must, but {folder} holds no checkpoint; resume=auto starts anew")

@@ -1,7 +1,7 @@
-"""One process's part in a training: from its job to a run in MLflow and a model's folder.
+"""One rank of a training, from its job to a run in MLflow and a model's folder.
 
-It sees the train and validation splits only. The score that it gives back is that of the weights it
-keeps.
+It reads the train and validation splits only. The score that it gives back is that of the weights
+it keeps.
 """
 
 from __future__ import annotations
@@ -46,9 +46,7 @@ from goodfit.training.trainer import quiet_lightning
 
 @dataclass(frozen=True)
 class Session:
-    """What a process's part in a training is made of; `micro_batches` are a step's because of its
-    memory.
-    """
+    """Everything that one rank trains with."""
 
     cfg: DictConfig
     job: Job
@@ -57,40 +55,41 @@ class Session:
     data: DataModule
     run: runs.Run
     commit: Commit
-    micro_batches: int
+    micro_batches: int  # in a step, for want of memory; those of the configuration come on top
 
     @property
-    def first(self) -> bool:
-        """Whether this is the process that writes for all."""
+    def is_rank_zero(self) -> bool:
+        """Whether this is the rank that writes for all."""
         return self.data.shard.rank == 0
 
     def failed(self, error: Exception) -> None:
         """The training has ended by itself: the same command starts anew."""
-        if self.first:
+        if self.is_rank_zero:
             self.plan.failed(f"{type(error).__name__}: {error}")
 
 
-def work(
+def train(
     cfg: DictConfig,
     job: Job,
     micro_batches: int,
     plan: Plan | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Trained | None:
-    """A training of a resolved `cfg` as one process of it, alone or beside others; None but from
-    the first.
+    """Trains a resolved `cfg` as one of its ranks; None from all but rank 0.
 
-    A device's share of a step is computed in `micro_batches`. `plan` is what all ranks go on from;
+    This rank's share of a step is computed in `micro_batches`. `plan` is what all ranks go on from;
     without one it is made here.
 
     Raises:
-        UserError: the micro-batches do not fit, or what a cut training left does not.
+        UserError: the micro-batches do not fit, or what an interrupted training left does not.
         NonFiniteLossError: before the optimizer step that would have destroyed the weights.
-        PrunedError: as a trial of a sweep it was not worth going on with. OutOfMemory: of a device.
+        PrunedError: as a trial of a sweep it was not worth going on with.
+        OutOfMemory: the device's memory did not hold a micro-batch.
     """
     quiet_lightning()
     allocator.tune()
-    if micro_batches > 1:  # the attempt before held its network, its data and its Trainer in rings
+    if micro_batches > 1:
+        # the attempt before has left its network, data and Trainer in reference cycles
         gc.collect()
         torch.cuda.empty_cache()
     folder = Paths(cfg.name).prepared
@@ -102,18 +101,20 @@ def work(
         accumulated = micro_batches * cfg.trainer.accumulate_grad_batches
         shard = Shard(*devices.ranks(), accumulated)
         task, data = loop.prepare(cfg, folder, shard)
-        run = runs.silent() if shard.rank else _run(cfg, task, job, plan, commit)
+
+        run = runs.silent() if shard.rank else _open_run(cfg, task, job, plan, commit)
         session = Session(cfg, job, plan, task, data, run, commit, micro_batches)
-        with runs.run_status(run), _verdict(session):
+        with runs.run_status(run), _end_recorded(session):
             return _train(session, callbacks)
 
 
 def _train(session: Session, callbacks: Sequence[Callback]) -> Trained | None:
     """From the first step, or the checkpoint to go on from, to the model's folder."""
     cfg, plan = session.cfg, session.plan
-    if session.first:
+    if session.is_rank_zero:
         plan.started(session.run.run_id, session.micro_batches)
-        _tell_beginning(session)
+        _print_start(session)
+
     with signals.defer_signals():
         optimized = loop.optimize(
             cfg,
@@ -124,14 +125,14 @@ def _train(session: Session, callbacks: Sequence[Callback]) -> Trained | None:
             recorder=session.run,
             callbacks=[*_pruning(), *callbacks],
         )
-    # after the last step nothing is lost: the same command writes the model
+    # told to stop after the last step: the same command measures and writes the model
     if signals.stop_requested():
         raise SystemExit(128 + signals.stop_requested())
-    if not session.first:
+    if not session.is_rank_zero:
         return None
 
     measured = loop.measure(cfg, session.data, optimized)
-    folder = _keep(session, optimized, measured)
+    folder = _save(session, optimized, measured)
     score = measured.scores[optimized.monitor]
     return Trained(session.run.run_id, optimized.monitor, score, folder)
 
@@ -141,30 +142,33 @@ def _check_data(cfg: DictConfig, folder: Path) -> None:
     made_with = verify(folder, "train", "validation").made_with
     wanted = tree.data_section(cfg)
     for key in sorted({*made_with, *wanted}):
-        if made_with.get(key) != wanted.get(key):
+        old, new = made_with.get(key), wanted.get(key)
+        if old != new:
             raise UserError(
-                f"{folder} was prepared with data.{key}={made_with.get(key)}, got {wanted.get(key)}; "
+                f"{folder} was prepared with data.{key}={old}, got {new}; "
                 f"change conf/ or params.yaml, then `dvc repro prepare@{cfg.name}`"
             )
 
 
 @contextmanager
 def _planned(cfg: DictConfig, job: Job, plan: Plan | None) -> Iterator[Plan]:
-    """What to go on from; for a trial of a sweep a folder that is thrown away: a cut trial begins
-    anew.
-    """
-    if job.keep:
-        if plan is None:
-            plan = resume.plan(cfg, job.overrides, devices.ranks().world)
-            plan.begin()
+    """What to go on from; a trial of a sweep gets a temporary folder, and starts anew each time."""
+    if plan is not None:  # the launcher has claimed its folder
         yield plan
         return
+    if job.keep:
+        plan = resume.plan(cfg, job.overrides, devices.ranks().world)
+        with resume.claimed(plan.folder):
+            plan.begin()
+            yield plan
+        return
+
     resume.ROOT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=resume.ROOT, prefix="trial-") as folder:
         yield Plan(folder=Path(folder))
 
 
-def _run(cfg: DictConfig, task: Task, job: Job, plan: Plan, commit: Commit) -> runs.Run:
+def _open_run(cfg: DictConfig, task: Task, job: Job, plan: Plan, commit: Commit) -> runs.Run:
     """The run that the training began in, if this database has it; else a new one."""
     uri = str(cfg.tracking.uri)
     with reachable(uri):
@@ -172,10 +176,10 @@ def _run(cfg: DictConfig, task: Task, job: Job, plan: Plan, commit: Commit) -> r
         if run is None:
             return describe.open_run(cfg, task, Paths(cfg.name).prepared, job, commit)
         run.resume()
-    return run
+        return run
 
 
-def _tell_beginning(session: Session) -> None:
+def _print_start(session: Session) -> None:
     cfg, plan = session.cfg, session.plan
     patience = cfg.early_stopping.patience
     if patience >= cfg.trainer.max_epochs:
@@ -191,32 +195,36 @@ def _tell_beginning(session: Session) -> None:
 
 
 def _pruning() -> list[Callback]:
-    """On every rank of a trial of a sweep: they end together."""
+    """Nothing outside a sweep. All ranks of a trial have it, for they end together."""
     from hydra_plugins.hydra_optuna_sweeper import trial as trials
 
     return [Pruning(current_judge())] if trials.active() else []
 
 
 @contextmanager
-def _verdict(session: Session) -> Iterator[None]:
-    """Tells cuts, which the same command goes on from, from ends, after which it starts anew."""
+def _end_recorded(session: Session) -> Iterator[None]:
+    """Records whether the block came to an end: otherwise the same command goes on from there.
+
+    A finished training leaves nothing to resume, and a verdict (NonFiniteLossError, UserError,
+    PrunedError) makes the same command start anew. After anything else it resumes.
+    """
     try:
         yield
     except NonFiniteLossError as error:
-        error = NonFiniteLossError(f"{error} {_last_checkpoint(session.plan.folder)}")
-        session.failed(error)
-        raise error from None
+        located = NonFiniteLossError(f"{error} {_last_checkpoint(session.plan.folder)}")
+        session.failed(located)
+        raise located from None
     except (UserError, PrunedError) as error:
         session.failed(error)
         raise
-    except SIGTERMException:  # told to stop before the first step
+    except SIGTERMException:  # Lightning's own: told to stop before the first step
         raise SystemExit(128 + signal.SIGTERM) from None
     except RuntimeError as error:
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise OutOfMemory(str(error).splitlines()[0], session.micro_batches) from None
         raise
     else:
-        if session.first:
+        if session.is_rank_zero:
             session.plan.finished()
 
 
@@ -227,8 +235,8 @@ def _last_checkpoint(folder: Path) -> str:
     return f"The last good checkpoint is {checkpoints[0]}."
 
 
-def _keep(session: Session, optimized: Optimized, measured: Measured) -> Path | None:
-    """Final numbers to the run, and the model to its folder."""
+def _save(session: Session, optimized: Optimized, measured: Measured) -> Path | None:
+    """Final numbers go to the run, and the model to its folder, None where none is kept."""
     run = session.run
     attach.log_training(run, measured.scores, measured.cost)
     run.flush()
@@ -238,13 +246,13 @@ def _keep(session: Session, optimized: Optimized, measured: Measured) -> Path | 
     folder = session.job.out or Path("build/runs") / run.run_id
     with replacing_folder(folder) as part:
         _write_model(session, optimized, measured, part)
-        # before the files are in place: a stage that fails leaves none
+        # sent before the files are in place: a stage that fails leaves none
         run.folder(part, "model", later=folder)
     return folder
 
 
 def _write_model(session: Session, optimized: Optimized, measured: Measured, folder: Path) -> None:
-    """A model is config.yaml, spec.json and weights.pt; beside them lies what training measured."""
+    """A model is config.yaml, spec.json and weights.pt; train.json and history.csv go with it."""
     config = tree.dump(tree.frozen(session.cfg))
     (folder / "config.yaml").write_text(redact(config))
     measured.task.spec.write(folder / "spec.json")

@@ -1,6 +1,4 @@
-"""One rank of a training: reads its job, trains, leaves its result or its error in the job's
-folder.
-"""
+"""One rank of a training: reads its job, trains, leaves its result or error in the job's folder."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ from goodfit.system import signals
 
 
 def main(path: Path) -> None:
-    """Runs the job; the exit code is that of `cli.guarded`."""
+    """Runs the job in the file `path`; the exit code is that of `cli.guarded`."""
     signals.exit_on_signals()
     job, folder, rank = RankJob.read(path), path.parent, devices.ranks().rank
     watch = RankWatch(folder, job.launcher, rank)
@@ -26,9 +24,10 @@ def main(path: Path) -> None:
     try:
         result = _train(job)
     except BaseException as error:
-        RankError.of_exception(rank, error).write(RankError.path(folder, rank))
+        if path.exists():  # else the launcher has cleared up, and nobody would read it
+            RankError.of_exception(rank, error).write(RankError.path(folder, rank))
         if rank and isinstance(error, SystemExit):
-            watch.wait_for_first()
+            watch.wait_for_rank_zero()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(exit_code(error))  # destructors of a broken process group wait for the others
@@ -42,15 +41,15 @@ def _train(job: RankJob) -> Trained | None:
     cfg = OmegaConf.create(job.config)
     if cfg.trainer.accelerator == "cpu":
         _join_on_cpu()
-    return session.work(cfg, job.job, job.micro_batches, job.plan)
+    return session.train(cfg, job.job, job.micro_batches, job.plan)
 
 
 def _join_on_cpu() -> None:
-    """The process group, which Lightning would make later: gloo's threads must be free to go to any
-    core.
+    """Joins the process group before the rank is pinned to its cores.
 
-    Pinned to the core of its rank, a thread that brings an answer waits there for the step of which
-    it is a part: an exchange takes 1.4 ms amid computing, and so 0.4 (two ranks, a core each).
+    Lightning would join later. gloo's threads must be free to go to any core: pinned to those of
+    its rank, a thread that brings a message waits there for the step that computes. Amid computing
+    an exchange then takes 1.4 ms, and 0.4 with free threads (two ranks, a core each).
     """
     from torch.distributed import init_process_group
 

@@ -1,4 +1,4 @@
-"""Pieces that several networks share."""
+"""Pieces that several networks share. Letters: B batch."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from goodfit.contract import Field
 
 
 class Standardize(nn.Module):
-    """(x − mean) / std with the train split's constants, kept with the weights; takes any type of
-    number.
-    """
+    """(x - mean) / std with the constants of the train split, which are kept with the weights."""
 
     mean: Tensor
     std: Tensor
@@ -22,5 +20,5 @@ class Standardize(nn.Module):
         self.register_buffer("std", torch.tensor(field.std, dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Same shape, float32."""
+        """(B, ...) of any number type to the same shape in float32."""
         return (x.float() - self.mean) / self.std

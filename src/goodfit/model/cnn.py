@@ -11,12 +11,12 @@ from goodfit.schema import Count, Fraction
 
 
 class CNN(nn.Module):
-    """Stages of 3 x 3 convolutions with BatchNorm and ReLU, each twice as wide at half the
-    resolution.
+    """Stages of 3 x 3 convolutions, each twice as wide as the one before at half the resolution.
 
-    The last stage has one convolution and is pooled by mean and maximum over the whole image, so
-    any size of image that survives the halvings will do (plain blocks as in VGG, Simonyan and
-    Zisserman 2015).
+    Each convolution has BatchNorm and ReLU after it. All stages but the last have two and end in
+    max-pooling (plain blocks as in VGG, Simonyan and Zisserman 2015). The last has one, and is
+    pooled by mean and maximum over the whole image, so any size of image that survives the halvings
+    will do.
     """
 
     def __init__(self, spec: DataSpec, *, width: Count, stages: Count, dropout: Fraction) -> None:
@@ -25,11 +25,13 @@ class CNN(nn.Module):
         self.scale = Standardize(spec.inputs["image"])
         layers: list[nn.Module] = []
         for stage in range(stages):
-            last = stage == stages - 1
-            out = width * 2**stage
-            layers += _convolution(channels, out)
-            layers += [] if last else [*_convolution(out, out), nn.MaxPool2d(2)]
-            channels = out
+            out_channels = width * 2**stage
+            layers += _convolution(channels, out_channels)
+            if stage < stages - 1:
+                layers += _convolution(out_channels, out_channels)
+                layers.append(nn.MaxPool2d(2))
+            channels = out_channels
+
         # channels last in memory: 1.8 times as fast on a CPU with oneDNN
         self.features = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.dropout = nn.Dropout(dropout)
@@ -37,15 +39,17 @@ class CNN(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, H, W) of any number type to (B, K)."""
-        seen = self.features(self.scale(image).contiguous(memory_format=torch.channels_last))
-        pooled = torch.cat([seen.mean((2, 3)), seen.amax((2, 3))], 1)
+        scaled = self.scale(image).contiguous(memory_format=torch.channels_last)
+        maps = self.features(scaled)
+        pooled = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)
         output: Tensor = self.head(self.dropout(pooled))
         return output
 
 
-def _convolution(channels: int, out: int) -> list[nn.Module]:
+def _convolution(channels: int, out_channels: int) -> list[nn.Module]:
     return [
-        nn.Conv2d(channels, out, 3, padding=1, bias=False),
-        nn.BatchNorm2d(out),
+        # no bias: BatchNorm would take it away again with the mean
+        nn.Conv2d(channels, out_channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     ]

@@ -1,4 +1,4 @@
-"""Feed-forward network for tables. Letters: B batch, F numbers of a row, D width, O outputs."""
+"""Feed-forward network for tables. Letters: B batch, F numbers of a row, D width, K outputs."""
 
 from __future__ import annotations
 
@@ -9,23 +9,21 @@ from goodfit.schema import Count, Fraction
 
 
 class MLP(nn.Module):
-    """`depth` hidden layers of `width` units with ReLU and dropout; depth 1 is the classic
-    perceptron.
+    """`depth` hidden layers of `width` units, each with ReLU and dropout.
+
+    With depth 1 it is the classic perceptron of one hidden layer.
     """
 
     def __init__(self, spec: DataSpec, *, width: Count, depth: Count, dropout: Fraction) -> None:
         super().__init__()
         (features,) = spec.inputs["numbers"].shape
         layers: list[nn.Module] = []
-        for place in range(depth):
-            layers += [
-                nn.Linear(width if place else features, width),
-                nn.ReLU(),
-                nn.Dropout(dropout),
-            ]
+        for _ in range(depth):
+            layers += [nn.Linear(features, width), nn.ReLU(), nn.Dropout(dropout)]
+            features = width
         self.layers = nn.Sequential(*layers, nn.Linear(width, spec.outputs))
 
     def forward(self, numbers: Tensor) -> Tensor:
-        """(B, F) to (B, O)."""
+        """(B, F), standardized, to (B, K)."""
         output: Tensor = self.layers(numbers)
         return output

@@ -13,20 +13,26 @@ from goodfit.config.signature import source_file
 from goodfit.provenance.environment import version
 
 # a change of these versions can change the numbers, so it re-runs the stages that import them
-COMPUTING = {"torch", "pytorch_lightning", "torchmetrics", "numpy", "pandas", "sklearn"}
-_REGISTRY = tuple(f"goodfit.tracking.{name}" for name in ("registry", "package", "pyfunc"))
+_COMPUTING = {"torch", "pytorch_lightning", "torchmetrics", "numpy", "pandas", "sklearn"}
+# a registered model carries the code that loads it
+_REGISTRY = (
+    "goodfit.tracking.registry",
+    "goodfit.tracking.package",
+    "goodfit.tracking.pyfunc",
+)
 
 
 class Roots(NamedTuple):
     """Where the code of a stage starts.
 
-    What the modules `reached` import counts too, directly or not. The files `alone` count by
+    What the modules `reached` import counts too, directly or not. The modules `alone` count by
     themselves: they hand the result on to rooms that only record it, and an edit there must re-run
-    nothing.
+    nothing. `files` are texts that no module imports.
     """
 
     reached: tuple[str, ...]
     alone: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 def stage_roots(content: Mapping[str, Any]) -> dict[str, Roots]:
@@ -37,30 +43,36 @@ def stage_roots(content: Mapping[str, Any]) -> dict[str, Roots]:
     run's description would train every network again.
     """
 
-    def targets(*keys: str) -> tuple[str, ...]:
-        return tuple(content[key]["_target_"].rpartition(".")[0] for key in keys)
+    def targets(*groups: str) -> tuple[str, ...]:
+        return tuple(content[group]["_target_"].rpartition(".")[0] for group in groups)
 
     return {
         "prepare": Roots(
-            ("goodfit.store.prepare", *targets("data")),
-            ("goodfit.stages.prepare",),
+            reached=("goodfit.store.prepare", *targets("data")),
+            alone=("goodfit.stages.prepare",),
         ),
         "train": Roots(
-            ("goodfit.training.loop", *targets("model", "task", "augment", "guard", "schedule")),
-            ("goodfit.launch.session", "goodfit.launch.worker"),
+            reached=(
+                "goodfit.training.loop",
+                *targets("model", "task", "augment", "guard", "schedule"),
+            ),
+            alone=("goodfit.launch.session", "goodfit.launch.worker"),
         ),
         "evaluate": Roots(
-            ("goodfit.evaluation.evaluate", *targets("model", "task", "baseline", "data")),
-            ("goodfit.stages.evaluate",),
+            reached=(
+                "goodfit.evaluation.evaluate",
+                *targets("model", "task", "baseline", "data"),
+            ),
+            alone=("goodfit.stages.evaluate",),
         ),
         "report": Roots(
-            ("goodfit.reporting.page",),
-            ("goodfit.stages.report", *_templates()),
+            reached=("goodfit.reporting.page",),
+            alone=("goodfit.stages.report",),
+            files=_templates(),
         ),
-        # a registered model carries the code that loads it
         "register": Roots(
-            (*_REGISTRY, *targets("data", "model", "task")),
-            ("goodfit.stages.register",),
+            reached=(*_REGISTRY, *targets("data", "model", "task")),
+            alone=("goodfit.stages.register",),
         ),
     }
 
@@ -71,23 +83,27 @@ def source_hashes(roots: Roots) -> dict[str, str]:
     Written into the composed configuration, it makes DVC re-run a stage when, and only when, code
     that the stage can reach has changed: a new network in src/goodfit/model re-runs nothing.
     """
-    files: dict[str, Path] = {}
+    sources: dict[str, Path] = {}
     libraries: set[str] = set()
     waiting = list(roots.reached)
     while waiting:
         module = waiting.pop()
         path = source_file(module)
-        if module in files or path is None:
+        if module in sources or path is None:  # of `from a import b`, b may be a function
             continue
-        files[module] = path
+        sources[module] = path
         own, others = _imports(path)
         waiting += own
-        libraries |= others & COMPUTING
+        libraries |= others & _COMPUTING
 
-    for name in roots.alone:
-        path = source_file(name) or Path(name)
-        files[name if source_file(name) else path.name] = path
-    hashes = {name: _file_hash(path) for name, path in sorted(files.items())}
+    for module in roots.alone:
+        path = source_file(module)
+        assert path is not None, module
+        sources[module] = path
+    for file in roots.files:
+        sources[Path(file).name] = Path(file)
+
+    hashes = {name: _file_hash(path) for name, path in sorted(sources.items())}
     return hashes | {f"{name} (version)": version(name) for name in sorted(libraries)}
 
 
@@ -101,36 +117,10 @@ def training_digest(content: Mapping[str, Any]) -> str:
     return digest(source_hashes(stage_roots(content)["train"]))
 
 
-def _templates() -> tuple[str, ...]:
-    """The pages' text, which nothing imports."""
-    page = source_file("goodfit.reporting.page")
-    assert page is not None
-    return tuple(str(path) for path in sorted((page.parent / "templates").iterdir()))
-
-
-def _file_hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-
-
-@cache
-def _imports(path: Path) -> tuple[list[str], set[str]]:
-    """Modules of this package that a file imports, also inside functions, and the names of other
-    packages.
-    """
-    own, others = [], set()
-    for name in imported_names(ast.parse(path.read_text())):
-        package = name.partition(".")[0]
-        if package == "goodfit":
-            own.append(name)
-        else:
-            others.add(package)
-    return own, others
-
-
 def imported_names(tree: ast.AST) -> Iterator[str]:
-    """Dotted names; of `from a import b` both a and a.b, for b may be a module.
+    """Dotted names that a module imports, also inside functions; for types alone does not count.
 
-    Types alone do not count.
+    `from a import b` gives both a and a.b, for b may be a module.
     """
     for node in ast.iter_child_nodes(tree):
         if _is_for_types(node):  # runs in no process
@@ -152,3 +142,28 @@ def _is_for_types(node: ast.AST) -> bool:
         and isinstance(node.test, ast.Name)
         and node.test.id == "TYPE_CHECKING"
     )
+
+
+@cache
+def _imports(path: Path) -> tuple[list[str], set[str]]:
+    """Modules of this package that a file imports, and the names of other packages."""
+    own: list[str] = []
+    others: set[str] = set()
+    for name in imported_names(ast.parse(path.read_text())):
+        package = name.partition(".")[0]
+        if package == "goodfit":
+            own.append(name)
+        else:
+            others.add(package)
+    return own, others
+
+
+def _templates() -> tuple[str, ...]:
+    """The text of the pages."""
+    page = source_file("goodfit.reporting.page")
+    assert page is not None
+    return tuple(str(path) for path in sorted((page.parent / "templates").iterdir()))
+
+
+def _file_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

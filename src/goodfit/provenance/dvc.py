@@ -1,6 +1,4 @@
-"""DVC's own files: dvc.lock, which says what the stages last gave, its cache, and the lock of a
-running DVC.
-"""
+"""DVC's own files: dvc.lock with what the stages last gave, the cache, a running DVC's lock."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,19 +45,24 @@ def outputs() -> list[Output]:
     """Each output of dvc.lock that the cache keeps; none where no stage has run.
 
     Raises:
-        UserError: dvc.lock is not one.
+        UserError: dvc.lock cannot be read.
     """
     if not LOCK.exists():
         return []
-    path = LOCK.resolve()
+    path = LOCK.resolve()  # absolute: the current folder may change, and what is cached stays
     return list(_outputs(path, path.stat().st_mtime_ns))
 
 
 def output_hash(path: Path) -> str | None:
-    """DVC's hash of a stage's output, None before its first `dvc repro`; raises UserError as
-    `outputs` does.
+    """DVC's hash of a stage's output; None before its first `dvc repro`.
+
+    Raises:
+        UserError: dvc.lock cannot be read.
     """
-    return next((output.md5 for output in outputs() if output.path == path), None)
+    for output in outputs():
+        if output.path == path:
+            return output.md5
+    return None
 
 
 def uncached() -> list[Output]:
@@ -79,12 +82,16 @@ def uncached() -> list[Output]:
 
 
 def cache_folder() -> Path:
-    """The folder of DVC's objects, named by their MD5; raises UserError where DVC does not answer."""
+    """The folder of DVC's objects, which are named by their MD5.
+
+    Raises:
+        UserError: DVC does not say where its cache is.
+    """
     command = [sys.executable, "-m", "dvc", "cache", "dir"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
-        reason = (answer.stderr.strip().splitlines() or ["it says nothing"])[0]
-        raise UserError(f"`dvc cache dir` fails: {reason}")
+        lines = answer.stderr.strip().splitlines()
+        raise UserError(f"`dvc cache dir` fails: {lines[0] if lines else 'it says nothing'}")
     folder = Path(answer.stdout.strip()) / "files/md5"
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
@@ -96,6 +103,7 @@ def object_path(objects: Path, md5: str) -> Path:
 
 def running() -> Holder | None:
     """A live process of another `dvc` that works on a stage here."""
+    # a lock file that cannot be read is of no live process: `delete_stale_lock` looks after it
     with contextlib.suppress(ValueError):
         for holder in holders():
             if processes.alive(holder.pid):
@@ -104,19 +112,23 @@ def running() -> Holder | None:
 
 
 def holders() -> list[Holder]:
-    """Each entry of DVC's lock file, dead ones too; ValueError where DVC cannot read it."""
-    with _lock_file_locked():
+    """Each process that DVC's lock file names, dead ones too.
+
+    Raises:
+        ValueError: the file is one that DVC cannot read.
+    """
+    with _exclusive():
         return _holders()
 
 
 def delete_stale_lock() -> str | None:
-    """Deletes a lock file that stops every later run and that no live process holds; a line about
-    it.
+    """Deletes a lock file that stops every later run and that no live process holds.
 
-    DVC stops at one that it cannot read, and at one of a process that has ended but was not waited
-    for: in a container whose first process is no init, nobody does.
+    Returns a line about it, None where nothing was deleted. DVC stops at a lock file that it cannot
+    read, and at one of a process that has ended but was not waited for: in a container whose first
+    process is no init, nobody does.
     """
-    with _lock_file_locked():
+    with _exclusive():
         try:
             entries = _holders()
             if not entries or any(processes.alive(holder.pid) for holder in entries):
@@ -130,16 +142,17 @@ def delete_stale_lock() -> str | None:
 
 @cache
 def _outputs(lock: Path, _changed: int) -> tuple[Output, ...]:
-    """Read once while the file stays the same: the C parser takes 10 ms, the other one 0.1 s."""
+    """Parsed once while the file stays the same."""
     try:
+        # the C parser takes 10 ms, the other one 0.1 s
         content: Any = yaml.load(lock.read_text(), Loader=yaml.CSafeLoader)
-        return tuple(_named_outputs(content["stages"]))
+        return tuple(_cached_outputs(content["stages"]))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())[:120]
         raise UserError(f"{LOCK} cannot be read: {reason}") from None
 
 
-def _named_outputs(stages: dict[str, Any]) -> Iterator[Output]:
+def _cached_outputs(stages: Mapping[str, Any]) -> Iterator[Output]:
     for name, stage in stages.items():
         if name.partition("@")[0] == _UNCACHED:
             continue
@@ -149,10 +162,8 @@ def _named_outputs(stages: dict[str, Any]) -> Iterator[Output]:
 
 
 @contextlib.contextmanager
-def _lock_file_locked() -> Iterator[None]:
-    """Meanwhile nobody writes DVC's lock file: DVC takes the lock of this second file before it
-    does.
-    """
+def _exclusive() -> Iterator[None]:
+    """Meanwhile nobody writes DVC's lock file: DVC takes the lock of this second file first."""
     if not RWLOCK.parent.exists():  # DVC has never run here
         yield
         return

@@ -12,14 +12,16 @@ from pathlib import Path
 
 from goodfit.system.hardware import cores
 
-_DISTRIBUTION = {"pytorch_lightning": "pytorch-lightning", "sklearn": "scikit-learn"}
-_DVC_LOCK = ":!dvc.lock"  # what stages themselves write does not count as a change
+# where a package is installed under another name than it is imported by
+_DISTRIBUTIONS = {"pytorch_lightning": "pytorch-lightning", "sklearn": "scikit-learn"}
+_WORKSPACE = (".", ":!dvc.lock")  # what stages themselves write does not count as a change
 
 
 @dataclass(frozen=True)
 class Commit:
-    """The commit that the code is at, and how it differs from it; `dirty` is true, false or
-    unknown.
+    """The commit that the code is at, and its uncommitted changes.
+
+    `dirty` is "true", "false", or "unknown" outside a repository, as MLflow's tags are texts.
     """
 
     sha: str
@@ -29,14 +31,12 @@ class Commit:
 
 
 def commit() -> Commit:
-    """The commit of the current folder's repository; its sha is "none" where there is no
-    repository.
-    """
+    """The commit of the current folder's repository; its sha is "none" where there is none."""
     sha = _git("rev-parse", "HEAD")
     if not sha:
         return Commit(sha="none", branch="none", dirty="unknown", diff="")
-    status = _git("status", "--porcelain", "--", ".", _DVC_LOCK)
-    diff = f"{status}\n\n{_git('diff', 'HEAD', '--', '.', _DVC_LOCK)}" if status else ""
+    status = _git("status", "--porcelain", "--", *_WORKSPACE)
+    diff = f"{status}\n\n{_git('diff', 'HEAD', '--', *_WORKSPACE)}" if status else ""
     return Commit(
         sha=sha,
         branch=_git("rev-parse", "--abbrev-ref", "HEAD"),
@@ -47,7 +47,7 @@ def commit() -> Commit:
 
 def version(package: str) -> str:
     """The installed version, without the build: 2.13.0 is 2.13.0 on a CPU and on CUDA."""
-    return metadata.version(_DISTRIBUTION.get(package, package)).partition("+")[0]
+    return metadata.version(_DISTRIBUTIONS.get(package, package)).partition("+")[0]
 
 
 @cache
@@ -58,7 +58,7 @@ def packages() -> str:
 
 
 def hardware() -> dict[str, str]:
-    """Processor, cores, memory, accelerator, and the versions of Python and torch."""
+    """Processor, cores, accelerators, and the versions of Python and torch."""
     facts = {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -75,14 +75,19 @@ def hardware() -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str:
-    """What git prints, nothing where it fails; a file that is not UTF-8 may stand in a difference."""
+    """What git prints, nothing where it fails."""
     done = subprocess.run(
-        ["git", *arguments], capture_output=True, text=True, errors="replace", check=False
+        ["git", *arguments],
+        capture_output=True,
+        text=True,
+        errors="replace",  # a file that is not UTF-8 may stand in a difference
+        check=False,
     )
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _processor() -> str:
+    """The model's name, where the kernel tells it."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():

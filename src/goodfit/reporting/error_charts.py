@@ -1,4 +1,7 @@
-"""Charts of where a model errs: confusion, calibration, residuals, error by step, forecasts."""
+"""Charts of where a model errs: confusion, calibration, residuals, error by step, forecasts.
+
+Letters: N test samples, K classes, T steps of the horizon. Data come as the lists of a `Chart`.
+"""
 
 from __future__ import annotations
 
@@ -17,278 +20,321 @@ from goodfit.reporting.charts import (
     RIGHT,
     WIDTH,
     Line,
+    Marker,
     Scale,
     axis_x,
     axis_y,
-    cut,
+    dot,
     element,
-    lines,
-    picture,
-    span,
+    line_chart,
+    padded_range,
+    svg,
     text,
+    truncate,
+    vertical,
 )
-from goodfit.reporting.facts import Experiment
 from goodfit.reporting.words import MINUS, fixed, number, share
 
 Z = 1.96  # 95 % of a normal distribution
+_NAME_LETTER = 6.6  # width of a letter of a class name, in pixels
+_TILTED_LETTER = 4.8  # height of such a letter's share of a name at 45 degrees
+_BINS = 10  # of confidence, as in goodfit.task.diagnostics
 
 
-class Drawn(NamedTuple):
+class Figure(NamedTuple):
     """A chart with its title, and what a reader should look for in it."""
 
     title: str
-    picture: Markup
+    svg: Markup
     caption: str
 
 
-def draw(chart: Chart, experiment: Experiment) -> Drawn:
-    """The picture that belongs to the form of a chart."""
-    numbers, unit, step = chart.data, experiment.unit, experiment.step
+class _Bin(NamedTuple):
+    """Samples of like confidence: its mean, the share that is right, and how many they are."""
+
+    confidence: float
+    accuracy: float
+    samples: int
+
+
+def draw(chart: Chart, *, unit: str | None, step: str | None) -> Figure:
+    """The chart as a figure; `unit` is the target's, `step` the length of a step of a series.
+
+    Raises:
+        UserError: the chart has a form that is not drawn here.
+    """
+    data = chart.data
     match chart.form:
         case "confusion":
-            return Drawn(
-                chart.title,
-                confusion(numbers["counts"], numbers["labels"]),
-                "Shade: the square root of the share of the row, so that rare errors can be seen.",
+            drawing = confusion(data["counts"], data["labels"])
+            caption = (
+                "Shade: the square root of the share of the row, so that rare errors can be seen."
             )
         case "reliability":
+            drawing = reliability(data)
             caption = (
-                f"Expected calibration error {numbers['ece']:.3f}: the mean distance of confidence and "
-                "accuracy. Below the dashed line the network is too sure of itself. Bars are 95 % intervals."
+                f"Expected calibration error {data['ece']:.3f}: the mean distance of confidence "
+                "and accuracy. Below the dashed line the network is too sure of itself. "
+                "Bars are 95 % intervals."
             )
-            return Drawn(chart.title, reliability(numbers), caption)
         case "residuals":
-            return Drawn(chart.title, residuals(numbers, unit), _spread(numbers))
+            drawing = residuals(data, unit)
+            caption = _spread(data)
         case "scatter":
+            drawing = scatter(data, unit)
             caption = "Each dot is a test sample; on the dashed line the prediction is right."
-            return Drawn(chart.title, scatter(numbers, unit), caption)
         case "by_step":
+            drawing = by_step(dict(data["errors"]), unit, step)
             caption = "Where in the horizon the network wins or loses."
-            return Drawn(chart.title, by_step(numbers["errors"], unit, step), caption)
         case "forecast":
-            name = f"Test sample {numbers['row']}"
-            picture_ = forecast(name, numbers["curves"], unit=unit, step=step)
-            return Drawn(chart.title, picture_, chart.title)
-    raise UserError(f"a task asks for a chart of the form '{chart.form}', which no report can draw")
-
-
-def _spread(found: Mapping[str, Any]) -> str:
-    """How large the errors are, in a sentence."""
-    shares = []
-    for part, size in found["within"].items():
-        shares.append(f"{share(float(part), 1)} lie within ±{number(size)}")
-    mean = number(found["mean"], sign=True)
-    return f"Of all errors {', '.join(shares)}. Their mean, the bias, is {mean}."
-
-
-def _of(step: str | None) -> str:
-    return f" of {step}" if step else ""
+            name = f"Test sample {data['row']}"
+            drawing = forecast(name, dict(data["curves"]), unit=unit, step=step)
+            caption = chart.title
+        case _:
+            raise UserError(
+                f"a task asks for a chart of the form '{chart.form}', which no report can draw"
+            )
+    return Figure(chart.title, drawing, caption)
 
 
 def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Markup:
-    """Counts as a heat map, shaded by the share of the row; right and wrong have different colours."""
-    names = [cut(label, 14) for label in labels]
-    left = 20 + max(14.0, 6.6 * max(map(len, names)))
+    """Counts (K, K) as a heat map; rows are the truth, and hits and errors differ in colour."""
+    names = [truncate(label, 14) for label in labels]
+    longest = max(map(len, names))
+    left = 20 + max(14.0, _NAME_LETTER * longest)
     side = min(124.0, (WIDTH - left - 6) / len(labels))
-    tilted = max(map(len, names)) * 6.6 > side
-    top = 42.0 + (max(map(len, names)) * 4.8 if tilted else 0)
-    parts = [text(left + side * len(names) / 2, 12, "prediction", "small", "middle")]
-    parts.append(text(left - 8, top - 8, "truth", "small", "end"))
-    for place, name in enumerate(names):
-        middle = (place + 0.5) * side
-        parts.append(text(left - 8, top + middle + 4, name, "label", "end"))
-        turn = f"rotate(-45 {left + middle:.1f} {top - 8:.1f})" if tilted else None
-        parts.append(
-            element(
-                "text",
-                name,
-                x=left + middle - (4 if tilted else 0),
-                y=top - 8,
-                class_="label",
-                text_anchor=None if tilted else "middle",
-                transform=turn,
-            )
-        )
-    for row, line in enumerate(counts):
-        for column, count in enumerate(line):
-            corner = left + column * side, top + row * side
-            parts += _cell(
-                count,
-                sum(line),
-                *corner,
-                side,
-                row == column,
-                f"{labels[row]} taken for {labels[column]}",
-            )
-    right = sum(line[place] for place, line in enumerate(counts))
-    total = sum(map(sum, counts))
-    told = f"{right:,} of {total:,} test samples are right. Rows are the truth, columns the prediction."
-    return picture("Confusion matrix", told, top + side * len(labels) + 6, *parts)
+    tilted = longest * _NAME_LETTER > side
+    top = 42.0 + (longest * _TILTED_LETTER if tilted else 0)
 
-
-def reliability(found: Mapping[str, Any]) -> Markup:
-    """Accuracy against confidence with 95 % Wilson intervals, and how many samples each bin holds."""
-    bins = [
-        (confidence, accuracy, int(count))
-        for confidence, accuracy, count in zip(
-            found["confidence"], found["accuracy"], found["count"], strict=True
-        )
-        if count
+    parts = [
+        text(left + side * len(names) / 2, 12, "prediction", "small", "middle"),
+        text(left - 8, top - 8, "truth", "small", "end"),
     ]
-    low = 0.5 if all(confidence >= 0.5 for confidence, _, _ in bins) else 0.0
+    for index, name in enumerate(names):
+        middle = (index + 0.5) * side
+        parts.append(text(left - 8, top + middle + 4, name, "label", "end"))
+        parts.append(_column_name(name, left + middle, top - 8, tilted))
+
+    for row, row_counts in enumerate(counts):
+        for column, count in enumerate(row_counts):
+            pair = f"{labels[row]} taken for {labels[column]}"
+            x, y = left + column * side, top + row * side
+            parts += _cell(count, sum(row_counts), x, y, side, row == column, pair)
+
+    right = sum(row_counts[row] for row, row_counts in enumerate(counts))
+    total = sum(map(sum, counts))
+    description = (
+        f"{right:,} of {total:,} test samples are right. "
+        "Rows are the truth, columns the prediction."
+    )
+    return svg("Confusion matrix", description, top + side * len(labels) + 6, *parts)
+
+
+def reliability(data: Mapping[str, Any]) -> Markup:
+    """Accuracy against confidence with 95 % Wilson intervals, and the samples of each bin."""
+    bins = []
+    columns = (data["confidence"], data["accuracy"], data["count"])
+    for confidence, accuracy, count in zip(*columns, strict=True):
+        if count:
+            bins.append(_Bin(confidence, accuracy, int(count)))
+    # of two classes the likelier one has at least 0.5: the left half would be empty
+    low = 0.5 if all(bin_.confidence >= 0.5 for bin_ in bins) else 0.0
     x, y = Scale(low, 1, LEFT, RIGHT), Scale(0, 1, 210, 34)
-    size = Scale(0, max((count for _, _, count in bins), default=1), 292, 250)
+    most = max((bin_.samples for bin_ in bins), default=1)
+    size = Scale(0, most, 292, 250)
+
     parts = [text(4, 14, "accuracy of the samples in a bin", "strong"), *axis_y(y)]
     parts += axis_x(x, 34, 292, "confidence: the probability of the predicted class")
     parts.append(element("line", x1=x.at(low), y1=y.at(low), x2=x.at(1), y2=y.at(1), class_="mark"))
     parts.append(text(4, 234, "samples", "small"))
-    width = (x.at(low + 0.1) - x.at(low)) * 0.7
-    for confidence, accuracy, count in bins:
-        bottom, top = wilson(accuracy, count)
-        at = x.at(confidence)
-        middle = x.at(min(math.floor(confidence * 10 + 1e-6), 9) / 10 + 0.05)
-        parts += [
-            element("line", x1=at, x2=at, y1=y.at(bottom), y2=y.at(top), class_="bar accent thin"),
-            element("circle", cx=at, cy=y.at(accuracy), r=4, class_="dot accent"),
-            element(
-                "rect",
-                x=middle - width / 2,
-                width=width,
-                y=size.at(count),
-                height=size.start - size.at(count),
-                class_="fill truth",
-            ),
-            text(middle, size.at(count) - 4, f"{count:,}", "small", "middle"),
-        ]
-    told = f"Expected calibration error {fixed(found['ece'], 3)}; points on the dashed line are calibrated."
-    return picture("Reliability diagram", told, 334, *parts)
+    for bin_ in bins:
+        parts += _reliability_bin(bin_, x, y, size)
+
+    ece = fixed(data["ece"], 3)
+    description = f"Expected calibration error {ece}; points on the dashed line are calibrated."
+    return svg("Reliability diagram", description, 334, *parts)
 
 
 def wilson(share_right: float, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share; unlike the normal one it is honest for few samples and shares
-    near 1.
+    """The 95 % interval of a share (Wilson 1927).
+
+    Unlike the normal one it is honest for few samples and for shares near 0 and 1.
     """
+    # scipy.stats.binomtest has it too, but importing scipy.stats takes more than a second
     spread = Z * math.sqrt(share_right * (1 - share_right) / count + Z**2 / (4 * count**2))
     middle, scale = share_right + Z**2 / (2 * count), 1 + Z**2 / count
     return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
 
 
-def residuals(found: Mapping[str, Any], unit: str | None) -> Markup:
+def residuals(data: Mapping[str, Any], unit: str | None) -> Markup:
     """A histogram of prediction minus truth."""
-    counts, edges = found["counts"], found["edges"]
+    counts, edges = data["counts"], data["edges"]
     x = Scale(edges[0], edges[-1], LEFT, RIGHT)
     y = Scale(0, max(counts) * 1.05 or 1, 214, 34)
+
     parts = [text(4, 14, "number of errors", "strong"), *axis_y(y)]
-    parts += axis_x(x, 34, 214, f"prediction {MINUS} truth{words.unit(unit)}", most=5)
+    parts += axis_x(x, 34, 214, f"prediction {MINUS} truth{words.unit(unit)}", max_ticks=5)
     for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True):
         width = max(1.0, x.at(high) - x.at(low) - 1)
-        parts.append(
-            element(
-                "rect",
-                x=x.at(low) + 0.5,
-                width=width,
-                y=y.at(count),
-                height=y.start - y.at(count),
-                class_="fill accent",
-            )
-        )
+        parts.append(_bar(x.at(low) + 0.5, width, y, count, "accent"))
     if edges[0] <= 0 <= edges[-1]:
-        parts.append(element("line", x1=x.at(0), x2=x.at(0), y1=28, y2=214, class_="mark zero"))
-    told = f"{sum(counts):,} errors from {number(edges[0])} to {number(edges[-1])}, mean {number(found['mean'])}."
-    return picture("Residuals", told, 256, *parts)
+        parts.append(vertical(x.at(0), 28, 214, "mark zero"))
+
+    low, high, mean = (number(value) for value in (edges[0], edges[-1], data["mean"]))
+    description = f"{sum(counts):,} errors from {low} to {high}, mean {mean}."
+    return svg("Residuals", description, 256, *parts)
 
 
 def by_step(errors: Mapping[str, Sequence[float]], unit: str | None, step: str | None) -> Markup:
-    """Mean absolute error at each step of the horizon, the network's first."""
-    looks = dict(zip(errors, ("accent", "truth", "muted", "other"), strict=False))
-    curves = [
-        Line(name, range(1, len(values) + 1), values, looks[name])
-        for name, values in errors.items()
-        if name in looks
-    ]
+    """Mean absolute error (T,) of up to four methods by step; the first counts as the network."""
+    css_classes = ("accent", "truth", "muted", "other")
+    curves = []
+    # not strict: there are colours for four methods, and there may be fewer
+    for (title, values), css_class in zip(errors.items(), css_classes, strict=False):
+        curves.append(Line(title, range(1, len(values) + 1), values, css_class))
+
     network = curves[0].y
-    hardest = max(range(len(network)), key=lambda place: network[place])
-    told = f"The network's error is largest at step {hardest + 1}: {number(network[hardest])}."
-    return lines(
+    worst = max(range(len(network)), key=lambda index: network[index])
+    return line_chart(
         "Error by step of the horizon",
-        told,
+        f"The network's error is largest at step {worst + 1}: {number(network[worst])}.",
         curves,
-        zero=True,
+        include_zero=True,
         x_label=f"steps{_of(step)} ahead",
         y_label=f"mean absolute error{words.unit(unit)}",
     )
 
 
-def scatter(found: Mapping[str, Any], unit: str | None) -> Markup:
-    """Predicted against true numbers; of many samples an evenly spaced part, in the order of test."""
-    shown = list(zip(found["target"], found["prediction"], strict=True))
-    bounds = span([value for pair in shown for value in pair])
+def scatter(data: Mapping[str, Any], unit: str | None) -> Markup:
+    """Predictions against targets; of many samples an evenly spaced part, in the order of test."""
+    pairs = list(zip(data["target"], data["prediction"], strict=True))
+    # one range for both axes, so that the diagonal is the line of right predictions
+    bounds = padded_range([*data["target"], *data["prediction"]])
     x, y = Scale(*bounds, LEFT, RIGHT), Scale(*bounds, 274, 34)
+
     parts = [text(4, 14, f"prediction{words.unit(unit)}", "strong"), *axis_y(y)]
-    parts += axis_x(x, 34, 274, f"truth{words.unit(unit)}", most=5)
+    parts += axis_x(x, 34, 274, f"truth{words.unit(unit)}", max_ticks=5)
     parts.append(element("line", x1=x.start, y1=y.start, x2=x.end, y2=y.end, class_="mark"))
-    parts += [
-        element("circle", cx=x.at(a), cy=y.at(b), r=2.5, class_="spot accent") for a, b in shown
-    ]
-    told = (
-        f"{len(shown):,} of {found['samples']:,} test samples; points on the dashed line are right."
+    parts += [dot(x.at(a), y.at(b), 2.5, "spot accent") for a, b in pairs]
+    description = (
+        f"{len(pairs):,} of {data['samples']:,} test samples; points on the dashed line are right."
     )
-    return picture("Prediction against truth", told, 316, *parts)
+    return svg("Prediction against truth", description, 316, *parts)
 
 
 def forecast(
-    name: str,
+    title: str,
     curves: Mapping[str, Sequence[float]],
     past: Sequence[float] = (),
     *,
     unit: str | None,
     step: str | None,
 ) -> Markup:
-    """One test sample: its past left of zero, then truth and forecasts."""
-    looks = {"truth": "ink", "network": "accent"}
-    drawn = [Line("past", range(-len(past) + 1, 1), past, "muted")] if len(past) else []
-    for title, values in curves.items():
+    """One test sample: its past at steps up to 0, then truth and forecasts (T,) from step 1."""
+    css_classes = {"truth": "ink", "network": "accent"}
+    lines = []
+    if len(past):
+        lines.append(Line("past", range(1 - len(past), 1), past, "muted"))
+    for name, values in curves.items():
         # a forecast drawn from the last known value on leaves no hole in the curve
         joined = [past[-1], *values] if len(past) else list(values)
         start = 0 if len(past) else 1
-        drawn.append(
-            Line(title, range(start, start + len(joined)), joined, looks.get(title, "other"))
-        )
+        steps = range(start, start + len(joined))
+        lines.append(Line(name, steps, joined, css_classes.get(name, "other")))
+
     distances = [abs(a - b) for a, b in zip(curves["network"], curves["truth"], strict=True)]
     error = statistics.fmean(distances)
-    return lines(
-        name,
+    return line_chart(
+        title,
         f"The network's mean absolute error is {number(error)}.",
-        drawn,
+        lines,
         y_label=f"value{words.unit(unit)}",
         x_label=f"steps{_of(step)} from the last known value",
-        mark=(0, "forecast begins") if len(past) else None,
+        marker=Marker(0, "forecast begins") if len(past) else None,
         height=220,
         width=320,
+    )
+
+
+def _spread(data: Mapping[str, Any]) -> str:
+    """How large the errors are, in two sentences."""
+    shares = []
+    for part, size in data["within"].items():
+        shares.append(f"{share(float(part), 1)} lie within ±{number(size)}")
+    mean = number(data["mean"], sign=True)
+    return f"Of all errors {', '.join(shares)}. Their mean, the bias, is {mean}."
+
+
+def _of(step: str | None) -> str:
+    """` of 30 min`, behind the word steps; nothing where the data do not say."""
+    return f" of {step}" if step else ""
+
+
+def _bar(x: float, width: float, y: Scale, value: float, css_class: str) -> Markup:
+    """A vertical bar from the start of `y` to a value."""
+    top = y.at(value)
+    height = y.start - top
+    return element("rect", x=x, width=width, y=top, height=height, class_=f"fill {css_class}")
+
+
+def _column_name(name: str, middle: float, y: float, tilted: bool) -> Markup:
+    """A class name above its column, tilted where names are wider than columns."""
+    if not tilted:
+        return text(middle, y, name, "label", "middle")
+    return element(
+        "text",
+        name,
+        x=middle - 4,
+        y=y,
+        class_="label",
+        transform=f"rotate(-45 {middle:.1f} {y:.1f})",
     )
 
 
 def _cell(
     count: int, total: int, x: float, y: float, side: float, right: bool, pair: str
 ) -> list[Markup]:
-    """The root of the share, for one error in a hundred to be seen beside ninety-nine hits."""
+    """A cell of the confusion matrix, with its share of the row where there is room for it."""
+    # the root of the share: one error in a hundred must be seen beside ninety-nine hits
     depth = math.sqrt(count / total) if total else 0.0
+    middle_x, middle_y = x + side / 2, y + side / 2
     size = "small" if side < 44 else "label"
-    look = f"{size} on" if depth > 0.8 else size if count else f"{size} faint"
-    parts = [
-        element(
-            "rect",
-            element("title", f"{pair}: {count:,} ({share(count, total)} of the row)"),
-            x=x + 0.5,
-            y=y + 0.5,
-            width=side - 1,
-            height=side - 1,
-            rx=2,
-            class_=f"fill {'empty' if not count else 'accent' if right else 'bad'}",
-            fill_opacity=f"{max(0.2, 0.95 * depth):.2f}" if count else None,
-        ),
-        text(x + side / 2, y + side / 2 + (0 if side > 60 else 4), f"{count:,}", look, "middle"),
+    roomy = side > 60
+
+    fill, css_class = ("accent" if right else "bad"), size
+    if not count:
+        fill, css_class = "empty", f"{size} faint"
+    elif depth > 0.8:
+        css_class = f"{size} on"  # the colour of text on the accent
+
+    square = element(
+        "rect",
+        element("title", f"{pair}: {count:,} ({share(count, total)} of the row)"),
+        x=x + 0.5,
+        y=y + 0.5,
+        width=side - 1,
+        height=side - 1,
+        rx=2,
+        class_=f"fill {fill}",
+        fill_opacity=f"{max(0.2, 0.95 * depth):.2f}" if count else None,
+    )
+    label = text(middle_x, middle_y + (0 if roomy else 4), f"{count:,}", css_class, "middle")
+    if not roomy:
+        return [square, label]
+    return [square, label, text(middle_x, middle_y + 16, share(count, total), css_class, "middle")]
+
+
+def _reliability_bin(bin_: _Bin, x: Scale, y: Scale, size: Scale) -> list[Markup]:
+    """Accuracy with its interval at the mean confidence, and a bar of samples across the bin."""
+    low, high = wilson(bin_.accuracy, bin_.samples)
+    at = x.at(bin_.confidence)
+    # a mean of float32 may come out a little below the edge of its bin
+    index = min(math.floor(bin_.confidence * _BINS + 1e-6), _BINS - 1)
+    middle = x.at(index / _BINS + 0.5 / _BINS)
+    width = (x.at(x.low + 1 / _BINS) - x.at(x.low)) * 0.7
+    return [
+        vertical(at, y.at(low), y.at(high), "bar accent thin"),
+        dot(at, y.at(bin_.accuracy), 4, "dot accent"),
+        _bar(middle - width / 2, width, size, bin_.samples, "truth"),
+        text(middle, size.at(bin_.samples) - 4, f"{bin_.samples:,}", "small", "middle"),
     ]
-    if side > 60:
-        parts.append(text(x + side / 2, y + side / 2 + 16, share(count, total), look, "middle"))
-    return parts

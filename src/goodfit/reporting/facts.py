@@ -1,4 +1,4 @@
-"""What the pages are made of: one experiment's files, read and checked, and facts drawn from them."""
+"""The content of the pages: an experiment's files, read and checked, and facts made of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -23,24 +23,30 @@ from goodfit.reporting.words import measured
 from goodfit.system.files import read_json
 from goodfit.system.secrets import redact
 
-BADGES = {
-    1: ("good", "\N{CHECK MARK}", "beats"),
-    0: ("tie", "=", "ties with"),
-    -1: ("bad", "\N{MULTIPLICATION X}", "loses to"),
-}
 SPLITS = ("train", "validation", "test")
 _IN_UNIT = ("mae", "rmse")  # scores that have the unit of the target
-_HIDDEN = {
-    "_target_",
-    "source",
-    "kind",
-    "label",
-}  # of the section `data`: said elsewhere on the page
+# keys of the section `data` that the page shows elsewhere, or does not need
+_HIDDEN = {"_target_", "source", "kind", "label"}
+
+
+class Badge(NamedTuple):
+    """A verdict as a colour, a sign and a word: never as a colour alone."""
+
+    css_class: str
+    sign: str
+    word: str
+
+
+BADGES = {
+    1: Badge("good", "\N{CHECK MARK}", "beats"),
+    0: Badge("tie", "=", "ties with"),
+    -1: Badge("bad", "\N{MULTIPLICATION X}", "loses to"),
+}
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """The evaluation of a trained network, and the training's own record."""
+    """What the stages recorded of one trained and evaluated network."""
 
     name: str
     evaluation: Evaluation
@@ -49,10 +55,10 @@ class Experiment:
 
     @classmethod
     def read(cls, name: str) -> Experiment:
-        """From the files of an experiment.
+        """The records in the files of an experiment.
 
         Raises:
-            UserError: a stage has not run yet, and which.
+            UserError: a stage has not run yet, or its file is broken.
         """
         paths = Paths(name)
         train, evaluation = paths.model / "train.json", paths.evaluation / "evaluation.json"
@@ -67,34 +73,37 @@ class Experiment:
         )
 
     @property
-    def badge(self) -> dict[str, str]:
-        """The verdict as a colour, a sign and words: never as a colour alone."""
-        strong = self.evaluation.verdict.strong
-        look, sign, word = BADGES[strong.outcome]
-        return {"look": look, "sign": sign, "word": word, "text": f"{word} {strong.title}"}
+    def badge(self) -> Badge:
+        """The verdict against the strong baseline."""
+        return BADGES[self.evaluation.verdict.strong.outcome]
+
+    @property
+    def verdict(self) -> str:
+        """The verdict with its opponent: beats logistic regression."""
+        return f"{self.badge.word} {self.evaluation.verdict.strong.title}"
 
     @property
     def unit(self) -> str | None:
-        """kW, where the data say so."""
+        """The target's unit, such as kW; None where the data do not say."""
         return self.spec.facts.get("unit")
 
     @property
     def score_unit(self) -> str | None:
-        """The unit of the headline score, where it has the target's."""
+        """The unit of the headline score; None unless it is the target's."""
         return self.unit if self.evaluation.score in _IN_UNIT else None
 
     @property
     def step(self) -> str | None:
-        """How long a step of a series is: 30 min."""
+        """The length of a step of a series, such as 30 min; None where the data do not say."""
         return self.spec.facts.get("step")
 
     @property
     def baselines(self) -> list[Method]:
-        """The strong one first."""
+        """All baselines, the strong one first."""
         return sorted(self.evaluation.baselines, key=lambda item: item.role != "strong")
 
     def rows(self, *, trivial: bool = True) -> list[Row]:
-        """The headline score of the network and of the baselines, for an interval plot."""
+        """The headline score of the network and of the baselines, for a forest plot."""
         headline = self.evaluation.headline
         title = f"network ({self.evaluation.model})"
         rows = [_row(title, headline, measured(headline), strong=True)]
@@ -103,77 +112,89 @@ class Experiment:
             if item.role == "strong":
                 rows.append(_row(item.title, score, measured(score)))
             elif trivial:
-                rows.append(_row(f"{item.title} (trivial)", score, measured(score), aside=True))
+                title = f"{item.title} (trivial)"
+                rows.append(_row(title, score, measured(score), may_overflow=True))
         return rows
 
     def differences(self) -> list[Row]:
-        """How much better the network is than each baseline on the same samples, the strong one
-        first.
-        """
+        """The paired differences from each baseline, for a forest plot, the strong one first."""
         rows = []
-        for item in sorted(self.evaluation.verdict.against, key=_weak):
+        for item in sorted(self.evaluation.verdict.against, key=_is_trivial):
+            title = f"than {item.title}"
             text = measured(item.difference, sign=True)
-            strong = item.role == "strong"
-            rows.append(
-                _row(f"than {item.title}", item.difference, text, strong=strong, aside=not strong)
-            )
+            trivial = _is_trivial(item)
+            row = _row(title, item.difference, text, strong=not trivial, may_overflow=trivial)
+            rows.append(row)
         return rows
 
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What the page says of the data: counts, shapes, and how the splits were made."""
+    """What the page says of the data.
+
+    `counts` holds a label with its samples in each of SPLITS, `totals` the sums; `fields` a name
+    with shape and type of one sample. `stale` is a warning that the files do not belong together.
+    """
 
     manifest: Manifest
     counts: list[tuple[str, list[int]]]
     totals: list[int]
     fields: list[tuple[str, str, str]]
     settings: dict[str, Any]
-    words: int
+    vocabulary_size: int
     stale: str | None
 
 
 def experiments() -> list[Experiment]:
-    """Every experiment of the repository that has been trained and evaluated, by name."""
+    """Every experiment of the repository that has been trained and evaluated, in order of names.
+
+    Raises:
+        UserError: a file of one of them is broken.
+    """
     evaluated = sorted(Path("report").glob("*/evaluation/evaluation.json"))
     names = [path.parents[1].name for path in evaluated]
     return [Experiment.read(name) for name in names if (Paths(name).model / "train.json").exists()]
 
 
 def history(name: str) -> list[dict[str, float]]:
-    """One row for each epoch; an empty cell is NaN."""
+    """The rows of the learning curves, one for each epoch; an empty cell is NaN."""
     with (Paths(name).model / "history.csv").open(newline="") as stream:
         return [_numbers(row) for row in csv.DictReader(stream)]
 
 
 def about(spec: DataSpec) -> str | None:
-    """The first line of the data set's module, which says what the data are."""
+    """The first line of the data set's module, which says what the data are.
+
+    Read, not imported: a page needs none of the libraries that the module imports.
+    """
     path = source_file(spec.data.rpartition(".")[0])
     text = ast.get_docstring(ast.parse(path.read_text())) if path else None
     return text.partition("\n")[0] if text else None
 
 
 def data(experiment: Experiment) -> DataFacts:
-    """Counts, shapes and how the splits were made."""
+    """Counts, shapes and how the splits were made.
+
+    Raises:
+        UserError: the manifest of the prepared data is missing or broken.
+    """
     spec = experiment.spec
     manifest = Manifest.read(Paths(experiment.name).prepared / "manifest.json")
-    counts = manifest.counts
-    names = [*spec.labels, *(name for name in counts["train"] if name not in spec.labels)]
     fields = {**spec.inputs, "target": spec.target}
     settings = yaml.safe_load(config(experiment.name)).get("data", {})
     return DataFacts(
         manifest=manifest,
-        counts=[(name, [counts[split].get(name, 0) for split in SPLITS]) for name in names],
+        counts=_counts(manifest, spec),
         totals=[manifest.samples(split) for split in SPLITS],
         fields=[(name, shape(field.shape), field.dtype) for name, field in fields.items()],
         settings={key: value for key, value in settings.items() if key not in _HIDDEN},
-        words=len(spec.vocabulary),
+        vocabulary_size=len(spec.vocabulary),
         stale=_stale(experiment, manifest),
     )
 
 
 def shape(sizes: tuple[int, ...]) -> str:
-    """1 × 28 × 28, or that it is one number."""
+    """A shape in words: 1 × 28 × 28, or that it is one number."""
     return " \N{MULTIPLICATION SIGN} ".join(map(str, sizes)) if sizes else "one number"
 
 
@@ -184,10 +205,10 @@ def config(name: str) -> str:
 
 
 def origin(experiment: Experiment, manifest: Manifest) -> list[tuple[str, str]]:
-    """Where the result comes from, as pairs of name and value."""
+    """The result's provenance, as pairs of name and value."""
     paths, training = Paths(experiment.name), experiment.training
-    clean = {"true": "with uncommitted changes", "false": "clean"}
-    state = clean.get(training.dirty, "not a git repository")
+    states = {"true": "with uncommitted changes", "false": "clean"}
+    state = states.get(training.dirty, "not a git repository")
     pairs = [
         ("Commit that trained it", f"{training.commit} ({state})"),
         ("MLflow run of the training", training.run_id),
@@ -202,7 +223,7 @@ def origin(experiment: Experiment, manifest: Manifest) -> list[tuple[str, str]]:
 
 
 def code(name: str) -> dict[str, str]:
-    """Hashes of the source files, and versions of the libraries, that training and evaluating used."""
+    """Hashes of the source files and versions of the libraries behind training and evaluation."""
     path = Paths(name).config
     sources = read_json(path).get("sources", {}) if path.exists() else {}
     hashes = {**sources.get("train", {}), **sources.get("evaluate", {})}
@@ -215,14 +236,25 @@ def half_width(interval: Interval) -> float:
     return half if math.isfinite(half) else 0.0
 
 
-def _weak(item: Comparison) -> bool:
+def _is_trivial(item: Comparison) -> bool:
     return item.role != "strong"
 
 
 def _row(
-    title: str, interval: Interval, text: str, strong: bool = False, aside: bool = False
+    title: str, interval: Interval, text: str, *, strong: bool = False, may_overflow: bool = False
 ) -> Row:
-    return Row(title, interval.value, interval.low, interval.high, text, strong, aside)
+    value, low, high = interval.value, interval.low, interval.high
+    return Row(title, value, low, high, text, strong=strong, may_overflow=may_overflow)
+
+
+def _counts(manifest: Manifest, spec: DataSpec) -> list[tuple[str, list[int]]]:
+    """Samples of each split by label, in the order of the labels; others than labels come last."""
+    by_split = manifest.counts
+    names = [*spec.labels, *(name for name in by_split["train"] if name not in spec.labels)]
+    counts = []
+    for name in names:
+        counts.append((name, [by_split[split].get(name, 0) for split in SPLITS]))
+    return counts
 
 
 def _numbers(row: Mapping[str, str]) -> dict[str, float]:
@@ -230,9 +262,7 @@ def _numbers(row: Mapping[str, str]) -> dict[str, float]:
 
 
 def _stale(experiment: Experiment, manifest: Manifest) -> str | None:
-    """A warning where the files on disk do not belong together; DVC prevents it, copying by hand
-    does not.
-    """
+    """A warning where the files on disk do not belong together, as after copying some by hand."""
     evaluation, training = experiment.evaluation, experiment.training
     if evaluation.test_sha256 != manifest.test_sha256:
         return "The evaluation was made on other test data than the prepared data hold now."

@@ -1,6 +1,4 @@
-"""The pages that a person reads: one for each experiment, one that compares them; each is a single
-HTML file.
-"""
+"""The pages for readers: one for each experiment and one that compares them, single HTML files."""
 
 from __future__ import annotations
 
@@ -18,6 +16,7 @@ from goodfit.records import Example, Interval
 from goodfit.reporting import charts, error_charts, facts, words
 from goodfit.reporting.facts import Experiment
 
+# functions of goodfit.reporting.words that templates may call, as as_number and so on
 _FILTERS = ("number", "fixed", "measured", "duration", "memory", "title", "better", "share", "unit")
 
 
@@ -25,22 +24,24 @@ def experiment_page(name: str) -> str:
     """The report of one experiment as HTML.
 
     Raises:
-        UserError: a stage before it has not run.
+        UserError: a stage before it has not run, its file is broken, or a task asks for a chart
+            that cannot be drawn.
     """
     experiment = Experiment.read(name)
-    data = facts.data(experiment)
     evaluation = experiment.evaluation
+    data = facts.data(experiment)
+    units = {"unit": experiment.unit, "step": experiment.step}
     return _render(
         "experiment.html.j2",
-        x=experiment,
-        about=facts.about(experiment.spec) or "",
+        experiment=experiment,
+        about=facts.about(experiment.spec),
         verdict=_verdict(experiment),
         intervals=_intervals(experiment),
         scores=_scores(experiment),
         learning=_learning(experiment),
-        errors=[error_charts.draw(chart, experiment) for chart in evaluation.charts],
-        typical=[error_charts.draw(chart, experiment) for chart in evaluation.typical],
-        examples=[_example(experiment, item) for item in evaluation.examples],
+        errors=[error_charts.draw(chart, **units) for chart in evaluation.charts],
+        typical=[error_charts.draw(chart, **units) for chart in evaluation.typical],
+        examples=[_example(experiment, example) for example in evaluation.examples],
         data=data,
         config=facts.config(name),
         origin=facts.origin(experiment, data.manifest),
@@ -49,153 +50,163 @@ def experiment_page(name: str) -> str:
 
 
 def comparison_page(experiments: list[Experiment]) -> str:
-    """All experiments in one table; scores differ in kind, so each has its own scale."""
+    """All experiments in one table as HTML; scores differ in kind, so each has its own scale."""
     rows = []
-    for item in experiments:
-        intervals = item.rows(trivial=False)
-        strip = charts.strip(
-            f"{words.title(item.evaluation.score)} of {item.name}",
-            f"network {intervals[0].text}; {item.evaluation.strong.title} {intervals[-1].text}",
-            intervals,
+    for experiment in experiments:
+        network, strong = experiment.rows(trivial=False)
+        intervals = charts.small_forest_plot(
+            f"{words.title(experiment.evaluation.score)} of {experiment.name}",
+            f"network {network.text}; {strong.title} {strong.text}",
+            [network, strong],
         )
-        link = f"{item.name}/index.html" if Paths(item.name).page.exists() else ""
-        rows.append({"x": item, "link": link, "strip": strip})
+        has_page = Paths(experiment.name).page.exists()
+        link = f"{experiment.name}/index.html" if has_page else None
+        rows.append({"experiment": experiment, "link": link, "intervals": intervals})
     return _render("comparison.html.j2", rows=rows)
 
 
-def _verdict(x: Experiment) -> dict[str, str]:
-    evaluation = x.evaluation
-    unit = f" {x.score_unit}" if x.score_unit else ""
+def _verdict(experiment: Experiment) -> dict[str, str | None]:
+    """The verdict in two sentences, and the trivial baselines that are better, if any."""
+    evaluation = experiment.evaluation
+    unit = f" {experiment.score_unit}" if experiment.score_unit else ""
     theirs = evaluation.strong.scores[evaluation.score]
     text = (
-        f"The network {x.badge['text']} on {evaluation.samples:,} test samples: "
+        f"The network {experiment.verdict} on {evaluation.samples:,} test samples: "
         f"{words.title(evaluation.score)} {words.measured(evaluation.headline)}{unit} "
         f"against {words.measured(theirs)}{unit}. "
         f"Compared on the same samples it is {words.difference(evaluation.verdict.strong)}."
     )
-    return {"text": text, "worse_than": " and ".join(evaluation.verdict.beaten_by)}
+    return {"text": text, "worse_than": " and ".join(evaluation.verdict.beaten_by) or None}
 
 
-def _intervals(x: Experiment) -> list[Markup]:
-    name, rows, differences = words.title(x.evaluation.score), x.rows(), x.differences()
-    scores_told = "; ".join(f"{row.title} {row.text}" for row in rows)
-    differences_told = "; ".join(f"better {row.title} by {row.text}" for row in differences)
-    direction = words.better(x.evaluation.mode)
+def _intervals(experiment: Experiment) -> list[Markup]:
+    """Two forest plots: the headline score of all methods, and the paired differences."""
+    name = words.title(experiment.evaluation.score)
+    direction = words.better(experiment.evaluation.mode)
+    scores, differences = experiment.rows(), experiment.differences()
     return [
-        charts.forest(
+        charts.forest_plot(
             f"Test {name} with 95 % intervals",
-            scores_told,
-            rows,
-            label=f"{name}{words.unit(x.score_unit)} ({direction})",
+            "; ".join(f"{row.title} {row.text}" for row in scores),
+            scores,
+            label=f"{name}{words.unit(experiment.score_unit)} ({direction})",
         ),
-        charts.forest(
+        charts.forest_plot(
             "How much better the network is",
-            differences_told,
+            "; ".join(f"better {row.title} by {row.text}" for row in differences),
             differences,
-            zero=True,
+            include_zero=True,
             label=f"difference in {name} (right of zero: the network is better)",
         ),
     ]
 
 
-def _scores(x: Experiment) -> list[dict[str, Any]]:
+def _scores(experiment: Experiment) -> list[dict[str, Any]]:
     """One row for each score, the headline first; `cells` as the columns network, baselines."""
-    evaluation = x.evaluation
-    methods = [evaluation.network, *(item.scores for item in x.baselines)]
+    evaluation = experiment.evaluation
+    methods = [evaluation.network, *(item.scores for item in experiment.baselines)]
     rows = []
-    for name in _score_names(x):
-        rows.append(
-            {
-                "title": words.title(name),
-                "better": words.better(evaluation.modes[name]),
-                "cells": [words.measured(scores[name]) for scores in methods],
-            }
-        )
+    for name in _score_names(experiment):
+        row = {
+            "title": words.title(name),
+            "better": words.better(evaluation.modes[name]),
+            "cells": [words.measured(scores[name]) for scores in methods],
+        }
+        rows.append(row)
     return rows
 
 
-def _learning(x: Experiment) -> dict[str, Any]:
-    evaluation, training = x.evaluation, x.training
-    rows = facts.history(x.name)
-    curves = [name for name in ("loss", evaluation.score) if f"val/{name}" in rows[0]]
+def _learning(experiment: Experiment) -> dict[str, Any]:
+    """Learning curves, what they say in words, and the scores of the kept weights."""
+    evaluation, training = experiment.evaluation, experiment.training
+    history = facts.history(experiment.name)
+    curves = []
+    for name in ("loss", evaluation.score):
+        if f"val/{name}" in history[0]:
+            curves.append(_curve(history, name, training.best_epoch))
+
     table = []
-    for name in ("loss", *_score_names(x)):
-        cells = _three(training.scores, name, evaluation.network.get(name))
+    for name in ("loss", *_score_names(experiment)):
+        cells = _kept_scores(training.scores, name, evaluation.network.get(name))
         table.append([words.title(name), *cells])
-    seconds = [row["epoch_seconds"] for row in rows if "epoch_seconds" in row]
+
+    half_width = facts.half_width(evaluation.headline)
+    seconds = [row["epoch_seconds"] for row in history if "epoch_seconds" in row]
     return {
-        "curves": [_curve(rows, name, training.best_epoch) for name in curves],
-        "fit": words.fit(
-            training, evaluation.score, evaluation.mode, facts.half_width(evaluation.headline)
-        ),
-        "stopping": words.stopping(training, rows),
+        "curves": curves,
+        "fit": words.fit(training, evaluation.score, evaluation.mode, half_width),
+        "stopping": words.stopping(training, history),
         "table": table,
         "epoch_seconds": statistics.median(seconds) if seconds else math.nan,
     }
 
 
-def _score_names(x: Experiment) -> list[str]:
-    """The headline first."""
-    headline = x.evaluation.score
-    return [headline, *(name for name in x.evaluation.modes if name != headline)]
+def _score_names(experiment: Experiment) -> list[str]:
+    """All scores of the task, the headline first."""
+    headline = experiment.evaluation.score
+    return [headline, *(name for name in experiment.evaluation.modes if name != headline)]
 
 
-def _three(scores: dict[str, float], name: str, test: Interval | None) -> list[str]:
-    """Train, validation and gap; one decimal more than the test score's interval deserves shows a
-    small gap.
-    """
+def _kept_scores(scores: dict[str, float], name: str, test: Interval | None) -> list[str]:
+    """A score on train, on validation, and their gap; `test` is its interval, None for the loss."""
     train, validation, gap = (scores[f"{split}/{name}"] for split in ("train", "val", "gap"))
     if test is None:
         return [words.number(train), words.number(validation), words.number(gap, sign=True)]
-    places = min(4, words.decimals(test) + 1)
-    fixed = [words.fixed(value, places) for value in (train, validation)]
-    return [*fixed, words.fixed(gap, places, sign=True)]
+    # one decimal more than the test score's interval deserves shows a small gap
+    decimals = min(4, words.decimals(test) + 1)
+    return [
+        words.fixed(train, decimals),
+        words.fixed(validation, decimals),
+        words.fixed(gap, decimals, sign=True),
+    ]
 
 
-def _curve(rows: list[dict[str, float]], name: str, kept: int) -> Markup:
+def _curve(history: list[dict[str, float]], name: str, kept: int) -> Markup:
     """Train and validation by epoch; readers count from one, Lightning from zero."""
-    epochs = [int(row["epoch"]) + 1 for row in rows]
+    epochs = [int(row["epoch"]) + 1 for row in history]
     curves = []
-    for title, key, look in (("validation", "val", "accent"), ("train", "train", "truth")):
-        values = [row.get(f"{key}/{name}", math.nan) for row in rows]
-        curves.append(charts.Line(title, epochs, values, look))
+    for title, split, css_class in (("validation", "val", "accent"), ("train", "train", "truth")):
+        values = [row.get(f"{split}/{name}", math.nan) for row in history]
+        curves.append(charts.Line(title, epochs, values, css_class))
 
-    told = []
+    kept_values = []
     if kept + 1 in epochs:
-        place = epochs.index(kept + 1)
-        told = [f"{words.number(curve.y[place])} on {curve.name}" for curve in curves]
+        index = epochs.index(kept + 1)
+        kept_values = [f"{words.number(curve.y[index])} on {curve.name}" for curve in curves]
     title = words.title(name)
-    return charts.lines(
+    return charts.line_chart(
         f"{title[0].upper()}{title[1:]} by epoch",
-        f"At the kept epoch {kept + 1} it is {' and '.join(told)}.",
+        f"At the kept epoch {kept + 1} it is {' and '.join(kept_values)}.",
         curves,
         x_label="epoch",
         y_label=title,
-        mark=(kept + 1, f"kept: epoch {kept + 1}"),
+        marker=charts.Marker(kept + 1, f"kept: epoch {kept + 1}"),
     )
 
 
-def _example(x: Experiment, item: Example) -> dict[str, Any]:
-    """A bad sample as the template shows it: an answer in words or curves, and something to look
-    at.
-    """
-    answer, exhibit = item.answer, item.exhibit
-    unit = f" {x.unit}" if x.unit else ""
+def _example(experiment: Experiment, example: Example) -> dict[str, Any]:
+    """One of the worst samples for the template: its answer in words or curves, and its inputs."""
+    answer, exhibit = example.answer, example.exhibit
+    unit = f" {experiment.unit}" if experiment.unit else ""
     statements = []
     for statement in answer.statements:
-        value = statement.value
-        shown = value if isinstance(value, str) else words.number(value, 4) + unit
-        sure = "" if statement.probability is None else words.probability(statement.probability)
-        statements.append((statement.who, shown, sure))
+        value, probability = statement.value, statement.probability
+        value_text = value if isinstance(value, str) else words.number(value, 4) + unit
+        probability_text = None if probability is None else words.probability(probability)
+        statements.append((statement.who, value_text, probability_text))
 
-    chart: Markup | str = ""
+    chart = None
     if answer.curves:
         chart = error_charts.forecast(
-            f"Test sample {item.row}", answer.curves, exhibit.curve, unit=x.unit, step=x.step
+            f"Test sample {example.row}",
+            dict(answer.curves),
+            exhibit.curve,
+            unit=experiment.unit,
+            step=experiment.step,
         )
     return {
-        "row": item.row,
-        "loss": words.number(item.loss),
+        "row": example.row,
+        "loss": words.number(example.loss),
         "wrong": answer.wrong,
         "statements": statements,
         "chart": chart,
@@ -208,7 +219,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=StrictUndefined,  # a misspelled name fails instead of leaving a hole in the page
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -1,6 +1,4 @@
-"""docs/results.md: what each experiment scored, against which baselines, on which data, as the
-stages wrote it.
-"""
+"""docs/results.md: what each experiment scored, against which baselines, on which data."""
 
 from __future__ import annotations
 
@@ -11,6 +9,7 @@ import yaml
 
 from goodfit.paths import Paths
 from goodfit.records import Evaluation, Interval, Manifest, Training
+from goodfit.reporting.facts import SPLITS
 from goodfit.system.files import write_text
 
 PAGE = Path("docs/results.md")
@@ -19,17 +18,19 @@ _HEAD = """# Results
 
 Written by `make results` from what `make repro` left in report/ and models/; not edited by hand.
 
-Brackets are 95 % intervals: percentiles of {resamples} resampled test sets, the same ones for every method. "Better
-by" is the paired difference, positive where the network is better; the verdict is a tie where its interval holds zero.
+Brackets are 95 % intervals: percentiles of {resamples} resampled test sets, \
+the same ones for every method. "Better
+by" is the paired difference, positive where the network is better; \
+the verdict is a tie where its interval holds zero.
 Seeds: {seeds}. Test data were opened by `evaluate` only.
 """
 
 
 def write() -> None:
-    """One section for each experiment of params.yaml.
+    """Writes the page: one section for each experiment of params.yaml.
 
     Raises:
-        UserError: one of them has not been evaluated.
+        UserError: one of them has not been trained and evaluated, or a file is broken.
     """
     names = yaml.safe_load(Path("params.yaml").read_text())["experiments"]
     seeds = {_seed(name) for name in names}
@@ -43,35 +44,59 @@ def write() -> None:
 
 
 def section(name: str) -> str:
-    """Protocol, scores of all methods, the verdict and the cost of one experiment, as Markdown."""
+    """Data, scores of all methods, the verdict and the cost of one experiment, as Markdown.
+
+    Raises:
+        UserError: it has not been trained and evaluated, or a file is broken.
+    """
     evaluation = _evaluation(name)
     training = Training.read(Paths(name).model / "train.json")
     manifest = Manifest.read(Paths(name).prepared / "manifest.json")
-    scores, headline, cost = list(evaluation.modes), evaluation.score, training.cost
     lines = [
         f"## {name}",
         "",
-        f"{manifest.samples('train'):,} samples to train on, {manifest.samples('validation'):,} to choose on, "
-        f"{manifest.samples('test'):,} to test on; split {manifest.split}. "
-        f"Raw data SHA-256 `{manifest.raw_sha256[:16]}`, test split `{manifest.test_sha256[:16]}`.",
+        _data(manifest),
         "",
+        *_table(evaluation),
+        "",
+        f"Verdict by {evaluation.score}: {evaluation.verdict.text}.",
+        "",
+        _training(training, evaluation.score),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _data(manifest: Manifest) -> str:
+    train, validation, test = (manifest.samples(split) for split in SPLITS)
+    return (
+        f"{train:,} samples to train on, {validation:,} to choose on, "
+        f"{test:,} to test on; split {manifest.split}. "
+        f"Raw data SHA-256 `{manifest.raw_sha256[:16]}`, test split `{manifest.test_sha256[:16]}`."
+    )
+
+
+def _table(evaluation: Evaluation) -> list[str]:
+    scores = list(evaluation.modes)
+    rows = [
         _row("method", "role", scores),
         f"|---|---|{'---|' * len(scores)}",
         _row(f"**{evaluation.model}**", "network", _cells(evaluation.network, scores)),
     ]
     for baseline in evaluation.baselines:
-        lines.append(_row(baseline.title, baseline.role, _cells(baseline.scores, scores)))
-    lines += [
-        "",
-        f"Verdict by {headline}: {evaluation.verdict.text}.",
-        "",
+        rows.append(_row(baseline.title, baseline.role, _cells(baseline.scores, scores)))
+    return rows
+
+
+def _training(training: Training, headline: str) -> str:
+    cost = training.cost
+    gap = training.scores[f"gap/{headline}"]
+    return (
         f"Kept: epoch {training.best_epoch + 1} of {training.epochs}, {training.monitor} "
         f"{training.scores[training.monitor]:.4f}. Gap between validation and train by {headline}: "
-        f"{training.scores['gap/' + headline]:+.4f}. {cost.parameters:,} parameters, "
-        f"{cost.seconds:.0f} s of training, {cost.peak_memory_mb:,} MB at most.",
-        "",
-    ]
-    return "\n".join(lines)
+        f"{gap:+.4f}. {cost.parameters:,} parameters, "
+        f"{cost.seconds:.0f} s of training, {cost.peak_memory_mb:,} MB at most."
+    )
 
 
 def _evaluation(name: str) -> Evaluation:

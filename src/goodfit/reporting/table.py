@@ -12,7 +12,7 @@ _COLOURS = {"beats": "green", "ties with": "yellow", "loses to": "red"}
 
 
 def table(names: list[str]) -> Table:
-    """Score with 95 % interval, strong baseline, verdict, and what training took.
+    """A row for each experiment: score, strong baseline, verdict, and seconds of training.
 
     Raises:
         UserError: an experiment has not been trained and evaluated.
@@ -26,6 +26,7 @@ def table(names: list[str]) -> Table:
         theirs = evaluation.strong.scores[score].value
         result.add_row(
             f"[bold]{name}",
+            # rich would read an unescaped bracket as the start of a style
             f"{score} {ours.value:.4f} \\[{ours.low:.4f}, {ours.high:.4f}]",
             f"{theirs:.4f} {evaluation.strong.title}",
             _verdict(evaluation.verdict),

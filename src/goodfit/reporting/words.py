@@ -1,4 +1,4 @@
-"""Numbers and findings in words, with no more digits than a reader can use."""
+"""Numbers and results in words, with no more digits than a reader can use."""
 
 from __future__ import annotations
 
@@ -22,59 +22,65 @@ SCORES = {
 
 
 def title(score: str) -> str:
-    """A score's name for readers; a score of somebody else's task keeps its own."""
+    """A score's name for readers; a score of a task that is new here keeps its own."""
     return SCORES.get(score, score.replace("_", " "))
 
 
 def number(value: float, digits: int = 3, sign: bool = False) -> str:
-    """Three significant digits, never an exponent: 0.0123, 1.50, 12,346; a minus sign, not a
-    hyphen.
+    """A number of three significant digits, never with an exponent: 0.0123, 1.50, 12,346.
+
+    A negative one has a minus sign, not a hyphen; with `sign` a positive one has a plus.
     """
     if not math.isfinite(value):
         return "not finite"
-    if 0 < abs(value) < 0.0001:
-        return ("" if value > 0 else MINUS) + "<0.0001"
-    size = math.floor(math.log10(abs(value))) if value else 0
-    return fixed(value, max(0, digits - 1 - size) if value else 0, sign)
+    if value == 0:
+        return fixed(value, 0, sign)
+    if abs(value) < 0.0001:
+        return f"{MINUS if value < 0 else ''}<0.0001"
+    magnitude = math.floor(math.log10(abs(value)))
+    return fixed(value, max(0, digits - 1 - magnitude), sign)
 
 
 def fixed(value: float, decimals: int, sign: bool = False) -> str:
-    """So many decimals, thousands separated; zero has no sign."""
+    """A number of so many decimals, thousands separated; what rounds to zero has no sign."""
     text = f"{abs(value):,.{decimals}f}"
-    zero = not any(digit in text for digit in "123456789")
-    if value < 0 and not zero:
+    is_zero = not any(digit in text for digit in "123456789")
+    if is_zero:
+        return text
+    if value < 0:
         return MINUS + text
-    return f"+{text}" if sign and not zero else text
+    return f"+{text}" if sign else text
 
 
 def decimals(score: Interval) -> int:
-    """How many decimals a score deserves: those in which half its interval's width is between 5 and
-    49.
+    """How many decimals a score deserves by the width of its interval, 0 to 4.
+
+    Those in which half the width is a number between 5 and 49: 0.965 ± 0.031, 12.3 ± 1.5.
     """
-    half = (score.high - score.low) / 2
-    if half <= 0:
+    half_width = (score.high - score.low) / 2
+    if half_width <= 0:  # all resampled test sets agree
         return 3 if abs(score.value) < 10 else 1
-    return min(4, max(0, -math.floor(math.log10(half / 5))))
+    return min(4, max(0, -math.floor(math.log10(half_width / 5))))
 
 
 def measured(score: Interval, sign: bool = False) -> str:
     """A score with its interval: 0.965 [0.929, 0.991]."""
-    places = decimals(score)
-    value, low, high = (
-        fixed(number, places, sign) for number in (score.value, score.low, score.high)
-    )
+    digits = decimals(score)
+    value = fixed(score.value, digits, sign)
+    low, high = fixed(score.low, digits, sign), fixed(score.high, digits, sign)
     return f"{value} [{low}, {high}]"
 
 
 def probability(value: float) -> str:
-    """Three decimals; never a 1.000 or 0.000 that is not one."""
+    """A probability of three decimals; 1.000 and 0.000 are exact."""
+    # what three decimals would round to a certainty
     if 0.9995 <= value < 1:
         return ">0.999"
     return "<0.001" if 0 < value < 0.0005 else f"{value:.3f}"
 
 
 def duration(seconds: float) -> str:
-    """29 s, 4 min 10 s, 1 h 5 min."""
+    """A time that passed: 29 s, 4 min 10 s, 1 h 5 min."""
     if seconds < 10:
         return f"{number(seconds, 2)} s"
     whole = round(seconds)
@@ -87,12 +93,12 @@ def duration(seconds: float) -> str:
 
 
 def memory(megabytes: float) -> str:
-    """635 MB, 1.2 GB."""
+    """A size of memory: 635 MB, 1.2 GB."""
     return f"{megabytes:,.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:,.1f} GB"
 
 
 def share(part: float, whole: float) -> str:
-    """A percentage without decimals, and never a 0 % or 100 % that is not one."""
+    """A percentage without decimals; 0 % and 100 % are exact."""
     percent = 100 * part / whole if whole else 0.0
     if 0 < percent < 1:
         return "<1 %"
@@ -100,7 +106,7 @@ def share(part: float, whole: float) -> str:
 
 
 def better(mode: str) -> str:
-    """Which way a score should go."""
+    """The direction in which a score improves, in words."""
     return "higher is better" if mode == "max" else "lower is better"
 
 
@@ -110,32 +116,33 @@ def unit(name: str | None) -> str:
 
 
 def difference(item: Comparison) -> str:
-    """One paired difference as a sentence's end."""
-    paired = item.difference
+    """One paired difference as the end of a sentence, its value never negative."""
+    better_by = item.difference
     zero = "the interval holds zero" if item.outcome == 0 else "the interval excludes zero"
-    if paired.value >= 0:
-        return f"better by {measured(paired)}; {zero}"
-    turned = Interval(-paired.value, -paired.high, -paired.low)
-    return f"worse by {measured(turned)}; {zero}"
+    if better_by.value >= 0:
+        return f"better by {measured(better_by)}; {zero}"
+    # the bounds change places with their signs
+    worse_by = Interval(-better_by.value, -better_by.high, -better_by.low)
+    return f"worse by {measured(worse_by)}; {zero}"
 
 
 def fit(training: Training, score: str, mode: str, half_width: float) -> str:
-    """What the kept weights' train and validation scores say about the fit.
+    """What the kept weights' scores on train and validation say about overfitting.
 
     The yardstick is the half width of the test score's interval: a gap below it may be luck.
     """
     scores = training.scores
-    ours, theirs, gap = (scores[f"{split}/{score}"] for split in ("train", "val", "gap"))
-    worse = -gap if mode == "max" else gap
-    places = decimals(Interval(theirs, theirs - half_width, theirs + half_width))
+    train, validation, gap = (scores[f"{split}/{score}"] for split in ("train", "val", "gap"))
+    worse_by = -gap if mode == "max" else gap
+    digits = decimals(Interval(validation, validation - half_width, validation + half_width))
     values = (
-        f"The kept weights have {title(score)} {fixed(ours, places)} on train and {fixed(theirs, places)} on "
-        f"validation, a gap of {fixed(gap, places, sign=True)}"
+        f"The kept weights have {title(score)} {fixed(train, digits)} on train "
+        f"and {fixed(validation, digits)} on validation, a gap of {fixed(gap, digits, sign=True)}"
     )
-    if abs(worse) <= half_width:
-        luck = f"the uncertainty of the test score (±{fixed(half_width, places)})"
-        return f"{values}: smaller than {luck}, so no clear overfitting."
-    if worse > 0:
+    if abs(worse_by) <= half_width:
+        uncertainty = f"the uncertainty of the test score (±{fixed(half_width, digits)})"
+        return f"{values}: smaller than {uncertainty}, so no clear overfitting."
+    if worse_by > 0:
         return f"{values}: validation is clearly worse than train, a sign of overfitting."
     return (
         f"{values}: validation is clearly better than train; the splits may differ in difficulty."
@@ -143,17 +150,22 @@ def fit(training: Training, score: str, mode: str, half_width: float) -> str:
 
 
 def stopping(training: Training, history: Sequence[dict[str, float]]) -> str:
-    """Whether training went on long enough, by the monitored score."""
+    """Whether training was long enough, by the monitored score of each epoch."""
     best, epochs, monitor = training.best_epoch, training.epochs, training.monitor
     name = f"validation {title(monitor.partition('/')[2])}"
     if best == epochs - 1:
-        return f"The last epoch was the best by {name}: it was still improving, and longer training may help."
+        return (
+            f"The last epoch was the best by {name}: "
+            "it was still improving, and longer training may help."
+        )
+
     values = {}
     for row in history:
         if math.isfinite(row.get(monitor, math.nan)):
             values[int(row["epoch"])] = row[monitor]
+
     text = f"Kept is epoch {best + 1} of {epochs}, the best by {name}"
-    if best not in values or not values:
+    if best not in values:
         return f"{text}."
     last = values[max(values)]
     return f"{text}, which was {number(values[best])} then and {number(last)} in the last epoch."

@@ -7,5 +7,5 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def constant(optimizer: Optimizer, *, total_steps: int) -> LambdaLR:
-    """Independent of `total_steps`, so that a longer run begins like a shorter one."""
+    """A factor of 1, whatever `total_steps`, so that a longer run begins like a shorter one."""
     return LambdaLR(optimizer, lambda step: 1.0)

@@ -1,4 +1,4 @@
-"""A sweep in MLflow: one parent run, its plots and summary; at the end the values worth keeping.
+"""A sweep in MLflow: one parent run with plots and a summary, and the winner's values at the end.
 
 Hydra's sweeper calls `Tracking` (hydra.sweeper.listener, see conf/search/). Connections are closed
 after each call: workers are forks, and SQLite's locks do not survive that a fork inherits an open
@@ -20,133 +20,175 @@ from omegaconf import DictConfig, OmegaConf
 from goodfit.config import check, tree
 from goodfit.errors import UserError
 from goodfit.paths import Paths
-from goodfit.system.files import read_json
+from goodfit.records import Manifest
 from goodfit.tracking import database, runs
 
 if TYPE_CHECKING:
     import optuna
+    from mlflow import MlflowClient
+    from optuna.trial import FrozenTrial
 
+    from hydra_plugins.hydra_optuna_sweeper._space import Space
     from hydra_plugins.hydra_optuna_sweeper._sweep import Sweep
 
-_WORDS = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+MIN_SEEDS = 3  # with two, the interval is twelve times as wide as with many
+_STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+_DIRECTIONS = {"min": "minimize", "max": "maximize"}
+_DATA_KEYS = {"experiment", "name", "data"}
 
 
-def parent(study: optuna.Study, uri: str) -> str | None:
-    """The sweep's run in this tracking database; helpers on other machines may write to their own."""
-    found: str | None = study.user_attrs.get(key(uri))
-    return found
+def parent_run_id(study: optuna.Study, uri: str) -> str | None:
+    """The sweep's run in this tracking database.
+
+    A machine that helps with the study may write to a database of its own.
+    """
+    run_id: str | None = study.user_attrs.get(parent_attribute(uri))
+    return run_id
+
+
+def parent_attribute(uri: str) -> str:
+    """The study's attribute that holds the id of the parent run in this tracking database."""
+    path = uri.removeprefix("sqlite:///")
+    address = uri if path == uri else f"{socket.gethostname()}:{Path(path).resolve()}"
+    return f"mlflow_run_{hashlib.sha256(address.encode()).hexdigest()[:8]}"
 
 
 class Tracking:
-    """Listens to a sweep.
+    """Writes a sweep to MLflow, and confirms its winner.
 
-    `top` trials and the present values are trained again with `seeds` seeds each.
+    The `top` best trials and the values before are trained again with `seeds` seeds each.
+
+    Raises:
+        UserError: `top` or `seeds` is no whole number, or is too small.
     """
 
+    uri: str  # of the tracking database; set when the sweep begins
+
     def __init__(self, *, top: int, seeds: int) -> None:
-        whole = isinstance(top, int) and isinstance(seeds, int)
-        if (
-            not whole or top < 0 or seeds < 3
-        ):  # of two, the interval is twelve times as wide as of many
+        is_whole = isinstance(top, int) and isinstance(seeds, int)
+        if not is_whole or top < 0 or seeds < MIN_SEEDS:
             raise UserError(
-                f"hydra.sweeper.listener: expected top >= 0 and seeds >= 3, got {top} and {seeds}"
+                f"hydra.sweeper.listener: expected top >= 0 and seeds >= {MIN_SEEDS}, "
+                f"got {top} and {seeds}"
             )
-        self.top, self.seeds = top, seeds
-        self.uri = ""
+        self.top = top
+        self.seeds = seeds
 
     def check(self, job: DictConfig) -> None:
-        """Raises UserError for a configuration that no trial could train with."""
+        """Checks a configuration at a corner of the space.
+
+        Raises:
+            UserError: no trial could train with it, its data are not prepared, or the study's
+                direction is not that of the score.
+        """
         cfg = OmegaConf.create(tree.frozen(job))
         check.check(cfg)
-        self.uri = str(cfg.tracking.uri)
-        expected = {"min": "minimize", "max": "maximize"}[check.mode(cfg)]
+        expected = _DIRECTIONS[check.mode(cfg)]
         direction = str(job.hydra.sweeper.direction).lower()
         if direction != expected:
             raise UserError(
-                f"hydra.sweeper.direction={direction}, but val/{cfg.task.monitor} is to be {expected}d; "
-                f"set hydra.sweeper.direction={expected}"
+                f"hydra.sweeper.direction={direction}, but val/{cfg.task.monitor} "
+                f"is to be {expected}d; set hydra.sweeper.direction={expected}"
             )
-        if not Paths(cfg.name).prepared.exists():
+        prepared = Paths(cfg.name).prepared
+        if not prepared.exists():
             raise UserError(
-                f"{Paths(cfg.name).prepared} does not exist; make it with `dvc repro prepare@{cfg.name}`"
+                f"{prepared} does not exist; make it with `dvc repro prepare@{cfg.name}`"
             )
 
     def began(self, study: optuna.Study, sweep: Sweep) -> None:
-        """Opens the parent run, or goes on in it."""
-        _known_names(sweep)
-        _same_data(study, str(sweep.config.name))
-        found = parent(study, self.uri)
-        with self._connected():
-            if found and (run := runs.find(self.uri, found)):
-                run.reopen()
-                for trial in study.get_trials(deepcopy=False):
-                    if (
-                        trial.state.name == "FAIL"
-                    ):  # also those that ended with the sweep that was killed
-                        self.trial_ended(study, trial)
-                return
-            run = runs.start(
-                self.uri,
-                str(sweep.config.name),
-                f"sweep {study.study_name}",
-                tags={
-                    "goodfit.study": study.study_name,
-                    "mlflow.note.content": _note(study, sweep),
-                },
-                params=_params(sweep),
-            )
-            study.set_user_attr(key(self.uri), run.run_id)
+        """Starts the parent run, or reopens it where the study is resumed.
 
-    def trial_ended(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-        """Marks the trial's run; a worker that was killed could not do so itself."""
+        Raises:
+            UserError: the trials' scores would not compare, a constraint can never be checked, or
+                the database does not answer.
+        """
+        self.uri = str(sweep.config.tracking.uri)
+        check_names(sweep.space)
+        _check_same_data(study, str(sweep.config.name))
+        with self._connected():
+            run_id = parent_run_id(study, self.uri)
+            run = runs.find(self.uri, run_id) if run_id else None
+            if run is None:
+                self._start(study, sweep)
+            else:
+                self._reopen(run, study)
+
+    def trial_ended(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Writes the trial's state and value to its run; a worker that was killed could not."""
+        is_complete = trial.state.name == "COMPLETE"
         with self._connected() as client:
-            run = self._run(client, study)
+            run = self._parent_run(client, study)
             runs.mark_killed(client, run.experiment)
-            found = run.children(
-                f"tags.`goodfit.study` = '{study.study_name}' AND tags.`goodfit.trial` = '{trial.number}'"
+            condition = (
+                f"tags.`goodfit.study` = '{study.study_name}' "
+                f"AND tags.`goodfit.trial` = '{trial.number}'"
             )
-            for child in found:
-                child.tag(trial_state=_WORDS[trial.state.name])
-                if trial.state.name == "COMPLETE":
+            for child in run.children(condition):
+                child.tag(trial_state=_STATES[trial.state.name])
+                if is_complete:
                     child.log({"objective": trial.values[0]})
+                # before this process forks the next worker
                 child.flush()
-            if trial.state.name == "COMPLETE" and "repeats" not in study.user_attrs:
+
+            is_repetition = "repeats" in study.user_attrs
+            if is_complete and not is_repetition:
                 run.log({"trial": trial.values[0], "best": study.best_value}, trial.number)
                 run.flush()
 
     def ended(self, study: optuna.Study, sweep: Sweep) -> None:
-        """Plots, the summary, and conf/tuned/<experiment>.yaml where the sweep found better values."""
+        """Writes plots and a summary, and conf/tuned/<experiment>.yaml where values are better."""
         from goodfit.search import confirm, plots
 
         with self._connected() as client:
-            plots.log(self._run(client, study), study)
-        words = confirm.confirm(
+            plots.log(self._parent_run(client, study), study)
+        lines = confirm.confirm(
             study, sweep, top=self.top, seeds=self.seeds, on_end=self.trial_ended
         )
-        print("\n".join(words), flush=True)
+        print("\n".join(lines), flush=True)
+
+        summary = "\n\n".join([_note(study, sweep), *lines])
         with self._connected() as client:
-            run = self._run(client, study)
-            run.text("summary.md", "\n\n".join([_note(study, sweep), *words]))
-            client.set_tag(
-                run.run_id, "mlflow.note.content", "\n\n".join([_note(study, sweep), *words])
-            )
+            run = self._parent_run(client, study)
+            run.text("summary.md", summary)
+            client.set_tag(run.run_id, "mlflow.note.content", summary)
             run.end(runs.FINISHED)
 
     def stopped(self, study: optuna.Study) -> None:
-        """The parent run says that the sweep did not come to its end."""
+        """Marks the parent run KILLED, with how to go on."""
         with self._connected() as client:
-            run = self._run(client, study)
+            run = self._parent_run(client, study)
             runs.mark_killed(client, run.experiment)
             run.tag(ended="the sweep was stopped; the same command goes on")
             run.end(runs.KILLED)
 
-    def _run(self, client: Any, study: optuna.Study) -> runs.Run:
-        found = parent(study, self.uri)
-        assert found is not None  # began made it
-        return runs.Run(client, found)
+    def _start(self, study: optuna.Study, sweep: Sweep) -> None:
+        run = runs.start(
+            self.uri,
+            str(sweep.config.name),
+            f"sweep {study.study_name}",
+            tags={
+                "goodfit.study": study.study_name,
+                "mlflow.note.content": _note(study, sweep),
+            },
+            params=_params(sweep),
+        )
+        study.set_user_attr(parent_attribute(self.uri), run.run_id)
+
+    def _reopen(self, run: runs.Run, study: optuna.Study) -> None:
+        run.reopen()
+        for trial in study.get_trials(deepcopy=False):
+            # also those that ended with a sweep that was killed
+            if trial.state.name == "FAIL":
+                self.trial_ended(study, trial)
+
+    def _parent_run(self, client: MlflowClient, study: optuna.Study) -> runs.Run:
+        run_id = parent_run_id(study, self.uri)
+        assert run_id is not None  # `began` has set it
+        return runs.Run(client, run_id)
 
     @contextmanager
-    def _connected(self) -> Iterator[Any]:
+    def _connected(self) -> Iterator[MlflowClient]:
         client = database.connect(self.uri)
         try:
             yield client
@@ -154,58 +196,66 @@ class Tracking:
             database.disconnect(client)
 
 
-def key(uri: str) -> str:
-    """The study's attribute that holds the parent run's id in this database."""
-    path = uri.removeprefix("sqlite:///")
-    place = uri if path == uri else f"{socket.gethostname()}:{Path(path).resolve()}"
-    return f"mlflow_run_{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+def check_names(space: Space) -> None:
+    """Checks which names a space searches and constrains.
 
-
-def _same_data(study: optuna.Study, name: str) -> None:
-    """Raises UserError where the study's scores were measured on other data."""
-    digest = read_json(Paths(name).prepared / "manifest.json")["sha256"]
-    known = study.user_attrs.get("data_sha256")
-    if known is None or not study.get_trials(deepcopy=False):
-        study.set_user_attr("data_sha256", digest)
-    elif known != digest:
-        raise UserError(
-            f"study '{study.study_name}' was begun with other data ({known[:10]}, now {digest[:10]}); "
-            "choose another hydra.sweeper.study_name"
-        )
-
-
-def _known_names(sweep: Sweep) -> None:
-    """Raises UserError for a search over what makes scores incomparable, or a constraint over what
-    nobody tells.
+    Raises:
+        UserError: other data would be searched, so that scores do not compare, or a constraint
+            names what has no value.
     """
-    if unlike := sorted({"experiment", "name", "data"} & sweep.space.keys()):
+    data_keys = sorted(_DATA_KEYS & space.keys())
+    if data_keys:
         raise UserError(
-            f"{unlike[0]} cannot be searched: scores on different data do not compare; sweep each by itself"
+            f"{data_keys[0]} cannot be searched: scores on different data do not compare; "
+            "sweep each by itself"
         )
-    known = {*sweep.space.keys(), *sweep.space.given, "parameters"}
-    for item in () if sweep.space.custom else sweep.space.constraints:
-        if unknown := sorted(item.names - known):
+    if space.custom:  # which may give a name a value in any trial
+        return
+
+    known = {*space.keys(), *space.given, "parameters"}
+    for constraint in space.constraints:
+        unknown = sorted(constraint.names - known)
+        if unknown:
             raise UserError(
-                f"hydra.sweeper.constraints: '{item.text}' speaks of '{unknown[0]}', which is neither searched "
-                "nor given; of a network only 'parameters' is known"
+                f"hydra.sweeper.constraints: '{constraint.text}' names '{unknown[0]}', which is "
+                "neither searched nor given; of a network only 'parameters' is known"
             )
 
 
+def _check_same_data(study: optuna.Study, name: str) -> None:
+    """Records the data's hash in a new study; raises UserError where it is another one."""
+    digest = Manifest.read(Paths(name).prepared / "manifest.json").sha256
+    recorded = study.user_attrs.get("data_sha256")
+    if recorded is None or not study.get_trials(deepcopy=False):
+        study.set_user_attr("data_sha256", digest)
+    elif recorded != digest:
+        raise UserError(
+            f"study '{study.study_name}' was begun with other data "
+            f"({recorded[:10]}, now {digest[:10]}); choose another hydra.sweeper.study_name"
+        )
+
+
 def _params(sweep: Sweep) -> dict[str, Any]:
+    """The sweeper's options and the fixed overrides."""
     options = OmegaConf.to_container(sweep.options, resolve=False)
     assert isinstance(options, dict)
-    options.pop("storage")
-    fixed = {"fixed": " ".join(sweep.space.fixed)}
-    return {
-        **fixed,
-        **tree.dotted({str(key): value for key, value in options.items() if value is not None}),
-    }
+    options.pop("storage")  # its URL may hold a login
+    given = {str(key): value for key, value in options.items() if value is not None}
+    return {"fixed": " ".join(sweep.space.fixed), **tree.dotted(given)}
 
 
 def _note(study: optuna.Study, sweep: Sweep) -> str:
-    ranges = "\n".join(f"| `{key}` | {words} |" for key, words in sweep.space.described().items())
-    return (
-        f"**Sweep** of study `{study.study_name}`, fixed: `{' '.join(sweep.space.fixed)}`, commanded in process "
-        f"{os.getpid()} of {socket.gethostname()}. Trials are nested below; a pruned one is KILLED with the tag "
-        f"`goodfit.trial_state` pruned. Sort by `metrics.objective`.\n\n| searched | range |\n|---|---|\n{ranges}"
+    """Markdown for the page of the parent run."""
+    rows = [f"| `{key}` | {text} |" for key, text in sweep.space.described().items()]
+    return "\n".join(
+        [
+            f"**Sweep** of study `{study.study_name}`, fixed: `{' '.join(sweep.space.fixed)}`, "
+            f"started by process {os.getpid()} of {socket.gethostname()}. "
+            "Trials are nested below; a pruned one is KILLED with the tag `goodfit.trial_state` "
+            "pruned. Sort by `metrics.objective`.",
+            "",
+            "| searched | range |",
+            "|---|---|",
+            *rows,
+        ]
     )

@@ -1,6 +1,4 @@
-"""A training as a trial of a sweep: its score is the trial's value, its run is nested in the
-sweep's.
-"""
+"""A training as a trial of a sweep: its score is the trial's value, its run is in the sweep's."""
 
 from __future__ import annotations
 
@@ -11,7 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from goodfit.errors import PrunedError
 from goodfit.launch.fit import fit
-from goodfit.search.listener import parent
+from goodfit.search.listener import parent_run_id
+from goodfit.tracking.describe import changed
 from hydra_plugins.hydra_optuna_sweeper import trial as trials
 
 if TYPE_CHECKING:
@@ -19,15 +18,15 @@ if TYPE_CHECKING:
 
 
 def objective(cfg: DictConfig, overrides: Sequence[str]) -> float | None:
-    """Trains as the current trial; gives the monitored validation score of the weights that were
-    best.
+    """The monitored validation score of the best weights, trained as the current trial.
 
     None on a machine that is not the training's first: the trial's value is the first one's.
+    Outside a sweep it is a training like any other, whose files are not kept.
 
     Raises:
-        optuna.TrialPruned: a constraint does not hold, or the pruner has seen enough.
+        optuna.TrialPruned: a constraint does not hold, or the pruner ends the trial.
     """
-    trial = trials.current()  # of several ranks, rank 0 has it
+    trial = trials.current()  # None on ranks other than the first
     tags = {}
     if trial:
         tags = _tags(trial, str(cfg.tracking.uri))
@@ -35,27 +34,26 @@ def objective(cfg: DictConfig, overrides: Sequence[str]) -> float | None:
         cfg = OmegaConf.merge(cfg, {"tracking": {"run_name": name}})  # type: ignore[assignment]
     try:
         trained = fit(cfg, overrides=overrides, tags=tags, keep=False)
-    except PrunedError as stop:
+    except PrunedError as error:
         if trial is None:
             raise
-        raise trials.prune(trial, str(stop)) from None
+        raise trials.prune(trial, str(error)) from None
     return trained.score if trained else None
 
 
 def _tags(trial: optuna.Trial, uri: str) -> dict[str, str]:
-    """The trial's run is nested in the sweep's."""
+    """Which trial the run is; with them it is nested in the sweep's run."""
     tags = {"goodfit.trial": str(trial.number), "goodfit.study": trial.study.study_name}
-    parent_run = parent(trial.study, uri)
-    if parent_run:
-        tags["mlflow.parentRunId"] = parent_run
+    parent = parent_run_id(trial.study, uri)
+    if parent:
+        tags["mlflow.parentRunId"] = parent
     return tags
 
 
 def _name(trial: optuna.Trial, overrides: Sequence[str]) -> str:
-    """The run's name: what makes the trial differ from its neighbours."""
+    """The run's name: the values that the trial has chosen."""
     if "repeats" in trial.study.user_attrs:
-        changed = [item for item in overrides if not item.startswith(("experiment=", "search="))]
-        return f"again: {', '.join(changed)}"
+        return f"again: {changed(overrides)}"
     values = [f"{key}={_short(value)}" for key, value in trial.params.items()]
     return f"trial {trial.number}: {', '.join(values)}"
 

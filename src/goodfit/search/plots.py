@@ -1,15 +1,15 @@
-"""Pictures of a study for MLflow: history, curves, slices, parallel coordinates, importances.
+"""Plots of a study for MLflow: history, curves, slices, parallel coordinates, importances.
 
-Optuna's own are drawn for few trials: one bad trial flattens the rest, and every trial has a row in
-the legend. Here scores are cut at a robust limit, the best trials are dark and on top, and pruned
-ones are grey.
+Optuna's own suit few trials: one bad trial flattens the rest, and every trial has a row in the
+legend. Here scores are cut at a robust limit, the best trials are dark and on top, and pruned ones
+are grey.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +29,9 @@ _GREY, _BLUE, _RED = "#b8b8b8", "#1f5fa8", "#c0392b"
 
 
 def log(run: Run, study: optuna.Study) -> None:
-    """Puts the plots into the run's folder `plots`; what a study has too few trials for is left
-    out.
-    """
-    logging.getLogger("matplotlib").setLevel(
-        logging.WARNING
-    )  # it has remarks on choices that are numbers
+    """Puts the plots into the run's folder `plots`, less those for which trials are too few."""
+    # it has remarks on choices that are numbers
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
     for name, figure in figures(study).items():
         run.client.log_figure(
             run.run_id,
@@ -45,161 +42,184 @@ def log(run: Run, study: optuna.Study) -> None:
 
 
 def figures(study: optuna.Study) -> dict[str, Figure]:
-    """A figure for each name, of a study with one direction."""
+    """The plots of a study with one direction by their names; none without a complete trial."""
     from hydra_plugins.hydra_optuna_sweeper._progress import importances
 
-    if not any(trial.state.name == "COMPLETE" for trial in study.get_trials(deepcopy=False)):
+    trials = StudyTrials.of(study)
+    if not trials.complete:
         return {}
-    seen = _Seen.of(study)
-    drawn: dict[str, Callable[[_Seen], Figure]] = {"history": history}
-    if seen.keys:
-        drawn |= {"slices": slices, "parallel_coordinates": parallel}
-    if any(trial.intermediate_values for trial in seen.complete):
-        drawn["curves"] = curves
-    found = {name: draw(seen) for name, draw in drawn.items()}
-    if shares := importances(study):
-        found["importances"] = bars(shares)
-    return found
+
+    drawn = {"history": history(trials)}
+    if trials.keys:
+        drawn["slices"] = slices(trials)
+        drawn["parallel_coordinates"] = parallel_coordinates(trials)
+    if any(trial.intermediate_values for trial in trials.complete):
+        drawn["curves"] = curves(trials)
+    shares = importances(study)
+    if shares:
+        drawn["importances"] = importance_bars(shares)
+    return drawn
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """A study's trials, best last; `limit` is where an axis of scores ends."""
+class StudyTrials:
+    """A study's trials as they are drawn; `keys` are the hyperparameters of any of them."""
 
     name: str
-    complete: list[FrozenTrial]
-    pruned: list[FrozenTrial]
+    complete: list[FrozenTrial]  # best last, so that it is drawn on top
+    pruned: list[FrozenTrial]  # that have a validation
     keys: list[str]
     maximize: bool
-    limit: tuple[float, float]
 
     @classmethod
-    def of(cls, study: optuna.Study) -> _Seen:
+    def of(cls, study: optuna.Study) -> StudyTrials:
+        """Reads them from the study."""
         maximize = study.direction.name == "MAXIMIZE"
         trials = study.get_trials(deepcopy=False)
         complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
         complete.sort(key=_score, reverse=not maximize)
-        pruned = [
-            trial for trial in trials if trial.state.name == "PRUNED" and trial.intermediate_values
-        ]
-        keys = sorted({key for trial in complete for key in trial.params})
+        pruned = [trial for trial in trials if trial.state.name == "PRUNED"]
         return cls(
-            study.study_name,
-            complete,
-            pruned,
-            keys,
-            maximize,
-            _limit([_score(t) for t in complete], maximize),
+            name=study.study_name,
+            complete=complete,
+            pruned=[trial for trial in pruned if trial.intermediate_values],
+            keys=sorted({key for trial in complete for key in trial.params}),
+            maximize=maximize,
         )
 
     @property
     def best(self) -> FrozenTrial:
+        """The complete trial with the best score."""
         return self.complete[-1]
 
-    def shade(self, place: int) -> tuple[float, float]:
-        """How dark a trial is drawn, by its rank, and in which order."""
-        rank = place / max(len(self.complete) - 1, 1)
-        return 0.15 + 0.85 * rank**2, rank
+    @property
+    def score_limits(self) -> tuple[float, float]:
+        """The ends of an axis of scores."""
+        return _limits([_score(trial) for trial in self.complete], self.maximize)
+
+    def ranks(self) -> dict[int, float]:
+        """From 0 for the worst complete trial to 1 for the best, by the trial's number."""
+        last = max(len(self.complete) - 1, 1)
+        return {trial.number: index / last for index, trial in enumerate(self.complete)}
 
 
-def history(seen: _Seen) -> Figure:
+def history(trials: StudyTrials) -> Figure:
     """Scores in the order of trials, and the best so far."""
     figure, (axes,) = _panels(1, 1, (8.0, 4.2))
-    _dots(axes, [t.number for t in seen.complete], [_score(t) for t in seen.complete], seen)
-    last = [
-        (trial.number, trial.intermediate_values[max(trial.intermediate_values)])
-        for trial in seen.pruned
-    ]
-    axes.plot(
-        *zip(*last, strict=True), "x", color=_GREY, label="pruned, at its last validation"
-    ) if last else None
-    ordered = sorted(seen.complete, key=lambda trial: trial.number)
-    choose = np.maximum if seen.maximize else np.minimum
-    best = choose.accumulate([_score(trial) for trial in ordered])
-    axes.step(
-        [trial.number for trial in ordered], best, where="post", color=_RED, label="best so far"
-    )
-    axes.set(xlabel="trial", ylabel="objective", title=f"{seen.name}: history", ylim=seen.limit)
+    _scatter_scores(axes, [trial.number for trial in trials.complete], trials.complete, trials)
+    if trials.pruned:
+        numbers = [trial.number for trial in trials.pruned]
+        last_values = [_curve(trial)[1][-1] for trial in trials.pruned]
+        label = "pruned, at its last validation"
+        axes.plot(numbers, last_values, "x", color=_GREY, label=label)
+
+    by_number = sorted(trials.complete, key=lambda trial: trial.number)
+    better = np.maximum if trials.maximize else np.minimum
+    best = better.accumulate([_score(trial) for trial in by_number])
+    numbers = [trial.number for trial in by_number]
+    axes.step(numbers, best, where="post", color=_RED, label="best so far")
+
+    axes.set(xlabel="trial", ylabel="objective", title=f"{trials.name}: history")
+    axes.set_ylim(trials.score_limits)
     axes.legend(frameon=False)
     return figure
 
 
-def curves(seen: _Seen) -> Figure:
-    """Each trial's validations; a cross is where it was pruned."""
+def curves(trials: StudyTrials) -> Figure:
+    """The validations of each trial; a cross is where it was pruned."""
     figure, (axes,) = _panels(1, 1, (8.0, 4.2))
-    values = [value for trial in seen.complete for value in trial.intermediate_values.values()]
-    for trial in seen.pruned:
-        steps = sorted(trial.intermediate_values)
-        axes.plot(steps, [trial.intermediate_values[step] for step in steps], color=_GREY, lw=0.8)
-        axes.plot(steps[-1], trial.intermediate_values[steps[-1]], "x", color=_GREY, ms=5)
-    for place, trial in enumerate(seen.complete):
-        steps = sorted(trial.intermediate_values)
-        shade, order = seen.shade(place)
-        row = [trial.intermediate_values[step] for step in steps]
-        axes.plot(steps, row, color=_BLUE, alpha=shade, lw=1 + order, zorder=2 + order)
-    axes.plot([], [], color=_BLUE, lw=2, label=f"best: trial {seen.best.number}")
-    axes.plot([], [], "x-", color=_GREY, label=f"pruned: {len(seen.pruned)}")
-    limit = _limit(values, seen.maximize)
-    axes.set(
-        xlabel="validation",
-        ylabel="objective",
-        title=f"{seen.name}: curves of the trials",
-        ylim=limit,
-    )
+    for trial in trials.pruned:
+        steps, values = _curve(trial)
+        axes.plot(steps, values, color=_GREY, lw=0.8)
+        axes.plot(steps[-1], values[-1], "x", color=_GREY, ms=5)
+
+    ranks = trials.ranks()
+    all_values: list[float] = []
+    for trial in trials.complete:
+        steps, values = _curve(trial)
+        all_values += values
+        axes.plot(steps, values, **_line_style(ranks[trial.number]))
+
+    axes.plot([], [], color=_BLUE, lw=2, label=f"best: trial {trials.best.number}")
+    axes.plot([], [], "x-", color=_GREY, label=f"pruned: {len(trials.pruned)}")
+    axes.set(xlabel="validation", ylabel="objective", title=f"{trials.name}: curves of the trials")
+    axes.set_ylim(_limits(all_values, trials.maximize))
     axes.legend(frameon=False)
     return figure
 
 
-def slices(seen: _Seen) -> Figure:
+def slices(trials: StudyTrials) -> Figure:
     """Scores over each hyperparameter by itself."""
-    rows = math.ceil(len(seen.keys) / _COLUMNS)
-    figure, panels = _panels(rows, min(_COLUMNS, len(seen.keys)), (12.0, 2.9 * rows))
-    for axes, key in zip(panels, seen.keys, strict=False):
-        having = [trial for trial in seen.complete if key in trial.params]
-        places, ticks = _places(having, key)
-        _dots(axes, places, [_score(trial) for trial in having], seen)
-        axes.set(xlabel=key, ylim=seen.limit)
-        if ticks:
-            axes.set_xticks(range(len(ticks)), ticks)
-            axes.set_xlim(-0.5, len(ticks) - 0.5)
-        else:
-            _stretch(axes, having[0].distributions[key])
-    for axes in panels[len(seen.keys) :]:
+    rows = math.ceil(len(trials.keys) / _COLUMNS)
+    columns = min(_COLUMNS, len(trials.keys))
+    figure, panels = _panels(rows, columns, (12.0, 2.9 * rows))
+    for axes, key in zip(panels, trials.keys, strict=False):
+        _draw_slice(axes, key, trials)
+    for axes in panels[len(trials.keys) :]:
         axes.set_visible(False)
-    figure.suptitle(f"{seen.name}: objective over each hyperparameter; darker is better")
+    figure.suptitle(f"{trials.name}: objective over each hyperparameter; darker is better")
     return figure
 
 
-def parallel(seen: _Seen) -> Figure:
+def parallel_coordinates(trials: StudyTrials) -> Figure:
     """Each trial as a line through its values; the dark ones are the best."""
-    figure, (axes,) = _panels(1, 1, (max(8.0, 1.6 * len(seen.keys)), 4.6))
-    scales = {key: _scale([t for t in seen.complete if key in t.params], key) for key in seen.keys}
-    for place, trial in enumerate(seen.complete):
-        shade, order = seen.shade(place)
-        row = [
-            scales[key][0](trial.params[key]) if key in trial.params else math.nan
-            for key in seen.keys
-        ]
-        axes.plot(row, "o-", color=_BLUE, alpha=shade, lw=1 + order, ms=3, zorder=2 + order)
-    for column, key in enumerate(seen.keys):
+    width = max(8.0, 1.6 * len(trials.keys))
+    figure, (axes,) = _panels(1, 1, (width, 4.6))
+    coordinates = [Coordinate.of(trials.complete, key) for key in trials.keys]
+    ranks = trials.ranks()
+    for trial in trials.complete:
+        heights = [coordinate.height(trial) for coordinate in coordinates]
+        axes.plot(heights, marker="o", ms=3, **_line_style(ranks[trial.number]))
+
+    for column, coordinate in enumerate(coordinates):
         axes.axvline(column, color=_GREY, lw=0.8, zorder=1)
-        for height, word in scales[key][1]:
-            axes.text(column + 0.04, height, word, fontsize=8, color="#555555", zorder=9)
-    axes.set_xticks(range(len(seen.keys)), [key.replace(".", ".\n") for key in seen.keys])
+        for height, label in coordinate.labels:
+            axes.text(column + 0.04, height, label, fontsize=8, color="#555555", zorder=9)
+    # a line for each part of a dotted name
+    axes.set_xticks(range(len(trials.keys)), [key.replace(".", ".\n") for key in trials.keys])
     axes.set(
         yticks=[],
         ylim=(-0.04, 1.04),
-        xlim=(-0.1, len(seen.keys) - 0.5),
-        title=f"{seen.name}: values of each trial; darker is better",
+        xlim=(-0.1, len(trials.keys) - 0.5),
+        title=f"{trials.name}: values of each trial; darker is better",
     )
     return figure
 
 
-def bars(shares: dict[str, float]) -> Figure:
+@dataclass(frozen=True)
+class Coordinate:
+    """A hyperparameter's axis among parallel ones, from 0 at its foot to 1 at its top."""
+
+    key: str
+    scale: Callable[[Any], float]  # a value's height
+    labels: list[tuple[float, str]]  # each at its height
+
+    @classmethod
+    def of(cls, trials: Sequence[FrozenTrial], key: str) -> Coordinate:
+        """The axis of the range that `key` was searched in."""
+        distribution = _distribution(trials, key)
+        if isinstance(distribution, CategoricalDistribution):
+            choices = distribution.choices
+            last = max(len(choices) - 1, 1)
+            labels = [(index / last, str(choice)) for index, choice in enumerate(choices)]
+            return cls(key, lambda value: choices.index(value) / last, labels)
+
+        transform: Callable[[float], float] = math.log if distribution.log else float
+        low = transform(distribution.low)
+        width = (transform(distribution.high) - low) or 1.0
+        ends = [(0.0, f"{distribution.low:.3g}"), (1.0, f"{distribution.high:.3g}")]
+        return cls(key, lambda value: (transform(value) - low) / width, ends)
+
+    def height(self, trial: FrozenTrial) -> float:
+        """Where the trial's line crosses the axis; NaN, a gap, if it has no such hyperparameter."""
+        return self.scale(trial.params[self.key]) if self.key in trial.params else math.nan
+
+
+def importance_bars(shares: dict[str, float]) -> Figure:
     """The share of each hyperparameter in the variance of the scores."""
     figure, (axes,) = _panels(1, 1, (8.0, 0.9 + 0.38 * len(shares)))
-    drawn = axes.barh(list(shares)[::-1], list(shares.values())[::-1], color=_BLUE)
-    axes.bar_label(drawn, fmt="%.2f", padding=3)
+    bars = axes.barh(list(shares)[::-1], list(shares.values())[::-1], color=_BLUE)
+    axes.bar_label(bars, fmt="%.2f", padding=3)
     axes.set(xlim=(0, 1.1 * max(shares.values())), title="importance (fANOVA; the shares sum to 1)")
     axes.grid(visible=False)
     return figure
@@ -218,70 +238,84 @@ def _panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure,
     return figure, panels
 
 
-def _dots(axes: Axes, places: Any, scores: list[float], seen: _Seen) -> None:
-    shades = [seen.shade(place)[0] for place in range(len(scores))]
-    kept = np.clip(scores, *seen.limit)  # an outlier lies on the edge
-    axes.scatter(places, kept, s=28, color=_BLUE, alpha=shades, zorder=3, clip_on=False)  # type: ignore[arg-type]
+def _draw_slice(axes: Axes, key: str, trials: StudyTrials) -> None:
+    having = [trial for trial in trials.complete if key in trial.params]
+    distribution = _distribution(having, key)
+    values = [trial.params[key] for trial in having]
+    if isinstance(distribution, CategoricalDistribution):
+        choices = distribution.choices
+        _scatter_scores(axes, [choices.index(value) for value in values], having, trials)
+        axes.set_xticks(range(len(choices)), [str(choice) for choice in choices])
+        axes.set_xlim(-0.5, len(choices) - 0.5)
+    else:
+        _scatter_scores(axes, values, having, trials)
+        _show_whole_range(axes, distribution)
+    axes.set(xlabel=key)
+    axes.set_ylim(trials.score_limits)
+
+
+def _scatter_scores(
+    axes: Axes, positions: Sequence[float], drawn: Sequence[FrozenTrial], trials: StudyTrials
+) -> None:
+    """A dot for each trial of `drawn`; an outlier lies on the edge."""
+    ranks = trials.ranks()
+    opacities = [_opacity(ranks[trial.number]) for trial in drawn]
+    scores = np.clip([_score(trial) for trial in drawn], *trials.score_limits)
+    axes.scatter(positions, scores, s=28, color=_BLUE, alpha=opacities, zorder=3, clip_on=False)  # type: ignore[arg-type]
+
+
+def _line_style(rank: float) -> dict[str, Any]:
+    """Better trials are darker, thicker and on top."""
+    return {"color": _BLUE, "alpha": _opacity(rank), "lw": 1 + rank, "zorder": 2 + rank}
+
+
+def _opacity(rank: float) -> float:
+    return 0.15 + 0.85 * rank**2
 
 
 def _score(trial: FrozenTrial) -> float:
     return float(trial.values[0])
 
 
-def _limit(scores: list[float], maximize: bool) -> tuple[float, float]:
-    """From the best to a little beyond the third quartile by twice the distance to it: outliers
-    fall off the edge.
+def _curve(trial: FrozenTrial) -> tuple[list[int], list[float]]:
+    """Steps and values of the trial's validations."""
+    steps = sorted(trial.intermediate_values)
+    return steps, [trial.intermediate_values[step] for step in steps]
+
+
+def _distribution(trials: Sequence[FrozenTrial], key: str) -> Any:
+    """The range that a hyperparameter was searched in, by the first trial that has it."""
+    return next(trial.distributions[key] for trial in trials if key in trial.params)
+
+
+def _limits(scores: Sequence[float], maximize: bool) -> tuple[float, float]:
+    """The ends of an axis: from the best score to three times the distance of the third quartile.
+
+    It ends at the worst score where that is nearer; outliers lie on the edge.
     """
     ordered = np.sort(scores)[::-1] if maximize else np.sort(scores)
-    best, quartile, worst = (
-        float(ordered[0]),
-        float(np.quantile(ordered, 0.25 if maximize else 0.75)),
-        float(ordered[-1]),
-    )
-    reach = min(abs(worst - best), 3 * abs(quartile - best)) or abs(best) * 0.1 or 1.0
+    best = float(ordered[0])
+    worst = float(ordered[-1])
+    quartile = float(np.quantile(ordered, 0.25 if maximize else 0.75))
+
+    reach = min(abs(worst - best), 3 * abs(quartile - best))
+    if reach == 0:  # all scores that count are equal
+        reach = abs(best) * 0.1 or 1.0
     low, high = (best - reach, best) if maximize else (best, best + reach)
-    return low - 0.06 * reach, high + 0.06 * reach
+    margin = 0.06 * reach
+    return low - margin, high + margin
 
 
-def _stretch(axes: Axes, found: Any) -> None:
-    """The axis shows the whole range that was searched, with a few round numbers."""
+def _show_whole_range(axes: Axes, distribution: Any) -> None:
+    """The axis shows all that was searched, with a few round numbers."""
     from matplotlib.ticker import NullFormatter
 
-    if found.log:
+    if distribution.log:
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlim(found.low / 1.15, found.high * 1.15)
+        axes.set_xlim(distribution.low / 1.15, distribution.high * 1.15)
         return
-    margin = 0.04 * (found.high - found.low)
-    axes.set_xlim(found.low - margin, found.high + margin)
-    axes.locator_params(axis="x", integer=isinstance(found, IntDistribution), nbins=5)
-
-
-def _places(trials: list[FrozenTrial], key: str) -> tuple[list[Any], list[str]]:
-    """Where each trial stands on the axis of `key`, and the names of the places where they are
-    choices.
-    """
-    found = trials[0].distributions[key]
-    if not isinstance(found, CategoricalDistribution):
-        return [trial.params[key] for trial in trials], []
-    return [found.choices.index(trial.params[key]) for trial in trials], [
-        str(choice) for choice in found.choices
-    ]
-
-
-def _scale(
-    trials: list[FrozenTrial], key: str
-) -> tuple[Callable[[Any], float], list[tuple[float, str]]]:
-    """A hyperparameter's values as heights from 0 to 1, and the words beside its axis."""
-    found: Any = trials[0].distributions[key]
-    if isinstance(found, CategoricalDistribution):
-        last = max(len(found.choices) - 1, 1)
-        words = [(place / last, str(choice)) for place, choice in enumerate(found.choices)]
-        return lambda value: found.choices.index(value) / last, words
-    form: Callable[[float], float] = math.log if found.log else float
-    low, high = form(found.low), form(found.high)
-    width = (high - low) or 1.0
-    return lambda value: (form(value) - low) / width, [
-        (0.0, f"{found.low:.3g}"),
-        (1.0, f"{found.high:.3g}"),
-    ]
+    margin = 0.04 * (distribution.high - distribution.low)
+    axes.set_xlim(distribution.low - margin, distribution.high + margin)
+    is_whole = isinstance(distribution, IntDistribution)
+    axes.locator_params(axis="x", integer=is_whole, nbins=5)

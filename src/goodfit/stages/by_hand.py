@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from goodfit.launch.fit import fit
 from goodfit.stages.train import report_result
+from hydra_plugins.hydra_optuna_sweeper import trial as trials
 
 
 def by_hand(cfg: DictConfig) -> float | None:
-    """`python pipelines/train.py ...`: the model goes to build/runs/<run>; its score is what a
-    sweep compares.
+    """`python pipelines/train.py ...`: the model goes to build/runs/<run>.
 
-    A trial of a sweep keeps no model: the winner is trained again by `dvc repro`. None on a machine
-    that is not the training's first.
+    Returns the monitored validation score, which a sweep compares; None on a machine that is not
+    the training's first. A trial of a sweep keeps no model: the winner is trained again by `dvc
+    repro`.
+
+    Raises:
+        UserError: configuration or data do not fit.
+        FailureError: the training could not be finished.
     """
-    from hydra.core.hydra_config import HydraConfig
-
-    from hydra_plugins.hydra_optuna_sweeper import trial as trials
-
     overrides = HydraConfig.get().overrides.task
     if trials.active():
-        from goodfit.search.objective import objective
+        from goodfit.search.objective import objective  # only a trial needs all of search
 
         return objective(cfg, overrides)
     trained = fit(cfg, overrides=overrides)

@@ -1,8 +1,10 @@
-"""The first stage: one file for each experiment that says all the others depend on."""
+"""The stage compose: one file for each experiment, which all other stages depend on."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
@@ -16,33 +18,52 @@ from goodfit.provenance.code import digest, source_hashes, stage_roots
 from goodfit.system.files import write_json
 
 
+def main() -> None:
+    """`python pipelines/compose.py <experiment>`, as dvc.yaml calls it.
+
+    Raises:
+        UserError: the command line names no single experiment, or `write_composed` refuses it.
+    """
+    if len(sys.argv) != 2:
+        raise UserError(
+            "python pipelines/compose.py <experiment>: expected the name of one of conf/experiment/"
+        )
+    write_composed(sys.argv[1])
+
+
 def write_composed(name: str) -> None:
-    """Writes build/<name>.json: the resolved configuration, and under `code` a hash of what each
-    stage runs.
+    """Writes build/<name>.json: the resolved configuration, and a hash of what each stage runs.
 
     DVC compares the sections of this file that a stage names. It never sees conf/ itself, where one
-    edit may concern one experiment, all or none. `sources` says what the hashes are made of; no
-    stage names it, for DVC would copy it all into dvc.lock, and reading that took a third of a `dvc
-    repro` with nothing to do.
+    edit may concern one experiment, all or none. `sources` says what the hashes under `code` are
+    made of; no stage names it, for DVC would copy it all into dvc.lock, and reading that took a
+    third of a `dvc repro` with nothing to do.
+
+    Raises:
+        UserError: there is no such experiment, or its configuration has a mistake.
     """
-    options = [path.stem for path in Path("conf/experiment").glob("*.yaml")]
-    if name not in options:
-        raise UserError(f"params.yaml: experiment '{name}' does not exist.{nearest(name, options)}")
-    params = yaml.safe_load(Path("params.yaml").read_text())
-    overrides = (params.get("overrides") or {}).get(name) or []
-    chosen = [f"experiment={name}", *overrides]
-    if tuned(Path(), chosen):
-        print(f"{name}: with conf/tuned/{name}.yaml, which a sweep wrote")
-    content = tree.frozen(compose(Path(), chosen))
-    cfg = OmegaConf.create(content)
-    check(cfg)
+    known = [path.stem for path in Path("conf/experiment").glob("*.yaml")]
+    if name not in known:
+        raise UserError(f"params.yaml: experiment '{name}' does not exist.{nearest(name, known)}")
+
+    content = _composed(name)
     if content["name"] != name:
         raise UserError(
             f"conf/experiment/{name}.yaml has name: {content['name']}; expected name: {name}"
         )
     sources = {stage: source_hashes(roots) for stage, roots in stage_roots(content).items()}
-    content |= {
-        "code": {stage: digest(found) for stage, found in sources.items()},
-        "sources": sources,
-    }
-    write_json(Paths(name).config, content)
+    code = {stage: digest(hashes) for stage, hashes in sources.items()}
+    write_json(Paths(name).config, content | {"code": code, "sources": sources})
+
+
+def _composed(name: str) -> dict[str, Any]:
+    """The experiment with its overrides of params.yaml, checked."""
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    overrides = (params.get("overrides") or {}).get(name) or []
+    chosen = [f"experiment={name}", *overrides]
+    if tuned(Path(), chosen):
+        print(f"{name}: with conf/tuned/{name}.yaml, which a sweep wrote")
+    # frozen: what refers to the environment, such as a password, is not resolved into the file
+    content = tree.frozen(compose(Path(), chosen))
+    check(OmegaConf.create(content))
+    return content

@@ -22,8 +22,7 @@ from goodfit.tracking import attach, runs
 
 
 def stage(cfg: DictConfig) -> None:
-    """`dvc repro`: report/<experiment>/evaluation and metrics.json, and the scores into the model's
-    run.
+    """`dvc repro`: test scores to report/<experiment>, and into the run that trained the model.
 
     Raises:
         UserError: data or model are not what the stages before wrote, or the database does not
@@ -33,26 +32,27 @@ def stage(cfg: DictConfig) -> None:
     verify(paths.prepared, *SPLITS)
     run = attach.run_of(cfg, paths.model)
     with runs.run_status(run):
-        result, predictions = evaluate(cfg, paths.prepared, paths.model)
+        evaluation, predictions = evaluate(cfg, paths.prepared, paths.model)
         with replacing_folder(paths.evaluation) as part:
-            result.write(part / "evaluation.json")
+            evaluation.write(part / "evaluation.json")
             np.savez(part / "predictions.npz", **predictions)  # type: ignore[arg-type]
             _answer(paths).to_parquet(part / "answer.parquet", index=False)
             # before the files are in place: a stage that fails leaves none
-            attach.log_evaluation(run, cfg, result, part)
-        write_json(paths.metrics, summary(result, Training.read(paths.model / "train.json")))
-        _write_plots(result, paths)
-    print(f"{cfg.name}: {result.verdict.text}")
+            attach.log_evaluation(run, cfg, evaluation, part)
+        training = Training.read(paths.model / "train.json")
+        write_json(paths.metrics, summary(evaluation, training))
+        _write_plots(evaluation, paths)
+    print(f"{cfg.name}: {evaluation.verdict.text}")
 
 
-def summary(result: Evaluation, training: Training) -> dict[str, Any]:
-    """The few numbers for `dvc metrics show`."""
-    headline = result.headline
+def summary(evaluation: Evaluation, training: Training) -> dict[str, Any]:
+    """The few numbers that `dvc metrics show` prints."""
+    score, headline = evaluation.score, evaluation.headline
     return {
-        result.score: {"value": headline.value, "low": headline.low, "high": headline.high},
-        "baseline": result.strong.scores[result.score].value,
-        "verdict": result.verdict.word,
-        "gap": training.scores[f"gap/{result.score}"],
+        score: {"value": headline.value, "low": headline.low, "high": headline.high},
+        "baseline": evaluation.strong.scores[score].value,
+        "verdict": evaluation.verdict.word,
+        "gap": training.scores[f"gap/{score}"],
         "seconds": training.cost.seconds,
         "parameters": training.cost.parameters,
     }
@@ -64,10 +64,11 @@ def _answer(paths: Paths) -> pd.DataFrame:
     return Predictor.load(paths.model).predict(example)
 
 
-def _write_plots(result: Evaluation, paths: Paths) -> None:
+def _write_plots(evaluation: Evaluation, paths: Paths) -> None:
     """The two tables that `dvc plots show` draws."""
-    scores = [["network", result.headline.value]]
-    scores += [[item.title, item.scores[result.score].value] for item in result.baselines]
+    scores = [["network", evaluation.headline.value]]
+    for baseline in evaluation.baselines:
+        scores.append([baseline.title, baseline.scores[evaluation.score].value])
     _write_table(paths.scores, ["method", "score"], scores)
 
     history = pd.read_csv(paths.model / "history.csv")

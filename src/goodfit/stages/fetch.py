@@ -10,5 +10,10 @@ from goodfit.store.fetch import fetch
 
 
 def stage(cfg: DictConfig) -> None:
-    """`dvc repro`: the raw file to data/raw/<experiment>."""
-    fetch(Source(**OmegaConf.to_container(cfg.data.source)), Paths(cfg.name).raw)  # type: ignore[arg-type]
+    """`dvc repro`: the raw file to data/raw/<experiment>.
+
+    Raises:
+        UserError: the file can be had nowhere, or is not the pinned one.
+    """
+    source = Source(**OmegaConf.to_container(cfg.data.source))  # type: ignore[arg-type]
+    fetch(source, Paths(cfg.name).raw)

@@ -22,6 +22,7 @@ def stage(cfg: DictConfig) -> None:
     data = build.data_set(cfg)
     raw = paths.raw / Path(data.source.file).name
     manifest = prepare(data, raw, paths.prepared, made_with=tree.data_section(cfg))
+
     sizes = ", ".join(f"{split} {manifest.samples(split):,}" for split in manifest.counts)
     copies = manifest.copies.rows or "no"
     print(f"prepared {paths.prepared}: {sizes}; {copies} copies of other rows")

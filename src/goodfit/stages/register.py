@@ -11,18 +11,17 @@ from goodfit.tracking.registry import promote, standing_of
 
 
 def stage(cfg: DictConfig) -> None:
-    """`dvc repro`: a new version of the model <experiment>, and
-    report/<experiment>/registered.json.
+    """`dvc repro`: a new version of the model <experiment>, and its record in registered.json.
 
     Raises:
         UserError: a stage before has not run, or the database does not answer.
     """
     paths = Paths(cfg.name)
-    result = Evaluation.read(paths.evaluation / "evaluation.json")
+    evaluation = Evaluation.read(paths.evaluation / "evaluation.json")
     run = attach.run_of(cfg, paths.model)
     with runs.run_status(run):
         version = package.log_and_register(run, cfg.name, paths)
-        champion, reason = promote(run.client, cfg.name, version, standing_of(result))
+        champion, reason = promote(run.client, cfg.name, version, standing_of(evaluation))
         run.client.log_artifact(run.run_id, str(paths.page), "report")
 
     registration = Registration(model=cfg.name, version=version, champion=champion, reason=reason)

@@ -1,4 +1,8 @@
-"""The stage report: the pages that a person reads."""
+"""The stage report: the pages that a person reads.
+
+goodfit.reporting is imported when a page is written: `make repro` with nothing to do imports this
+module for the page's path alone, and should not wait for the template engine.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goodfit.paths import Paths
-from goodfit.reporting import facts
-from goodfit.reporting.page import comparison_page, experiment_page
 from goodfit.system.files import write_text
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-INDEX = Path("report/index.html")
+COMPARISON = Path("report/index.html")
 
 
 def stage(cfg: DictConfig) -> None:
-    """`dvc repro`: report/<experiment>/index.html, and report/index.html anew, which compares all
-    experiments.
+    """`dvc repro`: report/<experiment>/index.html, and the comparison of all experiments anew.
+
+    Raises:
+        UserError: a stage before has not run, or its file cannot be read.
     """
+    from goodfit.reporting.page import experiment_page
+
     page = Paths(cfg.name).page
     write_text(page, experiment_page(cfg.name))
-    found = facts.experiments()
-    write_text(INDEX, comparison_page(found))
-    print(f"wrote {page} and {INDEX} ({len(found)} experiment{'s' if len(found) != 1 else ''})")
+    experiments = write_comparison()
+    print(f"wrote {page} and {COMPARISON} ({experiments} experiment{'s' * (experiments != 1)})")
+
+
+def write_comparison() -> int:
+    """Writes report/index.html; returns how many experiments it compares."""
+    from goodfit.reporting.facts import experiments
+    from goodfit.reporting.page import comparison_page
+
+    compared = experiments()
+    write_text(COMPARISON, comparison_page(compared))
+    return len(compared)

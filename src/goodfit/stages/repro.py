@@ -1,6 +1,4 @@
-"""`dvc repro`, and what DVC does not see by itself: a lock left by a kill, a run beside this one, a
-full cache.
-"""
+"""`dvc repro`, and what DVC does not see: a lock left by a kill, another run, a full cache."""
 
 from __future__ import annotations
 
@@ -20,12 +18,11 @@ from goodfit.provenance.dvc import Holder, Output
 
 BUSY = 3
 _LOCK = Path("build/repro.lock")
-_MOST_NAMES = 6
+_MOST_NAMES = 6  # in a message
 
 
 def main() -> int:
-    """Runs `dvc repro` with the arguments of the command line; its exit code, 3 where another one
-    runs.
+    """Runs `dvc repro` with the command line's arguments; returns its code, 3 where another runs.
 
     Raises:
         UserError: DVC's cache lacks what dvc.lock names: its disk is full.
@@ -38,10 +35,11 @@ def main() -> int:
                 file=sys.stderr,
             )
             return BUSY
-        mended = dvc.delete_stale_lock()
-        if mended:
-            print(mended, flush=True)
+        deleted = dvc.delete_stale_lock()
+        if deleted:
+            print(deleted, flush=True)
         ran, code = _repro(sys.argv[1:])
+    # with a full disk under its cache, DVC 3.67 prints ERROR, writes dvc.lock and exits with 0
     missing = dvc.uncached() if ran else []
     if missing:
         raise UserError(_explain(missing))
@@ -50,11 +48,12 @@ def main() -> int:
 
 @contextlib.contextmanager
 def _only_one() -> Iterator[Holder | None]:
-    """Gives None to the only one here, to another the first's process.
+    """Yields None to the first `make repro` here, and to another one the process of the first.
 
-    Between stages, DVC's lock file names nobody.
+    Between two stages, DVC's own lock file names nobody.
     """
     _LOCK.parent.mkdir(exist_ok=True)
+    # not "w": it would empty the file of the one that holds the lock
     with _LOCK.open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -80,12 +79,14 @@ def _explain(missing: Sequence[Output]) -> str:
 
 
 def _repro(arguments: Sequence[str]) -> tuple[bool, int]:
-    """Whether a stage ran, and the exit code; a signal is handed on, and waited out."""
+    """Whether a stage ran, and the exit code; a signal goes to all of DVC, whose end is awaited."""
+    # a session of its own: Ctrl-C then reaches only this process, which sends it on to all of them
     child = subprocess.Popen(
         ["dvc", "repro", *arguments], stdout=subprocess.PIPE, start_new_session=True
     )
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _frame: _hand_on(child, received))
+        signal.signal(number, lambda received, _frame: _forward(child, received))
+
     assert child.stdout is not None
     ran = False
     for line in iter(child.stdout.readline, b""):
@@ -95,9 +96,10 @@ def _repro(arguments: Sequence[str]) -> tuple[bool, int]:
     return ran, child.wait()
 
 
-def _hand_on(child: subprocess.Popen[bytes], number: int) -> None:
-    """To the whole group: DVC ignores Ctrl-C while a stage runs, and on SIGTERM it leaves the stage
-    alone.
+def _forward(child: subprocess.Popen[bytes], number: int) -> None:
+    """Sends a signal to the whole group.
+
+    DVC ignores Ctrl-C while a stage runs, and on SIGTERM it leaves the stage alone.
     """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, number)

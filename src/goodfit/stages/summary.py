@@ -13,10 +13,10 @@ from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.records import Evaluation, Training
 from goodfit.reporting.table import table
-from goodfit.system.files import read_json, write_text
+from goodfit.stages.report import COMPARISON, write_comparison
+from goodfit.system.files import read_json
 
 DATABASE = Path("mlflow.db")
-INDEX = Path("report/index.html")
 _WIDTH = 132  # of the table where the terminal is narrower, or is a file: at 80 names would break
 
 
@@ -24,7 +24,7 @@ def summarize() -> None:
     """Prints one row for each experiment of params.yaml; brings missing runs back into MLflow.
 
     Raises:
-        UserError: an experiment has not been evaluated yet.
+        UserError: an experiment has not been evaluated yet, or MLflow's database does not answer.
     """
     names = yaml.safe_load(Path("params.yaml").read_text())["experiments"]
     missing = [name for name in names if not (Paths(name).evaluation / "evaluation.json").exists()]
@@ -37,12 +37,10 @@ def summarize() -> None:
         if not _is_tracked(name):
             _restore(name)
     # it compares experiments, so it is no output of any one of them for DVC to bring back
-    if not INDEX.exists():
-        from goodfit.reporting import facts, page
-
-        write_text(INDEX, page.comparison_page(facts.experiments()))
+    if not COMPARISON.exists():
+        write_comparison()
     console.print(
-        "Pages: report/index.html    Runs and curves: make ui    Numbers: dvc metrics show\n"
+        f"Pages: {COMPARISON}    Runs and curves: make ui    Numbers: dvc metrics show\n"
         "Next: python pipelines/train.py experiment=mnist model.width=64, "
         "or edit conf/ and `make repro` again",
         style="dim",
@@ -50,7 +48,7 @@ def summarize() -> None:
 
 
 def _is_tracked(name: str) -> bool:
-    """Whether the local database knows the run; plain SQL, since importing MLflow takes 2 seconds."""
+    """Whether the local database knows the run that trained the model."""
     from omegaconf import OmegaConf
 
     tracking = OmegaConf.create(read_json(Paths(name).config)["tracking"])
@@ -64,11 +62,13 @@ def _is_tracked(name: str) -> bool:
         "select 1 from runs where run_uuid = ?",
         "select 1 from tags where key = 'goodfit.recreated_from' and value = ?",
     )
+    # plain SQL: importing MLflow takes 2 seconds
     with closing(sqlite3.connect(f"file:{DATABASE}?mode=ro", uri=True)) as connection:
         return any(connection.execute(query, [run_id]).fetchone() for query in queries)
 
 
 def _restore(name: str) -> None:
+    """Logs the training and the evaluation again, from the files that DVC keeps."""
     from goodfit.config import tree
     from goodfit.tracking import attach
 

@@ -20,7 +20,7 @@ def stage(cfg: DictConfig) -> None:
 
 
 def report_result(trained: Trained | None) -> None:
-    """A line about what a training gave; nothing on a machine that is not its first."""
+    """Prints a line about what a training gave; nothing on a machine that is not its first."""
     if trained is None:
         return
     print(

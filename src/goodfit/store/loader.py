@@ -3,6 +3,8 @@
 One `index_select` a batch is 3 to 7 times as fast as a Dataset that is asked for one sample after
 the other (32 x 32 images, two cores; `make bench` measures it). For a GPU, small arrays move there
 once and are gathered there.
+
+Letters: N samples of a split, B samples of a batch.
 """
 
 from __future__ import annotations
@@ -22,30 +24,29 @@ from goodfit.errors import UserError
 from goodfit.schema import Count, Whole
 from goodfit.store.arrays import Packed
 
-FEWEST = 8  # samples of a batch, where the data have as many
-# of a device's free memory, and in bytes: what is left is for the network and its activations
-_MOST_OF_FREE, _MOST_BYTES = 0.25, 2 * 10**9
+SMALLEST_STEP = 8  # samples, where the data have as many
+# what arrays may take of a device: the rest is for the network and its activations
+_LARGEST_SHARE, _LARGEST_BYTES = 0.25, 2 * 10**9
 
 
 def fits(size: int, free: int) -> bool:
-    """Whether arrays of `size` bytes may live on a device with `free` bytes: at most a quarter, and
-    2 GB.
+    """Whether arrays of `size` bytes may live on a device with `free` bytes.
+
+    They take at most a quarter of it, and at most 2 GB.
     """
-    return size <= min(_MOST_OF_FREE * free, _MOST_BYTES)
+    return size <= min(_LARGEST_SHARE * free, _LARGEST_BYTES)
 
 
 class Shard(NamedTuple):
-    """Which part of each step is this process's: it is `rank` of `ranks`, and computes in
-    micro-batches.
-    """
+    """The part of each step that this process computes: `rank` of `ranks`, in micro-batches."""
 
     rank: int = 0
     ranks: int = 1
     micro_batches: int = 1
 
     @property
-    def shares(self) -> int:
-        """How many parts a step is divided into."""
+    def parts(self) -> int:
+        """How many a step is divided into, over all ranks."""
         return self.ranks * self.micro_batches
 
 
@@ -57,13 +58,13 @@ class Rows(NamedTuple):
 
 
 class Batches:
-    """The order of an epoch's batches depends on the seed and the epoch alone.
+    """One epoch of batches, in an order that depends on the seed and the epoch alone.
 
     Lightning takes any iterable with a length. That the order is a pure function of (seed, epoch)
-    makes two runs see the same batches, whatever else draws random numbers, and lets `begin` enter
-    an epoch in its midst. `size` samples make a step, however many processes and micro-batches
-    share them. Without `epoch` the order is that of the file. It is drawn on the CPU, whatever
-    device the arrays lie on. `pin` puts batches into memory from which a GPU copies by itself.
+    makes two runs see the same batches, whatever else draws random numbers, and lets a resumed
+    training start an epoch at batch `begin()`. `size` samples make a step, however many processes
+    and micro-batches share them. Without `epoch` the order is that of the file. `pin` puts batches
+    into memory from which a GPU copies by itself.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Batches:
         seed: int = 0,
         epoch: Callable[[], int] | None = None,
         begin: Callable[[], int] | None = None,
-        shard: Shard = Shard(),  # noqa: B008 - it cannot be changed
+        shard: Shard = Shard(),  # noqa: B008 - immutable
         workers: int = 0,
         pin: bool = False,
     ) -> None:
@@ -101,7 +102,7 @@ class Batches:
         return self.data.batch(rows.rows, rows.weight, pin=self.pin and not self.workers)
 
     def state_dict(self) -> dict[str, Any]:
-        """Empty: where an epoch was cut is the trainer's own count.
+        """Empty: the trainer itself counts the batches of an epoch.
 
         Lightning warns of loaders without this method.
         """
@@ -111,19 +112,20 @@ class Batches:
         """Nothing to load; see `begin`."""
 
     def _order(self) -> Tensor:
-        """Every row once, (N,), where the arrays lie."""
+        """Every row once, (N,), on the device of the arrays."""
         if self.epoch is None:
             order = torch.arange(len(self.data))
         else:
+            # on the CPU whatever the device: generators of other devices draw other numbers
             generator = torch.Generator().manual_seed(random_key(self.seed, self.epoch()))
             order = torch.randperm(len(self.data), generator=generator)
         order = order.to(self.data.target.device)
         return order.pin_memory() if self.pin and not self.workers else order
 
     def _fetched_ahead(self, batches: list[Rows]) -> Iterator[Batch]:
-        """By worker processes, each a whole batch at a time; their order is that of the list."""
+        """The same batches in the same order, each gathered by a worker process."""
         options: Any = {
-            "batch_size": None,
+            "batch_size": None,  # an item of the sampler is a whole batch
             "num_workers": self.workers,
             "collate_fn": _unchanged,
             "pin_memory": self.pin,
@@ -137,32 +139,32 @@ class Batches:
         step's mean.
         """
         steps = torch.split(order, self._sizes())
-        shares = self.shard.shares
-        if shares == 1:
+        count = self.shard.parts
+        if count == 1:
             return [Rows(rows) for rows in steps]
 
         batches = []
         for step in steps:
-            parts = torch.tensor_split(step, shares)
+            parts = torch.tensor_split(step, count)
             for part in parts[self.shard.rank :: self.shard.ranks]:
-                batches.append(Rows(part, len(part) * shares / len(step)))
+                batches.append(Rows(part, len(part) * count / len(step)))
         return batches
 
     def _sizes(self) -> list[int]:
-        """All steps alike but the last; a few samples left over join it.
+        """Samples of each step: `size`, but the last takes the rest.
 
-        BatchNorm finds no variance in a single sample; and with up to FEWEST devices each must get
-        one, whatever their number, so that it does not change the steps.
+        A small rest joins the step before it: BatchNorm finds no variance in a single sample. And
+        with up to SMALLEST_STEP devices each must get one, whatever their number, so that it does
+        not change the steps.
         """
         whole, rest = divmod(len(self.data), self.size)
-        if whole and rest < max(FEWEST, self.shard.shares):
+        if whole and rest < max(SMALLEST_STEP, self.shard.parts):
             return [self.size] * (whole - 1) + [self.size + rest]
         return [self.size] * whole + [rest] * (rest > 0)
 
 
 class DataModule(pl.LightningDataModule):
-    """Batches of train and validation; it has no test data to give, since only evaluate may open
-    them.
+    """Batches of train and validation; it has no test data, which only evaluate may open.
 
     Raises:
         UserError: a batch, or validation, has fewer samples than there are parts to divide it into.
@@ -175,26 +177,28 @@ class DataModule(pl.LightningDataModule):
         batch_size: Count,
         workers: Whole = 0,
         seed: int,
-        shard: Shard = Shard(),  # noqa: B008
+        shard: Shard = Shard(),  # noqa: B008 - immutable
     ) -> None:
         super().__init__()
         self.folder, self.batch_size, self.workers = folder, batch_size, workers
         self.seed, self.shard = seed, shard
         self.spec = DataSpec.read(folder / "spec.json")
         self.train, self.validation = Packed(folder, "train"), Packed(folder, "validation")
-        if batch_size < shard.shares:
+        if batch_size < shard.parts:
             raise UserError(
-                f"loader.batch_size={batch_size} cannot be shared by {shard.shares} devices and micro-batches"
+                f"loader.batch_size={batch_size} cannot be shared "
+                f"by {shard.parts} devices and micro-batches"
             )
         if len(self.validation) < shard.ranks:
             raise UserError(
-                f"{len(self.validation)} samples of validation cannot be shared by {shard.ranks} devices"
+                f"{len(self.validation)} samples of validation cannot be shared "
+                f"by {shard.ranks} devices"
             )
 
     def train_dataloader(self) -> Batches:
-        """Shuffled anew in each epoch; a training that goes on enters the epoch where it was cut."""
+        """Shuffled anew in each epoch; a resumed training continues within its epoch."""
         return Batches(
-            self._near(self.train),
+            self._on_device(self.train),
             self.batch_size,
             seed=self.seed,
             epoch=self._epoch,
@@ -207,7 +211,7 @@ class DataModule(pl.LightningDataModule):
     def val_dataloader(self) -> Batches:
         """In the order of the file."""
         return Batches(
-            self._near(self.validation),
+            self._on_device(self.validation),
             self.eval_batch_size * self.shard.ranks,
             shard=self.shard._replace(micro_batches=1),
             workers=self.workers,
@@ -216,29 +220,31 @@ class DataModule(pl.LightningDataModule):
 
     @property
     def eval_batch_size(self) -> int:
-        """Samples that a device takes at once where no gradients are kept: more, but fewer where
-        memory ran out.
+        """Samples that a device takes at once where no gradients are kept.
+
+        Four times those of training, so fewer, too, once memory has run out and there are
+        micro-batches.
         """
-        return max(4 * self.batch_size // self.shard.shares, 1)
+        return max(4 * self.batch_size // self.shard.parts, 1)
 
     @property
     def device(self) -> torch.device:
-        """Where the trainer computes; the CPU before there is one."""
+        """The trainer's; the CPU before there is one."""
         return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        """The batch on `device`, itself where it lies there.
+        """The batch (B, ...) on `device`, unchanged where it is there.
 
-        Lightning's own way searches the batch for tensors: 14 microseconds a step with nothing to
-        move.
+        Lightning's own method searches the batch for tensors: 14 microseconds a step with nothing
+        to move.
         """
         if batch.target.device == device:
             return batch
         inputs = {name: array.to(device, non_blocking=True) for name, array in batch.inputs.items()}
         target = batch.target.to(device, non_blocking=True)
-        # rows too: numbers for an augmentation are drawn from them
+        # rows, too: an augmentation's random numbers are a function of them
         rows = batch.rows.to(device, non_blocking=True)
         return Batch(inputs, target, rows, batch.weight)
 
@@ -252,20 +258,22 @@ class DataModule(pl.LightningDataModule):
 
     @cached_property
     def _resident(self) -> bool:
-        """Whether both splits live on the GPU; decided before the first of them takes its memory."""
-        size, device = self.train.size + self.validation.size, self.device
-        return not self.workers and device.type != "cpu" and fits(size, _free_bytes(device))
+        """Whether both splits live on the GPU; decided before the first of them takes memory."""
+        if self.workers or self.device.type == "cpu":
+            return False
+        return fits(self.train.size + self.validation.size, _free_bytes(self.device))
 
-    def _near(self, split: Packed) -> Packed:
+    def _on_device(self, split: Packed) -> Packed:
+        """The split with its arrays on the GPU if they live there, else itself."""
         return split.to(self.device) if self._resident else split
 
     def _pins(self) -> bool:
-        """Batches that still have to go to a GPU of CUDA start from pinned memory."""
+        """Whether batches start from pinned memory: those that have to go to a GPU of CUDA."""
         return self.device.type == "cuda" and not self._resident
 
 
 def _free_bytes(device: torch.device) -> int:
-    """Bytes that nobody uses on a device; 0 where nobody can say."""
+    """Memory of a device that is not in use; 0 where it cannot be asked."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     if device.type == "mps":

@@ -1,6 +1,4 @@
-"""Prepared data are what prepare wrote, or they are refused: each file against the hash in the
-manifest.
-"""
+"""Prepared data are what prepare wrote, or are refused: the manifest has the hash of each file."""
 
 from __future__ import annotations
 
@@ -13,8 +11,7 @@ from goodfit.system.files import sha256
 
 
 def verify(folder: Path, *splits: str) -> Manifest:
-    """The manifest of `folder`, after spec.json and the files of `splits` have been compared with
-    it.
+    """The manifest of `folder`, whose spec.json and files of `splits` are as they were written.
 
     NumPy maps an array with flipped bytes without a word, and DVC looks only when it runs. A
     process hashes a file once; the trials of a sweep share that. Files of other splits are not
@@ -24,11 +21,11 @@ def verify(folder: Path, *splits: str) -> Manifest:
         UserError: a file is missing or holds other bytes.
     """
     manifest = Manifest.read(folder / "manifest.json")
+    advice = f"make it again with `dvc repro prepare@{folder.name}`"
     for name, expected in manifest.files.items():
         if name != "spec.json" and name.partition("/")[0] not in splits:
             continue
         path = folder / name
-        advice = f"make it again with `dvc repro prepare@{folder.name}`"
         if not path.is_file():
             raise UserError(f"{path} is missing, though the manifest names it; {advice}")
         state = path.stat()
@@ -38,14 +35,15 @@ def verify(folder: Path, *splits: str) -> Manifest:
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
-    """The SHA-256 of each file of prepared data, by its path in the folder."""
-    return {
-        str(path.relative_to(folder)): sha256(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    """The SHA-256 of each file in `folder`, by its path there."""
+    hashes = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            hashes[str(path.relative_to(folder))] = sha256(path)
+    return hashes
 
 
 @cache
-def _hash(path: Path, _size: int, _changed: int) -> str:
+def _hash(path: Path, _size: int, _modified: int) -> str:
+    """Size and time are keys of the cache: a file that was written again is hashed again."""
     return sha256(path)

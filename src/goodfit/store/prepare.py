@@ -1,5 +1,6 @@
-"""Raw file to packed arrays: validated, split, fitted on train only, with a manifest that can be
-checked.
+"""Raw file to packed arrays: validated, split, fitted on train only, listed in a manifest.
+
+Letters: N rows of the table.
 """
 
 from __future__ import annotations
@@ -13,30 +14,30 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec
-from goodfit.data.base import DataSet
-from goodfit.data.split import SPLITS
+from goodfit.data.base import Array, DataSet
+from goodfit.data.split import NO_SPLIT, SPLITS
 from goodfit.errors import UserError
 from goodfit.records import Copies, Manifest
 from goodfit.store.manifest import file_hashes
 from goodfit.system.files import replacing_folder, sha256
 
-Arrays = dict[str, np.ndarray[Any, Any]]
+Arrays = dict[str, Array]
 
 
 def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -> Manifest:
-    """A test score of what it writes means something: three invariants hold.
+    """Three invariants hold for what it writes, so that a test score means something.
 
-    A sample is in one split only; a row with the same inputs is in no other; nothing that is fitted
+    A sample is in one split only; a row with equal inputs is in no other; nothing that is fitted
     has seen validation or test. Written are the arrays and readable rows of each split,
     example.parquet, spec.json and manifest.json.
 
     Raises:
-        UserError: the raw file has faults, a split has labels that train lacks, or a value is not
-            finite.
+        UserError: the raw file has faults, a split is empty or has labels that train lacks, or a
+            value is not finite.
     """
     rows = data.read(raw)
-    side, copies = sides(data, rows)
-    splits = {split: rows[side == split] for split in SPLITS}
+    names, copies = sides(data, rows)
+    splits = {split: rows[names == split] for split in SPLITS}
     spec = data.fit(splits["train"])
 
     with replacing_folder(out) as part:
@@ -44,9 +45,8 @@ def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -
         arrays = {split: _pack(data, splits[split], spec, part / split) for split in SPLITS}
         data.example(rows).to_parquet(part / "example.parquet", index=False)
         for split in SPLITS:
-            _readable(splits[split], data.label).to_parquet(
-                part / split / "rows.parquet", index=False
-            )
+            readable = _readable(splits[split], data.label)
+            readable.to_parquet(part / split / "rows.parquet", index=False)
 
         files = file_hashes(part)
         test_arrays = [(name, files[name]) for name in files if Path(name).match("test/*.npy")]
@@ -58,40 +58,45 @@ def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -
             made_with=made_with,
             split=data.rule,
             copies=copies,
-            alike_after_encoding=_alike_after_encoding(arrays["train"], arrays["test"]),
+            alike_after_encoding=_equal_after_encoding(arrays["train"], arrays["test"]),
             counts={split: data.counts(splits[split]) for split in SPLITS},
-            in_no_split=int((side == "").sum()),
+            in_no_split=int((names == NO_SPLIT).sum()),
         )
         manifest.write(part / "manifest.json")
     return manifest
 
 
-def sides(data: DataSet, rows: pd.DataFrame) -> tuple[np.ndarray[Any, Any], Copies]:
-    """The split of each row (N,), and how many rows repeat the inputs of an earlier one.
+def sides(data: DataSet, rows: pd.DataFrame) -> tuple[Array, Copies]:
+    """The name of each row's split, (N,), and how many rows repeat the inputs of an earlier one.
 
     Copies are kept: two patients with equal measurements are two patients, and what differs in
     their outcomes is the noise that a network must learn.
+
+    Raises:
+        UserError: the data set's rule puts rows with equal inputs into two splits, or leaves one
+            empty.
     """
     keys = data.key(rows)
     if keys is None:
-        return data.split(rows, np.arange(len(rows))), Copies(rows=None, with_another_target=None)
+        names = data.split(rows, np.arange(len(rows)))
+        return names, Copies(rows=None, with_another_target=None)
 
     duplicate_group = pd.factorize(np.array(keys, object))[0]
-    side = data.split(rows, duplicate_group)
+    names = data.split(rows, duplicate_group)
     target = rows[data.label].astype(str).to_numpy()
-    pairs = pd.DataFrame({"group": duplicate_group, "side": side, "target": target})
-    groups = pairs.groupby("group")
+    table = pd.DataFrame({"group": duplicate_group, "split": names, "target": target})
+    groups = table.groupby("group")
 
-    torn = int((groups["side"].nunique() > 1).sum())
-    if torn:
-        raise UserError(
-            f"{type(data).__name__}.split puts rows with equal inputs on two sides, {torn} times"
-        )
-    another = pairs["target"] != groups["target"].transform("first")
-    return side, Copies(rows=len(rows) - groups.ngroups, with_another_target=int(another.sum()))
+    divided = int((groups["split"].nunique() > 1).sum())
+    if divided:
+        rule = f"{type(data).__name__}.split"
+        raise UserError(f"{rule} puts rows with equal inputs into two splits, {divided} times")
+    another = table["target"] != groups["target"].transform("first")
+    return names, Copies(rows=len(rows) - groups.ngroups, with_another_target=int(another.sum()))
 
 
 def _pack(data: DataSet, rows: pd.DataFrame, spec: DataSpec, folder: Path) -> Arrays:
+    """Encodes the rows of a split and writes each array; gives them by name."""
     arrays = data.encode(rows, spec) | {"target": data.target(rows, spec)}
     folder.mkdir()
     for name, array in arrays.items():
@@ -106,10 +111,8 @@ def _pack(data: DataSet, rows: pd.DataFrame, spec: DataSpec, folder: Path) -> Ar
     return arrays
 
 
-def _alike_after_encoding(train: Arrays, test: Arrays) -> int:
-    """How many test samples look to the network exactly like one of train, though the raw ones
-    differ.
-    """
+def _equal_after_encoding(train: Arrays, test: Arrays) -> int:
+    """How many test samples have the encoded inputs of a train sample, though not its raw ones."""
     known = set(_sample_hashes(train))
     return sum(digest in known for digest in _sample_hashes(test))
 
@@ -125,16 +128,17 @@ def _sample_hashes(arrays: Arrays) -> Iterable[bytes]:
 
 
 def _readable(rows: pd.DataFrame, label: str) -> pd.DataFrame:
-    """The cells that a person can read, for examples and for baselines on text; never the target.
+    """The cells that are no arrays, for examples and for baselines on text; never the target.
 
     A baseline is handed these rows of test: what is not in them cannot leak. `raw_row` is a
     sample's row in the table that the data set reads.
     """
-    plain = [name for name in rows.columns if not isinstance(rows[name].iloc[0], np.ndarray)]
-    readable = rows[plain].drop(columns=label, errors="ignore")
+    columns = [name for name in rows.columns if not isinstance(rows[name].iloc[0], np.ndarray)]
+    readable = rows[columns].drop(columns=label, errors="ignore")
     readable.insert(0, "raw_row", rows.index)
     return readable
 
 
-def _digest(items: list[tuple[str, str]]) -> str:
-    return hashlib.sha256(repr(items).encode()).hexdigest()
+def _digest(files: list[tuple[str, str]]) -> str:
+    """One hash for several files, from their names and hashes."""
+    return hashlib.sha256(repr(files).encode()).hexdigest()

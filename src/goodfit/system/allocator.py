@@ -1,6 +1,4 @@
-"""What a step frees stays with the process, what it takes is not filled, imports are not searched
-for garbage.
-"""
+"""Memory and garbage of a process that trains: freed pages stay, new tensors are not filled."""
 
 from __future__ import annotations
 
@@ -8,48 +6,49 @@ import contextlib
 import ctypes
 import gc
 
-_TRIM, _MMAP = -1, -3  # of glibc's malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-_BYTES = 2**31 - 1
+# options of mallopt, in glibc's malloc.h
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_LARGEST_INT = 2**31 - 1
 
 
 def tune() -> None:
-    """All three, for a process that trains; each again does nothing more."""
-    keep()
-    unfilled()
-    freeze()
+    """All three of this file, for a process that trains; a second call does nothing more."""
+    keep_freed_memory()
+    leave_new_tensors_unfilled()
+    freeze_imports()
 
 
-def keep() -> None:
-    """Tells glibc's malloc to give nothing back to the kernel before the process ends; other
-    systems have no such call.
+def keep_freed_memory() -> None:
+    """From now on glibc's malloc gives no memory back to the kernel before the process ends.
 
     By itself it returns each larger tensor of a step and takes it again page by page: 5,000 page
     faults a step of the CNN with 64 images, 26 ms of CPU instead of 18 (one thread).
     """
+    # macOS, musl and Windows have no mallopt
     with contextlib.suppress(OSError, AttributeError):
         malloc = ctypes.CDLL(None)
-        for parameter in (_TRIM, _MMAP):
-            malloc.mallopt(parameter, _BYTES)
+        for option in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
+            malloc.mallopt(option, _LARGEST_INT)
 
 
-def unfilled() -> None:
-    """With deterministic algorithms torch writes NaN over each new tensor, to show who reads what
-    was never written.
+def leave_new_tensors_unfilled() -> None:
+    """Under deterministic algorithms torch no longer writes NaN over each new tensor.
 
-    Nothing here does: without, an epoch of the CNN takes 5 % less (two cores), and its weights are
-    the same bit by bit.
+    It does so to show who reads what was never written. Nothing here does: without, an epoch of the
+    CNN takes 5 % less (two cores), and its weights are the same bit by bit.
     """
     from torch.utils import deterministic
 
     deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
-def freeze() -> None:
-    """What is alive at the first call is never searched for garbage again; a warm process calls it
-    for each training.
+def freeze_imports() -> None:
+    """What is alive at the first call is never searched for garbage again.
 
-    Called before a network is made, it keeps the imports alone, which live anyway: Python's
-    collector took 0.35 s to look through them, some epochs after the start.
+    Called before a network is made, it covers the imports alone, which live anyway: Python's
+    collector took 0.35 s to look through them, some epochs after the start. A warm process calls
+    this for each training; only the first call counts, so no earlier network is kept alive.
     """
     if not gc.get_freeze_count():
         gc.freeze()

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: written beside their place, then moved into it."""
+"""Files that are either whole or absent: written under a temporary name, then renamed."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from goodfit.errors import UserError
 
 @contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; moves it into place only if the block ends without an
-    error.
+    """Yields a temporary path, which becomes `path` only if the block ends without an error.
 
-    The temporary name is in the same folder: a rename across file systems is a copy, and a copy can
-    be cut half-way.
+    It is in the same folder: a rename across file systems is a copy, and a copy can be cut
+    half-way.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = _part_of(path)
+    part = _temporary(path)
     _remove(part)
     try:
         yield part
@@ -37,11 +36,9 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """As `replacing_file`, for a folder; the temporary one exists and is empty when the block
-    begins.
-    """
+    """As `replacing_file`, for a folder; the temporary one is empty when the block begins."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = _part_of(path)
+    part = _temporary(path)
     old = path.parent / f".{path.name}.old"
     _remove(part)
     part.mkdir()
@@ -49,6 +46,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         yield part
         for file in sorted(part.rglob("*")):
             _sync(file)
+
         # a folder cannot be replaced in one call: the old one steps aside whole, then goes
         if path.is_dir():
             _remove(old)
@@ -61,20 +59,27 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes `text` so that a reader, or a power cut, sees the old content or the new, never a
-    mixture.
-    """
+    """A reader, also one after a power cut, finds the old content or `text`, never a mixture."""
     with replacing_file(path) as part:
         part.write_text(text)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """JSON with sorted keys; NaN is refused, since no other reader accepts it."""
-    write_text(path, json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    """JSON with sorted keys: equal contents are equal bytes.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON does not know.
+    """
+    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False)
+    write_text(path, text + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; raises UserError where it is missing or was cut."""
+    """The content of a JSON file.
+
+    Raises:
+        UserError: the file is missing, or is no JSON, as after a cut.
+    """
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
@@ -93,8 +98,9 @@ def sha256(path: Path) -> str:
 
 @contextmanager
 def file_lock(lock: Path) -> Iterator[None]:
-    """One process at a time is in a block with the same `lock`, an empty file that stays; a kill
-    gives it free.
+    """One process at a time is in a block with the same `lock`, an empty file that stays.
+
+    The kernel releases the lock of a process that is killed.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a") as handle:
@@ -103,6 +109,7 @@ def file_lock(lock: Path) -> Iterator[None]:
 
 
 def _sync(path: Path) -> None:
+    """What was written to a file, or renamed in a folder, outlives a power cut."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -117,5 +124,5 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _part_of(path: Path) -> Path:
+def _temporary(path: Path) -> Path:
     return path.parent / f".{path.name}.part"

@@ -5,19 +5,48 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+_NVIDIA_GPUS = Path("proc/driver/nvidia/gpus")
+# WSL2 has one device for GPUs of all makers; NVIDIA's driver for Windows adds the library
+_WSL_GPU = Path("dev/dxg")
+_WSL_CUDA = Path("usr/lib/wsl/lib/libcuda.so.1")
+_AMD_COMPUTE = Path("dev/kfd")
+
 
 def cores() -> list[int]:
-    """The CPU's cores that this process may use, by their numbers."""
-    if hasattr(os, "sched_getaffinity"):
+    """The CPU cores that this process may use, by their numbers."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
-def gpus() -> list[str]:
-    """The GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES takes; found
-    without CUDA.
+def gpus(root: Path = Path("/")) -> list[str]:
+    """The GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES takes.
+
+    They are those of that variable, or else all of NVIDIA's Linux driver, which lists them below
+    `root` without CUDA; see `unseen_accelerators` for what it does not list.
     """
-    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [name for name in named.split(",") if name.strip() not in ("", "-1")]
-    folder = Path("/proc/driver/nvidia/gpus")
-    return [str(place) for place in range(len(list(folder.iterdir())))] if folder.is_dir() else []
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name for name in visible.split(",") if name.strip() not in ("", "-1")]
+
+    driver = root / _NVIDIA_GPUS
+    if not driver.is_dir():
+        return []
+    return [str(index) for index, _ in enumerate(driver.iterdir())]
+
+
+def unseen_accelerators(root: Path = Path("/")) -> list[str]:
+    """Accelerators whose device files are below `root`, though `gpus` does not look for them.
+
+    Empty where CUDA_VISIBLE_DEVICES is set: it has decided what is used. Setting it to 0 is also
+    how such a GPU is used.
+    """
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        return []
+
+    unseen = []
+    if (root / _WSL_GPU).exists() and (root / _WSL_CUDA).exists():
+        unseen.append("NVIDIA GPU (WSL2)")
+    if (root / _AMD_COMPUTE).exists():
+        unseen.append("AMD GPU (ROCm)")
+    return unseen

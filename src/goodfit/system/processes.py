@@ -1,4 +1,4 @@
-"""Which process this is, in a way that outlives it: numbers of processes are used again."""
+"""Which process this is, in a way that outlives it: the kernel uses process ids again."""
 
 from __future__ import annotations
 
@@ -9,42 +9,45 @@ from pathlib import Path
 import psutil
 
 
-def identity(number: int | None = None) -> str:
-    """host:number@birth of a process, this one where none is named."""
-    number = os.getpid() if number is None else number
-    return f"{socket.gethostname()}:{number}@{_birth(number)}"
+def identity(pid: int | None = None) -> str:
+    """host:pid@birth of a process, of this one by default."""
+    pid = os.getpid() if pid is None else pid
+    return f"{socket.gethostname()}:{pid}@{_birth(pid)}"
 
 
 def gone(identity: str) -> bool:
-    """Whether that process ran on this machine and does so no longer; False for one on another
-    machine.
+    """Whether that process ran on this machine and no longer does.
+
+    False for a process of another machine, of which nothing is known here.
     """
     host, _, rest = identity.rpartition(":")
-    number, _, birth = rest.partition("@")
+    pid, _, birth = rest.partition("@")
     if host != socket.gethostname():
         return False
     try:
-        return _birth(int(number)) != birth
+        return _birth(int(pid)) != birth
     except (psutil.Error, OSError, ValueError):
         return True
 
 
-def alive(number: int) -> bool:
-    """Whether a process of this number runs; a zombie does not."""
+def alive(pid: int) -> bool:
+    """Whether a process with this id runs; a zombie does not."""
     try:
-        return _birth(number) != ""
+        return _birth(pid) is not None
     except (psutil.Error, OSError):
         return False
 
 
-def _birth(number: int) -> str:
-    """When the process began: ticks since boot where the kernel tells, for a time of day moves with
-    the clock.
+def _birth(pid: int) -> str | None:
+    """When the process began; None for a zombie.
+
+    In ticks since boot where the kernel tells: a time of day moves with the clock.
     """
-    if Path("/proc/self/stat").exists():
-        fields = (
-            Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
-        )  # a name may hold blanks
-        # a zombie is dead; in a container whose first process is no init, nobody buries it
-        return "" if fields[0] == "Z" else fields[19]
-    return f"{psutil.Process(number).create_time():.0f}"
+    if not Path("/proc/self/stat").exists():
+        return f"{psutil.Process(pid).create_time():.0f}"
+
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    fields = stat.rpartition(")")[2].split()  # behind the name, which may hold blanks
+    state, start_time = fields[0], fields[19]
+    # a zombie is dead; in a container whose first process is no init, nobody reaps it
+    return None if state == "Z" else start_time

@@ -1,4 +1,4 @@
-"""Being told to stop: at once, or, while a training can still save itself, after the present step."""
+"""A signal ends a process at once, or, while a training can save itself, after the present step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from goodfit.system import processes
 
 WORKER = "GOODFIT_WORKER"  # set in the environment of a training's ranks
 GRACE = 15.0  # seconds that a process has to save itself before it is ended for good
-_deferring = 0
+_deferring = 0  # blocks of `defer_signals` that the process is in
 _requests: list[int] = []
 
 
@@ -45,8 +45,9 @@ def end_with_dvc() -> None:
 
 @contextmanager
 def defer_signals() -> Iterator[None]:
-    """In the block a first signal is only noted, see `stop_requested`; a second one ends the
-    process.
+    """In the block a first signal is only noted; a second one ends the process.
+
+    Whoever runs in the block asks `stop_requested` where it can save itself.
     """
     global _deferring
     _deferring += 1
@@ -67,9 +68,7 @@ def request_stop(number: int) -> None:
 
 
 def reset() -> None:
-    """Forgets the signals that were noted: for a process that outlives the training they were meant
-    for.
-    """
+    """Forgets the signals that were noted, in a process that outlives the training they meant."""
     _requests.clear()
 
 
@@ -77,23 +76,24 @@ def _on_signal(number: int, _frame: object) -> None:
     name = signal.Signals(number).name
     if _deferring and not _requests:
         request_stop(number)
-        _say(f"{name}: stopping after this step, with a checkpoint")
+        _print_message(f"{name}: stopping after this step, with a checkpoint")
         return
-    _say(f"stopped by {name}")
+    _print_message(f"stopped by {name}")
     raise SystemExit(128 + number)
 
 
-def _say(message: str) -> None:
+def _print_message(message: str) -> None:
     if WORKER not in os.environ:  # of a training on many devices the launcher speaks, once
         print(f"goodfit: {message}", file=sys.stderr, flush=True)
 
 
 def _is_dvc(process: psutil.Process) -> bool:
     try:
-        words = process.cmdline()
+        command = process.cmdline()
     except psutil.Error:
         return False
-    return any(Path(word).name == "dvc" for word in words[:2]) or words[1:3] == ["-m", "dvc"]
+    is_script = any(Path(word).name == "dvc" for word in command[:2])
+    return is_script or command[1:3] == ["-m", "dvc"]
 
 
 def _watch(dvc: psutil.Process) -> None:

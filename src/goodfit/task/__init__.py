@@ -1,1 +1,1 @@
-"""Tasks: what the output of a network means, how it is scored, and what a user is told."""
+"""Tasks: what the output of a network means, how it is scored, and what readers see of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from goodfit.task.diagnostics import calibration, confusion
 
 
 class Classification(Task):
-    """Cross-entropy on logits (B, K); predictions are probabilities."""
+    """Cross-entropy on logits (B, K); predictions are probabilities (B, K)."""
 
     kinds = ("class",)
     scores = {"accuracy": "max", "f1": "max", "auroc": "max", "log_loss": "min"}  # noqa: RUF012 - read as a literal
@@ -45,40 +46,39 @@ class Classification(Task):
         self.label_smoothing = label_smoothing
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Cross-entropy in nats; smoothed (Szegedy et al. 2016) in training only."""
-        return F.cross_entropy(
-            output, target, label_smoothing=self.label_smoothing if self.training else 0.0
-        )
+        """Mean cross-entropy () in nats of logits (B, K) against classes (B,).
+
+        Labels are smoothed (Szegedy et al. 2016, section 7) in training only, so that the loss of
+        validation is the log loss.
+        """
+        smoothing = self.label_smoothing if self.training else 0.0
+        return F.cross_entropy(output, target, label_smoothing=smoothing)
 
     def predict(self, output: Tensor) -> Tensor:
         """Probabilities, (B, K), each row sums to one."""
+        # float32 first: rounded to 16 bits, a row would not sum to one
         return output.float().softmax(-1)
 
     def metrics(self) -> dict[str, Score]:
-        """Accuracy, unweighted mean of the classes' F1 and one-against-rest AUROC, negative log
-        likelihood.
+        """Accuracy, F1 and one-against-rest AUROC as unweighted means of the classes, log loss.
+
+        Of probabilities (N, K) against classes (N,).
         """
         classes = self.spec.outputs
-        return {
-            "accuracy": lambda p, t: multiclass_accuracy(
-                p, t, classes, average="micro", validate_args=False
-            ),
-            "f1": lambda p, t: multiclass_f1_score(
-                p, t, classes, average="macro", validate_args=False
-            ),
-            "auroc": auroc,
-            "log_loss": lambda p, t: F.nll_loss(p.clamp_min(1e-12).log(), t),
-        }
+        # called for every resampled test set: torchmetrics would check its arguments each time
+        accuracy = partial(
+            multiclass_accuracy, num_classes=classes, average="micro", validate_args=False
+        )
+        f1 = partial(multiclass_f1_score, num_classes=classes, average="macro", validate_args=False)
+        return {"accuracy": accuracy, "f1": f1, "auroc": auroc, "log_loss": log_loss}
 
     def decode(self, prediction: Tensor) -> pd.DataFrame:
-        """`label`, and `p_<label>` for each class."""
+        """Columns `label`, and `p_<label>` for each class, of probabilities (N, K)."""
         labels = self.spec.labels
-        columns = {
-            f"p_{label}": prediction[:, place].tolist() for place, label in enumerate(labels)
-        }
-        return pd.DataFrame(
-            {"label": [labels[place] for place in prediction.argmax(1).tolist()], **columns}
-        )
+        columns = {"label": [labels[code] for code in prediction.argmax(1).tolist()]}
+        for code, label in enumerate(labels):
+            columns[f"p_{label}"] = prediction[:, code].tolist()
+        return pd.DataFrame(columns)
 
     @property
     def asked(self) -> str:
@@ -86,12 +86,16 @@ class Classification(Task):
         return f"{self.spec.outputs} classes"
 
     def trivial(self, train: Array, inputs: Mapping[str, Array], samples: int) -> dict[str, Array]:
-        """The classes' shares in the targets of train (N,), said of every sample: (samples, K)."""
+        """The shares of the classes (N,) in train, the same for every sample: (samples, K).
+
+        As a label this is the majority class; of all constant probabilities it has the least log
+        loss on train.
+        """
         shares = np.bincount(train, minlength=self.spec.outputs) / len(train)
         return {"majority class": np.tile(shares, (samples, 1))}
 
     def diagnose(self, predictions: Mapping[str, Tensor], target: Tensor) -> list[Chart]:
-        """Which class is taken for which, and whether probabilities (N, K) are what they say."""
+        """Confusion matrix and calibration of probabilities (N, K) against classes (N,)."""
         probability = predictions["network"]
         counts = confusion(probability.argmax(1), target, self.spec.outputs)
         matrix = {"counts": counts.tolist(), "labels": list(self.spec.labels)}
@@ -102,20 +106,20 @@ class Classification(Task):
 
     def answer(self, prediction: Tensor, target: Tensor) -> Answer:
         """The true class and the likeliest one, each with its probability, from (K,) and ()."""
-        truth, best = int(target), int(prediction.argmax())
         labels = self.spec.labels
+        truth, likeliest = int(target), int(prediction.argmax())
         statements = (
             Statement("truth", labels[truth], float(prediction[truth])),
-            Statement("network", labels[best], float(prediction[best])),
+            Statement("network", labels[likeliest], float(prediction[likeliest])),
         )
-        return Answer(statements=statements, wrong=truth != best)
+        return Answer(statements=statements, wrong=truth != likeliest)
 
 
 def auroc(probability: Tensor, target: Tensor) -> Tensor:
-    """Unweighted mean over the classes in `target` of one against the rest; 0.5 where it holds a
-    single class.
+    """One-against-rest AUROC (), the unweighted mean over the classes that `target` holds.
 
-    A class that a resampled test set lacks has no curve; torchmetrics would count it as 0.
+    Of probabilities (N, K) against classes (N,); 0.5 where `target` holds a single class. A class
+    that a resampled test set lacks has no curve; torchmetrics would count it as 0.
     """
     present = torch.unique(target)
     if len(present) == 1:
@@ -125,3 +129,9 @@ def auroc(probability: Tensor, target: Tensor) -> Tensor:
         probability[:, present], codes, len(present), average="macro", validate_args=False
     )
     return score
+
+
+def log_loss(probability: Tensor, target: Tensor) -> Tensor:
+    """Mean negative log likelihood () in nats of probabilities (N, K) against classes (N,)."""
+    # a baseline may give a class exactly 0; one such sample must not make the mean infinite
+    return F.nll_loss(probability.clamp_min(1e-12).log(), target)

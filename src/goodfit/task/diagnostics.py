@@ -1,10 +1,11 @@
-"""The numbers behind the pictures of a task's errors: confusion, calibration, residuals.
+"""The numbers behind charts of a task's errors: confusion, calibration, residuals, scatter.
 
 Letters: N test samples, K classes, T steps of the horizon.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,32 +14,33 @@ from torch import Tensor
 
 from goodfit.records import Chart
 
-BINS = 10
+CALIBRATION_BINS = 10
+HISTOGRAM_BINS = 31
 MOST_DOTS = 400  # of a scatter plot: more hide each other, and the page grows with them
 
 
 def confusion(predicted: Tensor, target: Tensor, classes: int) -> Tensor:
-    """Counts (K, K) of classes predicted (N,) against true (N,): row is the truth, column the
-    prediction.
-    """
+    """Counts (K, K) of classes predicted (N,) against true (N,); rows are the truth."""
     pairs = target * classes + predicted
     return torch.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
 def calibration(probability: Tensor, target: Tensor) -> dict[str, Any]:
-    """Confidence against accuracy in ten bins of equal width, and their mean distance (ECE, Guo et
-    al. 2017).
+    """Confidence against accuracy in ten bins, and the expected calibration error (ECE).
 
-    Of probabilities (N, K) and classes (N,); each list has a number for each bin, 0 in an empty
-    one.
+    Of probabilities (N, K) and classes (N,). Bins have equal width; ECE is the mean distance of
+    confidence and accuracy over bins, weighted by their samples (Guo et al. 2017, equation 3). Each
+    list has a number for each bin, 0 in an empty one.
     """
     confidence, predicted = probability.max(1)
     right = (predicted == target).float()
-    bins = (confidence * BINS).long().clamp(max=BINS - 1)
+    # a confidence of exactly 1 belongs to the last bin
+    bins = (confidence * CALIBRATION_BINS).long().clamp(max=CALIBRATION_BINS - 1)
 
-    count = torch.bincount(bins, minlength=BINS).float()
-    mean_confidence = torch.bincount(bins, confidence, minlength=BINS) / count.clamp(min=1)
-    accuracy = torch.bincount(bins, right, minlength=BINS) / count.clamp(min=1)
+    count = torch.bincount(bins, minlength=CALIBRATION_BINS).float()
+    divisor = count.clamp(min=1)  # the sums of an empty bin are 0
+    mean_confidence = torch.bincount(bins, confidence, minlength=CALIBRATION_BINS) / divisor
+    accuracy = torch.bincount(bins, right, minlength=CALIBRATION_BINS) / divisor
     error = ((accuracy - mean_confidence).abs() * count).sum() / count.sum()
     return {
         "ece": float(error),
@@ -49,12 +51,18 @@ def calibration(probability: Tensor, target: Tensor) -> dict[str, Any]:
 
 
 def residuals(prediction: Tensor, target: Tensor) -> Chart:
-    """A histogram of prediction minus target, both (N,) or (N, T), with its mean and how many lie
-    near zero.
+    """A histogram of prediction minus target, both (N,) or (N, T), with mean and spread.
+
+    `within` maps a share of all errors to the size that so many of them do not exceed.
     """
     errors = (prediction - target).numpy()
-    counts, edges = np.histogram(errors, bins=31)
-    within = {str(share): float(np.quantile(np.abs(errors), share)) for share in (0.5, 0.9, 0.99)}
+    try:
+        counts, edges = np.histogram(errors, bins=HISTOGRAM_BINS)
+    except ValueError:
+        # errors that are equal but for rounding leave no room for the edges of bins in float32
+        counts, edges = np.histogram(errors.astype(np.float64), bins=HISTOGRAM_BINS)
+    sizes = np.abs(errors)
+    within = {str(share): float(np.quantile(sizes, share)) for share in (0.5, 0.9, 0.99)}
     numbers = {
         "counts": counts.tolist(),
         "edges": edges.tolist(),
@@ -65,8 +73,8 @@ def residuals(prediction: Tensor, target: Tensor) -> Chart:
 
 
 def scatter(prediction: Tensor, target: Tensor) -> Chart:
-    """Predictions (N,) against targets (N,), an evenly spaced part of them where there are many."""
-    step = -(-len(target) // MOST_DOTS)
+    """Predictions (N,) against targets (N,), of many samples an evenly spaced part."""
+    step = math.ceil(len(target) / MOST_DOTS)
     numbers = {
         "prediction": prediction[::step].tolist(),
         "target": target[::step].tolist(),

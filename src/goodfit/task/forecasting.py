@@ -16,8 +16,8 @@ from goodfit.records import Answer, Chart
 from goodfit.task.base import Array, Score, Task
 from goodfit.task.diagnostics import residuals
 
-# ranks of the error among test samples: the worst ones alone would tell a wrong story
-_RANKS = {
+# quantiles of the error among test samples: the worst ones alone would tell a wrong story
+_QUANTILES = {
     "a good one (better than 90 %)": 0.1,
     "a middling one": 0.5,
     "a bad one (worse than 90 %)": 0.9,
@@ -25,36 +25,39 @@ _RANKS = {
 
 
 class Forecasting(Task):
-    """Absolute error, whose best forecast is the median; predictions (B, T) are in the unit of the
-    series.
-    """
+    """Absolute error, which the median minimizes; predictions (B, T) are in the series' unit."""
 
     kinds = ("series",)
     scores = {"mae": "min", "rmse": "min", "mape": "min"}  # noqa: RUF012 - read as a literal
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Mean absolute error in units of the train split's deviation."""
-        return (output - (target - self.spec.target.mean) / self.spec.target.std).abs().mean()
+        """Mean absolute error () of standard scores (B, T) against values (B, T).
+
+        In units of the train split's deviation, so that a learning rate suits any unit.
+        """
+        standard_score = (target - self.spec.target.mean) / self.spec.target.std
+        return (output - standard_score).abs().mean()
 
     def predict(self, output: Tensor) -> Tensor:
-        """Values in the unit of the series, (B, T)."""
+        """Values (B, T) in the unit of the series, from standard scores (B, T)."""
         return output.float() * self.spec.target.std + self.spec.target.mean
 
     def metrics(self) -> dict[str, Score]:
-        """Mean absolute error, root mean squared error, mean absolute percentage error (as a
-        fraction).
+        """Mean absolute error, root mean squared error, mean absolute percentage error.
+
+        Over all samples and steps of (N, T) against (N, T); the percentage is a fraction of one.
         """
         return {
             "mae": lambda p, t: mean_absolute_error(p.flatten(), t.flatten()),
             "rmse": lambda p, t: mean_squared_error(p.flatten(), t.flatten(), squared=False),
+            # a true value of 0 would divide by zero
             "mape": lambda p, t: ((p - t).abs() / t.abs().clamp_min(1e-9)).mean(),
         }
 
     def decode(self, prediction: Tensor) -> pd.DataFrame:
-        """Columns t1 .. tT, the steps of the horizon."""
-        return pd.DataFrame(
-            prediction.tolist(), columns=[f"t{step + 1}" for step in range(prediction.shape[1])]
-        )
+        """Columns t1 .. tT, the steps of the horizon, of values (N, T)."""
+        columns = [f"t{step + 1}" for step in range(prediction.shape[1])]
+        return pd.DataFrame(prediction.tolist(), columns=columns)
 
     @property
     def asked(self) -> str:
@@ -65,47 +68,57 @@ class Forecasting(Task):
         """The last known value, and the last whole season once more: (samples, T) each.
 
         The past is the input `past`, (samples, ...) in the order of time; a season is
-        `spec.facts["season"]` steps long.
+        `spec.facts["season"]` steps long (Hyndman and Athanasopoulos 2021, section 5.2).
         """
         past = inputs["past"].reshape(samples, -1)
         horizon, season = self.spec.outputs, int(self.spec.facts["season"])
-        steps = np.arange(horizon) % season - season  # the same phase of the last whole season
+        # counted from the end of the past: the same phase of the last whole season
+        steps = np.arange(horizon) % season - season
         return {
             "last value": np.repeat(past[:, -1:], horizon, axis=1),
             "seasonal naive": past[:, past.shape[1] + steps],
         }
 
     def diagnose(self, predictions: Mapping[str, Tensor], target: Tensor) -> list[Chart]:
-        """How large the errors are, and at which steps ahead, of (N, T) and (N, T).
+        """Sizes of the network's errors, and errors by step ahead, of (N, T) against (N, T).
 
         By step the network stands beside the strong baseline and the best of the trivial ones: a
         third would squeeze its curve.
         """
         errors = {title: (values - target).abs().mean(0) for title, values in predictions.items()}
-        network, strong, *trivial = errors
-        best = sorted(trivial, key=lambda title: float(errors[title].mean()))[:1]
-        shown = {title: errors[title].tolist() for title in (network, strong, *best)}
+        network, strong, *trivial = errors  # the order that `diagnose` is promised
+
+        best_trivial = sorted(trivial, key=lambda title: float(errors[title].mean()))[:1]
+        shown = {title: errors[title].tolist() for title in (network, strong, *best_trivial)}
         return [
             residuals(predictions[network], target),
-            Chart("by_step", "Error by step", {"errors": shown}),
+            Chart("by_step", "Error by step", {"errors": [list(pair) for pair in shown.items()]}),
         ]
 
     def typical(self, predictions: Mapping[str, Tensor], target: Tensor) -> list[Chart]:
-        """Forecasts of three test samples, by the rank of the network's error."""
+        """Forecasts of three test samples, by the rank of the network's error, all (N, T)."""
         network, strong, *_ = predictions
-        order = (predictions[network] - target).abs().mean(1).argsort(stable=True)
+        # stable, so that samples of equal error do not change places from run to run
+        by_error = (predictions[network] - target).abs().mean(1).argsort(stable=True)
+
         charts = []
-        for words, rank in _RANKS.items():
-            row = int(order[round(rank * (len(order) - 1))])
+        for words, quantile in _QUANTILES.items():
+            row = int(by_error[round(quantile * (len(by_error) - 1))])
             curves = {
                 "truth": target[row].tolist(),
                 "network": predictions[network][row].tolist(),
                 strong: predictions[strong][row].tolist(),
             }
             title = f"Test sample {row}, {words}"
-            charts.append(Chart("forecast", title, {"curves": curves, "row": row}))
+            charts.append(
+                Chart(
+                    "forecast",
+                    title,
+                    {"curves": [list(pair) for pair in curves.items()], "row": row},
+                )
+            )
         return charts
 
     def answer(self, prediction: Tensor, target: Tensor) -> Answer:
-        """Both curves, from (T,) and (T,)."""
-        return Answer(curves={"truth": target.tolist(), "network": prediction.tolist()})
+        """Both curves, from (T,) and (T,); a forecast is near or far, not right or wrong."""
+        return Answer(curves=[("truth", target.tolist()), ("network", prediction.tolist())])

@@ -22,19 +22,23 @@ class Regression(Task):
     scores = {"rmse": "min", "mae": "min", "r2": "max"}  # noqa: RUF012 - read as a literal
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Mean squared error in units of the train split's deviation, so that a rate suits any
-        unit.
+        """Mean squared error () of standard scores (B, 1) against numbers (B,).
+
+        In units of the train split's deviation, so that a learning rate suits any unit.
         """
-        return F.mse_loss(
-            output.squeeze(-1), (target - self.spec.target.mean) / self.spec.target.std
-        )
+        standard_score = (target - self.spec.target.mean) / self.spec.target.std
+        # (B, 1) against (B,) would broadcast to (B, B)
+        return F.mse_loss(output.squeeze(-1), standard_score)
 
     def predict(self, output: Tensor) -> Tensor:
-        """Numbers in the unit of the target, (B,)."""
+        """Numbers (B,) in the unit of the target, from standard scores (B, 1)."""
         return output.squeeze(-1).float() * self.spec.target.std + self.spec.target.mean
 
     def metrics(self) -> dict[str, Score]:
-        """Root mean squared error, mean absolute error, share of variance explained."""
+        """Root mean squared error, mean absolute error, share of variance explained.
+
+        Of numbers (N,) against numbers (N,).
+        """
         return {
             "rmse": lambda p, t: mean_squared_error(p, t, squared=False),
             "mae": mean_absolute_error,
@@ -42,7 +46,7 @@ class Regression(Task):
         }
 
     def decode(self, prediction: Tensor) -> pd.DataFrame:
-        """The column `value`."""
+        """The column `value` of numbers (N,)."""
         return pd.DataFrame({"value": prediction.tolist()})
 
     @property
@@ -51,12 +55,13 @@ class Regression(Task):
         return "a number"
 
     def trivial(self, train: Array, inputs: Mapping[str, Array], samples: int) -> dict[str, Array]:
-        """The mean of the targets of train (N,), said of every sample: (samples,)."""
+        """The mean of the targets of train (N,), the same for every sample: (samples,)."""
         return {"mean of train": np.full(samples, train.mean())}
 
     def diagnose(self, predictions: Mapping[str, Tensor], target: Tensor) -> list[Chart]:
-        """How large the errors are, and at which values, of (N,) and (N,)."""
-        return [residuals(predictions["network"], target), scatter(predictions["network"], target)]
+        """Sizes of the network's errors, and at which values, of (N,) against (N,)."""
+        prediction = predictions["network"]
+        return [residuals(prediction, target), scatter(prediction, target)]
 
     def answer(self, prediction: Tensor, target: Tensor) -> Answer:
         """Both numbers, from () and ()."""

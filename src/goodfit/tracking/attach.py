@@ -1,4 +1,4 @@
-"""What the stages after training add to the training's run, wherever that run is now."""
+"""What the stages after training add to the training's run, recreated where it is lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from goodfit.tracking.database import connect
 
 
 def run_of(cfg: DictConfig, model: Path) -> runs.Run:
-    """The run that trained `model`; made anew, and marked so, where this database does not have it.
+    """The run that trained `model`; recreated, and tagged so, where this database does not have it.
 
     DVC may restore a model from its cache, on another machine or after the database was deleted.
 
@@ -30,56 +30,58 @@ def run_of(cfg: DictConfig, model: Path) -> runs.Run:
     training = Training.read(model / "train.json")
     return (
         runs.find(uri, training.run_id)
-        or _recreated_before(uri, training.run_id)
+        or _find_recreated(uri, training.run_id)
         or _recreate(cfg, model, training)
     )
 
 
 def log_training(run: runs.Run, scores: Mapping[str, float], cost: Cost) -> None:
-    """The kept weights' scores, and what the training took."""
+    """Logs the scores of the weights that were kept, and the cost of the training."""
     run.log({f"final/{name}": value for name, value in scores.items()})
     run.log({f"cost/{name}": value for name, value in cost.to_json().items()})
 
 
 def log_evaluation(run: runs.Run, cfg: DictConfig, result: Evaluation, folder: Path) -> None:
-    """Test scores with their bounds, the baselines' scores, the verdict, and the files in `folder`."""
+    """Logs test scores with their bounds, baselines, the verdict, and the files in `folder`.
+
+    Raises:
+        UserError: dvc.lock cannot be read.
+    """
     row: dict[str, float] = {}
     for name, score in result.network.items():
         row[f"test/{name}"] = score.value
         row[f"test/{name}_low"] = score.low
         row[f"test/{name}_high"] = score.high
     for baseline in result.baselines:
-        title = re.sub(
-            r"[^a-zA-Z0-9]+", "_", baseline.title
-        )  # all that MLflow takes in a metric's name
+        title = re.sub(r"[^a-zA-Z0-9]+", "_", baseline.title)  # a metric's name takes few signs
         row[f"baseline/{result.score}/{title}"] = baseline.scores[result.score].value
     run.log(row)
     run.flush()
     run.tag(verdict=result.verdict.text)
 
     paths = Paths(cfg.name)
-    test = {"path": str(paths.prepared / "test"), "sha256": result.test_sha256}
+    source = {"path": str(paths.prepared / "test"), "sha256": result.test_sha256}
     runs.log_data_input(
         run,
         name=f"{cfg.name}/test",
         digest=dvc.output_hash(paths.prepared) or result.test_sha256,
-        source=json.dumps(test),
+        source=json.dumps(source),
         context="testing",
         profile=json.dumps({"samples": result.samples}),
     )
     run.folder(folder, "evaluation", later=paths.evaluation)
 
 
-def _recreated_before(uri: str, run_id: str) -> runs.Run | None:
+def _find_recreated(uri: str, run_id: str) -> runs.Run | None:
     client = connect(uri)
-    experiments = [item.experiment_id for item in client.search_experiments()]
-    marked = f"tags.`goodfit.recreated_from` = '{run_id}'"
-    matches = client.search_runs(experiments, marked, max_results=1)
+    experiment_ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    condition = f"tags.`goodfit.recreated_from` = '{run_id}'"
+    matches = client.search_runs(experiment_ids, condition, max_results=1)
     return runs.Run(client, matches[0].info.run_id) if matches else None
 
 
 def _recreate(cfg: DictConfig, model: Path, training: Training) -> runs.Run:
-    """A run with the parameters, curves, scores and files that the model's folder holds."""
+    """A new run with the parameters, curves, scores and files that the model's folder holds."""
     content = tree.frozen(tree.load(model / "config.yaml"))
     network = content["model"]["_target_"].rpartition(".")[2]
     note = f"Recreated from {model}/, which DVC restored; trained as {training.run_id}."
@@ -94,10 +96,12 @@ def _recreate(cfg: DictConfig, model: Path, training: Training) -> runs.Run:
         },
         params=tree.dotted(content),
     )
+
     with (model / "history.csv").open() as stream:
         for row in csv.DictReader(stream):
             values = {key: float(value) for key, value in row.items() if key != "epoch" and value}
             run.log(values, int(float(row["epoch"])))
+
     log_training(run, training.scores, training.cost)
     run.folder(model, "model")
     run.end(runs.FINISHED)

@@ -1,4 +1,4 @@
-"""MLflow's database: made once, asked safely, let go of before a fork."""
+"""MLflow's database: made by one process, its errors told in a line, closed before a fork."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ _DEFAULTS = {
 
 
 def connect(uri: str) -> MlflowClient:
-    """A client on a database that exists: of several processes that start together, one makes it.
+    """A client on a database that exists; what was spooled for it before is sent.
 
-    Without the lock, 7 of 8 processes on a fresh sqlite file die of "duplicate column name".
+    Of several processes that start together one makes the database: without the lock, 7 of 8 on a
+    fresh SQLite file die of "duplicate column name".
 
     Raises:
         UserError: the database does not answer.
@@ -39,8 +40,8 @@ def connect(uri: str) -> MlflowClient:
     set_mlflow_defaults()
     from mlflow import MlflowClient
 
-    with one_process(uri), reachable(uri):
-        _make(uri)
+    with locked(uri), reachable(uri):
+        _create(uri)
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_experiments(max_results=1)
     replay(client, client.tracking_uri)
@@ -48,8 +49,9 @@ def connect(uri: str) -> MlflowClient:
 
 
 def disconnect(client: MlflowClient) -> None:
-    """Closes this process's connections: SQLite's locks do not survive that a fork inherits an open
-    file.
+    """Closes this process's connections before it forks.
+
+    SQLite's locks do not survive that a fork inherits an open file.
     """
     engine = getattr(client._tracking_client.store, "engine", None)  # a server's store has none
     if engine is not None:
@@ -58,8 +60,12 @@ def disconnect(client: MlflowClient) -> None:
 
 @contextmanager
 def reachable(uri: str) -> Iterator[None]:
-    """Raises UserError where the database fails in the block; a run that has begun waits for it
-    instead.
+    """In the block, an error of the database is a mistake of the user.
+
+    For the time before a run has begun: later a run waits for its database instead.
+
+    Raises:
+        UserError: the database does not answer.
     """
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -73,8 +79,11 @@ def reachable(uri: str) -> Iterator[None]:
 
 
 @contextmanager
-def one_process(uri: str) -> Iterator[None]:
-    """One process at a time, for a database that is a file; a server looks after itself."""
+def locked(uri: str) -> Iterator[None]:
+    """One process at a time is in the block, for a database that is a file.
+
+    A server serializes its own changes.
+    """
     path = sqlite_path(uri)
     if path is None:
         yield
@@ -89,16 +98,16 @@ def sqlite_path(uri: str) -> Path | None:
 
 
 def set_mlflow_defaults() -> None:
-    """What MLflow reads when it is imported; a user's own settings stand."""
+    """Sets what MLflow reads when it is imported; a user's own environment variables stand."""
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    # it writes a traceback of what it raises as well
+    # it logs a traceback of what it raises as well
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
-def _make(uri: str) -> None:
-    """A new database comes to its place whole.
+def _create(uri: str) -> None:
+    """Makes a new SQLite database beside its place, and moves it there whole.
 
     After a kill, half of MLflow's tables would stop every later run.
     """
@@ -108,7 +117,7 @@ def _make(uri: str) -> None:
     if path is None or path.exists():
         return
     with replacing_file(path) as part:
-        own = f"{_SQLITE}{part}"
-        client = MlflowClient(tracking_uri=own, registry_uri=own)
+        part_uri = f"{_SQLITE}{part}"
+        client = MlflowClient(tracking_uri=part_uri, registry_uri=part_uri)
         client.search_experiments(max_results=1)
         disconnect(client)

@@ -1,9 +1,11 @@
-"""What a run tells its reader: a name, a description, where it comes from, what it was made of."""
+"""What a run tells its reader: a name, a description, its code, its configuration and its data."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
@@ -11,8 +13,10 @@ from goodfit.config import tree
 from goodfit.provenance import dvc, environment
 from goodfit.provenance.environment import Commit
 from goodfit.records import Job, Manifest
-from goodfit.task.base import Task
 from goodfit.tracking import runs
+
+if TYPE_CHECKING:
+    from goodfit.task.base import Task  # imports torch and Lightning, which change loggers
 
 _CONTEXTS = {"train": "training", "validation": "validation"}  # MLflow's words for splits
 
@@ -23,12 +27,11 @@ def open_run(cfg: DictConfig, task: Task, folder: Path, job: Job, commit: Commit
     `folder` holds the prepared data.
 
     Raises:
-        UserError: the database does not answer.
+        UserError: the database does not answer, or the manifest or dvc.lock cannot be read.
     """
     manifest = Manifest.read(folder / "manifest.json")
-    content = tree.frozen(cfg)
     tags = {
-        "mlflow.note.content": _note(cfg, task, manifest, commit, _changed(job)),
+        "mlflow.note.content": _note(cfg, task, manifest, commit, changed(job.overrides)),
         "mlflow.source.name": "pipelines/train.py",
         "mlflow.source.git.commit": commit.sha,
         "goodfit.started_by": "hand" if job.overrides else "dvc repro",
@@ -42,33 +45,34 @@ def open_run(cfg: DictConfig, task: Task, folder: Path, job: Job, commit: Commit
         cfg.name,
         _name(cfg, task, job),
         tags=tags | job.tags,
-        params=tree.dotted(content),
+        params=tree.dotted(tree.frozen(cfg)),
     )
     try:
-        _log_origin(run, cfg, folder, manifest, commit)
+        _log_lineage(run, cfg, folder, manifest, commit)
     except BaseException:
         run.end(runs.FAILED)
         raise
     return run
 
 
+def changed(overrides: Sequence[str]) -> str | None:
+    """The overrides that say more than which experiment it is, None where there are none."""
+    telling = [item for item in overrides if not item.startswith(("experiment=", "search="))]
+    return ", ".join(telling) or None
+
+
 def _name(cfg: DictConfig, task: Task, job: Job) -> str:
-    """What makes the run differ from its neighbours, unless the user named it."""
+    """The network, the overrides and the seed, unless the user named the run."""
     if cfg.tracking.run_name:
         return str(cfg.tracking.run_name)
-    changed = _changed(job)
     network = type(task.model).__name__
-    return f"{network}{f' {changed}' if changed else ''} (seed {cfg.seed})"
-
-
-def _changed(job: Job) -> str | None:
-    """The overrides that say more than which experiment it is."""
-    changed = [item for item in job.overrides if not item.startswith(("experiment=", "search="))]
-    return ", ".join(changed) or None
+    by_hand = changed(job.overrides)
+    title = f"{network} {by_hand}" if by_hand else network
+    return f"{title} (seed {cfg.seed})"
 
 
 def _note(
-    cfg: DictConfig, task: Task, manifest: Manifest, commit: Commit, changed: str | None
+    cfg: DictConfig, task: Task, manifest: Manifest, commit: Commit, by_hand: str | None
 ) -> str:
     """Markdown for the page of the run."""
     parameters = sum(p.numel() for p in task.parameters())
@@ -78,24 +82,25 @@ def _note(
         f"**{type(task.model).__name__}** with {parameters:,} parameters "
         f"for {type(task).__name__.lower()} on **{cfg.name}**: {inputs}.",
         f"{manifest.samples('train'):,} samples to train on, "
-        f"{manifest.samples('validation'):,} to choose on. Kept are the weights with the best validation "
-        f"{task.monitor}; `final/*` are their scores without dropout and augmentation.",
-        f"Changed by hand: {changed}." if changed else "As the experiment's file says.",
+        f"{manifest.samples('validation'):,} to choose on. "
+        f"Kept are the weights with the best validation {task.monitor}; "
+        "`final/*` are their scores without dropout and augmentation.",
+        f"Changed by hand: {by_hand}." if by_hand else "As the experiment's file says.",
         f"Commit {commit.sha[:10]}{dirty}.",
     ]
     return "\n\n".join(paragraphs)
 
 
-def _log_origin(
+def _log_lineage(
     run: runs.Run, cfg: DictConfig, folder: Path, manifest: Manifest, commit: Commit
 ) -> None:
-    """The files that say what the run was made of, and its data."""
-    text = tree.dump(tree.frozen(cfg))
-    run.text("config.yaml", text, text)
+    """Configuration, packages, the data's manifest and uncommitted changes, as files; the data."""
+    config = tree.dump(tree.frozen(cfg))
+    run.text("config.yaml", config, config)
     run.text("lineage/packages.txt", environment.packages())
     run.text("lineage/manifest.json", json.dumps(manifest.to_json(), indent=1))
     if commit.diff:
-        run.text("lineage/uncommitted.diff", commit.diff, text)
+        run.text("lineage/uncommitted.diff", commit.diff, config)
 
     for split, context in _CONTEXTS.items():
         runs.log_data_input(

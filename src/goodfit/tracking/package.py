@@ -1,5 +1,6 @@
-"""A trained model in MLflow's registry: code, three files, signature, input example, exact
-requirements.
+"""A trained model in MLflow's registry: a package that loads without this repository.
+
+It holds the source of goodfit, the model's files, signature, input example, exact requirements.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from goodfit.system.files import sha256
 from goodfit.tracking.runs import Run
 
 PACKAGE = Path(__file__).parents[1]
-# by path: importing it registers a model in MLflow, which is what MLflow itself does with the file
+# a path: importing the module sets MLflow's current model, which MLflow does when it loads one
 MODEL_CODE = Path(__file__).with_name("pyfunc.py")
 MODEL_FILES = ("weights.pt", "spec.json", "config.yaml")
 REQUIREMENTS = (
@@ -31,20 +32,20 @@ REQUIREMENTS = (
 
 
 def log_and_register(run: Run, name: str, paths: Paths) -> str:
-    """Logs the model to the run, registers it, and returns the new version's number.
+    """Logs the model to the run, registers it, and gives the version's number.
 
     The same model is not registered twice: its version is found by the hash of its three files.
     Equal weights are not enough, for spec.json holds the names of columns and labels.
     """
     hashes = [sha256(paths.model / file) for file in MODEL_FILES]
     digest = hashlib.sha256(" ".join(hashes).encode()).hexdigest()
-    known = _version_of(run, name, digest)
-    if known:
-        return known
+    registered = _registered_version(run, name, digest)
+    if registered:
+        return registered
 
-    version_number = _log_model(run, name, paths)
-    run.client.set_model_version_tag(name, version_number, "goodfit.model_sha256", digest)
-    return version_number
+    number = _log_model(run, name, paths)
+    run.client.set_model_version_tag(name, number, "goodfit.model_sha256", digest)
+    return number
 
 
 def _log_model(run: Run, name: str, paths: Paths) -> str:
@@ -54,6 +55,7 @@ def _log_model(run: Run, name: str, paths: Paths) -> str:
 
     example = lists(pd.read_parquet(paths.prepared / "example.parquet"))
     answer = pd.read_parquet(paths.evaluation / "answer.parquet")
+    # log_model asks the global addresses, not the client's
     mlflow.set_tracking_uri(run.client.tracking_uri)
     mlflow.set_registry_uri(run.client.tracking_uri)
     with mlflow.start_run(run_id=run.run_id):
@@ -70,8 +72,8 @@ def _log_model(run: Run, name: str, paths: Paths) -> str:
     return str(info.registered_model_version)
 
 
-def _version_of(run: Run, name: str, digest: str) -> str | None:
-    for version_ in run.client.search_model_versions(f"name = '{name}'"):
-        if version_.tags.get("goodfit.model_sha256") == digest:
-            return str(version_.version)
+def _registered_version(run: Run, name: str, digest: str) -> str | None:
+    for model in run.client.search_model_versions(f"name = '{name}'"):
+        if model.tags.get("goodfit.model_sha256") == digest:
+            return str(model.version)
     return None

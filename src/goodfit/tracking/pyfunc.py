@@ -1,7 +1,8 @@
-"""The MLflow flavour of a trained model: raw rows in, readable predictions out, no pickle anywhere.
+"""A trained model behind MLflow's interface: raw rows in, readable predictions out, no pickle.
 
-MLflow stores this file as it is ("models from code") and runs it when the model is loaded; the
-network is rebuilt from the three files beside it.
+MLflow stores this file as it is and runs it when the model is loaded; the network is rebuilt from
+the model's files, which MLflow stores beside it.
+Docs: https://mlflow.org/docs/latest/ml/model/models-from-code/
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from mlflow.pyfunc.model import PythonModel
 
 
 class Served(PythonModel):
-    """A Predictor behind MLflow's interface; takes what the data set's `encode` takes."""
+    """A Predictor as MLflow calls it; takes the columns that the data set's `encode` takes."""
 
     def load_context(self, context: Any) -> None:
-        """Reads the model's folder, whose checksum is verified."""
+        """Reads the model's folder and verifies its checksum.
+
+        Raises:
+            UserError: a file is missing, or the weights are not those that training wrote.
+        """
         from goodfit.predictor import Predictor
 
         self.predictor = Predictor.load(Path(context.artifacts["model"]))
@@ -26,8 +31,13 @@ class Served(PythonModel):
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """One readable row for each raw row."""
+        """One readable row for each raw row.
+
+        Raises:
+            UserError: a column is missing, or holds what `encode` cannot take.
+        """
         return self.predictor.predict(model_input)
 
 
+# on import, which is how MLflow finds the model in this file
 mlflow.models.set_model(Served())

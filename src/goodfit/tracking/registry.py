@@ -1,10 +1,13 @@
-"""The registry: every evaluated model becomes a version; `champion` moves only to a better one."""
+"""The registry: every evaluated model becomes a version; `champion` moves only to a better one.
+
+Docs: docs/decisions/0009-champion-on-the-same-test.md.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from goodfit.records import Evaluation
 
@@ -17,13 +20,20 @@ ALIAS = "champion"
 
 @dataclass(frozen=True)
 class Standing:
-    """What decides who is champion: the headline score on one test set."""
+    """What decides which version is champion: the headline score on one test set."""
 
     name: str
     score: float
     mode: str
     test_sha256: str
     worse_than_trivial: bool = False
+
+
+class Decision(NamedTuple):
+    """Whether a version is champion, and why or why not."""
+
+    champion: bool
+    reason: str
 
 
 def standing_of(result: Evaluation) -> Standing:
@@ -37,79 +47,89 @@ def standing_of(result: Evaluation) -> Standing:
     )
 
 
-def decide(new: Standing, old: Standing | None) -> tuple[bool, str]:
-    """Whether the new model becomes champion, and why or why not."""
+def decide(new: Standing, old: Standing | None) -> Decision:
+    """Whether a new model becomes champion after one of standing `old`, None for the first."""
     if not math.isfinite(new.score):
-        return False, f"not champion: its {new.name} is {new.score}"
+        return Decision(False, f"not champion: its {new.name} is {new.score}")
     if new.worse_than_trivial:
-        return False, "not champion: worse than the trivial baseline"
+        return Decision(False, "not champion: worse than the trivial baseline")
     if old is None:
-        return (
-            True,
-            f"champion: the first that is not worse than the trivial baseline ({new.score:.4f})",
-        )
+        reason = f"the first that is not worse than the trivial baseline ({new.score:.4f})"
+        return Decision(True, f"champion: {reason}")
     if new.test_sha256 != old.test_sha256:
-        return False, (
-            f"not champion: the present one was tested on other data ({old.test_sha256[:8]}, "
-            f"here {new.test_sha256[:8]}); scores on different data do not compare"
+        hashes = f"{old.test_sha256[:8]}, here {new.test_sha256[:8]}"
+        return Decision(
+            False,
+            f"not champion: the present one was tested on other data ({hashes}); "
+            "scores on different data do not compare",
         )
     if (new.name, new.mode) != (old.name, old.mode):
-        return (
+        return Decision(
             False,
-            f"not champion: measured by {new.name}, the present one by {old.name}; set task.score={old.name}",
+            f"not champion: measured by {new.name}, the present one by {old.name}; "
+            f"set task.score={old.name}",
         )
+
     better = new.score > old.score if new.mode == "max" else new.score < old.score
-    relation = "better than" if better else "not better than"
-    return (
-        better,
-        f"{'champion' if better else 'not champion'}: {new.score:.4f} is {relation} {old.score:.4f}",
-    )
+    if better:
+        return Decision(True, f"champion: {new.score:.4f} is better than {old.score:.4f}")
+    return Decision(False, f"not champion: {new.score:.4f} is not better than {old.score:.4f}")
 
 
-def promote(client: MlflowClient, name: str, version: str, new: Standing) -> tuple[bool, str]:
-    """Moves the alias if `decide` says so; the version keeps its rank as tags."""
-    present = _champion(client, name)
+def promote(client: MlflowClient, name: str, version: str, new: Standing) -> Decision:
+    """Moves the alias if `decide` says so; the version keeps its standing as tags.
+
+    Raises:
+        MlflowException: the registry fails; the champion stays.
+    """
+    present = champion(client, name)
     if present and str(present.version) == version:
-        return True, f"still champion: the same model as before ({new.score:.4f})"
-    old = _rank(present.tags) if present else None
+        return Decision(True, f"still champion: the same model as before ({new.score:.4f})")
+
+    old = _tagged_standing(present) if present else None
+    if present and old is None:
+        reason = f"version {present.version} is, and carries no score to compare with"
+        decision = Decision(False, f"not champion: {reason}")
+    else:
+        decision = decide(new, old)
+
     tags = {
         "score_name": new.name,
-        "score": repr(new.score),
+        "score": repr(new.score),  # unrounded: the same score again is not better
         "mode": new.mode,
         "test_sha256": new.test_sha256,
+        "decision": decision.reason,
     }
     for key, value in tags.items():
         client.set_model_version_tag(name, version, f"goodfit.{key}", value)
-    if present and old is None:
-        moved, reason = (
-            False,
-            f"not champion: version {present.version} is, and carries no score to compare with",
-        )
-    else:
-        moved, reason = decide(new, old)
-    client.set_model_version_tag(name, version, "goodfit.decision", reason)
-    if moved:
+    if decision.champion:
         client.set_registered_model_alias(name, ALIAS, version)
-    return moved, reason
+    return decision
 
 
-def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
+def champion(client: MlflowClient, name: str) -> ModelVersion | None:
+    """The version that is champion, None where there is none or no such model."""
     from mlflow.exceptions import MlflowException
 
     try:
         return client.get_model_version_by_alias(name, ALIAS)
     except MlflowException as error:
-        # a missing alias is told as the one, a missing model as the other; whatever else is wrong
-        # is no empty throne
+        # a missing alias is told as the first, a missing model as the second; after any other
+        # error there may well be a champion
         if error.error_code in ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"):
             return None
         raise
 
 
-def _rank(tags: dict[str, str]) -> Standing | None:
-    """What a version was crowned by; None for one that something else than `promote` made champion."""
+def _tagged_standing(version: ModelVersion) -> Standing | None:
+    """What `promote` kept of a version; None where something else made it champion."""
+    tags = version.tags
     try:
-        name, score = tags["goodfit.score_name"], float(tags["goodfit.score"])
-        return Standing(name, score, tags["goodfit.mode"], tags["goodfit.test_sha256"])
+        return Standing(
+            name=tags["goodfit.score_name"],
+            score=float(tags["goodfit.score"]),
+            mode=tags["goodfit.mode"],
+            test_sha256=tags["goodfit.test_sha256"],
+        )
     except KeyError:
         return None

@@ -1,4 +1,7 @@
-"""Metrics on their way to MLflow: sent by a thread, kept in a file while nobody answers."""
+"""Metrics on their way to MLflow: sent by a thread, spooled to a file while the database fails.
+
+Docs: docs/decisions/0014-tracking-waits.md.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from goodfit.system.files import file_lock
 from goodfit.system.secrets import redact
@@ -19,15 +23,23 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SPOOL = Path("build/spool")
-PATIENCE = 5.0  # seconds that the end of a training waits for an answer
-_SENDING = ".lock"  # held over the sending of a file, by one process
-_ADDING = ".append"  # held over a look at a file's end, or a change of it
-AGAIN = 30.0  # seconds between two tries to reach a database that did not answer
-_DEFECTS = (
-    "INVALID_PARAMETER_VALUE",
-    "BAD_REQUEST",
-)  # would be refused for ever: a fault of the program
-Item = dict[str, Any]
+FLUSH_TIMEOUT = 5.0  # seconds that `flush` waits for the database, at the end of a training too
+RETRY_INTERVAL = 30.0  # seconds between two tries to reach a database that failed
+_SEND_LOCK = ".lock"  # held while a spool file is sent
+_APPEND_LOCK = ".append"  # held while the end of a spool file is read or changed
+# error codes of what MLflow would refuse for ever: a fault of the program, not of the database
+_REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
+
+
+class Item(TypedDict, total=False):
+    """What is to be written to a run; in a spool file, an object of JSON."""
+
+    metrics: Sequence[tuple[str, float, int, int]]  # key, value, milliseconds, step
+    tags: dict[str, str]
+    text: tuple[str, str]  # path of the artifact, content
+    folder: tuple[str, str]  # local path, path of the artifacts
+    status: str
+    time: int  # of the run's end, in milliseconds
 
 
 class Outbox:
@@ -39,134 +51,146 @@ class Outbox:
     """
 
     def __init__(self, client: MlflowClient, uri: str, run_id: str) -> None:
-        self.client, self.uri, self.run_id = client, uri, run_id
-        self._items: deque[Item] = (
-            deque()
-        )  # neither sent nor in the file; the thread works on the first
+        self.client = client
+        self.uri = uri
+        self.run_id = run_id
+        # neither sent nor spooled; the first stays until the thread is done with it
+        self._queue: deque[Item] = deque()
         self._changed = threading.Condition()
-        self._thread, self._working = (
-            threading.Thread(),
-            False,
-        )  # it lives from an item to the end of the queue
-        self._failed = 0.0  # when the last try failed, 0 while all is well
-        self._warned = False
-        self._defect: Exception | None = None
+        self._thread: threading.Thread | None = None
+        self._is_sending = False  # from the thread's start to the end of the queue
+        self._failed_at: float | None = None  # monotonic seconds; None while the database answers
+        self._has_warned = False
+        self._refusal: Exception | None = None
 
     @property
     def path(self) -> Path:
-        """What waits for the database."""
+        """The spool file: what waits for the database."""
         return SPOOL / f"{self.run_id}.jsonl"
 
-    def put(self, **item: Any) -> None:
-        """Hands over an item: metrics, tags, status, text or folder; returns at once."""
+    def put(self, **item: Unpack[Item]) -> None:
+        """Queues an item; returns at once."""
         with self._changed:
-            self._items.append(item)
-            if not (
-                self._working and self._thread.is_alive()
-            ):  # which it is not in a process forked from its own
-                self._thread, self._working = threading.Thread(target=self._work, daemon=True), True
-                self._thread.start()
+            self._queue.append(item)
+            # a process forked from one that sends has inherited the flag, but no thread
+            if self._is_sending and self._thread and self._thread.is_alive():
+                return
+            self._is_sending = True
+            thread = threading.Thread(target=self._send_queue, daemon=True)
+            thread.start()
+            self._thread = thread
 
-    def retry(self, error: Exception, **item: Any) -> None:
-        """Hands over what could not be done at once."""
-        self._warn(error)
-        self._failed = time.monotonic()
+    def retry(self, error: Exception, **item: Unpack[Item]) -> None:
+        """Queues an item that its sender tried in vain; the database counts as failed from now."""
+        self._fail(error)
         self.put(**item)
 
     def flush(self) -> None:
-        """Waits until all is sent or in the file; raises what only a fault of the program can
-        cause.
-        """
-        deadline = time.monotonic() + PATIENCE
-        with self._changed:
-            while self._items and time.monotonic() < deadline:
-                self._changed.wait(0.05)
-            # a lock can hold up a single call for long: what it does to the end is done once more
-            if self._items:
-                self._warn(TimeoutError(f"no answer in {PATIENCE:.0f} s"))
-                self._failed = time.monotonic()
-                for item in self._items:
-                    self._keep(item)
-                self._items.clear()
-        if self._thread.ident:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
-        if self._due():
-            self._resend()
-        if self._defect:
-            raise self._defect
+        """Everything put is in the database or in the spool file, FLUSH_TIMEOUT later at most.
 
-    def _work(self) -> None:
-        """The thread's life ends with the last item: a worker that is forked while it is in SQLite would inherit
-        SQLite's mutexes locked, and wait for ever at its first connection."""
+        Raises:
+            MlflowException: MLflow refuses an item for good, which is a fault of the program.
+        """
+        deadline = time.monotonic() + FLUSH_TIMEOUT
+        with self._changed:
+            while self._queue and time.monotonic() < deadline:
+                self._changed.wait(0.05)
+            if self._queue:
+                # a lock can hold up the call of the first item: if that succeeds after all, the
+                # item is sent twice, which is the same as once
+                self._fail(TimeoutError(f"no answer in {FLUSH_TIMEOUT:.0f} s"))
+                for item in self._queue:
+                    self.append(item)
+                self._queue.clear()
+
+        if self._thread:
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+        if self._is_retry_due():
+            self._send_spooled()
+        if self._refusal:
+            raise self._refusal
+
+    def append(self, item: Item) -> None:
+        """Writes an item to the end of the spool file."""
+        entry = {"uri": self.uri, "run_id": self.run_id, **item}
+        # the disk may be full: then the curves have a gap, and training goes on
+        with contextlib.suppress(OSError):
+            _append_line(self.path, json.dumps(entry).encode() + b"\n")
+
+    def _send_queue(self) -> None:
+        """Ends with the last item, so that no thread lives on between two flushes.
+
+        A worker that is forked while it is in SQLite would inherit SQLite's mutexes locked, and
+        wait for ever at its first connection.
+        """
         while True:
             with self._changed:
-                if not self._items:
-                    self._working = False
+                if not self._queue:
+                    self._is_sending = False
                     return
-                item = self._items[0]
-            if self._due():
-                self._resend()
-            if self._failed:
-                self._keep(item)
-            else:
-                self._send(item)
-            with self._changed:
-                if self._items and self._items[0] is item:
-                    self._items.popleft()
-                self._changed.notify_all()
+                item = self._queue[0]
 
-    def _due(self) -> bool:
-        return self._failed > 0 and time.monotonic() - self._failed > AGAIN
+            if self._is_retry_due():
+                self._send_spooled()
+            if self._failed_at is None:
+                self._send(item)
+            else:
+                self.append(item)
+
+            with self._changed:
+                # unless `flush` has spooled it meanwhile
+                if self._queue and self._queue[0] is item:
+                    self._queue.popleft()
+                self._changed.notify_all()
 
     def _send(self, item: Item) -> None:
         try:
             apply(self.client, self.run_id, item)
         except Exception as error:
-            if getattr(error, "error_code", "") in _DEFECTS:
-                self._defect = error
+            if getattr(error, "error_code", None) in _REFUSALS:
+                self._refusal = error
                 return
-            self._warn(error)
-            self._failed = time.monotonic()
-            self._keep(item)
+            self._fail(error)
+            self.append(item)
 
-    def _keep(self, item: Item) -> None:
-        line = json.dumps({"uri": self.uri, "run_id": self.run_id, **item}).encode() + b"\n"
-        with contextlib.suppress(
-            OSError
-        ):  # the disk may be full: then the curves have a gap, and training goes on
-            _append(self.path, line)
-
-    def _resend(self) -> None:
-        self._failed = time.monotonic()
+    def _send_spooled(self) -> None:
+        self._failed_at = time.monotonic()
         with contextlib.suppress(Exception):
             sent = send(self.client, self.path)
-            self._failed = 0.0
+            self._failed_at = None
             print(f"tracking answers again: {sent} entries were sent", flush=True)
 
-    def _warn(self, error: Exception) -> None:
-        if not self._warned:
-            self._warned = True
-            reason = " ".join(redact(str(error)).split())[:160]
-            print(
-                f"goodfit: tracking does not answer ({reason}); training goes on, entries wait in {self.path}",
-                file=sys.stderr,
-                flush=True,
-            )
+    def _is_retry_due(self) -> bool:
+        if self._failed_at is None:
+            return False
+        return time.monotonic() - self._failed_at > RETRY_INTERVAL
+
+    def _fail(self, error: Exception) -> None:
+        """From now on items are spooled; warns once."""
+        self._failed_at = time.monotonic()
+        if self._has_warned:
+            return
+        self._has_warned = True
+        _print_warning(
+            f"tracking does not answer ({_reason(error)}); "
+            f"training goes on, entries wait in {self.path}"
+        )
 
 
 def apply(client: MlflowClient, run_id: str, item: Item) -> None:
-    """Does to a run what an item says; twice is the same as once."""
+    """Writes an item to a run; twice is the same as once."""
     from mlflow.entities import Metric, RunTag
 
     if "metrics" in item:
-        client.log_batch(
-            run_id,
-            metrics=[Metric(key, float(value), *when) for key, value, *when in item["metrics"]],
-        )
+        metrics = []
+        for key, value, milliseconds, step in item["metrics"]:
+            metrics.append(Metric(key, float(value), milliseconds, step))
+        client.log_batch(run_id, metrics=metrics)
     if "tags" in item:
         client.log_batch(run_id, tags=[RunTag(key, value) for key, value in item["tags"].items()])
     if "text" in item:
-        client.log_text(run_id, item["text"][1], item["text"][0])
+        path, content = item["text"]
+        client.log_text(run_id, content, path)
     if "folder" in item and Path(item["folder"][0]).is_dir():
         client.log_artifacts(run_id, *item["folder"])
     if item.get("status") == "RUNNING":
@@ -176,53 +200,48 @@ def apply(client: MlflowClient, run_id: str, item: Item) -> None:
 
 
 def replay(client: MlflowClient, uri: str) -> None:
-    """Sends what earlier processes could not; another process that does the same waits for its
-    turn.
+    """Sends what earlier processes have spooled for this database.
+
+    Another process that does the same waits for its turn.
     """
     for path in sorted(SPOOL.glob("*.jsonl")):
         lines = _lines(path)  # none where another process has just sent them
         try:
             if not lines or json.loads(lines[0])["uri"] != uri:
                 continue
-            print(
-                f"sent {send(client, path)} entries to MLflow that had waited in {path}", flush=True
-            )
-        except (
-            Exception
-        ) as error:  # whatever it is, it is no reason to stop what this process is here for
-            reason = " ".join(redact(str(error)).split())[:160]
-            print(
-                f"goodfit: {len(lines)} entries go on waiting in {path} ({reason})",
-                file=sys.stderr,
-                flush=True,
-            )
+            sent = send(client, path)
+            print(f"sent {sent} entries to MLflow that had waited in {path}", flush=True)
+        except Exception as error:
+            # whatever it is, it is no reason to stop what this process is here for
+            _print_warning(f"{len(lines)} entries go on waiting in {path} ({_reason(error)})")
 
 
 def send(client: MlflowClient, path: Path) -> int:
-    """Applies all lines of a spool file, those among them that are added meanwhile, and deletes it.
+    """Applies all lines of a spool file and deletes it; gives their number.
 
-    A line that was cut is left out.
+    Lines that are appended meanwhile are sent too; a truncated line is left out.
     """
     sent = 0
-    with file_lock(path.parent / _SENDING):
+    with file_lock(path.parent / _SEND_LOCK):
         while True:
-            with file_lock(path.parent / _ADDING):
+            with file_lock(path.parent / _APPEND_LOCK):
                 lines = _lines(path)
                 if len(lines) == sent:
                     path.unlink(missing_ok=True)
                     return sent
             for line in lines[sent:]:
                 with contextlib.suppress(json.JSONDecodeError):
-                    item = json.loads(line)
-                    apply(client, item["run_id"], item)
+                    entry = json.loads(line)
+                    apply(client, entry["run_id"], entry)
             sent = len(lines)
 
 
-def _append(path: Path, line: bytes) -> None:
-    with file_lock(path.parent / _ADDING), path.open("ab+") as stream:
+def _append_line(path: Path, line: bytes) -> None:
+    with file_lock(path.parent / _APPEND_LOCK), path.open("ab+") as stream:
         if stream.tell():
             stream.seek(-1, os.SEEK_END)
-            if stream.read() != b"\n":  # a kill or a full disk has cut the line before
+            # a kill or a full disk may have truncated the line before
+            if stream.read() != b"\n":
                 stream.write(b"\n")
         stream.write(line)
 
@@ -232,3 +251,11 @@ def _lines(path: Path) -> list[str]:
         return path.read_text(errors="replace").splitlines()
     except FileNotFoundError:
         return []
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(redact(str(error)).split())[:160]
+
+
+def _print_warning(text: str) -> None:
+    print(f"goodfit: {text}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""BatchNorm over the whole batch, on however many devices it lies. Letters: B batch, C channels.
+"""BatchNorm over the samples of all ranks. Letters: B batch, C channels, R ranks, N numbers.
 
 On CUDA it is torch's own SyncBatchNorm. That one refuses CPUs, where the one here takes its part:
 so a training on two processes of a CPU is the same as on one.
@@ -16,14 +16,18 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class _SyncBatchNormCPU(nn.Module):
-    """In training, mean and variance of the samples of all devices; the gradient flows through
-    both.
+    """In training it normalizes by mean and variance of all ranks' samples.
+
+    The gradient flows through both. In evaluation it normalizes by the running ones, as BatchNorm.
     """
 
     def __init__(self, plain: _BatchNorm) -> None:
         super().__init__()
-        self.eps, self.momentum = plain.eps, plain.momentum
-        self.weight, self.bias = plain.weight, plain.bias
+        self.eps = plain.eps
+        self.momentum = plain.momentum
+        # the same tensors under the same names: a checkpoint, and the model, fit both
+        self.weight = plain.weight
+        self.bias = plain.bias
         self.running_mean: Tensor | None
         self.running_var: Tensor | None
         self.num_batches_tracked: Tensor | None
@@ -31,32 +35,40 @@ class _SyncBatchNormCPU(nn.Module):
             self.register_buffer(name, getattr(plain, name))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, ...) to the same."""
+        """(B, C, ...) to the same shape and type."""
         if not (self.training and dist.is_initialized()):
             return F.batch_norm(
-                x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
-        affine = (self.weight, self.bias) if self.weight is not None else (None, None)
-        result: Tensor
-        result, mean, variance, count = _Normalize.apply(x.float(), *affine, self.eps)  # type: ignore[no-untyped-call]
-        self._remember(mean, variance * count / (count - 1))
-        return result.to(x.dtype)
 
-    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        # a sum over a batch in half precision loses its small terms
+        normalized: Tensor
+        normalized, mean, variance, count = _Normalize.apply(  # type: ignore[no-untyped-call]
+            x.float(), self.weight, self.bias, self.eps
+        )
+        # the running variance is the unbiased one, as torch's is
+        self._update_running(mean, variance * count / (count - 1))
+        return normalized.to(x.dtype)
+
+    def _update_running(self, mean: Tensor, variance: Tensor) -> None:
+        """Moves the running mean and variance towards those of a batch, (C,) each."""
         if (
             self.running_mean is None
             or self.running_var is None
             or self.num_batches_tracked is None
         ):
-            return
+            return  # track_running_stats=False
+
         self.num_batches_tracked.add_(1)
-        share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        self.running_mean.lerp_(mean, share)
-        self.running_var.lerp_(variance, share)
+        momentum = self.momentum
+        if momentum is None:  # torch's sign for the mean of all batches so far
+            momentum = 1 / float(self.num_batches_tracked)
+        self.running_mean.lerp_(mean, momentum)
+        self.running_var.lerp_(variance, momentum)
 
 
 class _Normalize(torch.autograd.Function):
-    """BatchNorm by the mean and variance of all devices; one exchange forward and one back.
+    """BatchNorm by mean and variance of all ranks; one exchange forward and one back.
 
     With two processes on two cores an exchange takes as long as a convolution, however few numbers
     it holds, and gloo's all_reduce goes round twice where all_gather goes once.
@@ -66,18 +78,20 @@ class _Normalize(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(B, C, ...) to the same, with mean (C,), variance (C,) and the count behind them."""
-        # devices' means and squares about them (Chan, Golub and LeVeque 1979): a sum of squares
-        # about 0 would lose what is small beside the mean
-        mean, apart = torch.batch_norm_update_stats(
-            x, None, None, 0.0
-        )  # a third of the time of three passes
-        found = _gather(torch.cat([mean, apart, mean.new_tensor([x.numel() / x.shape[1]])]))
-        means, variances = found[:, :-1].chunk(2, 1)
-        counts = found[:, -1:]
+        """(B, C, ...) to the same, with mean (C,), variance (C,) and the count () behind them."""
+        # mean and mean square about it in one pass over x: a third of the time of three passes
+        local_mean, local_variance = torch.batch_norm_update_stats(x, None, None, 0.0)
+        local_count = local_mean.new_tensor([x.numel() / x.shape[1]])
+        by_rank = _gather(torch.cat([local_mean, local_variance, local_count]))  # (R, 2 C + 1)
+        means, variances = by_rank[:, :-1].chunk(2, dim=1)
+        counts = by_rank[:, -1:]
+
+        # ranks' squares about their own means are put together by the means' distances (Chan, Golub
+        # and LeVeque 1979): a sum of squares about 0 would lose what is small beside the mean
         count = counts.sum()
         mean = (means * counts).sum(0) / count
         variance = ((variances + (means - mean).square()) * counts).sum(0) / count
+
         ctx.save_for_backward(x, weight, mean, variance, count)
         ctx.mark_non_differentiable(mean, variance, count)
         ctx.eps = eps
@@ -87,32 +101,42 @@ class _Normalize(torch.autograd.Function):
     def backward(
         ctx: Any, gradient: Tensor, *_: Any
     ) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
-        """As if mean and variance were given, less what flows through them: they depend on all
-        devices' samples.
+        """The gradient at x, (B, C, ...), and this rank's at weight and bias, (C,) each.
+
+        With z = (x - mean) / deviation and sums over the samples of all ranks (Ioffe and Szegedy
+        2015): weight / deviation * (gradient - sum(gradient) / count - z * sum(gradient z) / count)
         """
         x, weight, mean, variance, count = ctx.saved_tensors
         ones = torch.ones_like(mean) if weight is None else weight
-        fixed = (x, ones, mean, variance, None, None, False, ctx.eps, [False, True, True])
-        _, to_weight, to_bias = torch.ops.aten.native_batch_norm_backward(gradient, *fixed)
-        total = _gather(torch.cat([to_weight, to_bias])).sum(0)
+
+        # sum(gradient z) and sum(gradient) of this rank, as if mean and variance were given
+        only_sums = [False, True, True]
+        _, weight_gradient, bias_gradient = torch.ops.aten.native_batch_norm_backward(
+            gradient, x, ones, mean, variance, None, None, False, ctx.eps, only_sums
+        )
+        sums = _gather(torch.cat([weight_gradient, bias_gradient])).sum(0)
+
+        # z * slope + offset + gradient * scale, in two passes over x
         scale = ones * (variance + ctx.eps).rsqrt()
-        through = total.reshape(2, -1) * (-scale / count)
-        # (x - mean) / deviation * through[0] + through[1] + gradient * scale, in two passes over x
-        result = F.batch_norm(x, mean, variance, through[0], through[1], eps=ctx.eps)
+        slope, offset = sums.reshape(2, -1) * (-scale / count)
+        result = F.batch_norm(x, mean, variance, slope, offset, eps=ctx.eps)
         result.addcmul_(gradient, scale.reshape([1, -1, *[1] * (x.dim() - 2)]))
-        return (result, None, None, None) if weight is None else (result, to_weight, to_bias, None)
+        if weight is None:
+            return result, None, None, None
+        return result, weight_gradient, bias_gradient, None  # DDP takes the mean over ranks
 
 
-def _gather(mine: Tensor) -> Tensor:
-    """(N,) of each device, as (devices, N)."""
-    each = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
-    dist.all_gather(each, mine)
-    return torch.stack(each)
+def _gather(local: Tensor) -> Tensor:
+    """(N,) of each rank to (R, N), the same on all."""
+    by_rank = [torch.empty_like(local) for _ in range(dist.get_world_size())]
+    dist.all_gather(by_rank, local)
+    return torch.stack(by_rank)
 
 
 def synchronize_batchnorm(module: nn.Module, *, cuda: bool) -> None:
-    """Exchanges each BatchNorm inside `module` for one over all ranks; names, weights and buffers
-    stay.
+    """Every BatchNorm inside `module` becomes one over all ranks, with its weights and buffers.
+
+    Names stay as they are, so checkpoints fit before and after.
     """
     for name, child in module.named_children():
         if not isinstance(child, _BatchNorm):

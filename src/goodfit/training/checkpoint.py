@@ -1,6 +1,4 @@
-"""Checkpoints that are whole or absent, known by their hash, and as many as a training needs to go
-on.
-"""
+"""Checkpoints: written whole or not at all, known by their hash, as few as resuming needs."""
 
 from __future__ import annotations
 
@@ -28,6 +26,7 @@ from goodfit.errors import NoRoomError, UserError
 from goodfit.system import signals
 from goodfit.system.files import replacing_file
 from goodfit.system.tensors import load_tensors
+from goodfit.training.agreement import Agreement
 from goodfit.training.checkpoint_files import (
     CheckpointNote,
     note_path,
@@ -37,15 +36,13 @@ from goodfit.training.checkpoint_files import (
     verified,
 )
 
-KEPT = 2  # the newest may be broken
-AGREEMENT_SECONDS = 1.0  # between two agreements of the ranks: a signal may wait as long
-_MOST_STEPS = 1000  # between two agreements, however short a step is
+KEPT = 2  # checkpoints to go on from: the newest may be broken
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Writes beside the final name, syncs, renames, and notes the hash: kill -9 leaves no half
-    file.
+    """A checkpoint is whole, with a note of its hash beside it, or does not count.
 
+    That holds after kill -9, too: it is written beside its final name, synced, renamed, then noted.
     (Lightning writes to TMPDIR first; a move to another file system is a copy, and 3 of 12 kills
     cut it.)
     """
@@ -54,9 +51,14 @@ class AtomicCheckpoints(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
+        """Replaces the file at `path`.
+
+        Raises:
+            NoRoomError: the disk is full; checkpoints that were there before are whole.
+        """
         path = Path(path)
         note_path(path).unlink(missing_ok=True)  # a checkpoint without its note was not finished
-        with replacing_file(path) as part, _room(path):
+        with replacing_file(path) as part, _explain_full_disk(path):
             digest = _write(checkpoint, part)
 
         progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
@@ -75,44 +77,49 @@ class AtomicCheckpoints(TorchCheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> Any:
-        # onto the CPU, as Lightning's own way: else what lay on the first GPU would come back to
-        # the first GPU from all processes
+        # to the CPU, as Lightning's own IO does: else what lay on the first GPU would come back to
+        # the first GPU in all processes
         return load(Path(path), map_location or "cpu")
 
 
 @contextmanager
-def _room(path: Path) -> Iterator[None]:
-    """Says of a full disk what is needed; torch calls it a failed write of some record."""
+def _explain_full_disk(path: Path) -> Iterator[None]:
+    """Raises NoRoomError where the block fails for want of space on the disk.
+
+    torch reports a failed write of some record of its file, and no errno.
+    """
     try:
         yield
     except (OSError, RuntimeError) as error:
         full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-        # half of the checkpoint lies there still
-        if not full and shutil.disk_usage(path.parent).free > 2**20:
+        # what was written of the checkpoint still takes the space that it found
+        full = full or shutil.disk_usage(path.parent).free <= 2**20
+        if not full:
             raise
         raise NoRoomError(_no_room(path, step_checkpoints(path.parent))) from error
 
 
-def _no_room(path: Path, kept: list[Path]) -> str:
-    if not kept:
+def _no_room(path: Path, earlier: list[Path]) -> str:
+    if not earlier:
         return f"no room for the checkpoint {path}; there was none before"
-    megabytes = kept[0].stat().st_size / 1e6
+    newest = earlier[0]
+    megabytes = newest.stat().st_size / 1e6
     return (
         f"no room for the checkpoint {path} of about {megabytes:.1f} MB; "
-        f"{kept[0]} is whole, and the same command goes on from it"
+        f"{newest} is whole, and the same command goes on from it"
     )
 
 
 def _write(checkpoint: dict[str, Any], path: Path) -> str:
-    """The SHA-256 of what it writes, computed in a second thread behind the writing.
+    """Writes a checkpoint and gives the SHA-256 of its bytes.
 
-    100 MB take 56 ms to write and 51 to hash, one after the other 1.4 times as long as Lightning's
-    own way.
+    A second thread computes it behind the writing: 100 MB take 56 ms to write and 51 to hash, one
+    after the other 1.4 times as long as Lightning's own way.
     """
     path.touch()
     written = threading.Event()
-    with ThreadPoolExecutor(1) as second:
-        digest = second.submit(_hash_growing, path, written)
+    with ThreadPoolExecutor(1) as pool:
+        digest = pool.submit(_hash_growing, path, written)
         try:
             # from the first byte to the last: torch refuses to go back in a file that it appends to
             torch.save(checkpoint, path)
@@ -123,25 +130,26 @@ def _write(checkpoint: dict[str, Any], path: Path) -> str:
 
 def _hash_growing(path: Path, written: threading.Event) -> str:
     """The SHA-256 of a file that grows until `written` is set."""
-    digest, piece = hashlib.sha256(), memoryview(bytearray(2**20))
+    digest = hashlib.sha256()
+    chunk = memoryview(bytearray(2**20))
     with path.open("rb", buffering=0) as stream:
         while True:
-            # asked before reading: an end that is found after this is the file's own
-            whole = written.is_set()
-            count = stream.readinto(piece)
+            # asked before reading: the end of the file, if it comes now, is then its last
+            complete = written.is_set()
+            count = stream.readinto(chunk)
             if count:
-                digest.update(piece[:count])
-            elif whole:
+                digest.update(chunk[:count])
+            elif complete:
                 return digest.hexdigest()
             else:
                 written.wait(0.001)
 
 
 def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """The content of a checkpoint, read as data.
+    """The content of a checkpoint, read as data: no code in it runs.
 
     Raises:
-        UserError: it is not what training wrote.
+        UserError: it fails its checksum, or holds more than data.
     """
     if not verified(path):
         raise UserError(f"{path} fails its checksum: it is not what training wrote")
@@ -158,47 +166,51 @@ class Best:
 
 
 class BestAndLatest(Checkpoint):
-    """Keeps the best weights, and every `seconds` what is needed to go on; saves once more when
-    told to stop.
+    """Keeps the best weights, and every `seconds` a checkpoint to go on from.
 
-    The best weights that the kept checkpoints speak of stay, so that going on from any of them can
-    end well.
+    A request to stop (`signals.stop_requested`) is met after a step, with a checkpoint, by
+    SystemExit on all ranks. The best weights that a kept checkpoint names stay as well, so that a
+    training that goes on from it can end with them.
     """
 
     def __init__(self, folder: Path, *, monitor: str, mode: str, seconds: float) -> None:
         self.folder, self.monitor, self.mode, self.seconds = folder, monitor, mode, seconds
         self.best: Best | None = None
-        self._seconds_before = 0.0  # that earlier processes have trained
-        self._over = False
-        self._began = self._saved = time.monotonic()
-        self._ended: float | None = None
+        self._stopped_early = False
+        self._agreement = Agreement()
         self._on_sigterm = signal.getsignal(signal.SIGTERM)
-        self._agreement = _Agreement()
+
+        now = time.monotonic()
+        self._seconds_before = 0.0  # that earlier processes have trained
+        self._started = now
+        self._last_save = now
+        self._ended: float | None = None
 
     @property
     def trained(self) -> float:
-        """Seconds of training so far, by all processes that had a part in it."""
-        return self._seconds_before + (self._ended or time.monotonic()) - self._began
+        """Seconds of training so far, in all processes that had a part in it."""
+        return self._seconds_before + (self._ended or time.monotonic()) - self._started
 
     def stop_clock(self) -> None:
-        """What follows is no training."""
+        """From now on no time counts as training."""
         self._ended = time.monotonic()
 
     @override
     def state_dict(self) -> dict[str, Any]:
         best = asdict(self.best) if self.best else None
-        return {"best": best, "seconds": self.trained, "over": self._over}
+        return {"best": best, "seconds": self.trained, "over": self._stopped_early}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best = Best(**state_dict["best"]) if state_dict["best"] else None
         self._seconds_before = state_dict["seconds"]
-        self._over = state_dict["over"]
+        self._stopped_early = state_dict["over"]
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._began = self._saved = time.monotonic()
-        trainer.should_stop |= self._over  # early stopping had ended it; Lightning has forgotten
+        self._started = time.monotonic()
+        self._last_save = self._started
+        trainer.should_stop |= self._stopped_early  # Lightning stores it in no checkpoint
         # Lightning's own handler broadcasts from inside it, amid whatever else the ranks are
         # exchanging
         signal.signal(signal.SIGTERM, self._on_sigterm)
@@ -216,13 +228,16 @@ class BestAndLatest(Checkpoint):
         # saved after an epoch's last step, Lightning would go on without the epoch's validation
         if not step_over or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             return
-        if trainer.world_size == 1 or self._agreement.is_due():
-            self._save_if_due(trainer)
+        if trainer.world_size > 1:
+            self._agreement.count_step()
+            if not self._agreement.is_due():
+                return
+        self._save_if_due(trainer)
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """After early stopping has judged the epoch: Lightning calls checkpoints last."""
-        self._over = trainer.should_stop
+        self._stopped_early = trainer.should_stop
         value = float(trainer.callback_metrics[self.monitor])
         if math.isfinite(value) and self._is_better(value):
             self.best = Best(value, f"best-{trainer.current_epoch:05}.ckpt")
@@ -235,25 +250,24 @@ class BestAndLatest(Checkpoint):
         return value < self.best.value if self.mode == "min" else value > self.best.value
 
     def _save_if_due(self, trainer: pl.Trainer) -> None:
-        """All ranks save together, on the word of any; one that is told to stop ends them all."""
-        due = time.monotonic() - self._saved >= self.seconds
+        """All ranks save when any of them is due to, and stop when any of them is told to."""
+        save = time.monotonic() - self._last_save >= self.seconds
         stop = signals.stop_requested()
         if trainer.world_size > 1:
-            due, stop = self._agreement.reach(due, stop, trainer.strategy.root_device)
-        if not (due or stop):
+            save, stop = self._agreement.reach(save, stop, trainer.strategy.root_device)
+        if not (save or stop):
             return
+
         path = self.folder / f"step-{trainer.global_step:09}.ckpt"
         trainer.save_checkpoint(path, weights_only=False)
-        self._saved = time.monotonic()
+        self._last_save = time.monotonic()
         if trainer.is_global_zero:
-            self._tidy()
+            self._remove_old()
         if stop:
             raise SystemExit(128 + stop)
 
-    def _tidy(self) -> None:
-        """Old checkpoints go, and the best weights of which neither a kept one nor the present
-        speaks.
-        """
+    def _remove_old(self) -> None:
+        """Leaves the newest checkpoints, their best weights and those of this process."""
         checkpoints = step_checkpoints(self.folder)
         for path in checkpoints[KEPT:]:
             remove(path)
@@ -266,32 +280,3 @@ class BestAndLatest(Checkpoint):
         for path in self.folder.glob("best-*.ckpt"):
             if path.name not in needed:
                 remove(path)
-
-
-class _Agreement:
-    """The ranks agree about every second on saving and stopping, after a number of steps that all
-    know.
-
-    An exchange in each step, and the wait for its answer, would stand in the way of a GPU's queue.
-    """
-
-    def __init__(self) -> None:
-        self._steps = 0  # since the last agreement
-        self._interval = 1
-        self._reached = time.monotonic()
-
-    def is_due(self) -> bool:
-        """Counts a step; whether the ranks agree after it, which is the same on all of them."""
-        self._steps += 1
-        return self._steps >= self._interval
-
-    def reach(self, due: bool, stop: int, device: torch.device) -> tuple[bool, int]:
-        """What any rank wants is what all do; the slowest rank's steps set the next interval."""
-        seconds = (time.monotonic() - self._reached) / max(self._steps, 1)
-        words = torch.tensor([float(due), float(stop), seconds], device=device)
-        torch.distributed.all_reduce(words, torch.distributed.ReduceOp.MAX)
-        any_due, any_stop, slowest = words.tolist()
-
-        self._interval = min(max(int(AGREEMENT_SECONDS / max(slowest, 1e-9)), 1), _MOST_STEPS)
-        self._steps, self._reached = 0, time.monotonic()
-        return bool(any_due), int(any_stop)

@@ -1,4 +1,4 @@
-"""Checkpoints on disk, known by the note beside each; reading a hash needs no torch."""
+"""Checkpoints on disk, each with a note beside it; to verify one needs no torch."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from goodfit.system.files import sha256
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointNote(Record):
-    """What is known of a checkpoint without reading it; `best` is the file of the best weights so
-    far.
+    """What is known of a checkpoint without reading it.
+
+    `best` names the file with the best weights so far; None while no epoch had a finite score.
     """
 
     epoch: int
@@ -24,7 +25,7 @@ class CheckpointNote(Record):
 
 
 def step_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints to go on from, the newest first."""
+    """The checkpoints to go on from, the newest first, whole or not."""
     return sorted(folder.glob("step-*.ckpt"), reverse=True)
 
 
@@ -42,14 +43,16 @@ def read_note(path: Path) -> CheckpointNote | None:
 
 
 def verified(path: Path) -> bool:
-    """Whether the file is there and holds the bytes that were written; torch.load accepts a flipped
-    bit.
+    """Whether the file is there and holds the bytes that were written.
+
+    torch.load alone would accept a flipped bit.
     """
     note = read_note(path)
     return path.is_file() and note is not None and note.sha256 == sha256(path)
 
 
 def remove(path: Path) -> None:
-    """The note goes first: without it a checkpoint counts as unfinished."""
+    """Deletes a checkpoint with its note, if they are there."""
+    # the note first: a checkpoint without one counts as unfinished, should a kill come between
     note_path(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)

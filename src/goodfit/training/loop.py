@@ -1,4 +1,4 @@
-"""The loop: a network trained to its end, or from where it was cut, and its best weights measured.
+"""The loop: trains a network, from its start or from a checkpoint, and measures its best weights.
 
 It knows a folder for checkpoints, a checkpoint to go on from and a recorder; nothing of MLflow, DVC
 or sweeps.
@@ -32,20 +32,22 @@ from goodfit.training.progress import LearningCurves
 from goodfit.training.randomness import SeedEachStep
 from goodfit.training.trainer import make_trainer
 
-Row = dict[str, float]
+Row = dict[str, float]  # metrics by name
 
 
 class Recorder(Protocol):
-    """Hears of a row of metrics at a step; a run in MLflow is one."""
+    """Whoever keeps rows of metrics; a run in MLflow does."""
 
     def log(self, row: Mapping[str, float], step: int = 0) -> None:
-        """Keeps the row."""
+        """Keeps the row of a step; here a step is an epoch, counted from zero."""
 
 
 @dataclass(frozen=True)
 class Optimized:
-    """A training that came to its end: every epoch's metrics, and the checkpoint of the best
-    weights.
+    """A training that came to its end: every epoch's metrics, and where its best weights lie.
+
+    `best_value` is the `monitor` of that checkpoint's epoch; `seconds` counts all processes that
+    had a part in the training.
     """
 
     history: list[Row]
@@ -58,7 +60,7 @@ class Optimized:
 
 @dataclass(frozen=True)
 class Measured:
-    """The best weights, and what they score without dropout and augmentation."""
+    """The best weights, from which epoch, and what they score without dropout and augmentation."""
 
     task: Task
     epoch: int
@@ -67,7 +69,7 @@ class Measured:
 
 
 def prepare(cfg: DictConfig, folder: Path, shard: Shard) -> tuple[Task, DataModule]:
-    """A network with fresh weights, a function of the seed alone, and this rank's part of the data.
+    """A network with fresh weights, which the seed alone decides, and this rank's part of the data.
 
     Raises:
         UserError: network and data do not fit, or a batch cannot be shared as `shard` asks.
@@ -95,11 +97,12 @@ def optimize(
     Raises:
         UserError: no epoch had a finite score.
         NonFiniteLossError: before the optimizer step that would have destroyed the weights.
+        NoRoomError: the disk is full when a checkpoint is written.
         SystemExit: told to stop, after a step and with a checkpoint.
     """
     curves = LearningCurves(recorder.log, cfg.loader.batch_size)
     monitor = f"val/{task.monitor}"
-    keeper = BestAndLatest(
+    checkpoints = BestAndLatest(
         folder, monitor=monitor, mode=task.mode(task.monitor), seconds=cfg.checkpoint.seconds
     )
     trainer = make_trainer(
@@ -107,38 +110,45 @@ def optimize(
         folder,
         world=data.shard.ranks,
         micro_batches=data.shard.micro_batches,
-        callbacks=[*_callbacks(cfg, task), *callbacks, curves, keeper],
+        callbacks=[*_callbacks(cfg, task), *callbacks, curves, checkpoints],
     )
+
     trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    keeper.stop_clock()
-    if keeper.best is None:
+    checkpoints.stop_clock()
+
+    if checkpoints.best is None:
         raise UserError(f"no epoch had a finite {monitor}; nothing was kept")
     return Optimized(
         history=curves.history,
         monitor=monitor,
-        best=folder / keeper.best.file,
-        best_value=keeper.best.value,
+        best=folder / checkpoints.best.file,
+        best_value=checkpoints.best.value,
         steps=trainer.global_step,
-        seconds=keeper.trained,
+        seconds=checkpoints.trained,
     )
 
 
 def measure(cfg: DictConfig, data: DataModule, optimized: Optimized) -> Measured:
-    """The best weights in a network made anew, as any reader of the model would make it."""
+    """The best weights in a network made anew, as any reader of the model would make it.
+
+    Raises:
+        UserError: the checkpoint of the best weights fails its checksum.
+    """
     checkpoint = load(optimized.best)
     task = build.task(cfg, data.spec)
     task.load_state_dict(checkpoint["state_dict"])
+
     scores = score_kept_weights(task, data)
     cost = Cost(
         seconds=round(optimized.seconds, 2),
-        parameters=sum(p.numel() for p in task.parameters()),
+        parameters=sum(weight.numel() for weight in task.parameters()),
         peak_memory_mb=round(_peak_memory()),  # of scoring, too
     )
     return Measured(task, int(checkpoint["epoch"]), scores, cost)
 
 
 def score_kept_weights(task: Task, data: DataModule) -> Row:
-    """Loss and scores on both splits, without dropout and augmentation, and their gap.
+    """Loss and scores on train and validation, without dropout and augmentation, and their gap.
 
     The network computes where it was trained: a CPU may take longer for one pass than a GPU for the
     training.
@@ -147,6 +157,7 @@ def score_kept_weights(task: Task, data: DataModule) -> Row:
     row = _score(task, data.train, "train", data.eval_batch_size)
     row |= _score(task, data.validation, "val", data.eval_batch_size)
     task.cpu()
+
     for name in ("loss", *task.scores):
         row[f"gap/{name}"] = row[f"val/{name}"] - row[f"train/{name}"]
     return row
@@ -159,6 +170,7 @@ def _callbacks(cfg: DictConfig, task: Task) -> list[Callback]:
         patience=cfg.early_stopping.patience,
         min_delta=cfg.early_stopping.min_delta,
     )
+    # seeded before anything else of a step may draw a random number
     callbacks = [SeedEachStep(build.augment(cfg), cfg.seed), build.guard(cfg)]
     if cfg.average:
         callbacks.append(WeightAveraging(avg_fn=moving_average(cfg.average)))
@@ -175,7 +187,7 @@ def _score(task: Task, split: Packed, name: str, size: int) -> Row:
 
 
 def _peak_memory() -> float:
-    """Of this process so far, in MB; on a GPU, of the GPU."""
+    """The most memory that this process has held so far, in MB; of the GPU, where it used one."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated() / 1e6
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kilobytes

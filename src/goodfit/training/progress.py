@@ -1,9 +1,8 @@
-"""What happens around the steps: augmentation before each, one line and one row of metrics after
-each epoch.
-"""
+"""Metrics of a training: recorded as one row an epoch, and printed as lines for whoever watches."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,19 +12,30 @@ from typing_extensions import override
 
 from goodfit.task.base import Task
 
-PAUSE = 10.0  # seconds in which an epoch says nothing
+# at least between two lines: one in two seconds shows that a training is alive, more is noise
+SECONDS_BETWEEN_EPOCH_LINES = 2.0
+# within an epoch that takes longer, a line of its own as often
+SECONDS_BETWEEN_STEP_LINES = 10.0
 
 
 class LearningCurves(pl.Callback):
-    """Collects one row of metrics an epoch, hands it on, and prints lines that fit a terminal and a
-    file alike.
+    """Collects and records a row of metrics an epoch; its lines suit a terminal and a file alike.
+
+    `record` takes a row and its epoch, counted from zero. `batch_size` is that of a step on all
+    ranks together. The first rank prints.
     """
 
     def __init__(self, record: Callable[[dict[str, float], int], None], batch_size: int) -> None:
-        self.record, self.batch_size = record, batch_size
+        self.record = record
+        self.batch_size = batch_size
         self.history: list[dict[str, float]] = []
-        self._started, self._spoke = time.monotonic(), 0.0
-        self._began = (time.monotonic(), 0)  # of this process: when, and after how many steps
+
+        now = time.monotonic()
+        self._last_line = -math.inf
+        self._epoch_started = now
+        # of this process's own part: a training that goes on does not start at step 0
+        self._fit_started = now
+        self._first_step = 0
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -33,21 +43,21 @@ class LearningCurves(pl.Callback):
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Recorded once more: what waited to be sent when the process died was never sent."""
+        """Records every row once more: what waited to be sent when the process died was lost."""
         self.history = list(state_dict["history"])
         for row in self.history:
-            self.record(
-                {key: value for key, value in row.items() if key != "epoch"}, int(row["epoch"])
-            )
+            metrics = {name: value for name, value in row.items() if name != "epoch"}
+            self.record(metrics, int(row["epoch"]))
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._began = (time.monotonic(), trainer.global_step)
-        self._started = time.monotonic()
+        self._fit_started = time.monotonic()
+        self._epoch_started = self._fit_started
+        self._first_step = trainer.global_step
 
     @override
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._started = time.monotonic()
+        self._epoch_started = time.monotonic()
 
     @override
     def on_train_batch_end(
@@ -58,61 +68,64 @@ class LearningCurves(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """A long epoch is heard of, too."""
-        if trainer.is_global_zero and time.monotonic() - max(self._spoke, self._started) > PAUSE:
-            self._spoke = time.monotonic()
+        """Prints the loss of the batch where an epoch takes long."""
+        silent_since = max(self._last_line, self._epoch_started)
+        if time.monotonic() - silent_since <= SECONDS_BETWEEN_STEP_LINES:
+            return
+
+        if trainer.is_global_zero:
             loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-            print(
-                f"{self._place(trainer)}  batch loss {float(loss):.4f}  {self._pace(trainer)}",
-                flush=True,
-            )
+            self._print(trainer, f"batch loss {float(loss):.4f}")
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, Task)
         row = {name: float(value) for name, value in trainer.callback_metrics.items()}
         row["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
-        row["epoch_seconds"] = time.monotonic() - self._started
+        row["epoch_seconds"] = time.monotonic() - self._epoch_started
         self.history.append({"epoch": trainer.current_epoch, **row})
         self.record(row, trainer.current_epoch)
+
         if not trainer.is_global_zero:
             return
         last = trainer.current_epoch + 1 == trainer.max_epochs or trainer.should_stop
-        if (
-            last or time.monotonic() - self._spoke > 2
-        ):  # a line every two seconds is alive, more is noise
-            self._spoke = time.monotonic()
-            print(
-                f"{self._place(trainer)}  {self._scores(pl_module, row)}  {self._pace(trainer)}",
-                flush=True,
-            )
+        if last or time.monotonic() - self._last_line > SECONDS_BETWEEN_EPOCH_LINES:
+            self._print(trainer, self._metrics(pl_module, row))
 
-    def _place(self, trainer: pl.Trainer) -> str:
-        return (
-            f"epoch {trainer.current_epoch + 1:>3}/{trainer.max_epochs}  step {trainer.global_step}"
-        )
+    def _print(self, trainer: pl.Trainer, metrics: str) -> None:
+        """A line: where the training is, its metrics, its throughput."""
+        self._last_line = time.monotonic()
+        epoch = f"epoch {trainer.current_epoch + 1:>3}/{trainer.max_epochs}"
+        step = f"step {trainer.global_step}"
+        # flushed, for a pipe would hold lines back until it has a block of them
+        print(f"{epoch}  {step}  {metrics}  {self._throughput(trainer)}", flush=True)
 
-    def _scores(self, task: Task, row: dict[str, float]) -> str:
-        key = f"val/{task.monitor}"
+    def _metrics(self, task: Task, row: dict[str, float]) -> str:
+        """The epoch's losses and score, and the best of the monitored metric so far."""
+        monitor = f"val/{task.monitor}"
         choose = min if task.mode(task.monitor) == "min" else max
-        best = choose(self.history, key=lambda past: past[key])
+        best = choose(self.history, key=lambda past: past[monitor])
+
+        # without duplicates: a loss may be the score
         names = dict.fromkeys(["train/loss", "val/loss", f"val/{task.score}"])
         shown = "  ".join(f"{name} {row[name]:.4f}" for name in names if name in row)
-        return f"{shown}  best {key} {best[key]:.4f} (epoch {int(best['epoch']) + 1})"
+        return f"{shown}  best {monitor} {best[monitor]:.4f} (epoch {int(best['epoch']) + 1})"
 
-    def _pace(self, trainer: pl.Trainer) -> str:
-        """Samples a second of all devices together, validation's time included, and what is left of
-        all epochs.
+    def _throughput(self, trainer: pl.Trainer) -> str:
+        """Samples a second of all ranks together, time in validation included, and the time left.
+
+        That is the time of all epochs; early stopping may end the training sooner.
         """
-        since, before = self._began
-        rate = (trainer.global_step - before) / max(time.monotonic() - since, 1e-9)
-        left = (trainer.estimated_stepping_batches - trainer.global_step) / max(rate, 1e-9)
-        return f"{rate * self.batch_size:,.0f} samples/s, {words(left)} left at most"
+        seconds = max(time.monotonic() - self._fit_started, 1e-9)
+        rate = (trainer.global_step - self._first_step) / seconds
+        remaining = trainer.estimated_stepping_batches - trainer.global_step
+        left = format_duration(remaining / max(rate, 1e-9))
+        return f"{rate * self.batch_size:,.0f} samples/s, {left} left at most"
 
 
-def words(seconds: float) -> str:
-    """A time to wait, as a person would say it."""
-    for size, name in ((3600.0, "h"), (60.0, "min")):
+def format_duration(seconds: float) -> str:
+    """A time to wait in the largest unit of which it holds two: 90 s, 15 min, 3 h."""
+    for size, unit in ((3600.0, "h"), (60.0, "min")):
         if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {name}"
+            return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""A training that reports each validation, and ends early where the answer says so."""
+"""Pruning: a trial of a sweep ends early where its scores say that it is not worth going on."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from goodfit.task.base import Task
 
 
 class Judge(Protocol):
-    """Whoever decides about a trial of a sweep."""
+    """Whoever decides whether a trial of a sweep goes on."""
 
     def admit(self, parameters: int) -> str | None:
-        """The constraint that a network of so many parameters breaks, None where it may be trained."""
+        """The constraint that a network of so many parameters breaks, None where all hold."""
 
     def report(self, value: float, validation: int) -> bool:
-        """Hears of the score of a validation, counted from zero; whether the training should end."""
+        """Takes the score of a validation, counted from zero; true where the trial should end."""
 
 
 class Pruning(pl.Callback):
-    """Tells the judge of each validation; all ranks end together, on the word of rank 0.
+    """Reports each validation to the judge, and ends the training on all ranks where it says so.
 
-    `judge` is None on the other ranks.
+    Rank 0 has the judge and broadcasts its verdicts; on the other ranks `judge` is None.
 
     Raises:
         PrunedError: before the first step, or before the step after a validation.
@@ -33,17 +33,17 @@ class Pruning(pl.Callback):
     def __init__(self, judge: Judge | None) -> None:
         self.judge = judge
         self._validations = 0
-        self._reason: str | None = None
+        self._reason: str | None = None  # to end before the next step
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """The number of parameters is known now; a constraint on it is kept before the first step."""
-        broken = None
+        """A constraint on the number of parameters is kept before the first step."""
+        violated = None
         if self.judge:
-            broken = self.judge.admit(sum(p.numel() for p in pl_module.parameters()))
-        broken = trainer.strategy.broadcast(broken)
-        if broken:
-            raise PrunedError(f"not tried: {broken} does not hold")
+            violated = self.judge.admit(sum(weight.numel() for weight in pl_module.parameters()))
+        violated = trainer.strategy.broadcast(violated)
+        if violated:
+            raise PrunedError(f"not tried: {violated} does not hold")
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -58,8 +58,6 @@ class Pruning(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Where there is a next step: after its last epoch, or stopped early, a training is
-        complete.
-        """
+        """Ends it before the next step; after the last one a training is complete."""
         if self._reason:
             raise PrunedError(self._reason)

@@ -1,4 +1,4 @@
-"""All that is random in a step is a function of (seed, epoch, step, rank)."""
+"""All that is random in a step is a function of (seed, epoch, step, rank), decision 0013."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from goodfit.contract import Batch, random_key
 
 
 class SeedEachStep(pl.Callback):
-    """Seeds each step, and augments its batch by numbers that belong to the samples.
+    """Seeds each step, and augments its batch with numbers that belong to the samples.
 
-    So a training that goes on after a cut draws what it would have drawn: nothing of it need be
-    stored.
+    A training that goes on after a cut then draws what it would have drawn, so no generator's state
+    is stored.
     """
 
     def __init__(self, augment: Augment, seed: int) -> None:
@@ -35,7 +35,7 @@ class SeedEachStep(pl.Callback):
 
 
 def _replace(batch: Batch, changed: Batch) -> None:
-    """Puts the changed tensors into the batch itself: Lightning's hook cannot return another one."""
+    """Puts the changed tensors into `batch` itself: Lightning's hook cannot return another one."""
     batch.inputs.update(changed.inputs)  # the dictionary is this step's own
     if changed.target is not batch.target:
         # copied into integers, soft labels would become zeros without a word

@@ -1,4 +1,4 @@
-"""Lightning's Trainer as this project uses it."""
+"""Lightning's Trainer, with the options that every training here has."""
 
 from __future__ import annotations
 
@@ -32,9 +32,12 @@ _EXPECTED = (
 
 
 def quiet_lightning() -> None:
-    """From now on Lightning neither advertises nor warns of what is so on purpose, in this process."""
+    """From now on Lightning is silent, in this process, about what is so on purpose.
+
+    Tips and advertisements go too; other warnings stay.
+    """
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
-    # "Initializing distributed": a line from each rank that says what the run's tags say
+    # "Initializing distributed": a line from each rank with what the run's tags say
     logging.getLogger("lightning_fabric.utilities.distributed").setLevel(logging.WARNING)
     for message in _EXPECTED:
         warnings.filterwarnings("ignore", message=message)
@@ -45,8 +48,11 @@ def make_trainer(
 ) -> pl.Trainer:
     """A Trainer for one rank of `world`, with checkpoints in `folder`.
 
-    Its own bar, summary, trial run and logger are left out: they cost up to 5 ms a step. Strategy
-    "fsdp" is PyTorch's fully sharded data parallel, version 2.
+    Lightning's progress bar, model summary, sanity validation and logger are left out: they cost up
+    to 5 ms a step. Strategy "fsdp" is PyTorch's fully sharded data parallel, version 2.
+
+    Raises:
+        UserError: the section `trainer` is not what Lightning takes.
     """
     # named, so that Lightning does not take over where it finds itself under srun
     environment = LightningEnvironment() if world == 1 else TorchElasticEnvironment()
@@ -59,7 +65,7 @@ def make_trainer(
         "enable_model_summary": False,
         "num_sanity_val_steps": 0,
         "default_root_dir": folder,
-        "use_distributed_sampler": False,
+        "use_distributed_sampler": False,  # batches are this rank's part already (store/loader.py)
     }
     strategy = cfg.trainer.get("strategy")
     if strategy == "fsdp":

@@ -1,0 +1,104 @@
+"""Batches from a memory map against torch's loader, and an order that can be entered anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
+
+from benchmarks import made
+from benchmarks.measure import Result, Unit, smallest, take_turns
+from goodfit.contract import Batch
+from goodfit.paths import Paths
+from goodfit.store.arrays import Packed
+from goodfit.store.loader import Batches
+
+PROTOCOL = """\
+batches   An epoch of 20,000 images, 3 x 32 x 32 bytes, in batches of 128, from a memory map,
+          against torch's DataLoader over a Dataset, in the same shuffled order. Equal: every batch.
+sampler   An epoch of 60,000 images of 28 x 28 bytes in batches of 64, in the order that can be
+          entered anywhere, against torch's RandomSampler and BatchSampler with the same gathering.
+          Equal: every batch, also after a cut.
+"""
+
+
+class _Samples(Dataset[tuple[Tensor, Tensor]]):
+    """One sample after the other, as tutorials write it."""
+
+    def __init__(self, data: Packed) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
+        return self.data.inputs["image"][row], self.data.target[row]
+
+
+def batches(turns: int) -> Result:
+    """An epoch of our batches against torch's DataLoader."""
+    count, size = 20_000, 128
+    data = _images("bytes", (count, 3, 32, 32))
+    packed = Batches(data, size, seed=0, epoch=lambda: 0)
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(0)).tolist()
+    loader = DataLoader(_Samples(data), size, sampler=order)
+    for ours, (image, target) in zip(packed, loader, strict=True):
+        assert torch.equal(ours.inputs["image"], image)
+        assert torch.equal(ours.target, target)
+
+    times = take_turns(turns, lambda: _exhaust(packed), lambda: _exhaust(loader))
+    rates = [count / smallest(side, "cpu") for side in times]
+    print(f"batches: {rates[0]:,.0f} and {rates[1]:,.0f} images/s", flush=True)
+    unit = Unit("µs an image", 1e6 / count)
+    return Result("batches, 32 x 32", *times, 0.33, unit, "every batch")
+
+
+def sampler(turns: int) -> Result:
+    """An epoch in an order that can be entered anywhere, against one in torch's own."""
+    count, size = 60_000, 64
+    data = _images("sampler", (count, 1, 28, 28))
+
+    def ours(begin: int = 0) -> Iterator[Batch]:
+        return iter(Batches(data, size, seed=0, epoch=lambda: 0, begin=lambda: begin))
+
+    def plain() -> Iterator[Batch]:
+        order = RandomSampler(range(count), generator=torch.Generator().manual_seed(0))
+        for rows in BatchSampler(order, size, drop_last=False):
+            yield data.batch(torch.tensor(rows))
+
+    for batch, other in zip(ours(), plain(), strict=True):
+        assert _equal(batch, other)
+    whole = [batch.rows for batch in ours()]
+    # entered after a cut at its second, its middle and its last batch
+    for begin in (1, len(whole) // 2, len(whole) - 1):
+        rest = [batch.rows for batch in ours(begin)]
+        assert all(torch.equal(*pair) for pair in zip(rest, whole[begin:], strict=True))
+
+    times = take_turns(turns, lambda: _exhaust(ours()), lambda: _exhaust(plain()))
+    best = [1e3 * smallest(side, "cpu") for side in times]
+    print(f"sampler: {best[0]:.1f} and {best[1]:.1f} ms an epoch", flush=True)
+    return Result("order of samples", *times, 1.05, Unit("ms an epoch", 1e3), "every batch")
+
+
+def _images(name: str, shape: tuple[int, ...]) -> Packed:
+    """Images of random bytes, all of them for training."""
+    count, folder = shape[0], Paths(name).prepared
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    digits = np.arange(count) % 10
+    made.pack(folder, {"image": pixels}, digits, classes=10, train=count, section={})
+    return Packed(folder, "train")
+
+
+def _exhaust(iterable: Iterable[object]) -> None:
+    # as in training, a batch lives until the next one is there
+    for _item in iterable:
+        pass
+
+
+def _equal(batch: Batch, other: Batch) -> bool:
+    return torch.equal(batch.inputs["image"], other.inputs["image"]) and torch.equal(
+        batch.target, other.target
+    )

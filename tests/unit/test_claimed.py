@@ -1,0 +1,55 @@
+"""Of two processes that begin the same training at once, one is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+
+from goodfit.errors import UserError
+from goodfit.launch import resume
+from goodfit.launch.fit import fit
+from goodfit.system.processes import identity
+
+FOLDER = Path("build/checkpoints/tiny")
+CLAIM = """
+import sys, time
+from pathlib import Path
+from goodfit.launch import resume
+with resume.claimed(Path(sys.argv[1])):
+    print("claimed", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_training_that_another_process_has_just_begun_is_refused(
+    home: Callable[..., DictConfig], devices: int
+) -> None:
+    cfg = home(trainer={"devices": devices, "strategy": "auto" if devices == 1 else "ddp"})
+    command = [sys.executable, "-c", CLAIM, str(FOLDER)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "claimed\n"
+        with pytest.raises(UserError, match=f"is being trained by process {identity(other.pid)}"):
+            fit(cfg)
+        other.kill()
+
+
+def test_a_claim_ends_with_its_block_or_its_process(tmp_path: Path) -> None:
+    folder = tmp_path / "training"
+    with resume.claimed(folder):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+    command = [sys.executable, "-c", CLAIM, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "claimed\n"
+        other.kill()
+    with resume.claimed(folder):
+        pass
