@@ -225,6 +225,22 @@ def test_a_machine_that_is_lost_without_a_word_ends_the_other_within_seconds(
     assert verified(step_checkpoints(tmp_path / "build/checkpoints/tiny")[0])
 
 
+@pytest.mark.parametrize("node", [0, pytest.param(1, marks=pytest.mark.fault(19))])
+def test_a_machine_whose_processes_are_killed_is_named_in_one_line(
+    home: Home, tmp_path: Path, start: Callable[[int], subprocess.Popen[str]], node: int
+) -> None:
+    prepare(home, tmp_path, **LONG)
+    machines = [start(0), start(1)]
+    wait_for_checkpoints(tmp_path, machines)
+    end(machines[node])
+    started = time.monotonic()
+    _, errors = machines[1 - node].communicate(timeout=60)
+    assert time.monotonic() - started < 30
+    reason = "has had no heartbeat for 15 s" if node else "has closed its connection"
+    line = f"goodfit: machine {node} {reason}; the same command goes on\n"
+    assert (machines[1 - node].returncode, errors) == (1, line)
+
+
 def test_a_mistake_that_the_first_machine_finds_is_told_on_both(
     home: Home, tmp_path: Path, start: Callable[[int], subprocess.Popen[str]]
 ) -> None:

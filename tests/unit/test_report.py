@@ -389,3 +389,16 @@ def test_curves_keep_their_order_in_a_file_though_keys_are_sorted(tmp_path: Path
     written.write(tmp_path / "chart.json")
     drawn = error_charts.draw(Chart.read(tmp_path / "chart.json"), unit=None, step=None)
     assert "The network&#39;s error is largest at step 2: 3.00." in drawn.svg
+
+
+def test_files_of_another_version_do_not_stop_the_pages_of_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make("new")
+    make("old")
+    path = Path("report/old/evaluation/evaluation.json")
+    put(path, {**json.loads(path.read_text()), "examples": "as before"})
+    run("new")
+    page = Path("report/index.html").read_text()
+    assert re.findall(r'<th scope="row">(?:<a href="[^"]*">)?(\w+)', page) == ["new"]
+    assert "old is left out of the comparison: report/old/" in capsys.readouterr().out

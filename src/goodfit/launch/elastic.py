@@ -23,13 +23,13 @@ def main(job: Path, arguments: Sequence[str]) -> int:
 
     Beside the file `job` it leaves which ranks were killed, if any rank failed.
     """
-    logging.disable(logging.CRITICAL)
+    logging.disable(logging.CRITICAL)  # ranks are processes of their own, and log as they like
     try:
         run(parse_args(arguments))  # type: ignore[no-untyped-call]
     except ChildFailedError as error:
         signals = {}
         for rank, failure in error.failures.items():
-            if failure.exitcode < 0:
+            if failure.exitcode < 0:  # minus the number of the signal that ended it
                 signals[str(rank)] = signal.Signals(-failure.exitcode).name
         KilledRanks(signals=signals).write(KilledRanks.path(job.parent))
         return 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from goodfit.errors import OutOfMemory
+from goodfit.errors import LostMachineError, OutOfMemory
 from goodfit.launch.resume import Plan
 from goodfit.records import Job, Record
 
@@ -50,6 +50,16 @@ class RankError(Record):
             traceback="".join(traceback.format_exception(error)),
         )
 
+    @classmethod
+    def of_lost_machine(cls, machine: int, reason: str, seconds_ago: float = 0.0) -> RankError:
+        """What the launcher of another machine knows, `seconds_ago` after it last heard of it."""
+        return cls(
+            when=time.time() - seconds_ago,
+            rank=None,
+            kind=LostMachineError.__name__,
+            message=f"machine {machine} {reason}; the same command goes on",
+        )
+
     @staticmethod
     def path(folder: Path, rank: int | None) -> Path:
         """Where a rank leaves its error, or the launcher that of a lost machine."""
@@ -83,10 +93,15 @@ class MachineExit(Record):
 
     @classmethod
     def of_folder(cls, folder: Path, code: int) -> MachineExit:
-        """What the ranks of this machine left in the job's folder; `code` is the launcher's."""
+        """What the ranks of this machine left in the job's folder; `code` is that of elastic."""
         path = KilledRanks.path(folder)
         killed = KilledRanks.read(path).signals if path.exists() else {}
         return cls(exit_code=code, errors=RankError.read_all(folder), killed=killed)
+
+    @classmethod
+    def of_lost_machine(cls, error: RankError) -> MachineExit:
+        """Stands for what a lost machine did not report."""
+        return cls(exit_code=1, errors=(error,), killed={})
 
 
 def exit_code(error: BaseException) -> int:

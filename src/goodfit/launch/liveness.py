@@ -64,10 +64,13 @@ class MachineWatch:
 
     def lost(self) -> list[int]:
         """The machines without a heartbeat; the first alone where its store does not answer."""
-        now = time.monotonic()
-        if self._node and now - self._store_answered > MACHINE_TIMEOUT:
+        if self._node and time.monotonic() - self._store_answered > MACHINE_TIMEOUT:
             return [0]  # heartbeats of all others come through it
-        return [node for node, seen in self._last_heartbeat.items() if now - seen > MACHINE_TIMEOUT]
+        return [other for other in self._others if self.silence(other) > MACHINE_TIMEOUT]
+
+    def silence(self, node: int) -> float:
+        """Seconds since the last heartbeat of another machine."""
+        return time.monotonic() - self._last_heartbeat[node]
 
     def _run(self) -> None:
         counts: dict[int, bytes] = {}
@@ -140,19 +143,24 @@ class RankWatch:
                 self._kill(path)
 
     def _run(self) -> None:
-        """Ends this process if the launcher is gone, or if it waits for a rank that has failed."""
+        """Ends this process if the launcher, a machine or another rank is gone.
+
+        By `os._exit`: the main thread may be in a collective that no exception reaches.
+        """
         while True:
             time.sleep(RANK_INTERVAL)
             with contextlib.suppress(FileNotFoundError):
                 os.utime(self._heartbeat)
                 self.kill_frozen()
 
+            if RankError.path(self.folder, None).exists():
+                os._exit(1)  # the ranks of a lost machine close no connection: wait for nothing
             orphaned = gone(self.launcher)
             if orphaned:
                 self._stop_as_orphan()
             if orphaned or self._other_failed():
                 time.sleep(RANK_GRACE)
-                os._exit(1)  # the main thread is in a collective that no exception reaches
+                os._exit(1)
 
     def _stop_as_orphan(self) -> None:
         if self.rank == 0:

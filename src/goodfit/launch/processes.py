@@ -31,8 +31,7 @@ from goodfit.errors import (
 )
 from goodfit.launch import devices, resume
 from goodfit.launch.exchange import MachineExit, RankError, RankJob, first_error
-from goodfit.launch.liveness import MACHINE_TIMEOUT
-from goodfit.launch.rendezvous import Rendezvous
+from goodfit.launch.rendezvous import SILENT, Rendezvous
 from goodfit.launch.resume import BegunTraining, Plan
 from goodfit.records import Job, Trained
 from goodfit.system import signals
@@ -64,8 +63,9 @@ def train_together(cfg: DictConfig, job: Job, micro_batches: int) -> Trained | N
         _write_job(cfg, job, micro_batches, plan, folder)
         with signals.defer_signals():
             command = _command(cfg, folder, rendezvous)
-            launcher = subprocess.Popen(command, env=_environment(cfg), start_new_session=True)
-            code = _wait(launcher, rendezvous, folder)
+            # a session of its own: Ctrl-C reaches this process alone, which hands it on once
+            elastic = subprocess.Popen(command, env=_environment(cfg), start_new_session=True)
+            code = _wait(elastic, rendezvous, folder)
         exits = rendezvous.exchange_exits(MachineExit.of_folder(folder, code))
 
         with _recorded(cfg, plan):
@@ -139,8 +139,8 @@ def _environment(cfg: DictConfig) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(threads), **os.environ, WORKER: "1"}
 
 
-def _wait(launcher: subprocess.Popen[bytes], rendezvous: Rendezvous, folder: Path) -> int:
-    """The launcher's exit code, once all ranks of this machine have ended.
+def _wait(elastic: subprocess.Popen[bytes], rendezvous: Rendezvous, folder: Path) -> int:
+    """The exit code of `launch.elastic`, once all ranks of this machine have ended.
 
     A signal to this process is handed on once. From then on, or once a machine is lost, the ranks
     have a limited time to end.
@@ -148,34 +148,26 @@ def _wait(launcher: subprocess.Popen[bytes], rendezvous: Rendezvous, folder: Pat
     stopping_since = None
     while True:
         try:
-            return launcher.wait(_POLL_SECONDS)
+            return elastic.wait(_POLL_SECONDS)
         except subprocess.TimeoutExpired:
             pass
 
         if stopping_since is None:
             lost = rendezvous.lost()
             if signals.stop_requested():
-                launcher.send_signal(signals.stop_requested())
+                elastic.send_signal(signals.stop_requested())
                 stopping_since = time.monotonic()
             elif lost:
                 _report_lost(lost[0], folder)
                 stopping_since = time.monotonic()
         # elastic ends its ranks within SHUTDOWN_SECONDS; 5 more are for elastic itself
         elif time.monotonic() - stopping_since > SHUTDOWN_SECONDS + 5:
-            os.killpg(launcher.pid, signal.SIGKILL)
+            os.killpg(elastic.pid, signal.SIGKILL)
 
 
 def _report_lost(machine: int, folder: Path) -> None:
     """Leaves an error as a rank does: this machine's ranks, which wait for that one's, end."""
-    error = RankError(
-        when=time.time(),
-        rank=None,
-        kind=LostMachineError.__name__,
-        message=(
-            f"machine {machine} has had no heartbeat for {MACHINE_TIMEOUT:.0f} s; "
-            "the same command goes on"
-        ),
-    )
+    error = RankError.of_lost_machine(machine, SILENT)
     error.write(RankError.path(folder, error.rank))
 
 

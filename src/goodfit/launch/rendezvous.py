@@ -7,21 +7,26 @@ import itertools
 import json
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from goodfit.errors import UserError
-from goodfit.launch.exchange import MachineExit
-from goodfit.launch.liveness import MachineWatch
+from goodfit.errors import LostMachineError, UserError
+from goodfit.launch.exchange import MachineExit, RankError
+from goodfit.launch.liveness import MACHINE_TIMEOUT, MachineWatch
 
 if TYPE_CHECKING:
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 JOIN_TIMEOUT = timedelta(seconds=300)  # in which all machines must have started
-EXIT_TIMEOUT = timedelta(seconds=30)  # in which a live machine says how its ranks ended
+EXIT_TIMEOUT = 30.0  # seconds in which a live machine says how its ranks ended
+_POLL_SECONDS = 0.2
+_TORCH_LOG_LEVEL = "TORCH_CPP_LOG_LEVEL"
+SILENT = f"has had no heartbeat for {MACHINE_TIMEOUT:.0f} s"
+_DISCONNECTED = "has closed its connection"
 _FIRST_SLURM_PORT, _SLURM_PORTS = 20_000, 20_000  # a job's number chooses among them
 
 
@@ -56,6 +61,7 @@ class Rendezvous:
 
         Raises:
             UserError: the first machine's, on all of them; or the machines did not meet.
+            LostMachineError: the first machine has gone before it decided.
         """
         if self.address is None:
             return decide()
@@ -66,7 +72,7 @@ class Rendezvous:
             decision = _decision(decide)
             store.set(self._key("decided"), json.dumps(decision))
         else:
-            decision = json.loads(store.get(self._key("decided")))
+            decision = json.loads(self._first_decision(store))
         if "error" in decision:
             raise UserError(decision["error"])
         return decision["value"]
@@ -76,31 +82,65 @@ class Rendezvous:
         return _watch(self.address).lost() if self.address else []
 
     def exchange_exits(self, own: MachineExit) -> list[MachineExit]:
-        """How the ranks of each machine ended, this one's first; lost machines are left out."""
+        """How the ranks of each machine ended, this one's first.
+
+        A machine that is lost now is an error of its own, earlier than those that it causes on the
+        others. One that was lost before is left out: `own` has that error.
+        """
         lost = self.lost()
         if self.address is None or 0 in lost:
             return [own]
-        store = _store(self.address)
-        node = self.address.node
-        others = [other for other in range(self.address.nodes) if other not in (node, *lost)]
+        try:
+            return [own, *self._exchange(own, self.address, lost)]
+        except RuntimeError:  # the connection broke: the first machine's process is gone
+            return [own, self._lost_exit(0, _DISCONNECTED)]
 
-        store.set(self._key(f"ended {node}"), json.dumps(own.to_json()))
-        received = [self._receive(store, f"ended {other}") for other in others]
-        _watch(self.address).stop()
-        store.set(self._key(f"left {node}"), "{}")
+    def _first_decision(self, store: TCPStore) -> bytes:
+        try:
+            return bytes(store.get(self._key("decided")))
+        except RuntimeError:
+            error = RankError.of_lost_machine(0, _DISCONNECTED)
+            raise LostMachineError(error.message) from None
+
+    def _exchange(
+        self, own: MachineExit, address: Address, lost: Sequence[int]
+    ) -> list[MachineExit]:
+        others = [node for node in range(address.nodes) if node not in (address.node, *lost)]
+        store = _store(address)
+        store.set(self._key(f"ended {address.node}"), json.dumps(own.to_json()))
+
+        exits = []
+        for other in others:
+            content = self._receive(store, f"ended {other}", other)
+            if content is not None:
+                exits.append(MachineExit.of(content, Path("store")))
+            elif other in self.lost():
+                exits.append(self._lost_exit(other, SILENT))
+
+        _watch(address).stop()
+        store.set(self._key(f"left {address.node}"), "{}")
         if self.is_first:  # its process holds the store: the others must have read before it goes
             for other in others:
-                self._receive(store, f"left {other}")
-        return [own, *(MachineExit.of(content, Path("store")) for content in received if content)]
+                self._receive(store, f"left {other}", other)
+        return exits
 
-    def _receive(self, store: TCPStore, key: str) -> dict[str, Any] | None:
-        """What another machine has set, None where it does not within EXIT_TIMEOUT."""
-        try:
-            store.wait([self._key(key)], EXIT_TIMEOUT)
-            content: dict[str, Any] = json.loads(store.get(self._key(key)))
-        except RuntimeError:
-            return None
+    def _receive(self, store: TCPStore, key: str, node: int) -> dict[str, Any] | None:
+        """What another machine has set, None where it is lost or exceeds EXIT_TIMEOUT.
+
+        By polling: torch's own wait would print a page where it ends in vain.
+        """
+        deadline = time.monotonic() + EXIT_TIMEOUT
+        while not store.check([self._key(key)]):
+            if time.monotonic() > deadline or node in self.lost():
+                return None
+            time.sleep(_POLL_SECONDS)
+        content: dict[str, Any] = json.loads(store.get(self._key(key)))
         return content
+
+    def _lost_exit(self, node: int, reason: str) -> MachineExit:
+        assert self.address is not None
+        seconds_ago = _watch(self.address).silence(node)
+        return MachineExit.of_lost_machine(RankError.of_lost_machine(node, reason, seconds_ago))
 
     def _key(self, key: str) -> str:
         return f"{self._round} {key}"
@@ -155,8 +195,6 @@ def _decision(decide: Callable[[], Any]) -> dict[str, Any]:
 @cache
 def _store(address: Address) -> TCPStore:
     """On the port after that of `torch.distributed.run`; the first machine's process holds it."""
-    from torch.distributed import TCPStore  # type: ignore[attr-defined]
-
     host, port = address.host, address.port + 1
     print(
         f"machine {address.node} waits at {host}:{port} for all {address.nodes}, "
@@ -164,7 +202,7 @@ def _store(address: Address) -> TCPStore:
         flush=True,
     )
     try:
-        return TCPStore(host, port, address.nodes, address.node == 0, JOIN_TIMEOUT)
+        return _tcp_store()(host, port, address.nodes, address.node == 0, JOIN_TIMEOUT)
     except RuntimeError as error:
         reason = str(error).splitlines()[0][:200]
         raise UserError(
@@ -174,7 +212,20 @@ def _store(address: Address) -> TCPStore:
 
 @cache
 def _watch(address: Address) -> MachineWatch:
+    own = _tcp_store()(address.host, address.port + 1, is_master=False, wait_for_workers=False)
+    return MachineWatch(own, address.node, address.nodes)
+
+
+def _tcp_store() -> type[TCPStore]:
+    """torch's class, from a torch that logs errors only.
+
+    Of each connection that breaks it would log a page as a warning; the launcher says it in a line.
+    torch reads the level when it is imported, and the ranks should not inherit it.
+    """
+    level = os.environ.get(_TORCH_LOG_LEVEL)
+    os.environ.setdefault(_TORCH_LOG_LEVEL, "ERROR")
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
-    own = TCPStore(address.host, address.port + 1, is_master=False, wait_for_workers=False)
-    return MachineWatch(own, address.node, address.nodes)
+    if level is None:
+        del os.environ[_TORCH_LOG_LEVEL]
+    return TCPStore

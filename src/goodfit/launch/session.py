@@ -55,7 +55,7 @@ class Session:
     data: DataModule
     run: runs.Run
     commit: Commit
-    micro_batches: int  # in a step, for want of memory; those of the configuration come on top
+    micro_batches: int  # in a step, for want of memory; the configuration's come on top
 
     @property
     def is_rank_zero(self) -> bool:
