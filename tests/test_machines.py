@@ -64,15 +64,18 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     yield machine
     for process in started:
-        if process.poll() is None:
-            end(process)
+        end(process)
 
 
 def end(machine: subprocess.Popen[str]) -> None:
-    """With all that it started, also where that is frozen."""
-    for process in processes(machine):
-        process.kill()
-    machine.communicate()
+    """With all that it started, also where that is frozen; and closes its pipes."""
+    if machine.poll() is None:
+        for process in processes(machine):
+            process.kill()
+    for stream in (machine.stdout, machine.stderr):
+        if stream:
+            stream.close()
+    machine.wait()
 
 
 def processes(machine: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -253,6 +256,37 @@ def test_a_mistake_that_the_first_machine_finds_is_told_on_both(
         "resume=auto starts anew"
     )
     assert [text.splitlines()[-1] for text in errors] == [line, line]
+
+
+AGREE = """
+import sys, time
+from goodfit.errors import UserError
+from goodfit.launch import rendezvous
+
+meet = rendezvous._store
+late = float(sys.argv[1])
+rendezvous._store = lambda address: (meet(address), time.sleep(late))[0]
+
+def decide():
+    raise UserError("a mistake")
+
+try:
+    rendezvous.Rendezvous(2).agree(decide)
+except Exception as error:
+    print(f"{type(error).__name__}: {error}")
+"""
+
+
+@pytest.mark.fault(19)
+def test_the_first_machine_does_not_leave_before_the_others_know_its_mistake(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """It holds what they read: one that was late by seconds waited in vain for minutes."""
+    machines = [
+        start(node, [sys.executable, "-c", AGREE, late]) for node, late in ((1, "4"), (0, "0"))
+    ]
+    outputs = [process.communicate(timeout=60)[0] for process in machines]
+    assert [text.splitlines()[-1] for text in outputs] == ["UserError: a mistake"] * 2
 
 
 def test_without_an_address_to_meet_at_it_says_what_is_needed(home: Home, tmp_path: Path) -> None:

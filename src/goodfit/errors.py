@@ -16,6 +16,10 @@ class UserError(ValueError):
     """
 
 
+class OtherVersionError(UserError):
+    """A file that is whole, but lacks a key or a type that this version expects."""
+
+
 class FailureError(RuntimeError):
     """What ended a run though the command was right, in a line or two; exit code 1."""
 

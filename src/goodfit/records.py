@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from goodfit.errors import UserError
+from goodfit.errors import OtherVersionError
 from goodfit.system.files import read_json, write_json
 
 Role = Literal["strong", "trivial"]
@@ -35,8 +35,8 @@ class Record:
         """The record in a file.
 
         Raises:
-            UserError: the file is missing, was cut, or lacks a key or a type that this version
-                expects.
+            UserError: the file is missing or was cut.
+            OtherVersionError: it lacks a key or a type that this version expects.
         """
         return cls.of(read_json(path), path)
 
@@ -45,12 +45,12 @@ class Record:
         """The record in `content`, which was read from `path`.
 
         Raises:
-            UserError: `content` lacks a key or a type that this version expects.
+            OtherVersionError: `content` lacks a key or a type that this version expects.
         """
         try:
             return msgspec.convert(content, cls, dec_hook=_path)
         except msgspec.ValidationError as error:
-            raise UserError(
+            raise OtherVersionError(
                 f"{path} is no {cls.__name__.lower()} that this version can read ({error}); "
                 "`dvc repro` makes it again"
             ) from None

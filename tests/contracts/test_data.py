@@ -16,7 +16,7 @@ from goodfit.data.base import DataSet
 from goodfit.data.split import SPLITS
 from goodfit.records import Exhibit, Manifest
 from goodfit.store.arrays import Packed
-from goodfit.store.prepare import prepare, sides
+from goodfit.store.prepare import assign_splits, prepare
 
 pytestmark = pytest.mark.parametrize("case", tiny.cases())
 Prepared = Callable[[str], Path]
@@ -33,7 +33,7 @@ def raw(data: DataSet) -> Path:
 def split_rows(data: DataSet) -> dict[str, pd.DataFrame]:
     """The rows of the sample by the name of their split."""
     rows = data.read(raw(data))
-    names, _ = sides(data, rows)
+    names, _ = assign_splits(data, rows)
     return {split: rows[names == split] for split in SPLITS}
 
 

@@ -53,3 +53,12 @@ def test_in_evaluation_nothing_changes(cuda: bool) -> None:
 
 def test_two_ranks_normalize_over_the_samples_of_both(tmp_path: Path) -> None:
     compare_ranks_with_one(tmp_path, cuda=False)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_without_running_statistics_the_batch_normalizes_itself(training: bool) -> None:
+    plain = nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False)).train(training)
+    synchronized = nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False)).train(training)
+    synchronize_batchnorm(synchronized, cuda=False)
+    images = torch.randn(4, 3, 8, 8)
+    assert torch.equal(synchronized(images), plain(images))

@@ -12,7 +12,8 @@ import tiny
 import torch
 from omegaconf import OmegaConf
 
-from goodfit.config.check import ALLOWED, allowed, check
+from goodfit.config import signature
+from goodfit.config.check import ALLOWED, BASES, allowed, check
 from goodfit.errors import UserError, nearest
 
 BAD: list[tuple[str, Any, str]] = [
@@ -232,6 +233,33 @@ def test_an_augmentation_of_other_inputs_is_refused() -> None:
 )
 def test_no_section_may_name_what_is_not_its_own(key: str, target: str) -> None:
     assert not allowed(key, target)
+
+
+@pytest.mark.parametrize("section", sorted(BASES))
+def test_a_base_class_is_refused_with_what_a_subclass_defines(section: str) -> None:
+    base = signature.read(BASES[section])
+    assert base is not None
+    cfg = tiny.cfg("breast_cancer")
+    cfg[section]._target_ = BASES[section]
+    with pytest.raises(UserError) as refused:
+        check(cfg)
+    assert f"does not define {', '.join(base.undefined)}; name a subclass" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("data.base.arrays_as_lists", "is not derived from goodfit.data.base.DataSet"),
+        ("model.embedding.character_ngrams", "is no network, for it has no forward"),
+    ],
+)
+def test_a_target_of_the_right_package_and_the_wrong_kind_is_refused(
+    target: str, reason: str
+) -> None:
+    cfg = tiny.cfg("breast_cancer")
+    cfg[target.partition(".")[0]]._target_ = f"goodfit.{target}"
+    with pytest.raises(UserError, match=reason):
+        check(cfg)
 
 
 def test_the_nearest_name_is_the_one_whose_last_part_is_like_it() -> None:

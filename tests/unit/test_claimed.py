@@ -15,6 +15,7 @@ from goodfit.launch import resume
 from goodfit.launch.fit import fit
 from goodfit.system.processes import identity
 
+pytestmark = pytest.mark.fault(9)
 FOLDER = Path("build/checkpoints/tiny")
 CLAIM = """
 import sys, time

@@ -176,7 +176,7 @@ from goodfit import build
 from goodfit.store.loader import DataModule
 from goodfit.errors import PrunedError
 from goodfit.paths import Paths
-from goodfit.launch.judge import current_judge
+from goodfit.launch.trial import current_judge
 from goodfit.training.pruning import Pruning
 
 cfg = OmegaConf.load(sys.argv[1])

@@ -18,7 +18,7 @@ from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.predictor import Predictor
 from goodfit.store.arrays import Packed
-from goodfit.store.prepare import sides
+from goodfit.store.prepare import assign_splits
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_raw_rows_get_the_same_predictions_as_packed_arrays(
     folder = prepared(case)
     data, spec = build.data_set(cfg), DataSpec.read(folder / "spec.json")
     rows = data.read(tiny.SAMPLES / Path(data.source.file).name)
-    raw = rows[sides(data, rows)[0] == "test"].drop(columns=data.label)
+    raw = rows[assign_splits(data, rows)[0] == "test"].drop(columns=data.label)
     torch.manual_seed(0)
     predictor = Predictor(build.task(cfg, spec), spec)
     packed = predictor.task.decode(predictor.on(Packed(folder, "test")))

@@ -402,3 +402,21 @@ def test_files_of_another_version_do_not_stop_the_pages_of_others(
     page = Path("report/index.html").read_text()
     assert re.findall(r'<th scope="row">(?:<a href="[^"]*">)?(\w+)', page) == ["new"]
     assert "old is left out of the comparison: report/old/" in capsys.readouterr().out
+
+
+def test_a_broken_file_of_another_experiment_is_refused_not_left_out() -> None:
+    make("new")
+    make("cut")
+    path = Path("report/cut/evaluation/evaluation.json")
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(UserError, match=f"{path} is broken"):
+        run("new")
+
+
+@pytest.mark.parametrize(("title", "lines"), [("than the mean", 1), ("than " + 28 * "x", 2)])
+def test_a_long_title_stands_above_its_numbers_not_in_them(title: str, lines: int) -> None:
+    numbers = "0.0062 [-0.0078, 0.0195]"
+    rows = [Row(title, 0.0062, -0.0078, 0.0195, numbers, strong=True)]
+    chart = ET.fromstring(charts.forest_plot("t", "d", rows, label="x"))  # noqa: S314
+    heights = {part.get("y") for part in chart.iter() if part.text in (title, numbers)}
+    assert len(heights) == lines

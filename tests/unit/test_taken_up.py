@@ -197,12 +197,12 @@ def test_a_training_that_lives_is_not_taken_over(home: Home) -> None:
 def test_after_a_verdict_the_same_command_starts_anew(
     home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(self: Stop, trainer: pl.Trainer, task: Any, loss: torch.Tensor) -> None:
+    def on_non_finite(self: Stop, trainer: pl.Trainer, task: Any, loss: torch.Tensor) -> None:
         if trainer.current_epoch == 1:
-            self.broken(trainer, task, "non-finite loss (nan), as planted")
+            self.on_non_finite(trainer, task, "non-finite loss (nan), as planted")
 
     with monkeypatch.context() as planted:
-        planted.setattr(Stop, "on_before_backward", broken)
+        planted.setattr(Stop, "on_before_backward", on_non_finite)
         with pytest.raises(
             NonFiniteLossError,
             match=r"last good checkpoint is build/checkpoints/tiny/step-\d+\.ckpt",

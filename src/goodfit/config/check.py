@@ -31,6 +31,14 @@ ALLOWED = {
     "optimizer": "torch.optim.",
     "trainer": "pytorch_lightning.Trainer",
 }
+# what the class that a section names is derived from
+BASES = {
+    "data": "goodfit.data.base.DataSet",
+    "task": "goodfit.task.base.Task",
+    "augment": "goodfit.augment.base.Augment",
+    "guard": "goodfit.guard.base.Guard",
+    "baseline": "goodfit.baseline.base.Baseline",
+}
 # called by the program, with arguments that it alone knows
 PARTIAL = {"optimizer", "schedule"}
 # arguments that training gives; a user's own would be lost without a word
@@ -166,8 +174,10 @@ def _check_keys_of_hydra(key: str, section: Mapping[str, Any]) -> None:
 
 def _check_hyperparameters(key: str, target: str, section: Mapping[str, Any]) -> None:
     """A class of this project gets each of its hyperparameters, in its range, and nothing else."""
-    if signature.read(target) is None:
+    declared = signature.read(target)
+    if declared is None:
         raise UserError(f"{key}._target_: there is no {target}")
+    _check_class(key, target, declared)
 
     expected = hyperparameters(target)
     given = _given(section)
@@ -182,6 +192,20 @@ def _check_hyperparameters(key: str, target: str, section: Mapping[str, Any]) ->
 
     for name, expected_type in expected.items():
         _check_value(f"{key}.{name}", expected_type, section[name])
+
+
+def _check_class(key: str, target: str, declared: Signature) -> None:
+    """The target can be used as what the section stands for."""
+    base = BASES.get(key)
+    if base and base not in declared.classes:
+        raise UserError(f"{key}._target_: {target} is not derived from {base}")
+    if key == "model" and not declared.forward:
+        raise UserError(f"{key}._target_: {target} is no network, for it has no forward")
+    if declared.undefined:
+        raise UserError(
+            f"{key}._target_: {target} does not define {', '.join(declared.undefined)}; "
+            "name a subclass that does"
+        )
 
 
 def _check_foreign(key: str, target: str, section: Mapping[str, Any]) -> None:

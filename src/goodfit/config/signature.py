@@ -20,6 +20,8 @@ class Signature:
 
     `parameters` are the keyword-only ones with their annotations as text, `arguments` the names of
     all but self. `forward` are the arguments of that method, `optional` those with a default.
+    `classes` are the dotted names of the class itself and of its bases in the same package.
+    `undefined` are abstract methods, and constants without a value: what a subclass is to define.
     """
 
     parameters: dict[str, str | None]
@@ -27,6 +29,8 @@ class Signature:
     forward: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     constants: dict[str, Any] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    undefined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,21 +55,26 @@ def read(target: str) -> Signature | None:
     if isinstance(definition, ast.FunctionDef):
         return Signature(_keyword_only(definition), _arguments(definition))
 
-    lineage = list(_lineage(target, definition))
+    named = dict(_lineage(target, definition))
+    lineage = list(named.values())
     init = _method("__init__", lineage)
     forward = _method("forward", lineage)
 
     constants: dict[str, Any] = {}
+    defined: dict[str, bool] = {}
     # the nearest last: its value counts
     for ancestor in reversed(lineage):
         for statement in ancestor.body:
             constants |= _constant(statement)
+            defined |= _defined(statement)
     return Signature(
         parameters=_keyword_only(init) if init else {},
         arguments=_arguments(init) if init else (),
         forward=_positional(forward) if forward else (),
         optional=_with_default(forward) if forward else (),
         constants=constants,
+        classes=tuple(named),
+        undefined=tuple(name for name, is_defined in defined.items() if not is_defined),
     )
 
 
@@ -145,9 +154,9 @@ def _definition(target: str) -> ast.ClassDef | ast.FunctionDef | None:
     return module.definitions.get(name) if module else None
 
 
-def _lineage(target: str, node: ast.ClassDef) -> Iterator[ast.ClassDef]:
-    """The class itself and its bases within the same package, nearest first."""
-    yield node
+def _lineage(target: str, node: ast.ClassDef) -> Iterator[tuple[str, ast.ClassDef]]:
+    """The class itself and its bases within the same package by their names, nearest first."""
+    yield target, node
 
     module_name = target.rpartition(".")[0]
     module = _parsed(module_name)
@@ -206,3 +215,16 @@ def _constant(statement: ast.stmt) -> dict[str, Any]:
         return {name: ast.literal_eval(value)}
     except ValueError:
         return {}
+
+
+def _defined(statement: ast.stmt) -> dict[str, bool]:
+    """The name that a statement of a class declares, and whether it defines it, too."""
+    match statement:
+        case ast.FunctionDef(name=name, decorator_list=decorators):
+            return {name: not any("abstractmethod" in ast.unparse(one) for one in decorators)}
+        case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=value):
+            is_constant = ast.unparse(annotation).startswith("ClassVar")
+            return {name: value is not None} if is_constant else {}
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            return {name: True}
+    return {}

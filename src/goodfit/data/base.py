@@ -81,7 +81,7 @@ class DataSet(ABC):
 
     def example(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Three rows as a caller would send them, without the target: the registry shows them."""
-        return lists(rows.drop(columns=self.label).head(3))
+        return arrays_as_lists(rows.drop(columns=self.label).head(3))
 
     def counts(self, rows: pd.DataFrame) -> dict[str, int]:
         """The number of rows of each class, or of all where there are no classes."""
@@ -162,7 +162,7 @@ def class_labels(train: pd.DataFrame, column: str = "label") -> tuple[str, ...]:
     return labels
 
 
-def lists(rows: pd.DataFrame) -> pd.DataFrame:
+def arrays_as_lists(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with arrays in their cells as lists, which JSON and MLflow's signatures know."""
     return rows.map(lambda cell: cell.tolist() if isinstance(cell, np.ndarray) else cell)
 

@@ -20,7 +20,6 @@ from goodfit.doctor.dvc import check_idle
 from goodfit.doctor.finding import (
     Finding,
     abbreviate,
-    format_bytes,
     note,
     ok,
     problem,
@@ -29,6 +28,7 @@ from goodfit.doctor.finding import (
 from goodfit.errors import UserError
 from goodfit.provenance import dvc
 from goodfit.provenance.dvc import Output
+from goodfit.system import units
 from goodfit.system.files import replacing_file
 
 QUARANTINE = Path(".dvc/tmp/quarantine")
@@ -59,7 +59,7 @@ def cache() -> Iterator[Finding]:
     yield from _missing(root, missing)
 
     if not corrupted:
-        size = format_bytes(_total_size(objects))
+        size = units.size(_total_size(objects))
         yield ok(f"{len(objects)} objects of DVC's cache ({size}) hold what their names say")
 
 
@@ -87,7 +87,7 @@ def _corrupted(objects: Objects) -> Iterator[str]:
         read += path.stat().st_size
         if time.monotonic() - printed > _PROGRESS:
             printed = time.monotonic()
-            progress = f"read {format_bytes(read)} of {format_bytes(total)} of DVC's cache"
+            progress = f"read {units.size(read)} of {units.size(total)} of DVC's cache"
             print(progress, file=sys.stderr, flush=True)
 
 

@@ -57,11 +57,6 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
-def format_bytes(number: float) -> str:
-    """Bytes in MB, from a thousand of them on in GB."""
-    return f"{number / 1e9:,.1f} GB" if number >= 1e9 else f"{number / 1e6:,.1f} MB"
-
-
 def quarantine(path: Path, folder: Path) -> Path:
     """Moves what may be an only copy to `folder`, under a free name; returns its new path."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,10 +15,11 @@ from typing import NamedTuple
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from goodfit.doctor.finding import Finding, abbreviate, count, format_bytes, note, ok, problem
+from goodfit.doctor.finding import Finding, abbreviate, count, note, ok, problem
 from goodfit.errors import UserError
 from goodfit.provenance import dvc
 from goodfit.provenance.dvc import Output
+from goodfit.system import units
 from goodfit.system.hardware import cores, gpus
 
 # bytes; databases, logs and reports grow, and SQLite fails where it cannot write its journal
@@ -121,9 +122,9 @@ def disks() -> Iterator[Finding]:
         free = shutil.disk_usage(_existing(needs[0].path)).free
         wanted = sum(need.size for need in needs)
         where = ", ".join(str(_existing(need.path)) for need in needs)
-        message = f"{format_bytes(free)} free at {where}, about {format_bytes(wanted)} needed"
+        message = f"{units.size(free)} free at {where}, about {units.size(wanted)} needed"
         if free < wanted:
-            reasons = "; ".join(f"{format_bytes(need.size)}: {need.reason}" for need in needs)
+            reasons = "; ".join(f"{units.size(need.size)}: {need.reason}" for need in needs)
             yield problem(f"{message} ({reasons})", _MAKE_ROOM)
         else:
             yield ok(message)

@@ -13,14 +13,14 @@ from typing_extensions import override
 
 
 class Guard(pl.Callback):
-    """Calls `broken` before a loss or a gradient that is not finite can change the weights.
+    """Calls `on_non_finite` before a loss or a gradient that is not finite can change the weights.
 
     It looks at the loss () of each micro-batch before its backward pass, and at the norm () of the
     whole gradient before each optimizer step. The loss is this rank's own; the gradient is shared
     by all ranks when it is looked at, so there all decide alike.
 
-    A subclass must implement `broken`, and may add hooks of Lightning's; where it overrides one of
-    those here, or `__init__`, it calls that of `super()` first. What it counts over a whole
+    A subclass must implement `on_non_finite`, and may add hooks of Lightning's; where it overrides
+    one of those here, or `__init__`, it calls that of `super()` first. What it counts over a whole
     training belongs into `state_dict`. A broken step must leave weights, optimizer and buffers
     finite.
 
@@ -33,7 +33,7 @@ class Guard(pl.Callback):
         self._loss = 0.0
 
     @abstractmethod
-    def broken(self, trainer: pl.Trainer, pl_module: pl.LightningModule, fault: str) -> None:
+    def on_non_finite(self, trainer: pl.Trainer, pl_module: pl.LightningModule, fault: str) -> None:
         """Raises, or sees to it that the step which would follow changes nothing.
 
         `fault` says what is not finite, in which epoch and step, and of which training samples.
@@ -54,7 +54,7 @@ class Guard(pl.Callback):
     ) -> None:
         self._loss = loss.item()
         if not math.isfinite(self._loss):
-            self.broken(trainer, pl_module, self._describe(trainer, f"loss ({self._loss})"))
+            self.on_non_finite(trainer, pl_module, self._describe(trainer, f"loss ({self._loss})"))
 
     @override
     def on_before_optimizer_step(
@@ -65,7 +65,9 @@ class Guard(pl.Callback):
         # under trainer=fsdp it is a DTensor, of which each rank holds a part
         value = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
         if not math.isfinite(value):
-            self.broken(trainer, pl_module, self._describe(trainer, f"gradient (norm {value})"))
+            self.on_non_finite(
+                trainer, pl_module, self._describe(trainer, f"gradient (norm {value})")
+            )
 
     def _describe(self, trainer: pl.Trainer, what: str) -> str:
         rows = torch.cat(self._rows).tolist()

@@ -37,7 +37,7 @@ class Skip(Guard):
         self.skipped = state_dict["skipped"]
 
     @override
-    def broken(self, trainer: pl.Trainer, pl_module: pl.LightningModule, fault: str) -> None:
+    def on_non_finite(self, trainer: pl.Trainer, pl_module: pl.LightningModule, fault: str) -> None:
         """Notes the fault, no more: a rank whose own loss is finite cannot know of it yet."""
         self._faults.append(fault)
 

@@ -13,7 +13,7 @@ class Stop(Guard):
     """Ends the training at the first loss or gradient that is not finite."""
 
     @override
-    def broken(self, trainer: pl.Trainer, pl_module: pl.LightningModule, fault: str) -> None:
+    def on_non_finite(self, trainer: pl.Trainer, pl_module: pl.LightningModule, fault: str) -> None:
         """Does not return.
 
         Raises:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from goodfit.errors import OutOfMemory, UserError
 from goodfit.launch import devices
-from goodfit.launch.processes import train_together
+from goodfit.launch.ranks import train_together
 from goodfit.records import Job, Trained
 
 if TYPE_CHECKING:

@@ -71,8 +71,10 @@ class Rendezvous:
         if self.is_first:
             decision = _decision(decide)
             store.set(self._key("decided"), json.dumps(decision))
+            if "error" in decision:  # this process, and the store with it, is about to go
+                self._await_others(store, "read")
         else:
-            decision = json.loads(self._first_decision(store))
+            decision = json.loads(self._first_decision(store, self.address.node))
         if "error" in decision:
             raise UserError(decision["error"])
         return decision["value"]
@@ -95,22 +97,24 @@ class Rendezvous:
         except RuntimeError:  # the connection broke: the first machine's process is gone
             return [own, self._lost_exit(0, _DISCONNECTED)]
 
-    def _first_decision(self, store: TCPStore) -> bytes:
+    def _first_decision(self, store: TCPStore, node: int) -> bytes:
         try:
-            return bytes(store.get(self._key("decided")))
+            decision = bytes(store.get(self._key("decided")))
+            store.set(self._key(f"read {node}"), "{}")
+            return decision
         except RuntimeError:
-            error = RankError.of_lost_machine(0, _DISCONNECTED)
-            raise LostMachineError(error.message) from None
+            raise _lost_first() from None
 
     def _exchange(
         self, own: MachineExit, address: Address, lost: Sequence[int]
     ) -> list[MachineExit]:
-        others = [node for node in range(address.nodes) if node not in (address.node, *lost)]
         store = _store(address)
         store.set(self._key(f"ended {address.node}"), json.dumps(own.to_json()))
 
         exits = []
-        for other in others:
+        for other in self._others():
+            if other in lost:
+                continue
             content = self._receive(store, f"ended {other}", other)
             if content is not None:
                 exits.append(MachineExit.of(content, Path("store")))
@@ -120,9 +124,19 @@ class Rendezvous:
         _watch(address).stop()
         store.set(self._key(f"left {address.node}"), "{}")
         if self.is_first:  # its process holds the store: the others must have read before it goes
-            for other in others:
-                self._receive(store, f"left {other}", other)
+            self._await_others(store, "left")
         return exits
+
+    def _await_others(self, store: TCPStore, word: str) -> None:
+        """Until each machine that is not lost has said it."""
+        lost = self.lost()
+        for other in self._others():
+            if other not in lost:
+                self._receive(store, f"{word} {other}", other)
+
+    def _others(self) -> list[int]:
+        assert self.address is not None
+        return [node for node in range(self.address.nodes) if node != self.address.node]
 
     def _receive(self, store: TCPStore, key: str, node: int) -> dict[str, Any] | None:
         """What another machine has set, None where it is lost or exceeds EXIT_TIMEOUT.
@@ -212,8 +226,22 @@ def _store(address: Address) -> TCPStore:
 
 @cache
 def _watch(address: Address) -> MachineWatch:
-    own = _tcp_store()(address.host, address.port + 1, is_master=False, wait_for_workers=False)
+    timeout = timedelta(seconds=MACHINE_TIMEOUT)  # all have met: who is gone will not come back
+    try:
+        own = _tcp_store()(
+            address.host,
+            address.port + 1,
+            is_master=False,
+            timeout=timeout,
+            wait_for_workers=False,
+        )
+    except RuntimeError:
+        raise _lost_first() from None
     return MachineWatch(own, address.node, address.nodes)
+
+
+def _lost_first() -> LostMachineError:
+    return LostMachineError(RankError.of_lost_machine(0, _DISCONNECTED).message)
 
 
 def _tcp_store() -> type[TCPStore]:

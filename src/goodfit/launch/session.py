@@ -23,8 +23,8 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from goodfit.config import tree
 from goodfit.errors import NonFiniteLossError, OutOfMemory, PrunedError, UserError
 from goodfit.launch import devices, resume
-from goodfit.launch.judge import current_judge
 from goodfit.launch.resume import Plan
+from goodfit.launch.trial import current_judge
 from goodfit.paths import Paths
 from goodfit.provenance import environment
 from goodfit.provenance.environment import Commit

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
-from goodfit.model.words import UNKNOWN, Wide, Words
+from goodfit.model.embedding import UNKNOWN, Wide, Words
 from goodfit.schema import Amount, Count, Fraction
 
 

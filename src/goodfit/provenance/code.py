@@ -13,7 +13,15 @@ from goodfit.config.signature import source_file
 from goodfit.provenance.environment import version
 
 # a change of these versions can change the numbers, so it re-runs the stages that import them
-_COMPUTING = {"torch", "pytorch_lightning", "torchmetrics", "numpy", "pandas", "sklearn"}
+_COMPUTING = {
+    "torch",
+    "pytorch_lightning",
+    "torchmetrics",
+    "numpy",
+    "pandas",
+    "scipy",
+    "sklearn",
+}
 # a registered model carries the code that loads it
 _REGISTRY = (
     "goodfit.tracking.registry",

@@ -19,6 +19,7 @@ from goodfit.reporting.words import fixed
 WIDTH = 400.0
 LEFT, RIGHT = 46.0, 388.0  # ends of a horizontal axis
 LETTER = 6.3  # mean width of a letter at 12 px: SVG cannot measure text without a script
+STRONG_LETTER = 6.8  # of a strong one
 ROUND_STEPS = (1, 2, 2.5, 5, 10)  # distances of ticks, times a power of ten
 
 
@@ -241,23 +242,29 @@ def forest_plot(
     A dashed line in each row repeats what they are compared with: zero where it is included, else
     the value of the strong row.
     """
-    step, top = 44.0, 6.0
+    extra = 16.0 if any(_is_wide(row) for row in rows) else 0.0
+    step, top = 44.0 + extra, 6.0
     bottom = top + step * len(rows) + 4
     x = Scale(*padded_range(_values_to_show(rows, include_zero), 0.05), 10, WIDTH - 10)
     reference = 0.0 if include_zero else next((row.value for row in rows if row.strong), None)
 
     parts = axis_x(x, top, bottom, label)
     for index, row in enumerate(rows):
-        middle = top + step * index + 31
+        middle = top + step * index + 31 + extra
         title_class = "strong halo" if row.strong else "halo"
         if reference is not None:
             # a short line in each row instead of one through all: it would cross the titles
             parts.append(vertical(x.at(reference), middle - 9, middle + 9, "mark"))
         # titles stand above intervals: a column for long ones would leave a phone no plot
-        parts.append(text(4, middle - 14, row.title, title_class))
+        parts.append(text(4, middle - 14 - extra, row.title, title_class))
         parts.append(text(WIDTH - 4, middle - 14, row.text, title_class, "end"))
         parts += _interval(row, x, middle)
     return svg(title, description, bottom + 42, *parts)
+
+
+def _is_wide(row: Row) -> bool:
+    """Whether the title and the numbers of a row do not fit into one line with a gap of two."""
+    return STRONG_LETTER * (len(row.title) + len(row.text) + 2) > WIDTH - 8
 
 
 def small_forest_plot(title: str, description: str, rows: Sequence[Row]) -> Markup:

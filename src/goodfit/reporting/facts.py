@@ -14,7 +14,7 @@ import yaml
 
 from goodfit.config.signature import source_file
 from goodfit.contract import DataSpec
-from goodfit.errors import UserError
+from goodfit.errors import OtherVersionError, UserError
 from goodfit.paths import Paths
 from goodfit.provenance import dvc
 from goodfit.records import Comparison, Evaluation, Interval, Manifest, Method, Training
@@ -150,6 +150,9 @@ def experiments() -> list[Experiment]:
 
     One whose files another version wrote is left out with a line: its own stages write them anew,
     and until then the page of another experiment must not wait for it.
+
+    Raises:
+        UserError: a file is broken.
     """
     readable = []
     for path in sorted(Path("report").glob("*/evaluation/evaluation.json")):
@@ -158,7 +161,7 @@ def experiments() -> list[Experiment]:
             continue
         try:
             readable.append(Experiment.read(name))
-        except UserError as error:
+        except OtherVersionError as error:
             print(f"{name} is left out of the comparison: {error}", flush=True)
     return readable
 

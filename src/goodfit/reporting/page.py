@@ -15,9 +15,13 @@ from goodfit.paths import Paths
 from goodfit.records import Example, Interval
 from goodfit.reporting import charts, error_charts, facts, words
 from goodfit.reporting.facts import Experiment
+from goodfit.system import units
 
-# functions of goodfit.reporting.words that templates may call, as as_number and so on
-_FILTERS = ("number", "fixed", "measured", "duration", "memory", "title", "better", "share", "unit")
+# functions that templates may call, as as_number and so on
+_FILTERS = {
+    words: ("number", "fixed", "measured", "title", "better", "share", "unit"),
+    units: ("elapsed", "size"),
+}
 
 
 def experiment_page(name: str) -> str:
@@ -30,7 +34,7 @@ def experiment_page(name: str) -> str:
     experiment = Experiment.read(name)
     evaluation = experiment.evaluation
     data = facts.data(experiment)
-    units = {"unit": experiment.unit, "step": experiment.step}
+    labels = {"unit": experiment.unit, "step": experiment.step}
     return _render(
         "experiment.html.j2",
         experiment=experiment,
@@ -39,8 +43,8 @@ def experiment_page(name: str) -> str:
         intervals=_intervals(experiment),
         scores=_scores(experiment),
         learning=_learning(experiment),
-        errors=[error_charts.draw(chart, **units) for chart in evaluation.charts],
-        typical=[error_charts.draw(chart, **units) for chart in evaluation.typical],
+        errors=[error_charts.draw(chart, **labels) for chart in evaluation.charts],
+        typical=[error_charts.draw(chart, **labels) for chart in evaluation.typical],
         examples=[_example(experiment, example) for example in evaluation.examples],
         data=data,
         config=facts.config(name),
@@ -223,8 +227,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in _FILTERS:
-        environment.filters[f"as_{name}"] = getattr(words, name)
+    for module, names in _FILTERS.items():
+        for name in names:
+            environment.filters[f"as_{name}"] = getattr(module, name)
     return environment
 
 

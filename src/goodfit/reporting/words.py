@@ -79,24 +79,6 @@ def probability(value: float) -> str:
     return "<0.001" if 0 < value < 0.0005 else f"{value:.3f}"
 
 
-def duration(seconds: float) -> str:
-    """A time that passed: 29 s, 4 min 10 s, 1 h 5 min."""
-    if seconds < 10:
-        return f"{number(seconds, 2)} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60:,} h {minutes % 60} min"
-
-
-def memory(megabytes: float) -> str:
-    """A size of memory: 635 MB, 1.2 GB."""
-    return f"{megabytes:,.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:,.1f} GB"
-
-
 def share(part: float, whole: float) -> str:
     """A percentage without decimals; 0 % and 100 % are exact."""
     percent = 100 * part / whole if whole else 0.0

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
-from goodfit.data.base import lists
+from goodfit.data.base import arrays_as_lists
 from goodfit.data.split import SPLITS
 from goodfit.evaluation.evaluate import evaluate
 from goodfit.paths import Paths
@@ -60,7 +60,7 @@ def summary(evaluation: Evaluation, training: Training) -> dict[str, Any]:
 
 def _answer(paths: Paths) -> pd.DataFrame:
     """What the model says of the example rows: register logs it without importing torch."""
-    example = lists(pd.read_parquet(paths.prepared / "example.parquet"))
+    example = arrays_as_lists(pd.read_parquet(paths.prepared / "example.parquet"))
     return Predictor.load(paths.model).predict(example)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from goodfit.errors import UserError
 from goodfit.provenance import dvc
 from goodfit.provenance.dvc import Holder, Output
+from goodfit.system import units
 
 BUSY = 3
 _LOCK = Path("build/repro.lock")
@@ -68,13 +69,13 @@ def _only_one() -> Iterator[Holder | None]:
 
 
 def _explain(missing: Sequence[Output]) -> str:
-    free = shutil.disk_usage(".dvc").free / 1e6
-    needed = sum(output.size for output in missing) / 1e6
+    free = units.size(shutil.disk_usage(".dvc").free)
+    needed = units.size(sum(output.size for output in missing))
     names = ", ".join(str(output.path) for output in missing[:_MOST_NAMES])
     more = ", ..." if len(missing) > _MOST_NAMES else ""
     return (
         f"DVC's cache lacks {len(missing)} outputs that dvc.lock names: {names}{more}.\n"
-        f"They need {needed:.1f} MB, {free:.1f} MB are free; make room, then `dvc commit`."
+        f"They need {needed}, {free} are free; make room, then `dvc commit`."
     )
 
 

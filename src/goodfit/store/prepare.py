@@ -36,7 +36,7 @@ def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -
             value is not finite.
     """
     rows = data.read(raw)
-    names, copies = sides(data, rows)
+    names, copies = assign_splits(data, rows)
     splits = {split: rows[names == split] for split in SPLITS}
     spec = data.fit(splits["train"])
 
@@ -66,7 +66,7 @@ def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -
     return manifest
 
 
-def sides(data: DataSet, rows: pd.DataFrame) -> tuple[Array, Copies]:
+def assign_splits(data: DataSet, rows: pd.DataFrame) -> tuple[Array, Copies]:
     """The name of each row's split, (N,), and how many rows repeat the inputs of an earlier one.
 
     Copies are kept: two patients with equal measurements are two patients, and what differs in

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from goodfit.data.base import lists
+from goodfit.data.base import arrays_as_lists
 from goodfit.paths import Paths
 from goodfit.provenance.environment import version
 from goodfit.system.files import sha256
@@ -18,14 +18,18 @@ PACKAGE = Path(__file__).parents[1]
 # a path: importing the module sets MLflow's current model, which MLflow does when it loads one
 MODEL_CODE = Path(__file__).with_name("pyfunc.py")
 MODEL_FILES = ("weights.pt", "spec.json", "config.yaml")
+# of all that loading and predicting can import, whatever the data set; MLflow adds itself
 REQUIREMENTS = (
     "torch",
     "pytorch-lightning",
     "torchmetrics",
     "numpy",
     "pandas",
+    "scipy",
+    "pillow",
     "hydra-core",
     "omegaconf",
+    "PyYAML",
     "pydantic",
     "msgspec",
 )
@@ -53,7 +57,7 @@ def _log_model(run: Run, name: str, paths: Paths) -> str:
     import pandas as pd
     from mlflow.models import infer_signature
 
-    example = lists(pd.read_parquet(paths.prepared / "example.parquet"))
+    example = arrays_as_lists(pd.read_parquet(paths.prepared / "example.parquet"))
     answer = pd.read_parquet(paths.evaluation / "answer.parquet")
     # log_model asks the global addresses, not the client's
     mlflow.set_tracking_uri(run.client.tracking_uri)

@@ -38,7 +38,13 @@ class _SyncBatchNormCPU(nn.Module):
         """(B, C, ...) to the same shape and type."""
         if not (self.training and dist.is_initialized()):
             return F.batch_norm(
-                x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+                x,
+                self.running_mean,
+                self.running_var,
+                self.weight,
+                self.bias,
+                training=self.running_mean is None,  # as BatchNorm: without them, by the batch's
+                eps=self.eps,
             )
 
         # a sum over a batch in half precision loses its small terms

@@ -23,7 +23,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from typing_extensions import override
 
 from goodfit.errors import NoRoomError, UserError
-from goodfit.system import signals
+from goodfit.system import signals, units
 from goodfit.system.files import replacing_file
 from goodfit.system.tensors import load_tensors
 from goodfit.training.agreement import Agreement
@@ -103,9 +103,9 @@ def _no_room(path: Path, earlier: list[Path]) -> str:
     if not earlier:
         return f"no room for the checkpoint {path}; there was none before"
     newest = earlier[0]
-    megabytes = newest.stat().st_size / 1e6
+    size = units.size(newest.stat().st_size)
     return (
-        f"no room for the checkpoint {path} of about {megabytes:.1f} MB; "
+        f"no room for the checkpoint {path} of about {size}; "
         f"{newest} is whole, and the same command goes on from it"
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 from typing_extensions import override
 
+from goodfit.system import units
 from goodfit.task.base import Task
 
 # at least between two lines: one in two seconds shows that a training is alive, more is noise
@@ -118,14 +119,6 @@ class LearningCurves(pl.Callback):
         """
         seconds = max(time.monotonic() - self._fit_started, 1e-9)
         rate = (trainer.global_step - self._first_step) / seconds
-        remaining = trainer.estimated_stepping_batches - trainer.global_step
-        left = format_duration(remaining / max(rate, 1e-9))
+        steps = trainer.estimated_stepping_batches - trainer.global_step
+        left = units.remaining(steps / max(rate, 1e-9))
         return f"{rate * self.batch_size:,.0f} samples/s, {left} left at most"
-
-
-def format_duration(seconds: float) -> str:
-    """A time to wait in the largest unit of which it holds two: 90 s, 15 min, 3 h."""
-    for size, unit in ((3600.0, "h"), (60.0, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""Words for networks.
+"""Embeddings of words, and a linear model on them.
 
 Letters: B batch, T tokens, V vocabulary, D width, K outputs, N character n-grams of a word.
 """
