@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def nothing_to_do(root: Path, turns: int) -> Result:
     return Result(title, *times, 1.5, Unit("s", 1.0), "nothing ran")
 
 
-def _echoing(stages: Sequence[str] | Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+def _echoing(stages: Iterable[str], names: Sequence[str]) -> dict[str, Any]:
     """As many stages, without dependencies."""
     trivial = {}
     for stage in stages:

@@ -162,7 +162,7 @@ MENDED: dict[str, tuple[Callable[[], Any], str]] = {
         ".x.ckpt.part is a half-written x.ckpt",
     ),
     "a run of the dead": (orphan, "1 run RUNNING without a live process"),
-    "a torn spool": (lambda: spooled('{"uri": "sqli'), "every training would fail on it"),
+    "a torn spool": (lambda: spooled('{"uri": "sqli'), "every run warns of it, and none sends it"),
 }
 NOT_MENDED: dict[str, tuple[Callable[[], Any], str]] = {
     "a version": (lambda: replace("pyproject.toml", "numpy>=2,<3", "numpy>=99"), "numpy"),

@@ -201,6 +201,29 @@ time.sleep(3 * rendezvous.address.node)
     assert [process.returncode for process in machines] == [0, 0]
 
 
+PATIENCE = """
+import sys, time
+from goodfit.launch import liveness, rendezvous
+from goodfit.launch.exchange import MachineExit
+rendezvous.EXIT_TIMEOUT = 0.5
+liveness.MACHINE_TIMEOUT = 3.0
+machines = rendezvous.Rendezvous(2)
+machines.agree(lambda: "go")
+if machines.is_first:
+    time.sleep(6)
+print(len(machines.exchange_exits(MachineExit(exit_code=0, errors=(), killed={}))))
+"""
+
+
+def test_a_machine_that_is_done_waits_while_the_first_still_writes_the_model(
+    start: Callable[..., subprocess.Popen[str]],
+) -> None:
+    """Had it left, it would count as lost, and the writing would be ended."""
+    machines = [start(node, [sys.executable, "-c", PATIENCE]) for node in range(2)]
+    outputs = [process.communicate(timeout=60)[0] for process in machines]
+    assert [text.splitlines()[-1] for text in outputs] == ["2", "2"]
+
+
 def freeze(machine: subprocess.Popen[str]) -> None:
     """What the other machine sees of a power cut: connections that stay open, and no answer."""
     for process in processes(machine):

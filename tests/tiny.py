@@ -34,11 +34,11 @@ def names(group: str) -> list[str]:
 
 def cases() -> list[str]:
     """Every data set; several times where samples/<data>.yaml has variants, as "table-class"."""
-    found = []
+    data_sets = []
     for name in names("data"):
         variants = _variants(name)
-        found += [f"{name}-{variant}" for variant in variants] or [name]
-    return found
+        data_sets += [f"{name}-{variant}" for variant in variants] or [name]
+    return data_sets
 
 
 def section(group: str, name: str) -> dict[str, Any]:
@@ -70,8 +70,8 @@ def gives(case: str) -> set[str]:
 
 def takes(model: str) -> tuple[set[str], set[str]]:
     """The names of `forward`'s arguments: those that it needs, and all of them."""
-    found = _signature(section("model", model))
-    return set(found.forward) - set(found.optional), set(found.forward)
+    network = _signature(section("model", model))
+    return set(network.forward) - set(network.optional), set(network.forward)
 
 
 def models(case: str) -> list[str]:
@@ -144,9 +144,9 @@ def _kinds(group: str, name: str) -> tuple[str, ...]:
 
 
 def _signature(content: dict[str, Any]) -> signature.Signature:
-    found = signature.read(content["_target_"])
-    assert found is not None
-    return found
+    read = signature.read(content["_target_"])
+    assert read is not None
+    return read
 
 
 @cache

@@ -9,7 +9,8 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from goodfit.config.check import allowed, check_allowed
+from goodfit.config import signature
+from goodfit.config.check import BASES, allowed, check_allowed
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.schema import Source
@@ -30,6 +31,7 @@ def source(cfg: DictConfig) -> Source:
 
 def data_set(cfg: DictConfig) -> DataSet:
     """The data set that `data` describes; nothing is read yet."""
+    # `source` has no _target_: `instantiate` would hand it on as a dictionary
     options = OmegaConf.masked_copy(cfg.data, [key for key in cfg.data if key != "source"])
     made: DataSet = make("data", options, source=source(cfg))
     return made
@@ -41,7 +43,9 @@ def data_class(spec: DataSpec) -> type[DataSet]:
     Raises:
         UserError: the spec names something else than a data set of this project.
     """
-    if not allowed("data", spec.data):
+    # read, not imported: a spec may come with a stranger's model, and importing runs code
+    declared = signature.read(spec.data) if allowed("data", spec.data) else None
+    if declared is None or BASES["data"] not in declared.classes:
         raise UserError(f"spec.json names '{spec.data}', which is no data set of this project")
     prepared_by: type[DataSet] = get_class(spec.data)
     return prepared_by
@@ -63,6 +67,7 @@ def task(cfg: DictConfig, spec: DataSpec) -> Task:
             f"{type(model).__name__}.forward takes {list(takes)}, the data give {unknown} too"
         )
 
+    # functions still: their parameters and the number of steps come with the training
     partials = {key: make(key, cfg[key]) for key in ("optimizer", "schedule")}
     made: Task = make("task", cfg.task, model, spec, **partials)
     _check_forward(made, spec)
@@ -110,6 +115,7 @@ def make(key: str, section: DictConfig, *args: Any, **options: Any) -> Any:
         misused = type(cause).__name__ == "MisconfigurationException"
         if misused or isinstance(cause, ValueError | TypeError):
             raise UserError(f"{key}: {_one_line(cause)}") from error
+        # a defect, with its own traceback instead of Hydra's
         raise cause from None
 
 

@@ -36,12 +36,13 @@ def stage(target: str, *, by_hand: str | None = None, needs: Needs | None = None
     `by_hand` instead where that is given. `needs` are looked for before the function's module, and
     with it torch, is imported.
     """
-    root = Path(sys.argv[0]).resolve().parents[1]
+    root = Path(sys.argv[0]).resolve().parents[1]  # of the repository: it has pipelines/
     os.chdir(root)
     arguments = sys.argv[1:]
     if {"--help", "-h"} & set(arguments):
         print(usage(root))
     elif len(arguments) == 1 and _is_file_name(arguments[0]):
+        # a stage whose DVC was killed would go on as an orphan, and write into the next run's files
         signals.end_with_dvc()
         guarded(lambda: _run_composed(target, Path(arguments[0]), needs or {}), root)
     else:

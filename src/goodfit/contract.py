@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import msgspec
 
-from goodfit.errors import UserError
+from goodfit.errors import OtherVersionError
 from goodfit.system.files import read_json
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+# tokens of every vocabulary: behind the end of a text, and for a word that train lacks
+PAD, UNKNOWN = 0, 1
 
 
 class Batch(NamedTuple):
@@ -59,8 +62,9 @@ class DataSpec:
     - "number": 1;
     - "series": T, the steps of the horizon.
 
-    `vocabulary` are the words of a text's tokens, by number. `facts` are what else encoding, the
-    task and the report need: a table's columns, a series' season, step and unit.
+    `vocabulary` are the words of a text's tokens, by number; its first two entries stand for `PAD`
+    and `UNKNOWN`. `facts` are what else encoding, the task and the report need: a table's columns,
+    a series' season, step and unit.
     """
 
     data: str
@@ -81,24 +85,35 @@ class DataSpec:
         """The inverse of `write`.
 
         Raises:
-            UserError: the file is missing, was cut, or holds what this version does not know.
+            UserError: the file is missing, or was cut.
+            OtherVersionError: it holds what this version does not know, or lacks what it expects.
         """
         stored = read_json(path)
         try:
             spec = msgspec.convert(stored, cls)
         except msgspec.ValidationError as error:
-            raise UserError(
+            raise OtherVersionError(
                 f"{path} is no description of data that this version can read ({error})"
             ) from None
 
-        # what another version wrote may decide how inputs are encoded: it is not left out in
-        # silence
-        unknown = sorted(stored.keys() - {item.name for item in fields(cls)})
-        if unknown:
-            raise UserError(
-                f"{path} is no description of data that this version can read (unknown: {unknown})"
+        # what another version wrote may decide how inputs are encoded: msgspec would drop an
+        # unknown key, and put a default in the place of a missing one (decision 0018)
+        unknown, missing = _other_keys(stored)
+        if unknown or missing:
+            raise OtherVersionError(
+                f"{path} is no description of data that this version can read "
+                f"(unknown: {unknown}, missing: {missing})"
             )
         return spec
+
+
+def _other_keys(stored: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """The keys of a stored `DataSpec` that this version does not know, and those that it lacks."""
+    expected = {item.name for item in fields(DataSpec)}
+    unknown = stored.keys() - expected
+    for array in (*stored["inputs"].values(), stored["target"]):
+        unknown |= array.keys() - {item.name for item in fields(Field)}
+    return sorted(unknown), sorted(expected - stored.keys())
 
 
 def random_key(seed: int, epoch: int, step: int | None = None, rank: int = 0) -> int:
@@ -111,4 +126,4 @@ def random_key(seed: int, epoch: int, step: int | None = None, rank: int = 0) ->
     key = seed * 1_000_003 + epoch
     if step is not None:
         key = (key * 1_000_003 + step) * 1_009 + rank
-    return key % 2**63
+    return key % 2**63  # a tensor of int64 holds it: augmentation computes with it

@@ -42,7 +42,7 @@ class Predictor:
 
         Raises:
             UserError: a file is missing or is not what it should be, or the weights are not those
-                that training wrote.
+                that training wrote, or those of another network.
         """
         missing = [name for name in _FILES if not (folder / name).exists()]
         if missing:
@@ -54,7 +54,15 @@ class Predictor:
         spec = DataSpec.read(folder / "spec.json")
 
         task = build.task(cfg, spec)
-        task.model.load_state_dict(load_tensors(folder / "weights.pt"))
+        weights = load_tensors(folder / "weights.pt")
+        try:
+            task.model.load_state_dict(weights)
+        except RuntimeError as error:  # names and shapes of all that differs, a line for each
+            reason = " ".join(str(error).split())[:300]
+            raise UserError(
+                f"{folder / 'weights.pt'} is of another network than config.yaml describes; "
+                f"train again ({reason})"
+            ) from None
         return cls(task, spec)
 
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -83,6 +91,7 @@ class Predictor:
     def _outputs(self, batches: Iterable[Inputs]) -> Tensor:
         """The network's outputs (N, ...), computed where its weights lie, on the CPU."""
         device = next(self.task.parameters()).device
+        # those of a whole split are in memory at once, as scores need them (decision 0004)
         outputs = []
         for inputs in batches:
             moved = {name: array.to(device) for name, array in inputs.items()}

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
 
+# strict: else pydantic would take true for 1, and "3" for 3
+
 # more than any count here, and small enough for every library behind it
 _LARGEST = 2**31 - 1
 
@@ -36,6 +38,7 @@ class Source(BaseModel):
     mirrors: tuple[str, ...] = ()
 
 
+# all that an annotation of a hyperparameter may name: config/check.py evaluates it with these
 __all__ = [
     "Amount",
     "Count",

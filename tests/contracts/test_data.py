@@ -105,8 +105,8 @@ def test_no_key_is_in_two_splits(case: str) -> None:
     keys = []
     for rows in split_rows(data).values():
         # windows that overlap have no keys; their first column, the start, tells them apart
-        found = data.key(rows) or [str(start).encode() for start in rows.iloc[:, 0]]
-        keys.append(set(found))
+        row_keys = data.key(rows) or [str(start).encode() for start in rows.iloc[:, 0]]
+        keys.append(set(row_keys))
     assert all(keys)
     assert sum(map(len, keys)) == len(set.union(*keys))
 

@@ -61,7 +61,7 @@ def test_every_annotation_of_a_hyperparameter_is_understood(target: str) -> None
 
 @pytest.mark.parametrize("group", MIRRORED)
 def test_every_module_with_a_concrete_class_has_its_yaml(group: str) -> None:
-    """base, blocks, split, packed, trivial and their like hold what others use."""
+    """base, blocks, split, embedding and their like hold what others use."""
     targets = {
         tiny.section(group, name)["_target_"].rpartition(".")[0] for name in tiny.names(group)
     }

@@ -134,10 +134,12 @@ def call(folder: Path, *arguments: str, **environ: str) -> Done:
 def until(true: Callable[[], Any], what: str, seconds: float = 30) -> Any:
     """Waits until something holds, and gives it back."""
     deadline = time.monotonic() + seconds
-    while not (found := true()):
+    while True:
+        result = true()
+        if result:
+            return result
         assert time.monotonic() < deadline, f"waited in vain: {what}"
         time.sleep(0.02)
-    return found
 
 
 def lines(path: Path) -> list[str]:

@@ -48,6 +48,8 @@ SEQUENCES: list[list[list[str]]] = [
     [["text=null"], ["text='a, b=c'"], ["text='${x}'"], ["text=true"], ["text=1e-3"]],
     [["x=1", "x=2"], ["x=3", "x=4"]],
     [["y=2", "x=3"], ["y=${z.a}", "x=3"], ["y=5", "x=3"]],
+    [["z.a=5", "z={a:6}"], ["z.a=7", "z={a:6}"], ["z={a:6}", "z.a=7"], ["z={a:6}", "z.a=8"]],
+    [["z.a=5", "++z.a=6"], ["z.a=7", "++z.a=6"]],
 ]
 
 
@@ -76,9 +78,9 @@ def test_a_job_that_changes_its_configuration_changes_no_other(loader: ConfigLoa
 @pytest.mark.parametrize("job", [["nothing=1"], ["x.y.z=1"], ["db=oracle"]])
 def test_a_mistake_is_the_same_mistake(loader: ConfigLoaderImpl, job: list[str]) -> None:
     master = loader.load_configuration("config", [], RunMode.MULTIRUN)
-    said: list[Any] = []
-    for one in (CachingLoader(loader), loader):
+    mistakes: list[Any] = []
+    for tried in (CachingLoader(loader), loader):
         with pytest.raises(Exception, match=r".") as mistake:
-            one.load_sweep_config(master, job)
-        said.append((type(mistake.value), str(mistake.value)))
-    assert said[0] == said[1]
+            tried.load_sweep_config(master, job)
+        mistakes.append((type(mistake.value), str(mistake.value)))
+    assert mistakes[0] == mistakes[1]

@@ -10,11 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import sweeping
 from omegaconf import DictConfig, OmegaConf
 from sweeping import Sweep
 
+from hydra_plugins.hydra_optuna_sweeper._progress import importances
 from hydra_plugins.hydra_optuna_sweeper._secrets import mask_passwords, mask_storage
 
 HEAVY = """\
@@ -57,7 +59,7 @@ def test_the_output_is_a_line_for_each_trial_and_a_table(sweep: Sweep) -> None:
     assert "failed    RuntimeError: [31mred[0mand more  x=3 y=0" in done.out
     assert "6/6 trials, 4 complete, 2 failed, best 1 (trial 0)" in done.out
     table = lines[
-        next(place for place, line in enumerate(lines) if line.startswith("best trials")) :
+        next(index for index, line in enumerate(lines) if line.startswith("best trials")) :
     ]
     rows = {row.split()[0]: row.split()[1:] for row in table if len(row.split()) == 5}
     assert rows["trial"] == ["0", "2", "1", "3"]
@@ -65,24 +67,48 @@ def test_the_output_is_a_line_for_each_trial_and_a_table(sweep: Sweep) -> None:
     assert "importance of each hyperparameter (they sum to 1): y " in lines[-1]
 
 
+def count(cfg: DictConfig) -> float:
+    return float(len(cfg.x))
+
+
+def test_a_list_of_names_is_shown_in_the_table(sweep: Sweep) -> None:
+    """Rich would take [relu,tanh] for a style."""
+    done = sweep(count, "x=choice([gelu],[relu,tanh])", "hydra/sweeper/sampler=grid")
+    assert ["x", "[gelu]", "[relu,tanh]"] in [line.split() for line in done.out.splitlines()]
+
+
+def test_without_scikit_learn_a_sweep_ends_without_importances(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    study = optuna.create_study()
+    study.optimize(lambda trial: trial.suggest_float("x", 0.0, 1.0), n_trials=5)
+    assert list(importances(study)) == ["x"]
+
+    def missing(**_: object) -> None:
+        raise ImportError("scikit-learn")
+
+    monkeypatch.setattr(optuna.importance, "FanovaImportanceEvaluator", missing)
+    assert importances(study) == {}
+
+
 def test_on_a_terminal_the_summary_stays_below(tmp_path: Path) -> None:
     sweeper = {"params": {"x": "1,2"}, "n_trials": 2}
     folder = sweeping.app(
         tmp_path, "print('said by the job')\nreturn cfg.x", hydra={"sweeper": sweeper}
     )
-    ours, theirs = pty.openpty()
+    terminal, output = pty.openpty()
     command = [sys.executable, "app.py", "-m"]
     with subprocess.Popen(
-        command, cwd=folder, env=sweeping.environment(TERM="xterm"), stdout=theirs
+        command, cwd=folder, env=sweeping.environment(TERM="xterm"), stdout=output
     ) as process:
-        os.close(theirs)
+        os.close(output)
         shown = b""
         while True:
             try:
-                shown += os.read(ours, 65536)
+                shown += os.read(terminal, 65536)
             except OSError:
                 break
-    os.close(ours)
+    os.close(terminal)
     assert process.returncode == 0
     assert shown.count(b"said by the job") == 2
     assert b"2/2 trials, 2 complete" in shown
@@ -144,12 +170,12 @@ def test_jobs_get_a_configuration_without_the_password() -> None:
             }
         }
     )
-    found = mask_storage(config)
-    assert found.hydra.overrides.hydra == [
+    masked = mask_storage(config)
+    assert masked.hydra.overrides.hydra == [
         "hydra.a=1",
         "hydra.sweeper.storage='postgresql://user:***@localhost:1/db'",
     ]
-    assert "s3cret" not in OmegaConf.to_yaml(found)
+    assert "s3cret" not in OmegaConf.to_yaml(masked)
     assert config.hydra.sweeper.storage == URL
 
 

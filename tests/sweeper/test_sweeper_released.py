@@ -45,7 +45,7 @@ def results(folder: Path) -> Any:
 
 
 def test_hydra_discovers_the_plugin() -> None:
-    assert "OptunaSweeper" in [found.__name__ for found in Plugins.instance().discover(Sweeper)]
+    assert "OptunaSweeper" in [sweeper.__name__ for sweeper in Plugins.instance().discover(Sweeper)]
 
 
 def hundred(cfg: DictConfig) -> float:
@@ -73,10 +73,14 @@ def test_the_sphere_example(tmp_path: Path, with_commandline: bool) -> None:
     done = example(tmp_path, "sphere.py", released.SPHERE, released.SPHERE_CONF, *arguments)
     assert done.returncode == 0, done.stderr
     best = optuna.load_study(storage=storage, study_name="test").best_trial
-    found = results(tmp_path)
-    assert (found.name, found.best_params, found.best_value) == ("optuna", best.params, best.value)
+    written = results(tmp_path)
+    assert (written.name, written.best_params, written.best_value) == (
+        "optuna",
+        best.params,
+        best.value,
+    )
     assert set(best.params) == ({"x"} if with_commandline else {"x", "y"})
-    assert found.best_value <= 2.27  # the 95th percentile of 1,000 seeds, says the released test
+    assert written.best_value <= 2.27  # the 95th percentile of 1,000 seeds, says the released test
 
 
 @pytest.mark.slow
@@ -98,14 +102,14 @@ def test_the_grid_example(tmp_path: Path, n_trials: int, count: int) -> None:
     ]
     done = example(tmp_path, "sphere.py", released.SPHERE, released.GRID_CONF, *arguments)
     assert done.returncode == 0, done.stderr
-    found = results(tmp_path)
-    assert found.best_params.x in (-1, 1)
-    assert found.best_params.y in (-1, 0)
-    assert found.best_params.z in ("foo", "bar")
+    written = results(tmp_path)
+    assert written.best_params.x in (-1, 1)
+    assert written.best_params.y in (-1, 0)
+    assert written.best_params.z in ("foo", "bar")
     study = optuna.load_study(study_name="sphere", storage=f"sqlite:///{tmp_path}/s.db")
     assert len(study.trials) == count
     if count == 8:
-        assert found.best_value == 1
+        assert written.best_value == 1
 
 
 def dominates(one: list[float], other: list[float]) -> bool:
@@ -124,11 +128,11 @@ def test_the_example_with_two_objectives(tmp_path: Path, with_commandline: bool)
     arguments += ["x=range(0, 5)", "y=range(0, 3)"] if with_commandline else []
     done = example(tmp_path, "multi-objective.py", released.MULTI, released.MULTI_CONF, *arguments)
     assert done.returncode == 0, done.stderr
-    found = results(tmp_path)
-    assert (found.name, set(found.solutions[0])) == ("optuna", {"params", "values"})
-    for one in found.solutions:
+    written = results(tmp_path)
+    assert (written.name, set(written.solutions[0])) == ("optuna", {"params", "values"})
+    for one in written.solutions:
         assert one.params.x % 1 in ({0} if with_commandline else {0, 0.5})
-        assert not any(dominates(one["values"], other["values"]) for other in found.solutions)
+        assert not any(dominates(one["values"], other["values"]) for other in written.solutions)
 
 
 @pytest.mark.slow
@@ -242,10 +246,10 @@ def test_a_key_of_tpe_that_does_nothing_any_more_is_refused() -> None:
 @pytest.mark.slow
 def test_results_are_written_as_documented(sweep: Sweep, tmp_path: Path) -> None:
     sweep(hundred, "x=1,2", "+z=a,b", "hydra.sweeper.n_trials=1")
-    found = json.loads(
+    written = json.loads(
         json.dumps(
             OmegaConf.to_container(OmegaConf.load(tmp_path / "swept/optimization_results.yaml"))
         )
     )
-    assert set(found) == {"name", "best_params", "best_value"}
-    assert set(found["best_params"]) == {"x", "+z"}
+    assert set(written) == {"name", "best_params", "best_value"}
+    assert set(written["best_params"]) == {"x", "+z"}

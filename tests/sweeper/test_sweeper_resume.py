@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 import sweeping
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from optuna.trial import TrialState
 from sweeping import Sweep
 
-from hydra_plugins.hydra_optuna_sweeper import _lock, _study
+from hydra_plugins.hydra_optuna_sweeper import _lock, _study, _sweep
 
 # jobs from the `free`-th on wait for a file
 WAITS = """
@@ -145,6 +146,32 @@ def test_a_queued_point_that_was_interrupted_before_it_was_chosen_is_not_lost() 
     study.enqueue_trial({"x": 7})
     _study.interrupt(study, study.ask().number, "killed", 1)
     assert study.ask().suggest_int("x", 0, 9) == 7
+
+
+class KilledWorkers:
+    """Workers that run the first row and are killed before the second one is chosen."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        self.study = study
+
+    def run(self, *_: object) -> Iterator[int]:
+        trial = self.study.ask()
+        trial.suggest_int("row", 0, 1)
+        self.study.tell(trial, 0.5)
+        yield trial.number
+        number = self.study.ask().number
+        _study.interrupt(self.study, number, "killed", 0)
+        yield number
+
+
+def test_a_row_that_was_interrupted_before_it_was_chosen_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_sweep.Sweep, "_workers", lambda _self, _job, study: KilledWorkers(study))
+    parts: Any = {name: OmegaConf.create({"max_retry": 0}) for name in ("options", "config")}
+    sweep = _sweep.Sweep(**parts, context=None, launcher=None, url=f"sqlite:///{tmp_path}/s.db")
+    repeated = sweep.repeat(optuna.create_study(), [["x=1"], ["x=2"]])
+    assert [trial.state for trial in repeated] == [TrialState.COMPLETE, TrialState.FAIL]
 
 
 def test_of_two_sweeps_that_find_a_dead_trial_one_queues_it_again(

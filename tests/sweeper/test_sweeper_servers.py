@@ -34,8 +34,8 @@ return cfg.x
 
 @pytest.fixture(scope="module", params=HERE)
 def server(request: pytest.FixtureRequest) -> Iterator[str]:
-    with servers.server(request.param) as found:
-        yield found
+    with servers.server(request.param) as address:
+        yield address
 
 
 @pytest.fixture
@@ -61,9 +61,9 @@ def app(folder: Path, body: str, url: str, **sweeper: object) -> Path:
 
 def trials(url: str) -> list[FrozenTrial]:
     study = optuna.load_study(study_name="s", storage=url)
-    found = study.get_trials()
+    all_trials = study.get_trials()
     disconnect(study)
-    return found
+    return all_trials
 
 
 def both(folder: Path, *arguments: str) -> None:
@@ -81,9 +81,9 @@ def test_two_machines_stop_together_at_the_number_of_trials(tmp_path: Path, url:
     both(
         app(tmp_path, "return cfg.x", url, params={"x": "interval(0.0,1.0)"}, n_trials=12, n_jobs=3)
     )
-    found = trials(url)
-    assert [trial.state for trial in found] == [TrialState.COMPLETE] * 12
-    assert len({trial.params["x"] for trial in found}) == 12
+    ended = trials(url)
+    assert [trial.state for trial in ended] == [TrialState.COMPLETE] * 12
+    assert len({trial.params["x"] for trial in ended}) == 12
 
 
 def test_two_machines_try_each_point_of_a_grid_once(tmp_path: Path, url: str) -> None:

@@ -31,8 +31,8 @@ SWEEPER = {"params": {"x": "interval(0.0,1.0)"}, "n_trials": 8, "n_jobs": 2}
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with slurm.cluster(tmp_path_factory.mktemp("slurm")) as found:
-        yield found
+    with slurm.cluster(tmp_path_factory.mktemp("slurm")) as variables:
+        yield variables
 
 
 def nodes(folder: Path) -> set[str]:

@@ -148,9 +148,8 @@ def test_a_grid_leaves_out_the_end_of_a_range(override: str, points: list[Any]) 
     "override", ["x=interval(0,1)", "x=int(interval(0,4))", "x=tag(log,int(interval(1,4)))"]
 )
 def test_a_grid_over_an_interval(override: str) -> None:
-    if (
-        override == "x=int(interval(0,4))"
-    ):  # Optuna keeps no trace of interval: it is range(0,4), as released
+    # Optuna keeps no trace of interval: it is range(0,4), as released
+    if override == "x=int(interval(0,4))":
         assert len(read(override).grid()) == 4
         return
     with pytest.raises(SweepError, match="use range or choice"):
@@ -162,6 +161,7 @@ def test_a_grid_over_an_interval(override: str) -> None:
     [
         ({"when": {"z": 1}, "params": {"y": "1,2"}}, "'z' is not searched as a choice"),
         ({"when": {"x": "c"}, "params": {"y": "1,2"}}, "x is never c; choices: a, b"),
+        ({"when": {"x": []}, "params": {"y": "1,2"}}, "x is never one of no values"),
         ({"when": {"x": "a"}, "params": {"y": "1"}}, "'y=1' must be a range of its own"),
         ({"when": {"x": "a"}, "params": {"x": "1,2"}}, "must be a range of its own"),
         ({"when": {"x": "a"}}, "expected when"),

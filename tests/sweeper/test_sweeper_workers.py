@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 import signal
@@ -20,7 +21,7 @@ from optuna.storages._heartbeat import HeartbeatThread
 from optuna.trial import TrialState
 from sweeping import Sweep
 
-from hydra_plugins.hydra_optuna_sweeper import _workers
+from hydra_plugins.hydra_optuna_sweeper import _process, _workers
 from hydra_plugins.hydra_optuna_sweeper._job import objective_values
 
 
@@ -279,3 +280,43 @@ def test_a_worker_that_is_told_to_stop_as_a_trial_starts_leaves_no_thread_to_wai
     # none has chosen a point, so three of them end the sweep
     assert [trial.user_attrs["reason"] for trial in done.trials] == ["told to stop"] * 3
     assert not sweeping.lines(done.folder / "pids")
+
+
+class WaitingJob:
+    """Stands for a job of which nothing but its worker's process matters."""
+
+    def set_up_worker(self, index: int, n_workers: int) -> None:
+        pass
+
+    def connect(self) -> None:
+        pass
+
+    def run(self, *_: object) -> None:
+        time.sleep(60)
+
+
+def fork_and_die() -> None:
+    """A parent that is killed before its worker has begun to look at it."""
+    ours, theirs = multiprocessing.Pipe()
+    ours.send(1)
+
+    def begin_late(parent: int) -> None:
+        sweeping.until(lambda: os.getppid() != parent, "the parent's death")
+        Path("worker").write_text(_process.identity())
+        job: Any = WaitingJob()
+        _workers._worker_main(job, 0, 1, theirs, 1, [ours])
+
+    context = multiprocessing.get_context("fork")
+    context.Process(target=begin_late, args=(os.getpid(),)).start()
+    os._exit(0)
+
+
+def test_a_worker_whose_parent_is_killed_at_once_ends_its_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    parent = multiprocessing.get_context("fork").Process(target=fork_and_die)
+    parent.start()
+    parent.join()
+    (worker,) = sweeping.until(lambda: sweeping.lines(Path("worker")), "the worker")
+    sweeping.until(lambda: _process.is_gone(worker), "the worker's end", seconds=10)

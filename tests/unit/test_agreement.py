@@ -12,7 +12,7 @@ import ranks
 import torch
 
 from goodfit.training import agreement
-from goodfit.training.agreement import MOST_STEPS, Agreement
+from goodfit.training.agreement import MAX_STEPS, Agreement
 
 CPU = torch.device("cpu")
 
@@ -112,7 +112,7 @@ def train(rank: int) -> list[tuple[int, bool, int, int]]:
     """Steps of two ranks, of which the second takes longer and gets a signal during its third."""
     agreed = Agreement()
     reached = []
-    for step in range(3 * MOST_STEPS):
+    for step in range(3 * MAX_STEPS):
         time.sleep(0.1 * rank)
         agreed.count_step()
         if not agreed.is_due():

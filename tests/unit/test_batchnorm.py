@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
+import ranks
 import torch
 from batchnorms import NAMES, compare_ranks_with_one, network
 from torch import nn
@@ -62,3 +64,23 @@ def test_without_running_statistics_the_batch_normalizes_itself(training: bool) 
     synchronize_batchnorm(synchronized, cuda=False)
     images = torch.randn(4, 3, 8, 8)
     assert torch.equal(synchronized(images), plain(images))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.bfloat16, 0.02)])
+def test_in_every_precision_of_the_trainer_it_trains_as_batchnorm(
+    dtype: torch.dtype, tolerance: float
+) -> None:
+    plain = nn.Sequential(nn.BatchNorm2d(3)).to(dtype)
+    synchronized = deepcopy(plain)
+    synchronize_batchnorm(synchronized, cuda=False)
+    images = torch.randn(4, 3, 8, 8, dtype=dtype)
+
+    with ranks.alone():
+        for trained in (plain, synchronized):
+            trained(images).exp().sum().backward()
+    for name, parameter in plain.named_parameters():
+        gradient = synchronized.get_parameter(name).grad
+        torch.testing.assert_close(gradient, parameter.grad, rtol=tolerance, atol=tolerance)
+    for name, buffer in plain.named_buffers():
+        other = synchronized.get_buffer(name)
+        torch.testing.assert_close(other, buffer, rtol=tolerance, atol=tolerance)

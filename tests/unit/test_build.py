@@ -44,7 +44,7 @@ def test_what_cannot_work_is_said_in_a_line(
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_the_trial_draws_no_random_number_and_leaves_the_network_in_training(
+def test_the_check_draws_no_random_number_and_leaves_the_network_in_training(
     prepared: Prepared,
 ) -> None:
     cfg, spec = tiny.cfg("reviews"), DataSpec.read(prepared("reviews") / "spec.json")
@@ -52,9 +52,18 @@ def test_the_trial_draws_no_random_number_and_leaves_the_network_in_training(
     made = build.task(cfg, spec)
     after = torch.get_rng_state()
     torch.manual_seed(0)
-    build.make("model", cfg.model, spec)  # the same without the trial
+    build.make("model", cfg.model, spec)  # the same without the check
     assert torch.equal(torch.get_rng_state(), after)
     assert made.training
+
+
+@pytest.mark.parametrize(
+    "target", ["goodfit.data.gone.Gone", "goodfit.data.mnist.Gone", "goodfit.data.split.stratified"]
+)
+def test_a_spec_that_names_no_data_set_is_refused(target: str) -> None:
+    spec = DataSpec(data=target, kind="number", outputs=1, inputs={}, target=Field((), "float32"))
+    with pytest.raises(UserError, match=f"spec.json names '{target}', which is no data set"):
+        build.data_class(spec)
 
 
 def test_inputs_that_the_network_does_not_take_are_named(prepared: Prepared) -> None:

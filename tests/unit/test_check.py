@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +92,13 @@ BAD: list[tuple[str, Any, str]] = [
     ),
     ("optimizer.params", [], "optimizer.params is set by goodfit itself; leave it out"),
     ("trainer.logger", False, "trainer.logger is set by goodfit itself; leave it out"),
+    (
+        "schedule",
+        None,
+        "'schedule' names no class; expected schedule._target_ (goodfit.schedule.*)",
+    ),
+    ("model", "cnn", "'model' names no class; expected model._target_ (goodfit.model.*)"),
+    ("loader", 32, "loader: expected names and values, got 32."),
     (
         "model._target_",
         "goodfit.model.mlp.MLPs",
@@ -281,3 +289,41 @@ def test_composing_and_checking_imports_nothing_heavy() -> None:
         check=True,
     )
     assert done.stdout == "[]\n"
+
+
+CLASSES = """
+from abc import ABC, abstractmethod
+from typing import ClassVar
+from made import base
+
+class Base(base.Root):
+    kinds: ClassVar[str]
+    @abstractmethod
+    def read(self): ...
+class Half(Base):
+    title = "half"
+class Read(Base):
+    kinds: str = "number"
+    def read(self): ...
+class Both(Half, Read):
+    pass
+"""
+
+
+def test_bases_are_followed_in_the_order_of_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one base leaves open the other defines; a base may be named by its module."""
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made/__init__.py").touch()
+    (tmp_path / "made/base.py").write_text("class Root:\n    title = 'root'\n")
+    (tmp_path / "made/parts.py").write_text(CLASSES)
+    monkeypatch.syspath_prepend(tmp_path)
+    both, half = signature.read("made.parts.Both"), signature.read("made.parts.Half")
+    assert both is not None
+    assert half is not None
+    names = [name.rpartition(".")[2] for name in both.classes]
+    assert names == ["Both", "Half", "Read", "Base", "Root"]
+    assert both.undefined == ()
+    assert both.constants == {"title": "half", "kinds": "number"}
+    assert half.undefined == ("kinds", "read")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 from omegaconf import DictConfig
@@ -39,6 +41,31 @@ def test_a_training_that_another_process_has_just_begun_is_refused(
         with pytest.raises(UserError, match=f"is being trained by process {identity(other.pid)}"):
             fit(cfg)
         other.kill()
+
+
+def test_a_lock_that_its_owner_deletes_meanwhile_is_not_taken_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else this process and a third, which makes the file anew, would both hold a lock."""
+    folder = tmp_path / "training"
+    lock = tmp_path / ".training.lock"
+    flock = fcntl.flock
+    opened = []
+
+    def delete_first(handle: IO[str], operation: int) -> None:
+        opened.append(handle)
+        if len(opened) == 1:
+            lock.unlink()
+        flock(handle, operation)
+
+    monkeypatch.setattr(fcntl, "flock", delete_first)
+    with (
+        resume.claimed(folder),
+        pytest.raises(UserError, match="is being trained by"),
+        resume.claimed(folder),
+    ):
+        pass
+    assert len(opened) == 3
 
 
 def test_a_claim_ends_with_its_block_or_its_process(tmp_path: Path) -> None:

@@ -181,3 +181,10 @@ def test_a_difference_that_is_not_utf_8_is_told_all_the_same(
     commit = environment.commit()
     assert commit.dirty == "true"
     assert "caf\ufffd" in commit.diff
+
+
+def test_without_git_there_is_no_commit_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert environment.commit().sha == "none"

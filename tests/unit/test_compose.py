@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
-from goodfit.config import messages, tree
+from goodfit.config import messages, params, tree
 from goodfit.config.compose import compose, tuned
 from goodfit.errors import UserError
 
@@ -182,3 +184,53 @@ def test_a_key_that_only_another_choice_of_its_group_has_is_not_offered_as_the_r
         UserError, match=r"unknown key 'data.split_seed': only another choice of data="
     ):
         compose(tiny.ROOT, ["experiment=electricity", "data.split_seed=1"])
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """A repository in which a file of conf/ is no YAML."""
+    shutil.copytree(tiny.ROOT / "conf", tmp_path / "conf")
+    (tmp_path / "conf/model/cnn.yaml").write_text("width: 3\nkernel: [3\n")
+    return tmp_path
+
+
+def test_a_file_of_conf_that_is_no_yaml_is_named_with_its_line(broken: Path) -> None:
+    with pytest.raises(UserError, match=r"conf/model/cnn.yaml, line 3: expected .* YAML"):
+        compose(broken, ["experiment=mnist"])
+
+
+def test_a_broken_file_beside_it_does_not_hide_a_wrong_key(broken: Path) -> None:
+    with pytest.raises(UserError, match=r"unknown key 'model.widht'. Did you mean"):
+        compose(broken, ["experiment=breast_cancer", "model.widht=3"])
+
+
+def test_params_yaml_lists_experiments_and_their_overrides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    params.PARAMS.write_text("experiments: [b, a]\noverrides: {a: [seed=1]}\n")
+    assert params.experiments() == ["b", "a"]
+    assert [params.overrides(name) for name in ("a", "b")] == [["seed=1"], []]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "params.yaml cannot be read: "),
+        ("experiments: [a", "params.yaml cannot be read: "),
+        ("- a", "params.yaml holds list"),
+        ("", "params.yaml holds NoneType"),
+        ("experiments: a\noverrides: [b]", "params.yaml: (experiments|overrides) is "),
+        ("overrides: {a: seed=1}", "params.yaml: (experiments is None|overrides.a is 'seed=1')"),
+        ("overrides: {a: [{seed: 1}]}", "params.yaml: (experiments is None|overrides.a is )"),
+    ],
+)
+@pytest.mark.parametrize("question", [params.experiments, lambda: params.overrides("a")])
+def test_a_wrong_params_yaml_is_the_users_to_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, message: str, question: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if text is not None:
+        params.PARAMS.write_text(text)
+    with pytest.raises(UserError, match=message):
+        question()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import optuna
 import pytest
 import tiny
 import yaml
+from optuna.trial import FrozenTrial
 
 from goodfit.config import tree
 from goodfit.config.compose import compose
-from goodfit.search.confirm import Candidate, choose, interval
+from goodfit.search.confirm import Candidate, _best, _train_again, choose, interval
 from goodfit.search.tuned import Values, write
+from hydra_plugins.hydra_optuna_sweeper import _study
 
 BEST = Candidate(1, (), (1.0, 1.1, 0.9, 1.0, 1.05), 5_000)
 
@@ -64,6 +69,47 @@ def test_of_two_of_equal_size_that_tie_the_better_mean_wins() -> None:
 def test_equal_scores_tie() -> None:
     small = Candidate(4, (), BEST.scores, 10)
     assert choose([BEST, small], maximize=False)[0] is small
+
+
+def test_overrides_that_were_tried_twice_rank_by_their_better_score() -> None:
+    """On a GPU equal overrides may give different scores."""
+    study = optuna.create_study()
+    for name, score in [("a", 1.0), ("b", 2.0), ("a", 3.0)]:
+        attributes = {"overrides": [f"model={name}"]}
+        study.add_trial(optuna.create_trial(value=score, user_attrs=attributes))
+    assert _best(study, 1, maximize=False) == [Candidate(0, ("model=a",))]
+    assert _best(study, 9, maximize=True) == [
+        Candidate(2, ("model=a",)),
+        Candidate(1, ("model=b",)),
+    ]
+
+
+class KilledRepetition:
+    """A sweep whose worker is killed before the second row is chosen."""
+
+    def repeat(
+        self, study: optuna.Study, rows: Sequence[Any], on_end: Callable[..., None]
+    ) -> list[FrozenTrial]:
+        for row in range(len(rows)):
+            study.enqueue_trial({"row": row})
+        first, second = study.ask(), study.ask()
+        first.set_user_attr("parameters", 5)
+        first.suggest_int("row", 0, 1)
+        study.tell(first, 0.5)
+        _study.interrupt(study, second.number, "killed", 0)
+        for trial in study.trials:
+            on_end(study, trial)
+        return study.trials
+
+
+def test_a_worker_that_is_killed_before_it_chose_a_row_costs_its_candidate_only(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    candidates = [Candidate(None, ()), Candidate(7, ("x=1",))]
+    sweep: Any = KilledRepetition()
+    measured = _train_again(optuna.create_study(), sweep, candidates, [4], None)
+    assert measured == [Candidate(None, (), (0.5,), 5)]
+    assert capsys.readouterr().out.splitlines()[-1] == "trial 7, seed 4: fail"
 
 
 def test_only_what_differs_from_the_experiment_is_written(tmp_path: Path) -> None:

@@ -12,9 +12,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from goodfit.errors import UserError
+from goodfit.paths import Paths
 from goodfit.schema import Source
+from goodfit.stages.fetch import stage
 from goodfit.store.fetch import INBOX, fetch
 
 CONTENT = b"a,b\n1,2\n"
@@ -188,3 +191,14 @@ def test_a_wheel_without_the_file_is_listed_like_any_other_failure(
     message = failure(from_wheel(monkeypatch, {"far/__init__.py": b""}))
     assert "installed no-such-package==1.0 (not installed)" in message
     assert "There is no item named 'far/away/x.csv' in the archive" in message
+
+
+def test_a_mirror_may_stand_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may hold a token, so the composed configuration holds its name alone."""
+    (tmp_path / "x.csv").write_bytes(CONTENT)
+    monkeypatch.setenv("MIRROR", str(tmp_path / "x.csv"))
+    source = {"package": None, "file": "x.csv", "sha256": HASH, "mirrors": ["${oc.env:MIRROR}"]}
+    stage(OmegaConf.create({"name": "some", "data": {"source": source}}))
+    assert (Paths("some").raw / "x.csv").read_bytes() == CONTENT

@@ -90,6 +90,27 @@ def test_kill_9_never_leaves_half_a_folder(tmp_path: Path, moment: str) -> None:
     assert {file.name: file.read_text() for file in path.iterdir()} in (old, new)
 
 
+def test_ended_between_its_two_renames_the_old_folder_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a signal, which raises SystemExit wherever the process is."""
+    path = tmp_path / "folder"
+    path.mkdir()
+    (path / "old").write_text("whole")
+    replace = Path.replace
+
+    def stopped(self: Path, target: Path) -> Path:
+        if self.name.endswith(".part"):
+            raise SystemExit(143)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", stopped)
+    with pytest.raises(SystemExit), replacing_folder(path) as part:
+        (part / "new").write_text("whole")
+    assert [file.name for file in path.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_folder_whose_name_has_a_dot_is_written_as_one(tmp_path: Path) -> None:
     with replacing_folder(tmp_path / "my.experiment") as part:
         (part / "x").write_text("whole")

@@ -23,7 +23,7 @@ from goodfit.contract import DataSpec
 from goodfit.data import electricity
 from goodfit.errors import UserError
 from goodfit.system.files import sha256
-from goodfit.tracking import runs  # noqa: F401 - track forbids MLflow's pickles
+from goodfit.tracking import database
 from goodfit.training import checkpoint
 from goodfit.training.checkpoint_files import CheckpointNote, note_path
 
@@ -143,8 +143,9 @@ class Pickled(PythonModel):
 def test_a_pickled_model_of_mlflow_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: str, ran: bool
 ) -> None:
-    """Importing goodfit.tracking.runs sets "false"; the other case shows the command's effect."""
+    """What `connect` sets is "false"; the other case shows the command's effect."""
     marker = tmp_path / "marker"
+    database.set_mlflow_defaults()
     assert os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")
     mlflow.pyfunc.save_model(tmp_path / "model", python_model=Pickled(marker), pip_requirements=[])

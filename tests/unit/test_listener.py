@@ -1,4 +1,4 @@
-"""What a sweep tells MLflow is in the database before the next worker is forked."""
+"""A sweep's runs in MLflow: written before the next worker is forked, right after a resume too."""
 
 from __future__ import annotations
 
@@ -6,16 +6,32 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from types import SimpleNamespace
+from typing import Any
 
 import optuna
 import pytest
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from optuna.trial import TrialState
 
-from goodfit.search.listener import Tracking, parent_attribute
-from goodfit.tracking import runs
+from goodfit.errors import UserError
+from goodfit.search import confirm
+from goodfit.search.listener import Tracking, parent_attribute, parent_run_id
+from goodfit.tracking import database, runs
+from hydra_plugins.hydra_optuna_sweeper._space import Space
 
 Home = Callable[..., DictConfig]
+
+
+def sweep_of(cfg: DictConfig) -> Any:
+    """What a listener reads of a sweep."""
+    return SimpleNamespace(config=cfg, space=Space({}), options=OmegaConf.create({"storage": None}))
+
+
+def parent_run(study: optuna.Study, uri: str) -> Any:
+    run_id = parent_run_id(study, uri)
+    assert run_id is not None
+    return database.connect(uri).get_run(run_id)
 
 
 @pytest.mark.parametrize(
@@ -44,3 +60,57 @@ def test_after_a_trial_its_tag_is_stored_and_no_thread_is_in_the_database(
     with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database:
         query = "select value from tags where run_uuid = ? and key = 'goodfit.trial_state'"
         assert database.execute(query, [child.run_id]).fetchall() == [(word,)]
+
+
+def test_a_stopped_sweep_that_goes_on_is_no_longer_called_stopped(home: Home) -> None:
+    cfg = home()
+    study, listener = optuna.create_study(study_name="s"), Tracking(top=0, seeds=3)
+    listener.began(study, sweep_of(cfg))
+    listener.stopped(study)
+    stopped = parent_run(study, cfg.tracking.uri)
+    assert stopped.info.status == runs.KILLED
+    assert stopped.data.tags["goodfit.ended"].startswith("the sweep was stopped")
+    listener.began(study, sweep_of(cfg))
+    resumed = parent_run(study, cfg.tracking.uri)
+    assert resumed.info.status == runs.RUNNING
+    assert "goodfit.ended" not in resumed.data.tags
+
+
+def test_a_sweep_that_ends_well_is_not_called_stopped_by_another_one_on_its_study(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confirm, "confirm", lambda *_, **__: ["nothing is written"])
+    cfg = home()
+    study, listener = optuna.create_study(study_name="s"), Tracking(top=0, seeds=3)
+    listener.began(study, sweep_of(cfg))
+    listener.stopped(study)
+    listener.ended(study, sweep_of(cfg))
+    ended = parent_run(study, cfg.tracking.uri)
+    assert ended.info.status == runs.FINISHED
+    assert "goodfit.ended" not in ended.data.tags
+
+
+def test_a_trial_that_ended_as_its_sweep_was_stopped_is_recorded_once_by_the_next_one(
+    home: Home,
+) -> None:
+    cfg = home()
+    uri = str(cfg.tracking.uri)
+    study, listener = optuna.create_study(study_name="s"), Tracking(top=0, seeds=3)
+    listener.began(study, sweep_of(cfg))
+    parent = parent_run(study, uri).info.run_id
+    tags = {"goodfit.study": "s", "goodfit.trial": "0", "mlflow.parentRunId": parent}
+    child = runs.start(uri, "tiny", "trial", tags=tags, params={})
+    study.add_trial(optuna.create_trial(state=TrialState.COMPLETE, value=0.5))
+    listener.stopped(study)
+    for _ in range(2):
+        listener.began(study, sweep_of(cfg))
+        client = database.connect(uri)
+        assert client.get_run(child.run_id).data.tags["goodfit.trial_state"] == "complete"
+        values = [metric.value for metric in client.get_metric_history(child.run_id, "objective")]
+        assert values == [0.5]
+
+
+def test_a_study_whose_name_mlflow_cannot_ask_for_is_refused(home: Home) -> None:
+    study = optuna.create_study(study_name="it's")
+    with pytest.raises(UserError, match="quote"):
+        Tracking(top=0, seeds=3).began(study, sweep_of(home()))

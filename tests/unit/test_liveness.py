@@ -49,7 +49,7 @@ def test_a_rank_without_a_heartbeat_is_killed_and_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     heartbeat = tmp_path / "alive-1"
-    heartbeat.write_text(str(sleeper.pid))
+    heartbeat.write_text(identity(sleeper.pid))
     look(watch, heartbeat, beats=False)
     assert sleeper.wait(5) == -9
     assert capsys.readouterr().err == "goodfit: rank 1 has had no heartbeat for 1 s\n"
@@ -62,7 +62,22 @@ def test_a_rank_with_a_heartbeat_is_left_alone(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     heartbeat = tmp_path / "alive-1"
-    heartbeat.write_text(str(sleeper.pid))
+    heartbeat.write_text(identity(sleeper.pid))
     look(watch, heartbeat, beats=True)
+    assert sleeper.poll() is None
+    assert capsys.readouterr().err == ""
+
+
+def test_a_rank_that_has_ended_is_not_taken_for_a_frozen_one(
+    watch: RankWatch,
+    sleeper: subprocess.Popen[bytes],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Rank 0 scores and writes the model alone; another process may have the other one's id now."""
+    heartbeat = tmp_path / "alive-1"
+    heartbeat.write_text(f"{identity(sleeper.pid)}1")
+    look(watch, heartbeat, beats=False)
+    assert not heartbeat.exists()
     assert sleeper.poll() is None
     assert capsys.readouterr().err == ""

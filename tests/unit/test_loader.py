@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from goodfit.errors import UserError
 from goodfit.store import loader
 from goodfit.store.arrays import Packed
-from goodfit.store.loader import Batches, DataModule, fits
+from goodfit.store.loader import Batches, DataModule, Shard, fits
 
 Prepared = Callable[[str], Path]
 
@@ -178,6 +179,14 @@ def test_the_splits_stay_on_the_cpu_for_those_who_score_the_kept_weights(
     data = module(folder, monkeypatch, free=10**9)
     data.train_dataloader()
     assert data.train.target.device.type == "cpu"
+
+
+def test_a_split_with_fewer_samples_than_parts_is_refused(folder: Path, train: Packed) -> None:
+    """A part without a sample has a loss of NaN, which says nothing of its reason."""
+    parts = len(train) + 1
+    message = f"{len(train)} samples of train cannot be shared by {parts} devices and micro-batches"
+    with pytest.raises(UserError, match=message):
+        DataModule(folder, batch_size=parts, seed=0, shard=Shard(micro_batches=parts))
 
 
 def test_workers_are_refused_where_arrays_lie_on_a_device(train: Packed) -> None:

@@ -84,6 +84,17 @@ def test_a_missing_file_is_named(model: Path, name: str) -> None:
         Predictor.load(model)
 
 
+def test_weights_of_another_network_are_refused_in_a_line(model: Path) -> None:
+    content = yaml.safe_load((model / "config.yaml").read_text())
+    content["model"]["width"] += 1
+    (model / "config.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(
+        UserError, match=r"weights\.pt is of another network than .* \(.* size mismatch"
+    ) as error:
+        Predictor.load(model)
+    assert len(str(error.value).splitlines()) == 1
+
+
 def test_a_missing_column_is_named(trained: Any) -> None:
     data = build.data_set(trained[1])
     example = data.example(data.read(tiny.SAMPLES / "breast_cancer.csv")).drop(

@@ -138,9 +138,38 @@ def test_a_manifest_that_was_cut_is_named(tmp_path: Path, content: str) -> None:
         read_json(path)
 
 
+def test_a_column_of_the_name_that_readable_rows_need_is_refused(tmp_path: Path) -> None:
+    raw = tmp_path / "survey.csv"
+    raw.write_text(survey(tmp_path).read_text().replace("split,b,c", "raw_row,b,c"))
+    with pytest.raises(UserError, match=r"survey\.csv: a column is named 'raw_row', .* rename it"):
+        prepare(table(), raw, tmp_path / "out", made_with={})
+
+
 def test_a_description_of_another_version_is_refused(tmp_path: Path) -> None:
     prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
     path = tmp_path / "out/spec.json"
     write_json(path, {**read_json(path), "colour": "blue"})
     with pytest.raises(UserError, match="no description of data that this version can read"):
+        DataSpec.read(path)
+
+
+def test_a_description_with_an_unknown_key_of_an_array_is_refused(tmp_path: Path) -> None:
+    """It may decide how the array is encoded."""
+    prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
+    path = tmp_path / "out/spec.json"
+    content = read_json(path)
+    content["inputs"]["numbers"]["unit"] = "kg"
+    write_json(path, content)
+    with pytest.raises(UserError, match=r"unknown: \['unit'\], missing: \[\]"):
+        DataSpec.read(path)
+
+
+def test_a_description_that_lacks_a_key_is_refused(tmp_path: Path) -> None:
+    """Without its labels a prediction could not be told."""
+    prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
+    path = tmp_path / "out/spec.json"
+    content = read_json(path)
+    del content["labels"]
+    write_json(path, content)
+    with pytest.raises(UserError, match=r"unknown: \[\], missing: \['labels'\]"):
         DataSpec.read(path)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 
-from goodfit.system.processes import gone, identity
+import psutil
+import pytest
+
+from goodfit.system import signals
+from goodfit.system.processes import gone, identity, pid_of
 
 TELL = "from goodfit.system.processes import identity; print(identity(), flush=True); input()"
 
@@ -43,6 +49,31 @@ def test_a_number_that_another_process_has_now_is_gone() -> None:
 
 def test_nothing_is_said_about_another_machine() -> None:
     assert not gone(identity().replace(socket.gethostname(), "elsewhere"))
+
+
+def test_an_identity_names_the_process_id() -> None:
+    assert pid_of(identity()) == os.getpid()
+
+
+def test_a_process_whose_dvc_ended_before_it_was_watched_ends_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[tuple[int, int]] = []
+
+    class ExitedError(Exception):
+        """Stands for the end of this process."""
+
+    def leave(code: int) -> None:
+        raise ExitedError(code)
+
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((pid, number)))
+    monkeypatch.setattr(os, "_exit", leave)
+    monkeypatch.setattr(signals, "GRACE", 0.0)
+    with subprocess.Popen([sys.executable, "-c", ""]) as other:
+        dvc = psutil.Process(other.pid)
+    with pytest.raises(ExitedError):
+        signals._watch(dvc)
+    assert sent == [(os.getpid(), signal.SIGTERM)]
 
 
 def test_nothing_is_said_about_what_is_no_process() -> None:

@@ -7,6 +7,7 @@ from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from goodfit.errors import UserError
@@ -66,6 +67,11 @@ def test_a_score_that_is_no_number_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         replace(TRAINING, scores={"val/loss": float("nan")}).write(tmp_path / "train.json")
     assert not (tmp_path / "train.json").exists()
+
+
+def test_a_number_of_numpy_does_not_become_a_text() -> None:
+    with pytest.raises(TypeError, match="float32, which no record holds"):
+        replace(TRAINING, scores={"val/loss": np.float32(0.5)}).to_json()
 
 
 @pytest.mark.parametrize("out", [None, Path("build/runs/x")])

@@ -15,9 +15,9 @@ from scipy.stats import binomtest, norm
 
 from goodfit.errors import UserError
 from goodfit.records import Chart, Comparison, Interval, Training
-from goodfit.reporting import charts, error_charts, words
+from goodfit.reporting import charts, error_charts, results, words
 from goodfit.reporting.charts import Row
-from goodfit.stages import report
+from goodfit.stages import report, summary
 
 MODES = {
     "class": {"accuracy": "max", "log_loss": "min"},
@@ -420,3 +420,54 @@ def test_a_long_title_stands_above_its_numbers_not_in_them(title: str, lines: in
     chart = ET.fromstring(charts.forest_plot("t", "d", rows, label="x"))  # noqa: S314
     heights = {part.get("y") for part in chart.iter() if part.text in (title, numbers)}
     assert len(heights) == lines
+
+
+@pytest.mark.parametrize("file", ["history.csv", "config.yaml"])
+@pytest.mark.parametrize("text", [None, "", "epoch,a\n0,x\n"])
+def test_a_missing_or_broken_file_of_the_model_is_named(file: str, text: str | None) -> None:
+    make("some")
+    path = Path("models/some") / file
+    path.unlink()
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserError, match=str(path)):
+        run("some")
+
+
+def test_an_epoch_without_its_time_is_left_out_of_the_median() -> None:
+    make("some")
+    path = Path("models/some/history.csv")
+    head, first, second, third = path.read_text().splitlines()
+    put(path, "\n".join([head, first, second.removesuffix("1.5"), third.replace("1.5", "3.5")]))
+    assert "<dt>An epoch (median)</dt><dd>2.5 s</dd>" in run("some")
+
+
+def test_a_secret_in_the_section_of_the_data_stays_out_of_its_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "canary-123456")
+    make("some")
+    put(Path("models/some/config.yaml"), "data:\n  test: 0.2\n  user: canary-123456\n")
+    page = run("some")
+    assert "canary" not in page
+    assert "test 0.2, user ***" in page
+
+
+def test_results_of_what_was_not_evaluated_are_the_users_to_make() -> None:
+    put(Path("params.yaml"), "experiments: [some]\n")
+    with pytest.raises(UserError, match=r"evaluation\.json does not exist"):
+        results.write()
+
+
+@pytest.mark.parametrize("content", [b"", b"no database", None])
+def test_a_database_that_cannot_be_read_is_told_in_a_line(content: bytes | None) -> None:
+    """An empty one is no fault: MLflow fills it."""
+    make("some")
+    put(Path("build/some.json"), {"tracking": {"uri": "sqlite:///mlflow.db"}})
+    if content is not None:
+        Path("mlflow.db").write_bytes(content)
+    if not content:
+        assert not summary._is_tracked("some")
+        return
+    with pytest.raises(UserError, match=r"mlflow\.db cannot be read: file is not a database"):
+        summary._is_tracked("some")

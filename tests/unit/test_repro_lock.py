@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -77,3 +79,15 @@ def test_between_stages_too_the_second_says_who_is_first(
     assert capsys.readouterr().err == message
     with repro._only_one() as other:
         assert other is None
+
+
+@pytest.mark.fault(10)
+def test_the_room_that_is_free_is_that_of_the_caches_own_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    monkeypatch.setattr(dvc, "cache_folder", lambda: disk / "files/md5")
+    monkeypatch.setattr(shutil, "disk_usage", {disk: SimpleNamespace(free=5e6)}.__getitem__)
+    missing = [dvc.Output("train@x", Path("models/x"), "0", 7_000_000)]
+    assert "They need 7.0 MB, 5.0 MB are free" in repro._explain(missing)

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import tiny
+from omegaconf import OmegaConf
+from planted import trained
 
 from goodfit.config import tree
 from goodfit.errors import UserError
-from goodfit.tracking import database, runs
+from goodfit.tracking import attach, database, runs
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
@@ -137,6 +139,16 @@ def test_the_process_that_resumes_a_run_is_the_process_of_the_run(uri: str) -> N
     with runs.run_status(run):
         begin(uri)
         assert status(uri, run.run_id) == runs.RUNNING
+
+
+def test_a_run_that_goes_on_after_a_failure_does_not_say_how_it_ended(uri: str) -> None:
+    run = begin(uri)
+    with pytest.raises(RuntimeError), runs.run_status(run):
+        raise RuntimeError("lost")
+    assert "goodfit.ended" in run.client.get_run(run.run_id).data.tags
+    with runs.run_status(run):
+        pass
+    assert "goodfit.ended" not in run.client.get_run(run.run_id).data.tags
 
 
 def test_a_deleted_run_is_not_found(uri: str) -> None:
@@ -342,3 +354,20 @@ def test_connect_forbids_pickles_unless_the_user_allows_them(
     uri: str, variables: dict[str, str], expected: str
 ) -> None:
     assert in_new_process(CONNECTS, uri, **variables) == expected
+
+
+@pytest.mark.parametrize("text", [None, "epoch,val/loss\n0,abc\n", "val/loss\n0.5\n"])
+def test_a_model_whose_curves_cannot_be_read_leaves_no_half_made_run(
+    uri: str, text: str | None
+) -> None:
+    """The next stage would find it, and take it for the training's own."""
+    cfg = OmegaConf.create({"name": "tiny", "tracking": {"uri": uri}})
+    model = Path("models/tiny")
+    model.mkdir(parents=True)
+    trained("0").write(model / "train.json")
+    (model / "config.yaml").write_text("model: {_target_: a.Net}\nseed: 1\n")
+    if text is not None:
+        (model / "history.csv").write_text(text)
+    with pytest.raises(UserError, match=r"models/tiny/history\.csv"):
+        attach.find_or_recreate(cfg, model)
+    assert database.connect(uri).get_experiment_by_name("tiny") is None

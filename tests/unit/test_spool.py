@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -226,3 +227,35 @@ def test_a_database_that_fails_before_the_first_step_is_told_in_a_line(home: Hom
         fit(home(), out=Path("model"))
     assert re.fullmatch(r"tracking.uri=sqlite:///\S* does not answer: .*", str(error.value))
     assert "SELECT" not in str(error.value)
+
+
+class Hung:
+    """A database that answers no call before `released`, and then with an error."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+
+    def update_run(self, run_id: str, status: str) -> None:
+        self.released.wait()
+        raise OSError("no answer")
+
+
+@pytest.mark.fault(13)
+def test_a_call_that_fails_late_puts_nothing_old_behind_what_came_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the run, finished long ago, would be RUNNING when the file is sent."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(spool, "FLUSH_TIMEOUT", 0.1)
+    client = Hung()
+    outbox = spool.Outbox(client, "sqlite:///x.db", "r")  # type: ignore[arg-type]
+    outbox.put(status="RUNNING")
+    outbox.flush()
+    outbox.put(status="FINISHED", time=1)
+    outbox.flush()
+
+    client.released.set()
+    assert outbox._thread is not None
+    outbox._thread.join()
+    entries = [json.loads(line) for line in outbox.path.read_text().splitlines()]
+    assert [entry["status"] for entry in entries] == ["RUNNING", "FINISHED"]

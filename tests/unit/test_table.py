@@ -113,6 +113,12 @@ def test_a_constant_column_is_nothing_to_the_network(tmp_path: Path) -> None:
     assert np.abs(encoded).max() == pytest.approx(0.1)
 
 
+def test_a_text_where_train_has_numbers_is_refused(tmp_path: Path) -> None:
+    spec = table().fit(pd.DataFrame({"a": [1.0, 2.0], "y": ["no", "yes"]}))
+    with pytest.raises(UserError, match=r"column 'a' holds what is no number: .*'seven'"):
+        Table.encode(pd.DataFrame({"a": ["3", "seven"]}), spec)
+
+
 def test_a_constant_target_is_refused(tmp_path: Path) -> None:
     rows = pd.DataFrame({"a": [1.0, 2.0, 3.0], "y": [7.5] * 3})
     with pytest.raises(UserError, match=r"column 'y' is 7\.5 in all of train: nothing to learn"):

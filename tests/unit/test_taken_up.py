@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,14 @@ import torch
 from cutting import FOLDER, Home, case, cut, same
 from omegaconf import DictConfig
 
-from goodfit.errors import NonFiniteLossError, UserError
+from goodfit.errors import NonFiniteLossError, NoRoomError, UserError
 from goodfit.guard.stop import Stop
 from goodfit.launch import resume
 from goodfit.launch.fit import fit
 from goodfit.system import signals
 from goodfit.system.files import read_json, write_json
+from goodfit.training import checkpoint
+from goodfit.training.checkpoint import AtomicCheckpoints
 from goodfit.training.checkpoint_files import read_note, step_checkpoints
 
 
@@ -57,6 +61,24 @@ def test_of_two_checkpoints_the_whole_one_is_taken(
     said = capsys.readouterr().out
     assert f"{newest} or its best weights fail their checksum" in said
     assert f"({older}, verified)" in said
+    assert same(Path("model"), Path("whole"))
+
+
+@pytest.mark.fault(2)
+def test_a_broken_checkpoint_takes_the_room_of_no_whole_one(home: Home) -> None:
+    """The newest is broken twice: each time there is an older one."""
+    fit(saved_often(home), out=Path("whole"))
+    cut(saved_often(home), 3, 1)
+    flip(step_checkpoints(FOLDER)[0])
+    plan = resume.plan(saved_often(home), [], world=1)
+    plan.begin()
+    assert step_checkpoints(FOLDER) == [plan.checkpoint]
+
+    cut(saved_often(home), 3, 1)
+    newest, older = step_checkpoints(FOLDER)
+    flip(newest)
+    assert resume.plan(saved_often(home), [], world=1).checkpoint == older
+    fit(saved_often(home), out=Path("model"))
     assert same(Path("model"), Path("whole"))
 
 
@@ -133,6 +155,19 @@ def test_what_changes_no_weight_may_differ(home: Home) -> None:
     assert Path("model").exists()
 
 
+@pytest.mark.fault(12)
+def test_where_the_disk_is_full_only_a_checkpoint_that_is_whole_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(*_: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "_write", write)
+    (tmp_path / "step-000000001.ckpt").write_bytes(b"without a note it was not finished")
+    with pytest.raises(NoRoomError, match="there was none before"):
+        AtomicCheckpoints().save_checkpoint({}, tmp_path / "step-000000002.ckpt")
+
+
 @pytest.mark.fault(3)
 def test_resume_must_wants_something_to_go_on_from(home: Home) -> None:
     cfg = home()
@@ -186,12 +221,35 @@ def test_a_training_that_lives_is_not_taken_over(home: Home) -> None:
     other.start()
     try:
         stored = read_json(FOLDER / "training.json")
-        write_json(FOLDER / "training.json", {**stored, "process": identity(other.pid)})
+        living = {"process": identity(other.pid), "stopped": False}
+        write_json(FOLDER / "training.json", stored | living)
         with pytest.raises(UserError, match="is being trained by process"):
             fit(case(home, "plain"), out=Path("model"))
     finally:
         other.kill()
         other.join()
+
+
+def test_one_that_stopped_on_another_machine_goes_on_here(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a job that Slurm puts back into its queue: it has saved itself, and lands on any node."""
+    fit(case(home, "plain"), out=Path("whole"))
+    cut(case(home, "plain"), 1, 0)
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    fit(case(home, "plain"), out=Path("model"))
+    assert same(Path("model"), Path("whole"))
+
+
+def test_one_that_another_machine_may_train_is_refused_with_what_to_do(home: Home) -> None:
+    cut(case(home, "plain"), 1, 0)
+    path = FOLDER / "training.json"
+    write_json(path, {**read_json(path), "process": "elsewhere:1@2", "stopped": False})
+    with pytest.raises(UserError, match=f'gone, write "stopped": true into {path}'):
+        fit(case(home, "plain"), out=Path("model"))
+    write_json(path, {**read_json(path), "stopped": True})
+    fit(case(home, "plain"), out=Path("model"))
+    assert Path("model").exists()
 
 
 def test_after_a_verdict_the_same_command_starts_anew(

@@ -35,6 +35,8 @@ class Boosting(Baseline):
             n_iter_no_change=30,
             random_state=0,
         )
+        # without X_val, scikit-learn would hold out a tenth of train at random: windows that
+        # overlap those that stay
         self._model.fit(
             features(train),
             train.target.ravel(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from pathlib import Path
+from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
@@ -20,16 +21,20 @@ _NULL_GROUP = "group override must be"
 
 
 def is_hydra_error(error: BaseException) -> bool:
-    """Whether Hydra or OmegaConf refuse a configuration with this error."""
+    """Whether Hydra, OmegaConf or YAML refuse a configuration with this error."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    # null for a group is a plain ValueError of Hydra's
-    return isinstance(error, HydraException | OmegaConfBaseException) or _NULL_GROUP in str(error)
+    # Hydra lets an error of YAML pass, which names the file; null for a group is a plain ValueError
+    refusals = (HydraException, OmegaConfBaseException, yaml.YAMLError)
+    return isinstance(error, refusals) or _NULL_GROUP in str(error)
 
 
 def explain(error: BaseException, root: Path) -> str:
     """Hydra's message about an override in one or two lines, with the nearest right name."""
+    if isinstance(error, yaml.YAMLError):
+        return _of_yaml(error)
+
     chain = [error, error.__cause__, error.__context__]
     text = "\n".join(str(link) for link in chain if link)
 
@@ -57,6 +62,14 @@ def explain(error: BaseException, root: Path) -> str:
             "expected the name of one of its choices (--help lists them)"
         )
     return _first_two_lines(text)
+
+
+def _of_yaml(error: yaml.YAMLError) -> str:
+    """The file and the line, for YAML's own message spreads them over five."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        mark = error.problem_mark
+        return f"{mark.name}, line {mark.line + 1}: {error.problem}; expected YAML"
+    return f"a file of conf/ is no YAML: {' '.join(str(error).split())[:200]}"
 
 
 def _unknown_key(key: str, root: Path) -> str:
@@ -120,7 +133,7 @@ def _keys_of_conf(root: Path) -> list[str]:
     """Every dotted key that a YAML file of conf/ sets, and the names of the groups."""
     keys = {path.name for path in (root / "conf").iterdir() if path.is_dir()}
     for path in (root / "conf").rglob("*.yaml"):
-        content = yaml.safe_load(path.read_text()) or {}
+        content = _mapping(path)
         content.pop("defaults", None)
 
         folder = path.parent.name
@@ -129,6 +142,15 @@ def _keys_of_conf(root: Path) -> list[str]:
             if not key.startswith("_"):
                 keys.add(f"{prefix}{key}")
     return sorted(keys)
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    """The keys and values of a file; none of a broken one, which Hydra names where it is used."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (ValueError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _overridable(content: object) -> list[str]:

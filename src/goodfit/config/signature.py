@@ -1,6 +1,7 @@
 """What a class takes, read from its source text: a check of the configuration imports no torch.
 
 Importing torch, Lightning and their friends takes 5 to 9 seconds; parsing a file of ours 2 ms.
+Docs: docs/decisions/0002-checks-read-source.md.
 """
 
 from __future__ import annotations
@@ -55,7 +56,11 @@ def read(target: str) -> Signature | None:
     if isinstance(definition, ast.FunctionDef):
         return Signature(_keyword_only(definition), _arguments(definition))
 
-    named = dict(_lineage(target, definition))
+    named: dict[str, ast.ClassDef] = {}
+    for name, ancestor in _lineage(target, definition):
+        # what two bases have in common stands behind both, as in Python's own order
+        named.pop(name, None)
+        named[name] = ancestor
     lineage = list(named.values())
     init = _method("__init__", lineage)
     forward = _method("forward", lineage)
@@ -162,14 +167,24 @@ def _lineage(target: str, node: ast.ClassDef) -> Iterator[tuple[str, ast.ClassDe
     module = _parsed(module_name)
     assert module is not None  # `node` is from there
     for base in node.bases:
-        if not isinstance(base, ast.Name):  # nn.Module and its like are of other packages
+        name = _dotted_name(base, module)
+        # nn.Module and its like: torch is not to be parsed
+        if name is None or _package(name) != _package(target):
             continue
-        defined = _origin(module.imports.get(base.id, f"{module_name}.{base.id}"))
-        if defined is None or _package(defined) != _package(target):
-            continue
-        parent = _definition(defined)
-        if isinstance(parent, ast.ClassDef):
+        defined = _origin(name)
+        parent = _definition(defined) if defined else None
+        if defined and isinstance(parent, ast.ClassDef):
             yield from _lineage(defined, parent)
+
+
+def _dotted_name(base: ast.expr, module: _Module) -> str | None:
+    """What a base class of `module` is called elsewhere; None where it is no plain name."""
+    match base:
+        case ast.Name(id=name):
+            return module.imports.get(name, f"{module.name}.{name}")
+        case ast.Attribute(value=ast.Name(id=package), attr=name) if package in module.imports:
+            return f"{module.imports[package]}.{name}"
+    return None
 
 
 def _method(name: str, lineage: list[ast.ClassDef]) -> ast.FunctionDef | None:
@@ -203,7 +218,10 @@ def _with_default(method: ast.FunctionDef) -> tuple[str, ...]:
 
 
 def _constant(statement: ast.stmt) -> dict[str, Any]:
-    """The name and value that a statement of a class binds; {} where they are no literal."""
+    """The name and value that a statement of a class binds; {} where they are no literal.
+
+    Anything else would have to be run to be known, and with it torch imported (decision 0002).
+    """
     match statement:
         case ast.Assign(targets=[ast.Name(id=name)], value=value):
             pass
@@ -221,10 +239,13 @@ def _defined(statement: ast.stmt) -> dict[str, bool]:
     """The name that a statement of a class declares, and whether it defines it, too."""
     match statement:
         case ast.FunctionDef(name=name, decorator_list=decorators):
-            return {name: not any("abstractmethod" in ast.unparse(one) for one in decorators)}
-        case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=value):
-            is_constant = ast.unparse(annotation).startswith("ClassVar")
-            return {name: value is not None} if is_constant else {}
+            is_abstract = any("abstractmethod" in ast.unparse(item) for item in decorators)
+            return {name: not is_abstract}
         case ast.Assign(targets=[ast.Name(id=name)]):
             return {name: True}
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr()):
+            return {name: True}
+        case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation):
+            # another annotation without a value is of an instance, which `__init__` gives it
+            return {name: False} if ast.unparse(annotation).startswith("ClassVar") else {}
     return {}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -68,6 +68,9 @@ class DataSet(ABC):
 
         It needs no target, and a row's arrays do not depend on the other rows: a served model
         encodes with it, too.
+
+        Raises:
+            UserError: a column is missing, or holds what cannot be encoded.
         """
 
     @staticmethod
@@ -97,6 +100,7 @@ class DataSet(ABC):
         inputs = rows[[column for column in rows.columns if column != self.label]]
         keys = []
         for row in inputs.itertuples(index=False):
+            # by `repr`, which tells a number from a text that looks like it
             keys.append(repr([_comparable(value) for value in row]).encode())
         return keys
 
@@ -147,6 +151,17 @@ class StratifiedDataSet(DataSet):
             self.split_seed,
             duplicate_group=duplicate_group,
         )
+
+
+def check_columns(rows: pd.DataFrame, expected: Collection[str]) -> None:
+    """The rows have the columns that their encoding needs.
+
+    Raises:
+        UserError: one or more are missing.
+    """
+    missing = [name for name in expected if name not in rows.columns]
+    if missing:
+        raise UserError(f"columns {missing} are missing; expected {list(expected)}")
 
 
 def class_labels(train: pd.DataFrame, column: str = "label") -> tuple[str, ...]:

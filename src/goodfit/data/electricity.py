@@ -23,7 +23,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from goodfit.contract import DataSpec, Field
 from goodfit.data import split
-from goodfit.data.base import Array, DataSet
+from goodfit.data.base import Array, DataSet, check_columns
 from goodfit.errors import UserError
 from goodfit.records import Exhibit
 from goodfit.schema import Count, Fraction, Source, Whole
@@ -83,7 +83,7 @@ class Electricity(DataSet):
         """Overlapping windows of the one series.
 
         Raises:
-            UserError: the file is no table, lacks a column, or has demands that are no numbers.
+            UserError: the file is no table, lacks a column, or has cells that are no numbers.
         """
         table = read_pickle(raw)
         missing = {"Demand", "WorkDay"} - set(table.columns)
@@ -91,15 +91,8 @@ class Electricity(DataSet):
             listed = ", ".join(table.columns)
             raise UserError(f"{raw.name} lacks columns {sorted(missing)}. Found: {listed}")
 
-        demand = table["Demand"].to_numpy(np.float32)
-        bad = np.flatnonzero(~np.isfinite(demand))
-        if len(bad):
-            raise UserError(
-                f"{raw.name}: Demand has {len(bad)} values that are no numbers, "
-                f"the first in row {bad[0]}"
-            )
-
-        workday = table["WorkDay"].to_numpy(np.float32)
+        demand = _finite(table["Demand"], raw.name)
+        workday = _finite(table["WorkDay"], raw.name)
         # the day after the last forecast is not in the file: the last day stands for it
         workday = np.concatenate([workday, workday[-DAY:]])
 
@@ -126,6 +119,7 @@ class Electricity(DataSet):
         first = rows["start"]
         last = first + pd.Timedelta(minutes=30 * (DAY - 1))
         days = (last.max() - FIRST_DAY).days + 1
+        # whole days, counted back from the midnight behind the last target
         end = last.max().normalize() + pd.Timedelta(days=1)
         test_from = end - pd.Timedelta(days=round(days * self.test))
         validation_from = test_from - pd.Timedelta(days=round(days * self.validation))
@@ -166,21 +160,25 @@ class Electricity(DataSet):
         erred, in standard deviations: there, on average, and lately.
 
         Raises:
-            UserError: a window has another length than a forecast needs.
+            UserError: a column is missing, a window has another length than a forecast needs or
+                holds what is no number, or a start is no time.
         """
+        check_columns(rows, ["start", "demand", "workday"])
         demand = _windows(rows["demand"], HISTORY, "demand")
         workday = _windows(rows["workday"], HISTORY + 2 * DAY, "workday")
-        start = pd.DatetimeIndex(pd.to_datetime(rows["start"]))
+        start = _times(rows["start"])
 
         tomorrow = reference(demand, workday, HISTORY)
         yesterday = reference(demand, workday, HISTORY - DAY)
         earlier = [_day(demand, HISTORY - lag) for lag in (DAY, 2 * DAY, 7 * DAY)]
         lags = np.stack([tomorrow, *earlier, yesterday], 2)
 
+        # of yesterday's demand, against what the reference would have said of it
         error = (earlier[0] - yesterday) / spec.target.std
         known = np.concatenate([_calendar(start, workday), _errors(error), _weekdays(start)], 2)
 
         return {
+            # without the first day, which serves yesterday's reference alone
             "past": demand[:, DAY:].reshape(-1, DAYS, DAY),
             "days": _past_days(start, workday).astype(np.float32),
             "lags": lags.astype(np.float32),
@@ -213,6 +211,7 @@ def reference(demand: Array, workday: Array, at: int) -> Array:
     values = np.stack([_day(demand, column) for column in past], 1)  # (B, 14, 48), latest day first
     same_flag = np.stack([_day(workday, column) == _day(workday, at) for column in past], 1)
 
+    # the sum counts from the latest day on, so these are the latest
     chosen = same_flag & (np.cumsum(same_flag, 1) <= REFERENCE_DAYS)
     count = chosen.sum(1)
     mean = (values * chosen).sum(1) / np.maximum(count, 1)
@@ -249,12 +248,41 @@ class _TableUnpickler(pickle.Unpickler):
         return super().find_class(module.replace("numpy.core.", "numpy._core."), name)
 
 
+def _finite(column: pd.Series[Any], file: str) -> Array:
+    """A column of the raw file as numbers, (N,)."""
+    values = pd.to_numeric(column, errors="coerce").to_numpy(np.float32)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise UserError(
+            f"{file}: {column.name} has {len(bad)} values that are no numbers, "
+            f"the first in row {bad[0]}"
+        )
+    return values
+
+
 def _windows(column: pd.Series[Any], length: int, name: str) -> Array:
     """The windows of a column as one array, (B, length)."""
-    windows = np.stack([np.asarray(value, np.float32) for value in column])
-    if windows.shape[1] != length:
-        raise UserError(f"{name} has {windows.shape[1]} half hours, expected {length}")
-    return windows
+    windows = []
+    for value in column:
+        try:
+            window = np.asarray(value, np.float32)
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{name} holds what is no number: {error}") from None
+        if window.shape != (length,):
+            raise UserError(f"{name} has {window.size} half hours, expected {length}")
+        windows.append(window)
+    return np.stack(windows)
+
+
+def _times(column: pd.Series[Any]) -> pd.DatetimeIndex:
+    """The starts of forecasts, (B,), which may be texts, as a caller sends them."""
+    try:
+        times = pd.DatetimeIndex(pd.to_datetime(column))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{column.name} holds what is no time: {error}") from None
+    if times.hasnans:
+        raise UserError(f"{column.name} has an empty cell; expected a time in each")
+    return times
 
 
 def _day(windows: Array, at: int) -> Array:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data.base import Array, StratifiedDataSet, class_labels
+from goodfit.data.base import Array, StratifiedDataSet, check_columns, class_labels
 from goodfit.errors import UserError
 from goodfit.records import Exhibit
 
@@ -37,17 +38,25 @@ class Mnist(StratifiedDataSet):
         """One line of text for each digit: 784 grey values and the digit.
 
         Raises:
-            UserError: a line has another number of values, or one that is no grey value.
+            UserError: the file is not packed by gzip, or a line has another number of values, or
+                one that is no grey value.
         """
-        with gzip.open(raw, "rt") as stream:
-            lines = [line.split(",") for line in stream]
+        try:
+            with gzip.open(raw, "rt") as stream:
+                lines = [line.split(",") for line in stream]
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+            raise UserError(f"{raw.name} is no text packed by gzip: {error}") from None
+
         ragged = [number for number, line in enumerate(lines, 1) if len(line) != PIXELS + 1]
         if ragged or not lines:
             where = f"line {ragged[0]} ({len(ragged)} such lines)" if ragged else "no lines"
             raise UserError(f"{raw.name}: {where}: expected {PIXELS} grey values and a digit")
 
-        values = np.array(lines, dtype=float)  # (N, 785)
-        wrong = np.argwhere((values < 0) | (values > 255) | (values != values.round()))
+        try:
+            values = np.array(lines, dtype=float)  # (N, 785)
+        except ValueError as error:
+            raise UserError(f"{raw.name}: {error}; expected grey values and a digit") from None
+        wrong = np.argwhere(~_is_grey(values))
         if len(wrong):
             line, column = wrong[0]
             raise UserError(
@@ -80,12 +89,12 @@ class Mnist(StratifiedDataSet):
         The network scales them: a byte is a quarter of a float's memory traffic.
 
         Raises:
-            UserError: an image has another size.
+            UserError: the column `image` is missing, or an image has another size or values that
+                are no grey values.
         """
-        images = np.stack([np.asarray(image) for image in rows["image"]])
-        if images.shape[1:] != (SIDE, SIDE):
-            raise UserError(f"images are {images.shape[1:]}, expected ({SIDE}, {SIDE})")
-        return {"image": images.astype(np.uint8)[:, None]}
+        check_columns(rows, ["image"])
+        images = np.stack([_grey(image) for image in rows["image"]])
+        return {"image": images[:, None]}
 
     @staticmethod
     def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:
@@ -95,3 +104,24 @@ class Mnist(StratifiedDataSet):
         stream = io.BytesIO()
         Image.fromarray(sample["image"][0]).save(stream, "PNG")
         return Exhibit(picture=base64.b64encode(stream.getvalue()).decode())
+
+
+def _grey(image: Any) -> Array:
+    """The bytes (28, 28) of an image, which may be lists of numbers, as a caller sends them."""
+    try:
+        values = np.asarray(image, float)
+    except (ValueError, TypeError) as error:  # rows of several lengths, texts
+        raise UserError(f"an image is no array of numbers: {error}") from None
+    if values.shape != (SIDE, SIDE):
+        raise UserError(f"an image is {values.shape}, expected ({SIDE}, {SIDE})")
+    # as a byte 0.9 would be 0, and so would 256: an image scaled by its sender would be black
+    if not _is_grey(values).all():
+        raise UserError("an image has values that are no whole numbers from 0 to 255")
+    return values.astype(np.uint8)
+
+
+def _is_grey(values: Array) -> Array:
+    """Whether each number, (...), is a grey value: whole, from 0 to 255."""
+    # a comparison with NaN is false
+    is_grey: Array = (values >= 0) & (values <= 255) & (values == np.round(values))
+    return is_grey

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from goodfit.contract import DataSpec, Field
+from goodfit.contract import PAD, UNKNOWN, DataSpec, Field
 from goodfit.data import split
-from goodfit.data.base import Array, DataSet, class_labels
+from goodfit.data.base import Array, DataSet, check_columns, class_labels
 from goodfit.errors import UserError
 from goodfit.records import Exhibit
 from goodfit.schema import Count, Fraction, Source, Whole
 
-PAD, UNKNOWN = 0, 1  # tokens
+# a word or number, with an ending such as 't or 's, or a single mark
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?|[!?.,;:\"()$%&*-]")
 
 
@@ -58,9 +58,13 @@ class Reviews(DataSet):
         """Reviews alone: the file also holds 1,097 plots, which have no verdict.
 
         Raises:
-            UserError: a column is missing, or a review has no text.
+            UserError: the file is no table, a column is missing, or a review has no text.
         """
-        rows = pd.read_csv(raw, keep_default_na=False)
+        try:
+            rows = pd.read_csv(raw, keep_default_na=False)
+        except (OSError, EOFError, ValueError) as error:  # of the packing, UTF-8, or pandas
+            raise UserError(f"{raw.name} is no packed CSV file: {error}") from None
+
         missing = {"category", "text", "movie_name"} - set(rows.columns)
         if missing:
             listed = ", ".join(rows.columns)
@@ -99,6 +103,7 @@ class Reviews(DataSet):
         """The words that occur at least `min_count` times in train, the most frequent first."""
         counts = Counter(word for text in train["text"] for word in words(text))
         frequent = [word for word, count in counts.items() if count >= self.min_count]
+        # by the word among equal counts: tokens do not depend on the order of the rows
         frequent.sort(key=lambda word: (-counts[word], word))
         labels = class_labels(train)
         return DataSpec(
@@ -116,7 +121,12 @@ class Reviews(DataSet):
 
     @staticmethod
     def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:
-        """`tokens` (B, T), 0 behind the end, and `mask` (B, T), true where there is a token."""
+        """`tokens` (B, T), 0 behind the end, and `mask` (B, T), true where there is a token.
+
+        Raises:
+            UserError: the column `text` is missing.
+        """
+        check_columns(rows, ["text"])
         token_of = {word: token for token, word in enumerate(spec.vocabulary)}
         (length,) = spec.inputs["tokens"].shape
 
@@ -135,5 +145,5 @@ class Reviews(DataSet):
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words, numbers and marks."""
+    """Lower-case words, numbers and marks; a curly apostrophe is taken for a straight one."""
     return _WORD.findall(text.lower().replace("\u2019", "'"))

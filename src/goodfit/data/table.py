@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data.base import Array, StratifiedDataSet, class_labels
+from goodfit.data.base import Array, StratifiedDataSet, check_columns, class_labels
 from goodfit.errors import UserError, nearest
 from goodfit.records import Exhibit
 from goodfit.schema import Fraction, Source, Whole
@@ -79,6 +79,7 @@ class Table(StratifiedDataSet):
                 # pandas would take the first cell of longer rows for an index, or drop the last,
                 # with a warning
                 warnings.simplefilter("error", pd.errors.ParserWarning)
+                # as text: pandas would read NaN where a cell says "NA" or "None"
                 cells = pd.read_csv(
                     raw, dtype=str, keep_default_na=False, index_col=False, skip_blank_lines=False
                 )
@@ -129,12 +130,10 @@ class Table(StratifiedDataSet):
         """`numbers` (B, F): standard scores and one-hot codes side by side.
 
         Raises:
-            UserError: a column of train is missing.
+            UserError: a column of train is missing, or a cell of a number's column is no number.
         """
         columns = spec.facts["columns"]
-        missing = [name for name in columns if name not in rows.columns]
-        if missing:
-            raise UserError(f"columns {missing} are missing; expected {list(columns)}")
+        check_columns(rows, columns)
 
         features = []
         for name, facts in columns.items():
@@ -142,7 +141,7 @@ class Table(StratifiedDataSet):
                 categories = np.array(facts["categories"], object)
                 features.append(rows[name].to_numpy(object)[:, None] == categories)
             else:
-                values = rows[name].to_numpy(float)[:, None]
+                values = _numbers(rows[name])[:, None]
                 features.append((values - facts["mean"]) / facts["std"])
         return {"numbers": np.concatenate(features, axis=1).astype(np.float32)}
 
@@ -189,6 +188,8 @@ def check_cells(
             faults.append(f"  row {line[row]}  column {column}  '' is empty")
 
         checked[column] = cells
+        # a text in a column of mostly numbers is a fault: else one typo would make the whole column
+        # one of categories
         if column in numbers or (column not in text and is_number.mean() > 0.5):
             checked[column] = values
             for row in np.flatnonzero(~is_number & ~is_empty):
@@ -220,6 +221,14 @@ def _facts(values: pd.Series[Any]) -> dict[str, Any]:
             f"column '{values.name}' has {len(categories)} different texts; drop it or encode it"
         )
     return {"categories": categories}
+
+
+def _numbers(values: pd.Series[Any]) -> Array:
+    """A column that train knows as numbers, (B,)."""
+    try:
+        return values.to_numpy(float)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"column '{values.name}' holds what is no number: {error}") from None
 
 
 def _scale(target: pd.Series[Any]) -> Field:

@@ -6,7 +6,6 @@ Exit code 0 where no problem remains, 1 where one does, 2 outside a repository.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -128,6 +127,4 @@ def _print(level: str, message: str, advice: str | None = None) -> None:
 
 
 if __name__ == "__main__":
-    # a fix may import MLflow, which reads this on import
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     guarded(lambda: sys.exit(main()))

@@ -80,17 +80,16 @@ def spool() -> Iterator[Finding]:
     waiting = sorted(SPOOL.glob("*.jsonl"))
     for path in waiting:
         try:
-            first = json.loads(path.read_text().splitlines()[0])
-            uri = str(first["uri"])
+            # as `replay` reads it: a kill may have cut a letter of a later line
+            lines = path.read_text(errors="replace").splitlines()
+            uri = str(json.loads(lines[0])["uri"])
         except (OSError, ValueError, LookupError, TypeError) as error:
-            # the next training would stop at it
+            # without its first line nobody knows which database it is for
             message = f"{path} cannot be read: {error!r}"[:200]
-            advice = "move it away: every training would fail on it"
+            advice = "move it away: every run warns of it, and none sends it"
             yield problem(message, advice, functools.partial(_quarantine_spool, path))
             continue
-        number = len(path.read_text(errors="replace").splitlines())
-        # a line is an entry
-        entries = count(number, "entry", "entries")
+        entries = count(len(lines), "entry", "entries")
         message = f"{path} holds {entries} for {redact(uri)}, not sent yet"
         fix = functools.partial(_send, path, uri)
         yield problem(message, "the next run sends them; do it now", fix)

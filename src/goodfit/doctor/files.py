@@ -153,7 +153,7 @@ def _training_process(folder: Path) -> str | None:
         UserError: the file that names it is broken, or of another version.
     """
     begun = BegunTraining.find(folder)
-    if begun is None or gone(begun.process):
+    if begun is None or begun.stopped or gone(begun.process):
         return None
     return begun.process
 

@@ -117,6 +117,7 @@ def _baselines(cfg: DictConfig, data: Path, task: Task) -> dict[str, _Baseline]:
 def _strong_first(network: Tensor, baselines: dict[str, _Baseline]) -> dict[str, Tensor]:
     """All predictions (N, ...) in the order of `Task.diagnose`: network, strong, trivial."""
     predictions = {"network": network}
+    # False sorts before True, and the sort is stable
     for title in sorted(baselines, key=lambda title: baselines[title].role != "strong"):
         predictions[title] = baselines[title].prediction
     return predictions

@@ -30,7 +30,6 @@ class Guard(pl.Callback):
 
     def __init__(self) -> None:
         self._rows: list[Tensor] = []  # (B,) of each micro-batch of the step
-        self._loss = 0.0
 
     @abstractmethod
     def on_non_finite(self, trainer: pl.Trainer, pl_module: pl.LightningModule, fault: str) -> None:
@@ -52,9 +51,10 @@ class Guard(pl.Callback):
     def on_before_backward(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor
     ) -> None:
-        self._loss = loss.item()
-        if not math.isfinite(self._loss):
-            self.on_non_finite(trainer, pl_module, self._describe(trainer, f"loss ({self._loss})"))
+        # here and at the norm a step waits for the device, and nowhere else
+        number = loss.item()
+        if not math.isfinite(number):
+            self.on_non_finite(trainer, pl_module, self._describe(trainer, f"loss ({number})"))
 
     @override
     def on_before_optimizer_step(
@@ -72,6 +72,7 @@ class Guard(pl.Callback):
     def _describe(self, trainer: pl.Trainer, what: str) -> str:
         rows = torch.cat(self._rows).tolist()
         samples = ", ".join(map(str, rows[:10])) + (", ..." if len(rows) > 10 else "")
+        # `ready` counts this batch already
         step = trainer.fit_loop.epoch_loop.batch_progress.current.ready - 1
         where = f"epoch {trainer.current_epoch} step {step}"
         return f"non-finite {what} at {where}; training samples [{samples}]"

@@ -79,6 +79,7 @@ class Skip(Guard):
 
     def _any_rank_has_a_fault(self, trainer: pl.Trainer, device: torch.device) -> bool:
         faulty = torch.tensor([float(bool(self._faults))], device=device)
+        # all ranks leave the step out, or none: else their weights would part
         if trainer.world_size > 1:
             faulty = trainer.strategy.reduce(faulty, reduce_op="max")
         return bool(faulty.item())

@@ -105,9 +105,10 @@ class MachineExit(Record):
 
 
 def exit_code(error: BaseException) -> int:
-    """The code that a process ends with after this exception."""
-    code = getattr(error, "code", 1)
-    return code if isinstance(error, SystemExit) and isinstance(code, int) else 1
+    """The code that a rank ends with: that of SystemExit, 1 after any other exception."""
+    if isinstance(error, SystemExit) and isinstance(error.code, int):
+        return error.code
+    return 1
 
 
 def first_error(exits: Sequence[MachineExit]) -> RankError | None:

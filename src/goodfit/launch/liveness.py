@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goodfit.launch.exchange import RankError
-from goodfit.system.processes import gone
+from goodfit.system.files import write_text
+from goodfit.system.processes import gone, identity, pid_of
 
 if TYPE_CHECKING:
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
@@ -37,7 +38,8 @@ class MachineWatch:
     """Sends this machine's heartbeats from `start` to `stop`, and receives those of the others.
 
     `store` is a connection of its own: where the first machine is frozen, an operation on it blocks
-    for as long, with whatever lock it holds.
+    for as long, with whatever lock it holds (with a timeout of 5 s, `get` had not returned after
+    90 s: decision 0017).
     """
 
     def __init__(self, store: TCPStore, node: int, nodes: int) -> None:
@@ -47,7 +49,7 @@ class MachineWatch:
         self._thread = threading.Thread()
 
     def start(self) -> None:
-        """All machines are there, and live."""
+        """All machines have met: from now on their silence counts."""
         self._store_answered = time.monotonic()
         self._last_heartbeat = dict.fromkeys(self._others, self._store_answered)
         self._stopped.clear()
@@ -90,16 +92,18 @@ class MachineWatch:
         key = f"alive {other}"
         if not self._store.check([key]):  # `get` would wait for a machine that has sent none yet
             return
+        # before the answer: what failed in between is a consequence, and must count as later
+        asked = time.monotonic()
         count = self._store.get(key)
         if count != counts.get(other):
-            counts[other], self._last_heartbeat[other] = count, time.monotonic()
+            counts[other], self._last_heartbeat[other] = count, asked
 
 
 class RankWatch:
     """A rank's heartbeat, and its watch over the launcher and the other ranks of this machine.
 
     A heartbeat is the modification time of a file in the job's folder, which holds the rank's
-    process id. The thread that touches it stops only with the whole process, or where a library
+    identity. The thread that touches it stops only with the whole process, or where a library
     holds Python's lock for long.
     """
 
@@ -112,7 +116,7 @@ class RankWatch:
 
     def start(self) -> None:
         """In a thread that ends with the process."""
-        self._heartbeat.write_text(str(os.getpid()))
+        write_text(self._heartbeat, identity())  # whole, for ranks that look meanwhile
         threading.Thread(target=self._run, daemon=True).start()
 
     def wait_for_rank_zero(self) -> None:
@@ -127,7 +131,7 @@ class RankWatch:
             time.sleep(0.1)
 
     def kill_frozen(self) -> None:
-        """Kills each rank of this machine that has had no heartbeat for RANK_TIMEOUT.
+        """Kills each rank of this machine that lives, but has had no heartbeat for RANK_TIMEOUT.
 
         It can report nothing, and all others would wait for it.
 
@@ -177,9 +181,14 @@ class RankWatch:
 
     @staticmethod
     def _kill(heartbeat: Path) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(heartbeat.read_text()), signal.SIGKILL)
+        process = heartbeat.read_text()
         heartbeat.unlink()  # by one rank only: the others print nothing
+        # all but rank 0 end before it scores and writes the model; their ids may be used again
+        if gone(process):
+            return
+
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid_of(process), signal.SIGKILL)
         rank = heartbeat.name.removeprefix("alive-")
         print(
             f"goodfit: rank {rank} has had no heartbeat for {RANK_TIMEOUT:.0f} s",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -37,7 +36,7 @@ from goodfit.records import Job, Trained
 from goodfit.system import signals
 from goodfit.system.files import replacing_folder
 from goodfit.system.hardware import cores
-from goodfit.system.processes import identity
+from goodfit.system.processes import gone, identity
 from goodfit.system.signals import WORKER
 
 # raised again in the launcher as if they had happened there
@@ -45,6 +44,7 @@ _ERRORS: dict[str, type[Exception]] = {
     error.__name__: error
     for error in (LostMachineError, NonFiniteLossError, NoRoomError, PrunedError, UserError)
 }
+ROOT = Path("build/launch")  # a job's folder has the identity of its launcher as its name
 SHUTDOWN_SECONDS = 20.0  # that the other ranks have after the first of them has failed
 _POLL_SECONDS = 0.2
 
@@ -56,7 +56,8 @@ def train_together(cfg: DictConfig, job: Job, micro_batches: int) -> Trained | N
         What the rank raised that failed first, on whatever machine.
     """
     rendezvous = Rendezvous(devices.nodes(cfg))
-    folder = Path("build/launch") / f"{cfg.name}-{socket.gethostname()}-{os.getpid()}"
+    remove_abandoned()
+    folder = ROOT / identity()
     with ExitStack() as stack:
         plan = _agree_on_plan(rendezvous, cfg, job, stack)
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -76,6 +77,13 @@ def train_together(cfg: DictConfig, job: Job, micro_batches: int) -> Trained | N
         if rendezvous.is_first:
             raise SystemExit(1)
         return None
+
+
+def remove_abandoned() -> None:
+    """Removes what launchers of this machine have left that were killed by kill -9."""
+    for folder in ROOT.glob("*"):
+        if gone(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)  # another launcher may remove it, too
 
 
 def _agree_on_plan(
@@ -124,6 +132,8 @@ def _command(cfg: DictConfig, folder: Path, rendezvous: Rendezvous) -> list[str]
         ]
     else:
         machines = ["--standalone"]
+    # no --rdzv-backend=c10d: its heartbeats only take a machine out of the next rendezvous, and
+    # tell running ranks nothing (decision 0017)
     return [
         *(sys.executable, "-m", "goodfit.launch.elastic"),
         f"--nproc-per-node={cfg.trainer.devices}",
@@ -136,6 +146,7 @@ def _command(cfg: DictConfig, folder: Path, rendezvous: Rendezvous) -> list[str]
 
 def _environment(cfg: DictConfig) -> dict[str, str]:
     threads = max(1, len(cores()) // int(cfg.trainer.devices))
+    # a number of threads that the user has set stays
     return {"OMP_NUM_THREADS": str(threads), **os.environ, WORKER: "1"}
 
 
@@ -190,7 +201,7 @@ def _record(cfg: DictConfig, plan: Plan, begun: BegunTraining, error: BaseExcept
     is_verdict = isinstance(error, NonFiniteLossError) and begun.ended is None
     reason = f"{type(error).__name__}: {error}"
     if is_verdict:
-        plan.failed(reason)
+        plan.record_verdict(reason)
     with suppress(UserError):  # the database does not answer
         run = runs.find(str(cfg.tracking.uri), begun.run_id)
         if run:
@@ -217,8 +228,18 @@ def _raise_for(exits: Sequence[MachineExit]) -> None:
         _raise(error)
 
     codes = [machine.exit_code for machine in exits if machine.exit_code]
+    if codes and signals.stop_requested():
+        raise SystemExit(128 + signals.stop_requested())
+    if codes and codes[0] < 0:  # minus the number of the signal that ended it
+        name = signal.Signals(-codes[0]).name
+        print(
+            f"goodfit: the process that starts the ranks was killed by {name}; "
+            "the same command goes on",
+            file=sys.stderr,
+        )
+        raise SystemExit(1)
     if codes:
-        raise SystemExit(128 + signals.stop_requested() if signals.stop_requested() else codes[0])
+        raise SystemExit(codes[0])
 
 
 def _raise(error: RankError) -> None:

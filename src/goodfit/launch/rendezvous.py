@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import math
 import os
 import subprocess
 import time
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 JOIN_TIMEOUT = timedelta(seconds=300)  # in which all machines must have started
-EXIT_TIMEOUT = 30.0  # seconds in which a live machine says how its ranks ended
+EXIT_TIMEOUT = 30.0  # seconds in which a live machine follows one whose ranks have failed
 _POLL_SECONDS = 0.2
 _TORCH_LOG_LEVEL = "TORCH_CPP_LOG_LEVEL"
 SILENT = f"has had no heartbeat for {MACHINE_TIMEOUT:.0f} s"
@@ -90,6 +91,7 @@ class Rendezvous:
         others. One that was lost before is left out: `own` has that error.
         """
         lost = self.lost()
+        # a store whose server is frozen heeds no timeout (decision 0017): it is not asked
         if self.address is None or 0 in lost:
             return [own]
         try:
@@ -103,7 +105,7 @@ class Rendezvous:
             store.set(self._key(f"read {node}"), "{}")
             return decision
         except RuntimeError:
-            raise _lost_first() from None
+            raise _first_machine_lost() from None
 
     def _exchange(
         self, own: MachineExit, address: Address, lost: Sequence[int]
@@ -111,11 +113,14 @@ class Rendezvous:
         store = _store(address)
         store.set(self._key(f"ended {address.node}"), json.dumps(own.to_json()))
 
+        # where all went well, rank 0 may still score and write the model, however long that takes
+        # (torch.distributed.run waits for it for 300 s): a machine that left would count as lost
+        timeout = EXIT_TIMEOUT if own.exit_code else math.inf
         exits = []
         for other in self._others():
             if other in lost:
                 continue
-            content = self._receive(store, f"ended {other}", other)
+            content = self._receive(store, f"ended {other}", other, timeout)
             if content is not None:
                 exits.append(MachineExit.of(content, Path("store")))
             elif other in self.lost():
@@ -127,23 +132,25 @@ class Rendezvous:
             self._await_others(store, "left")
         return exits
 
-    def _await_others(self, store: TCPStore, word: str) -> None:
-        """Until each machine that is not lost has said it."""
+    def _await_others(self, store: TCPStore, key: str) -> None:
+        """Until each machine that is not lost has set this key of its own."""
         lost = self.lost()
         for other in self._others():
             if other not in lost:
-                self._receive(store, f"{word} {other}", other)
+                self._receive(store, f"{key} {other}", other, EXIT_TIMEOUT)
 
     def _others(self) -> list[int]:
         assert self.address is not None
         return [node for node in range(self.address.nodes) if node != self.address.node]
 
-    def _receive(self, store: TCPStore, key: str, node: int) -> dict[str, Any] | None:
-        """What another machine has set, None where it is lost or exceeds EXIT_TIMEOUT.
+    def _receive(
+        self, store: TCPStore, key: str, node: int, timeout: float
+    ) -> dict[str, Any] | None:
+        """What another machine has set, None where it is lost or exceeds `timeout` seconds.
 
         By polling: torch's own wait would print a page where it ends in vain.
         """
-        deadline = time.monotonic() + EXIT_TIMEOUT
+        deadline = time.monotonic() + timeout
         while not store.check([self._key(key)]):
             if time.monotonic() > deadline or node in self.lost():
                 return None
@@ -157,6 +164,7 @@ class Rendezvous:
         return MachineExit.of_lost_machine(RankError.of_lost_machine(node, reason, seconds_ago))
 
     def _key(self, key: str) -> str:
+        # the store outlives a round: keys of the one before are still there
         return f"{self._round} {key}"
 
 
@@ -236,11 +244,11 @@ def _watch(address: Address) -> MachineWatch:
             wait_for_workers=False,
         )
     except RuntimeError:
-        raise _lost_first() from None
+        raise _first_machine_lost() from None
     return MachineWatch(own, address.node, address.nodes)
 
 
-def _lost_first() -> LostMachineError:
+def _first_machine_lost() -> LostMachineError:
     return LostMachineError(RankError.of_lost_machine(0, _DISCONNECTED).message)
 
 

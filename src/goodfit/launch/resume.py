@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -18,8 +19,8 @@ from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.provenance.code import training_digest
 from goodfit.records import Manifest, Record
-from goodfit.system.processes import gone, identity
-from goodfit.training.checkpoint_files import read_note, step_checkpoints, verified
+from goodfit.system.processes import gone, identity, is_local
+from goodfit.training.checkpoint_files import read_note, remove, step_checkpoints, verified
 
 ROOT = Path("build/checkpoints")
 # what may differ between a training and its continuation: none of it changes a weight
@@ -31,7 +32,8 @@ class BegunTraining(Record):
     """A training that has begun: lies beside its checkpoints until it is finished.
 
     `facts` are all that decides what it computes. `ended` is the verdict by which it ended, such as
-    a non-finite loss; None while it runs and after it was interrupted.
+    a non-finite loss; None while it runs and after it was interrupted. `stopped` says that
+    `process` is gone, for another machine, which cannot see that by itself.
     """
 
     facts: dict[str, str]
@@ -39,6 +41,7 @@ class BegunTraining(Record):
     micro_batches: int  # in a step, since memory ran out
     process: str  # as `system.processes.identity` names it
     ended: str | None = None
+    stopped: bool = False
 
     @staticmethod
     def path(folder: Path) -> Path:
@@ -73,7 +76,7 @@ class Plan(Record):
     notices: tuple[str, ...] = ()
 
     def begin(self) -> None:
-        """Does what was planned: prints the notices, and clears the folder."""
+        """Does what was planned: prints notices, and deletes what training does not go on from."""
         for notice in self.notices:
             print(notice, flush=True)
         if self.clears:
@@ -81,19 +84,26 @@ class Plan(Record):
         for part in self.folder.glob(".*.part"):  # files that a kill left half written
             part.unlink()
 
-    def started(self, run_id: str, micro_batches: int) -> None:
+        # newer checkpoints were passed over as broken: training keeps few, and would delete whole
+        # ones for them
+        for path in step_checkpoints(self.folder):
+            if path == self.checkpoint:
+                break
+            remove(path)
+
+    def record_start(self, run_id: str, micro_batches: int) -> None:
         """From now on the training can be resumed, in the same run."""
         begun = BegunTraining(
             facts=self.facts, run_id=run_id, micro_batches=micro_batches, process=identity()
         )
         begun.write(BegunTraining.path(self.folder))
 
-    def finished(self) -> None:
-        """It has come to its end: there is nothing to resume."""
+    def remove_folder(self) -> None:
+        """The training has come to its end: there is nothing to resume."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def failed(self, reason: str) -> None:
-        """It has ended by itself, with a verdict; its folder stays, to be looked at."""
+    def record_verdict(self, reason: str) -> None:
+        """The training has ended by itself; its folder stays until the next one starts anew."""
         begun = BegunTraining.find(self.folder)
         if begun:
             replace(begun, ended=reason).write(BegunTraining.path(self.folder))
@@ -121,7 +131,8 @@ def plan(cfg: DictConfig, overrides: Sequence[str], world: int) -> Plan:
                 f"resume=must, but nothing was begun in {folder}; resume=auto starts anew"
             )
         return fresh
-    if begun.process != identity() and not gone(begun.process):
+    # this process itself has begun it, if memory ran out and it tries smaller micro-batches
+    if not (begun.stopped or begun.process == identity() or gone(begun.process)):
         raise _busy(folder, begun.process)
 
     if cfg.resume == "never":
@@ -147,21 +158,44 @@ def claimed(folder: Path) -> Iterator[None]:
     """
     path = folder.with_name(f".{folder.name}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise _busy(folder, lock.read()) from None
-        except OSError:  # a network file system without locks: `BegunTraining` must do
-            pass
+    with _locked(path, folder) as lock:
         lock.truncate(0)
         lock.write(identity())
         lock.flush()
         try:
             yield
         finally:
+            _record_stop(folder)
             path.unlink(missing_ok=True)
+
+
+def _locked(path: Path, folder: Path) -> TextIO:
+    """The open file at `path`, which no other process has locked."""
+    while True:
+        lock = path.open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with lock:
+                lock.seek(0)
+                raise _busy(folder, lock.read()) from None
+        except OSError:  # a network file system without locks: `BegunTraining` must do
+            return lock
+
+        # its owner deletes it at the end: opened just before, it is not what a third one would lock
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                return lock
+        lock.close()
+
+
+def _record_stop(folder: Path) -> None:
+    """Notes that nobody trains in `folder` any more, where that is so and the disk has room."""
+    with suppress(OSError, UserError):
+        begun = BegunTraining.find(folder)
+        # ranks whose launcher failed may live for some seconds more
+        if begun and (begun.process == identity() or gone(begun.process)):
+            replace(begun, stopped=True).write(BegunTraining.path(folder))
 
 
 def facts(cfg: DictConfig, manifest: Manifest, world: int) -> dict[str, str]:
@@ -185,7 +219,12 @@ def _suffix(overrides: Sequence[str]) -> str:
 
 
 def _busy(folder: Path, process: str) -> UserError:
-    return UserError(f"{folder} is being trained by process {process}; wait for it, or stop it")
+    message = f"{folder} is being trained by process {process}; wait for it, or stop it"
+    if process and not is_local(process):
+        message += (
+            f'\nif its machine is gone, write "stopped": true into {BegunTraining.path(folder)}'
+        )
+    return UserError(message)
 
 
 def _check_same(before: Mapping[str, str], now: Mapping[str, str], folder: Path) -> None:

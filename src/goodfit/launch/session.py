@@ -62,10 +62,10 @@ class Session:
         """Whether this is the rank that writes for all."""
         return self.data.shard.rank == 0
 
-    def failed(self, error: Exception) -> None:
+    def record_verdict(self, error: Exception) -> None:
         """The training has ended by itself: the same command starts anew."""
         if self.is_rank_zero:
-            self.plan.failed(f"{type(error).__name__}: {error}")
+            self.plan.record_verdict(f"{type(error).__name__}: {error}")
 
 
 def train(
@@ -83,6 +83,7 @@ def train(
     Raises:
         UserError: the micro-batches do not fit, or what an interrupted training left does not.
         NonFiniteLossError: before the optimizer step that would have destroyed the weights.
+        NoRoomError: the disk is full when a checkpoint is written.
         PrunedError: as a trial of a sweep it was not worth going on with.
         OutOfMemory: the device's memory did not hold a micro-batch.
     """
@@ -97,6 +98,7 @@ def train(
     _check_data(cfg, folder)
 
     with _planned(cfg, job, plan) as plan:
+        # what memory did not hold before the interruption, it need not be asked to hold again
         micro_batches = max(micro_batches, plan.micro_batches)
         accumulated = micro_batches * cfg.trainer.accumulate_grad_batches
         shard = Shard(*devices.ranks(), accumulated)
@@ -112,7 +114,7 @@ def _train(session: Session, callbacks: Sequence[Callback]) -> Trained | None:
     """From the first step, or the checkpoint to go on from, to the model's folder."""
     cfg, plan = session.cfg, session.plan
     if session.is_rank_zero:
-        plan.started(session.run.run_id, session.micro_batches)
+        plan.record_start(session.run.run_id, session.micro_batches)
         _print_start(session)
 
     with signals.defer_signals():
@@ -212,10 +214,10 @@ def _end_recorded(session: Session) -> Iterator[None]:
         yield
     except NonFiniteLossError as error:
         located = NonFiniteLossError(f"{error} {_last_checkpoint(session.plan.folder)}")
-        session.failed(located)
+        session.record_verdict(located)
         raise located from None
     except (UserError, PrunedError) as error:
-        session.failed(error)
+        session.record_verdict(error)
         raise
     except SIGTERMException:  # Lightning's own: told to stop before the first step
         raise SystemExit(128 + signal.SIGTERM) from None
@@ -225,7 +227,7 @@ def _end_recorded(session: Session) -> Iterator[None]:
         raise
     else:
         if session.is_rank_zero:
-            session.plan.finished()
+            session.plan.remove_folder()
 
 
 def _last_checkpoint(folder: Path) -> str:

@@ -16,7 +16,7 @@ from goodfit.system import signals
 
 
 def main(path: Path) -> None:
-    """Runs the job in the file `path`; the exit code is that of `cli.guarded`."""
+    """Runs the job in the file `path`; the launcher raises again what it raises."""
     signals.exit_on_signals()
     job, folder, rank = RankJob.read(path), path.parent, devices.ranks().rank
     watch = RankWatch(folder, job.launcher, rank)

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-PAD, UNKNOWN = 0, 1  # the first two tokens of every vocabulary
+from goodfit.contract import PAD, UNKNOWN
+
 NGRAM_LENGTHS = (3, 4, 5)  # in characters
 MOST_NGRAMS = 16  # of a word; the first ones, by length
 

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from goodfit.contract import DataSpec
+from goodfit.contract import UNKNOWN, DataSpec
 from goodfit.errors import UserError
-from goodfit.model.embedding import UNKNOWN, Wide, Words
+from goodfit.model.embedding import Wide, Words
 from goodfit.schema import Amount, Count, Fraction
 
 
@@ -79,6 +79,7 @@ class Transformer(nn.Module):
         x = self.norm(x)  # (B, T, D)
 
         is_word = mask[..., None]
+        # never by 0: `encode` gives a text without a word an unknown one
         mean = (x * is_word).sum(1) / is_word.sum(1)
         # below all that LayerNorm gives, and within the range of half precision
         maximum = x.masked_fill(~is_word, -1e4).amax(1)
@@ -109,6 +110,7 @@ class Block(nn.Module):
         batch, tokens, width = x.shape
         by_head = self.attend(self.norm1(x)).view(batch, tokens, 3, self.heads, width // self.heads)
         query, key, value = by_head.permute(2, 0, 3, 1, 4)  # each (B, H, T, D / H)
+        # true where a token may be attended to; nn.MultiheadAttention's masks say the opposite
         attended = F.scaled_dot_product_attention(
             query, key, value, attn_mask=mask[:, None, None, :]
         )

@@ -1,4 +1,7 @@
-"""The code behind a stage's result: a hash of every file that can change it."""
+"""The code behind a stage's result: a hash of every file that can change it.
+
+Docs: docs/decisions/0001-one-composed-file.md.
+"""
 
 from __future__ import annotations
 
@@ -128,7 +131,8 @@ def training_digest(content: Mapping[str, Any]) -> str:
 def imported_names(tree: ast.AST) -> Iterator[str]:
     """Dotted names that a module imports, also inside functions; for types alone does not count.
 
-    `from a import b` gives both a and a.b, for b may be a module.
+    `from a import b` gives both a and a.b, for b may be a module. An import that is hidden from the
+    parser, such as one by importlib, is missed.
     """
     for node in ast.iter_child_nodes(tree):
         if _is_for_types(node):  # runs in no process
@@ -174,4 +178,5 @@ def _templates() -> tuple[str, ...]:
 
 
 def _file_hash(path: Path) -> str:
+    # of bytes, not of meaning: a comment that changes in a file of training trains again
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

@@ -75,14 +75,17 @@ def hardware() -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str:
-    """What git prints, nothing where it fails."""
-    done = subprocess.run(
-        ["git", *arguments],
-        capture_output=True,
-        text=True,
-        errors="replace",  # a file that is not UTF-8 may stand in a difference
-        check=False,
-    )
+    """What git prints, nothing where it fails or is not installed."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",  # a file that is not UTF-8 may stand in a difference
+            check=False,
+        )
+    except FileNotFoundError:
+        return ""
     return done.stdout.strip() if done.returncode == 0 else ""
 
 

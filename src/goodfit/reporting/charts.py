@@ -3,6 +3,7 @@
 No library and no script, so a page is one file. Charts are WIDTH wide, about a phone's width, so
 that text keeps its size there. Every text passes `element`, which escapes it. Lengths are in
 pixels, and y grows downwards.
+Docs: docs/decisions/0019-two-ways-to-draw.md.
 """
 
 from __future__ import annotations

@@ -8,13 +8,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 
 from goodfit.config.signature import source_file
 from goodfit.contract import DataSpec
-from goodfit.errors import OtherVersionError, UserError
+from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.provenance import dvc
 from goodfit.records import Comparison, Evaluation, Interval, Manifest, Method, Training
@@ -140,36 +140,31 @@ class DataFacts:
     counts: list[tuple[str, list[int]]]
     totals: list[int]
     fields: list[tuple[str, str, str]]
-    settings: dict[str, Any]
+    settings: dict[str, str]
     vocabulary_size: int
     stale: str | None
 
 
-def experiments() -> list[Experiment]:
-    """Every experiment that has been trained and evaluated, by name.
-
-    One whose files another version wrote is left out with a line: its own stages write them anew,
-    and until then the page of another experiment must not wait for it.
-
-    Raises:
-        UserError: a file is broken.
-    """
-    readable = []
-    for path in sorted(Path("report").glob("*/evaluation/evaluation.json")):
-        name = path.parents[1].name
-        if not (Paths(name).model / "train.json").exists():
-            continue
-        try:
-            readable.append(Experiment.read(name))
-        except OtherVersionError as error:
-            print(f"{name} is left out of the comparison: {error}", flush=True)
-    return readable
+def evaluated() -> list[str]:
+    """The names of all experiments that have been trained and evaluated, sorted."""
+    names = [path.parents[1].name for path in Path("report").glob("*/evaluation/evaluation.json")]
+    return sorted(name for name in names if (Paths(name).model / "train.json").exists())
 
 
 def history(name: str) -> list[dict[str, float]]:
-    """The rows of the learning curves, one for each epoch; an empty cell is NaN."""
-    with (Paths(name).model / "history.csv").open(newline="") as stream:
-        return [_numbers(row) for row in csv.DictReader(stream)]
+    """The rows of the learning curves, one for each epoch; an empty cell is NaN.
+
+    Raises:
+        UserError: the file is missing, or holds no numbers.
+    """
+    path = Paths(name).model / "history.csv"
+    try:
+        rows = [_numbers(row) for row in csv.DictReader(_read_text(path).splitlines())]
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path} is broken ({error}); `dvc repro` makes it again") from None
+    if not rows:
+        raise UserError(f"{path} holds no epoch; `dvc repro` makes it again")
+    return rows
 
 
 def about(spec: DataSpec) -> str | None:
@@ -186,18 +181,17 @@ def data(experiment: Experiment) -> DataFacts:
     """Counts, shapes and how the splits were made.
 
     Raises:
-        UserError: the manifest of the prepared data is missing or broken.
+        UserError: the manifest or the model's configuration is missing or broken.
     """
     spec = experiment.spec
     manifest = Manifest.read(Paths(experiment.name).prepared / "manifest.json")
     fields = {**spec.inputs, "target": spec.target}
-    settings = yaml.safe_load(config(experiment.name)).get("data", {})
     return DataFacts(
         manifest=manifest,
         counts=_counts(manifest, spec),
         totals=[manifest.samples(split) for split in SPLITS],
         fields=[(name, shape(field.shape), field.dtype) for name, field in fields.items()],
-        settings={key: value for key, value in settings.items() if key not in _HIDDEN},
+        settings=_settings(experiment.name),
         vocabulary_size=len(spec.vocabulary),
         stale=_stale(experiment, manifest),
     )
@@ -209,13 +203,21 @@ def shape(sizes: tuple[int, ...]) -> str:
 
 
 def config(name: str) -> str:
-    """The configuration that the model was trained with, without the values of secrets."""
-    text = (Paths(name).model / "config.yaml").read_text()
+    """The configuration that the model was trained with, without the values of secrets.
+
+    Raises:
+        UserError: its file is missing.
+    """
+    text = _read_text(Paths(name).model / "config.yaml")
     return redact(text, config=text)
 
 
 def origin(experiment: Experiment, manifest: Manifest) -> list[tuple[str, str]]:
-    """The result's provenance, as pairs of name and value."""
+    """The result's provenance, as pairs of name and value.
+
+    Raises:
+        UserError: dvc.lock cannot be read.
+    """
     paths, training = Paths(experiment.name), experiment.training
     states = {"true": "with uncommitted changes", "false": "clean"}
     state = states.get(training.dirty, "not a git repository")
@@ -265,6 +267,29 @@ def _counts(manifest: Manifest, spec: DataSpec) -> list[tuple[str, list[int]]]:
     for name in names:
         counts.append((name, [by_split[split].get(name, 0) for split in SPLITS]))
     return counts
+
+
+def _settings(name: str) -> dict[str, str]:
+    """The section `data` of the model's configuration, without the values of secrets."""
+    path = Paths(name).model / "config.yaml"
+    text = _read_text(path)
+    # not what `config` gives: a value that is hidden as *** is no YAML any more
+    try:
+        section = yaml.safe_load(text)["data"].items()
+    except (yaml.YAMLError, TypeError, KeyError, AttributeError):
+        raise UserError(
+            f"{path} is no configuration with a section data; `dvc repro` makes it again"
+        ) from None
+    return {
+        str(key): redact(str(value), config=text) for key, value in section if key not in _HIDDEN
+    }
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; `dvc repro` makes it") from None
 
 
 def _numbers(row: Mapping[str, str]) -> dict[str, float]:

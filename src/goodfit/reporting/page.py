@@ -135,13 +135,15 @@ def _learning(experiment: Experiment) -> dict[str, Any]:
         table.append([words.title(name), *cells])
 
     half_width = facts.half_width(evaluation.headline)
-    seconds = [row["epoch_seconds"] for row in history if "epoch_seconds" in row]
+    # an empty cell is NaN, which no order has: `median` would give any of the others
+    seconds = [row.get("epoch_seconds", math.nan) for row in history]
+    measured = [value for value in seconds if math.isfinite(value)]
     return {
         "curves": curves,
         "fit": words.fit(training, evaluation.score, evaluation.mode, half_width),
         "stopping": words.stopping(training, history),
         "table": table,
-        "epoch_seconds": statistics.median(seconds) if seconds else math.nan,
+        "epoch_seconds": statistics.median(measured) if measured else math.nan,
     }
 
 

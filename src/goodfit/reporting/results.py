@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import yaml
-
+from goodfit.config import params, tree
 from goodfit.paths import Paths
 from goodfit.records import Evaluation, Interval, Manifest, Training
 from goodfit.reporting.facts import SPLITS
@@ -30,11 +29,12 @@ def write() -> None:
     """Writes the page: one section for each experiment of params.yaml.
 
     Raises:
-        UserError: one of them has not been trained and evaluated, or a file is broken.
+        UserError: params.yaml cannot be read, one of them has not been trained and evaluated, or a
+            file is broken.
     """
-    names = yaml.safe_load(Path("params.yaml").read_text())["experiments"]
-    seeds = {_seed(name) for name in names}
+    names = params.experiments()
     resamples = {_evaluation(name).resamples for name in names}
+    seeds = {_seed(name) for name in names}
     head = _HEAD.format(
         seeds=", ".join(str(seed) for seed in sorted(seeds)),
         resamples=" or ".join(f"{number:,}" for number in sorted(resamples)),
@@ -104,8 +104,7 @@ def _evaluation(name: str) -> Evaluation:
 
 
 def _seed(name: str) -> int:
-    config = yaml.safe_load((Paths(name).model / "config.yaml").read_text())
-    return int(config["seed"])
+    return int(tree.load(Paths(name).model / "config.yaml").seed)
 
 
 def _row(title: str, role: str, cells: Iterable[str]) -> str:

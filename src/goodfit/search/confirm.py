@@ -127,10 +127,11 @@ def _best(study: optuna.Study, top: int, *, maximize: bool) -> list[Candidate]:
     best_first = sorted(complete, key=lambda trial: trial.values[0], reverse=maximize)
 
     distinct: dict[tuple[str, ...], FrozenTrial] = {}
-    for trial in reversed(best_first):
-        distinct[tuple(trial.user_attrs["overrides"])] = trial  # of equal overrides the best trial
-    worst_first = [Candidate(trial.number, overrides) for overrides, trial in distinct.items()]
-    return worst_first[::-1][:top]
+    for trial in best_first:
+        # of equal overrides the best trial
+        distinct.setdefault(tuple(trial.user_attrs["overrides"]), trial)
+    candidates = [Candidate(trial.number, overrides) for overrides, trial in distinct.items()]
+    return candidates[:top]
 
 
 def _train_again(
@@ -141,13 +142,18 @@ def _train_again(
     on_end: OnEnd | None,
 ) -> list[Candidate]:
     """The candidates with a score for each seed; without those that fail with some seed."""
+    from hydra_plugins.hydra_optuna_sweeper._space import JobList
+
+    # by default twenty: three trials and the values before, with five seeds each
     rows = [[*candidate.overrides, f"seed={seed}"] for candidate in candidates for seed in seeds]
 
     def report(repetition: optuna.Study, trial: FrozenTrial) -> None:
-        candidate_index, seed_index = divmod(trial.params["row"], len(seeds))
-        name = candidates[candidate_index].name
-        result = f"{trial.values[0]:.6g}" if trial.values else trial.state.name.lower()
-        print(f"{name}, seed {seeds[seed_index]}: {result}", flush=True)
+        row = JobList.row_of(trial)
+        if row is not None:
+            candidate_index, seed_index = divmod(row, len(seeds))
+            name = candidates[candidate_index].name
+            result = f"{trial.values[0]:.6g}" if trial.values else trial.state.name.lower()
+            print(f"{name}, seed {seeds[seed_index]}: {result}", flush=True)
         if on_end:
             on_end(repetition, trial)
 

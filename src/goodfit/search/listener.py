@@ -22,6 +22,7 @@ from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.records import Manifest
 from goodfit.tracking import database, runs
+from goodfit.tracking.spool import delete_ended_tag
 
 if TYPE_CHECKING:
     import optuna
@@ -100,10 +101,15 @@ class Tracking:
         """Starts the parent run, or reopens it where the study is resumed.
 
         Raises:
-            UserError: the trials' scores would not compare, a constraint can never be checked, or
-                the database does not answer.
+            UserError: the trials' scores would not compare, a constraint can never be checked, the
+                study's name holds a quote, or the database does not answer.
         """
         self.uri = str(sweep.config.tracking.uri)
+        if "'" in study.study_name:
+            raise UserError(
+                f"hydra.sweeper.study_name={study.study_name}: MLflow finds no run by a name with "
+                "a quote; choose another one"
+            )
         check_names(sweep.space)
         _check_same_data(study, str(sweep.config.name))
         with self._connected():
@@ -128,7 +134,8 @@ class Tracking:
                 child.tag(trial_state=_STATES[trial.state.name])
                 if is_complete:
                     child.log({"objective": trial.values[0]})
-                # before this process forks the next worker
+                # before this process forks the next worker, which would inherit SQLite's mutexes
+                # locked by a thread that still sends, and wait for ever at its first connection
                 child.flush()
 
             is_repetition = "repeats" in study.user_attrs
@@ -152,6 +159,8 @@ class Tracking:
             run = self._parent_run(client, study)
             run.text("summary.md", summary)
             client.set_tag(run.run_id, "mlflow.note.content", summary)
+            # another machine's sweep on the same study may have been stopped meanwhile
+            delete_ended_tag(client, run.run_id)
             run.end(runs.FINISHED)
 
     def stopped(self, study: optuna.Study) -> None:
@@ -177,9 +186,11 @@ class Tracking:
 
     def _reopen(self, run: runs.Run, study: optuna.Study) -> None:
         run.reopen()
+
+        # a worker may end its trial just as the sweep is stopped or killed: it has no state yet
+        unrecorded = _trials_without_state(run, study.study_name)
         for trial in study.get_trials(deepcopy=False):
-            # also those that ended with a sweep that was killed
-            if trial.state.name == "FAIL":
+            if trial.state.is_finished() and trial.number in unrecorded:
                 self.trial_ended(study, trial)
 
     def _parent_run(self, client: MlflowClient, study: optuna.Study) -> runs.Run:
@@ -220,6 +231,18 @@ def check_names(space: Space) -> None:
                 f"hydra.sweeper.constraints: '{constraint.text}' names '{unknown[0]}', which is "
                 "neither searched nor given; of a network only 'parameters' is known"
             )
+
+
+def _trials_without_state(run: runs.Run, study_name: str) -> set[int]:
+    """The numbers of the study's trials whose runs do not say what became of them."""
+    nested = f"tags.`mlflow.parentRunId` = '{run.run_id}'"
+    numbers = set()
+    for child in run.client.search_runs([run.experiment], nested):
+        tags = child.data.tags
+        is_own = tags.get("goodfit.study") == study_name  # not a repetition's
+        if is_own and "goodfit.trial_state" not in tags:
+            numbers.add(int(tags["goodfit.trial"]))
+    return numbers
 
 
 def _check_same_data(study: optuna.Study, name: str) -> None:

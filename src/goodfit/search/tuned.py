@@ -64,6 +64,7 @@ def save(
     earlier = path.read_text() if path.exists() else None
     values = _compare(sweep, winner, experiment, earlier)
     count = write(path, values, _header(study, sweep, experiment, winner, before, seeds))
+    # a value may need what the file does not hold, as a momentum needs its optimizer
     try:
         plain = sweep.context.config_loader.load_configuration(
             "config", [f"experiment={experiment}", f"tuned={experiment}"], RunMode.RUN

@@ -1,4 +1,7 @@
-"""The stage compose: one file for each experiment, which all other stages depend on."""
+"""The stage compose: one file for each experiment, which all other stages depend on.
+
+Docs: docs/decisions/0001-one-composed-file.md.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import OmegaConf
 
-from goodfit.config import tree
+from goodfit.config import params, tree
 from goodfit.config.check import check
 from goodfit.config.compose import compose, tuned
 from goodfit.errors import UserError, nearest
@@ -40,13 +42,13 @@ def write_composed(name: str) -> None:
     third of a `dvc repro` with nothing to do.
 
     Raises:
-        UserError: there is no such experiment, or its configuration has a mistake.
+        UserError: there is no such experiment, or params.yaml or its configuration has a mistake.
     """
     known = [path.stem for path in Path("conf/experiment").glob("*.yaml")]
     if name not in known:
         raise UserError(f"params.yaml: experiment '{name}' does not exist.{nearest(name, known)}")
 
-    content = _composed(name)
+    content = _compose(name)
     if content["name"] != name:
         raise UserError(
             f"conf/experiment/{name}.yaml has name: {content['name']}; expected name: {name}"
@@ -56,11 +58,9 @@ def write_composed(name: str) -> None:
     write_json(Paths(name).config, content | {"code": code, "sources": sources})
 
 
-def _composed(name: str) -> dict[str, Any]:
+def _compose(name: str) -> dict[str, Any]:
     """The experiment with its overrides of params.yaml, checked."""
-    params = yaml.safe_load(Path("params.yaml").read_text())
-    overrides = (params.get("overrides") or {}).get(name) or []
-    chosen = [f"experiment={name}", *overrides]
+    chosen = [f"experiment={name}", *params.overrides(name)]
     if tuned(Path(), chosen):
         print(f"{name}: with conf/tuned/{name}.yaml, which a sweep wrote")
     # frozen: what refers to the environment, such as a password, is not resolved into the file

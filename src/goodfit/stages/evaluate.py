@@ -30,7 +30,7 @@ def stage(cfg: DictConfig) -> None:
     """
     paths = Paths(cfg.name)
     verify(paths.prepared, *SPLITS)
-    run = attach.run_of(cfg, paths.model)
+    run = attach.find_or_recreate(cfg, paths.model)
     with runs.run_status(run):
         evaluation, predictions = evaluate(cfg, paths.prepared, paths.model)
         with replacing_folder(paths.evaluation) as part:

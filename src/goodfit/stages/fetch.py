@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from goodfit import build
 from goodfit.paths import Paths
-from goodfit.schema import Source
 from goodfit.store.fetch import fetch
 
 
@@ -15,5 +15,4 @@ def stage(cfg: DictConfig) -> None:
     Raises:
         UserError: the file can be had nowhere, or is not the pinned one.
     """
-    source = Source(**OmegaConf.to_container(cfg.data.source))  # type: ignore[arg-type]
-    fetch(source, Paths(cfg.name).raw)
+    fetch(build.source(cfg), Paths(cfg.name).raw)

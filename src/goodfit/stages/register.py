@@ -18,7 +18,7 @@ def stage(cfg: DictConfig) -> None:
     """
     paths = Paths(cfg.name)
     evaluation = Evaluation.read(paths.evaluation / "evaluation.json")
-    run = attach.run_of(cfg, paths.model)
+    run = attach.find_or_recreate(cfg, paths.model)
     with runs.run_status(run):
         version = package.log_and_register(run, cfg.name, paths)
         champion, reason = promote(run.client, cfg.name, version, standing_of(evaluation))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goodfit.errors import OtherVersionError
 from goodfit.paths import Paths
 from goodfit.system.files import write_text
 
@@ -28,15 +29,28 @@ def stage(cfg: DictConfig) -> None:
 
     page = Paths(cfg.name).page
     write_text(page, experiment_page(cfg.name))
-    experiments = write_comparison()
-    print(f"wrote {page} and {COMPARISON} ({experiments} experiment{'s' * (experiments != 1)})")
+    compared = write_comparison()
+    plural = "" if compared == 1 else "s"
+    print(f"wrote {page} and {COMPARISON} ({compared} experiment{plural})")
 
 
 def write_comparison() -> int:
-    """Writes report/index.html; returns how many experiments it compares."""
-    from goodfit.reporting.facts import experiments
+    """Writes report/index.html; returns how many experiments it compares.
+
+    One whose files another version wrote is left out, with a line that says so.
+
+    Raises:
+        UserError: a file of an experiment is broken.
+    """
+    from goodfit.reporting.facts import Experiment, evaluated
     from goodfit.reporting.page import comparison_page
 
-    compared = experiments()
+    compared = []
+    for name in evaluated():
+        try:
+            compared.append(Experiment.read(name))
+        except OtherVersionError as error:
+            # its own stages write it anew; until then no other experiment's page waits for it
+            print(f"{name} is left out of the comparison: {error}", flush=True)
     write_text(COMPARISON, comparison_page(compared))
     return len(compared)

@@ -69,7 +69,11 @@ def _only_one() -> Iterator[Holder | None]:
 
 
 def _explain(missing: Sequence[Output]) -> str:
-    free = units.size(shutil.disk_usage(".dvc").free)
+    # of the cache's own disk, which need not be that of the repository
+    disk = dvc.cache_folder()
+    while not disk.exists():
+        disk = disk.parent
+    free = units.size(shutil.disk_usage(disk).free)
     needed = units.size(sum(output.size for output in missing))
     names = ", ".join(str(output.path) for output in missing[:_MOST_NAMES])
     more = ", ..." if len(missing) > _MOST_NAMES else ""

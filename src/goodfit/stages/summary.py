@@ -6,9 +6,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 
+from goodfit.config import params
 from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.records import Evaluation, Training
@@ -24,9 +24,10 @@ def summarize() -> None:
     """Prints one row for each experiment of params.yaml; brings missing runs back into MLflow.
 
     Raises:
-        UserError: an experiment has not been evaluated yet, or MLflow's database does not answer.
+        UserError: an experiment has not been evaluated yet, or params.yaml or MLflow's database
+            cannot be read.
     """
-    names = yaml.safe_load(Path("params.yaml").read_text())["experiments"]
+    names = params.experiments()
     missing = [name for name in names if not (Paths(name).evaluation / "evaluation.json").exists()]
     if missing:
         raise UserError(f"{', '.join(missing)}: not evaluated yet; run `make repro`")
@@ -48,13 +49,18 @@ def summarize() -> None:
 
 
 def _is_tracked(name: str) -> bool:
-    """Whether the local database knows the run that trained the model."""
+    """Whether the local database knows the run that trained the model.
+
+    Raises:
+        UserError: the database cannot be read.
+    """
     from omegaconf import OmegaConf
 
     tracking = OmegaConf.create(read_json(Paths(name).config)["tracking"])
     if tracking.uri != f"sqlite:///{DATABASE}":
         return True  # a server is not asked each time
-    if not DATABASE.exists():
+    # an empty file is a database without tables: MLflow fills it when `_restore` connects
+    if not DATABASE.exists() or DATABASE.stat().st_size == 0:
         return False
 
     run_id = Training.read(Paths(name).model / "train.json").run_id
@@ -63,8 +69,11 @@ def _is_tracked(name: str) -> bool:
         "select 1 from tags where key = 'goodfit.recreated_from' and value = ?",
     )
     # plain SQL: importing MLflow takes 2 seconds
-    with closing(sqlite3.connect(f"file:{DATABASE}?mode=ro", uri=True)) as connection:
-        return any(connection.execute(query, [run_id]).fetchone() for query in queries)
+    try:
+        with closing(sqlite3.connect(f"file:{DATABASE}?mode=ro", uri=True)) as connection:
+            return any(connection.execute(query, [run_id]).fetchone() for query in queries)
+    except sqlite3.Error as error:
+        raise UserError(f"{DATABASE} cannot be read: {error}; `make doctor` says more") from None
 
 
 def _restore(name: str) -> None:
@@ -74,7 +83,7 @@ def _restore(name: str) -> None:
 
     paths = Paths(name)
     cfg = tree.load(paths.config)
-    run = attach.run_of(cfg, paths.model)
+    run = attach.find_or_recreate(cfg, paths.model)
     evaluation = Evaluation.read(paths.evaluation / "evaluation.json")
     attach.log_evaluation(run, cfg, evaluation, paths.evaluation)
     print(f"{name}: DVC restored this model; its run was recreated in MLflow from models/{name}")

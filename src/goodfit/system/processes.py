@@ -20,14 +20,22 @@ def gone(identity: str) -> bool:
 
     False for a process of another machine, of which nothing is known here.
     """
-    host, _, rest = identity.rpartition(":")
-    pid, _, birth = rest.partition("@")
-    if host != socket.gethostname():
+    if not is_local(identity):
         return False
     try:
-        return _birth(int(pid)) != birth
+        return _birth(pid_of(identity)) != identity.rpartition("@")[2]
     except (psutil.Error, OSError, ValueError):
         return True
+
+
+def is_local(identity: str) -> bool:
+    """Whether that process runs, or ran, on this machine."""
+    return identity.rpartition(":")[0] == socket.gethostname()
+
+
+def pid_of(identity: str) -> int:
+    """The process id in an identity."""
+    return int(identity.rpartition(":")[2].partition("@")[0])
 
 
 def alive(pid: int) -> bool:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -97,9 +97,10 @@ def _is_dvc(process: psutil.Process) -> bool:
 
 
 def _watch(dvc: psutil.Process) -> None:
-    identity = processes.identity(dvc.pid)
-    while not processes.gone(identity):
-        time.sleep(0.5)
+    with suppress(psutil.Error, OSError):  # it has ended before this thread began
+        identity = processes.identity(dvc.pid)
+        while not processes.gone(identity):
+            time.sleep(0.5)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)
-    os._exit(128 + signal.SIGTERM)  # deep in a library that hears no signal
+    os._exit(128 + signal.SIGTERM)  # the main thread is in a library call that no signal ends

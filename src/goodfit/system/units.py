@@ -5,6 +5,7 @@ from __future__ import annotations
 
 def elapsed(seconds: float) -> str:
     """A time that passed, in one unit or two: 12 ms, 4.1 s, 29 s, 4 min 10 s, 1 h 5 min."""
+    # each limit is where rounding would give the next unit's number: 0.9996 s is 1.0 s, not 1000 ms
     if seconds < 0.9995:
         return f"{1000 * seconds:.0f} ms"
     if seconds < 9.95:

@@ -124,6 +124,7 @@ def auroc(probability: Tensor, target: Tensor) -> Tensor:
     present = torch.unique(target)
     if len(present) == 1:
         return torch.tensor(0.5)
+    # `present` is sorted: the classes that are there are numbered anew, without gaps
     codes = torch.searchsorted(present, target)
     score: Tensor = multiclass_auroc(
         probability[:, present], codes, len(present), average="macro", validate_args=False

@@ -21,6 +21,7 @@ MOST_DOTS = 400  # of a scatter plot: more hide each other, and the page grows w
 
 def confusion(predicted: Tensor, target: Tensor, classes: int) -> Tensor:
     """Counts (K, K) of classes predicted (N,) against true (N,); rows are the truth."""
+    # one number for each pair of truth and prediction: a single pass counts all
     pairs = target * classes + predicted
     return torch.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from goodfit.config import tree
+from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.provenance import dvc
 from goodfit.records import Cost, Evaluation, Training
@@ -18,7 +19,7 @@ from goodfit.tracking import runs
 from goodfit.tracking.database import connect
 
 
-def run_of(cfg: DictConfig, model: Path) -> runs.Run:
+def find_or_recreate(cfg: DictConfig, model: Path) -> runs.Run:
     """The run that trained `model`; recreated, and tagged so, where this database does not have it.
 
     DVC may restore a model from its cache, on another machine or after the database was deleted.
@@ -81,8 +82,15 @@ def _find_recreated(uri: str, run_id: str) -> runs.Run | None:
 
 
 def _recreate(cfg: DictConfig, model: Path, training: Training) -> runs.Run:
-    """A new run with the parameters, curves, scores and files that the model's folder holds."""
+    """A new run with the parameters, curves, scores and files that the model's folder holds.
+
+    Raises:
+        UserError: the model's files are missing or broken, or the database does not answer.
+    """
+    # all files first: a run that was begun and could not be filled would be found the next time,
+    # and taken for the training's own
     content = tree.frozen(tree.load(model / "config.yaml"))
+    curves = _learning_curves(model / "history.csv")
     network = content["model"]["_target_"].rpartition(".")[2]
     note = f"Recreated from {model}/, which DVC restored; trained as {training.run_id}."
     run = runs.start(
@@ -97,12 +105,23 @@ def _recreate(cfg: DictConfig, model: Path, training: Training) -> runs.Run:
         params=tree.dotted(content),
     )
 
-    with (model / "history.csv").open() as stream:
-        for row in csv.DictReader(stream):
-            values = {key: float(value) for key, value in row.items() if key != "epoch" and value}
-            run.log(values, int(float(row["epoch"])))
-
+    for epoch, row in curves:
+        run.log(row, epoch)
     log_training(run, training.scores, training.cost)
     run.folder(model, "model")
     run.end(runs.FINISHED)
     return run
+
+
+def _learning_curves(path: Path) -> list[tuple[int, dict[str, float]]]:
+    """Each epoch with its metrics; an empty cell is none."""
+    curves = []
+    try:
+        for row in csv.DictReader(path.read_text().splitlines()):
+            epoch = int(float(row.pop("epoch")))
+            curves.append((epoch, {name: float(value) for name, value in row.items() if value}))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; `dvc repro` makes it") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is broken ({error!r}); `dvc repro` makes it again") from None
+    return curves

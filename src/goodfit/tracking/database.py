@@ -21,7 +21,7 @@ _SQLITE = "sqlite:///"
 _DEFAULTS = {
     # neither the usage report nor the banner about it belongs into a training run
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # a pickled model would run whatever it names
+    # a pickled model would run whatever it names; MLflow's own default allows it
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",

@@ -70,6 +70,7 @@ def decide(new: Standing, old: Standing | None) -> Decision:
             f"set task.score={old.name}",
         )
 
+    # by the values alone: the interval is in the report, and does not decide here
     better = new.score > old.score if new.mode == "max" else new.score < old.score
     if better:
         return Decision(True, f"champion: {new.score:.4f} is better than {old.score:.4f}")

@@ -12,7 +12,7 @@ from goodfit.errors import PrunedError, UserError
 from goodfit.system.processes import gone, identity
 from goodfit.system.secrets import redact
 from goodfit.tracking.database import connect, locked
-from goodfit.tracking.spool import Outbox
+from goodfit.tracking.spool import ENDED_TAG, Outbox
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -56,6 +56,7 @@ class Run:
 
     def reopen(self) -> None:
         """The run is RUNNING, and this process is the one that writes it."""
+        # a run that is taken up by its id keeps the status with which it ended, FAILED for example
         self._outbox.put(tags={_PROCESS_TAG: identity()}, status=RUNNING)
         self._outbox.flush()
 
@@ -74,7 +75,7 @@ class Run:
         """Sets tags named goodfit.<key>."""
         self._outbox.put(tags={f"goodfit.{key}": redact(value) for key, value in tags.items()})
 
-    def text(self, path: str, content: str, config: str = "") -> None:
+    def text(self, path: str, content: str, config: str | None = None) -> None:
         """Writes a text artifact, without the values of secrets that `config` refers to."""
         self._outbox.put(text=(path, redact(content, config)))
 
@@ -212,7 +213,7 @@ def mark_killed(client: MlflowClient, experiment: str) -> None:
         process = run.data.tags.get(_PROCESS_TAG, "")
         # it may have ended well since it was listed: its own last status stands
         if gone(process) and client.get_run(run_id).info.status == RUNNING:
-            client.set_tag(run_id, "goodfit.ended", "killed: its process is gone")
+            client.set_tag(run_id, ENDED_TAG, "killed: its process is gone")
             client.set_terminated(run_id, KILLED)
 
 

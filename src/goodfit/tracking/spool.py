@@ -29,6 +29,7 @@ _SEND_LOCK = ".lock"  # held while a spool file is sent
 _APPEND_LOCK = ".append"  # held while the end of a spool file is read or changed
 # error codes of what MLflow would refuse for ever: a fault of the program, not of the database
 _REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
+ENDED_TAG = "goodfit.ended"  # why a run ended before its time
 
 
 class Item(TypedDict, total=False):
@@ -135,7 +136,7 @@ class Outbox:
             if self._failed_at is None:
                 self._send(item)
             else:
-                self.append(item)
+                self._spool_first(item)
 
             with self._changed:
                 # unless `flush` has spooled it meanwhile
@@ -151,7 +152,15 @@ class Outbox:
                 self._refusal = error
                 return
             self._fail(error)
-            self.append(item)
+            self._spool_first(item)
+
+    def _spool_first(self, item: Item) -> None:
+        """Writes the first item of the queue to the spool file, unless `flush` did so meanwhile."""
+        with self._changed:
+            # a second copy would stand behind all that was put since, and count as newer: a run
+            # that is FINISHED would be RUNNING again
+            if self._queue and self._queue[0] is item:
+                self.append(item)
 
     def _send_spooled(self) -> None:
         self._failed_at = time.monotonic()
@@ -195,8 +204,16 @@ def apply(client: MlflowClient, run_id: str, item: Item) -> None:
         client.log_artifacts(run_id, *item["folder"])
     if item.get("status") == "RUNNING":
         client.update_run(run_id, status="RUNNING")
+        delete_ended_tag(client, run_id)
     elif "status" in item:
         client.set_terminated(run_id, item["status"], end_time=item["time"])
+
+
+def delete_ended_tag(client: MlflowClient, run_id: str) -> None:
+    """A run that goes on, or has ended well, does not say why it ended before its time."""
+    # MLflow refuses to delete a tag that is not there
+    if ENDED_TAG in client.get_run(run_id).data.tags:
+        client.delete_tag(run_id, ENDED_TAG)
 
 
 def replay(client: MlflowClient, uri: str) -> None:

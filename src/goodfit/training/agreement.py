@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 
 SECONDS = 1.0  # between two agreements: a signal may wait as long
-MOST_STEPS = 1000  # between two agreements, however short a step is
+MAX_STEPS = 1000  # between two agreements, however short a step is
 
 
 class Agreement:
@@ -43,7 +43,7 @@ class Agreement:
         any_save, any_stop, slowest = wanted.tolist()
 
         steps = int(SECONDS / max(slowest, 1e-9))
-        self.interval = min(max(steps, 1), MOST_STEPS)
+        self.interval = min(max(steps, 1), MAX_STEPS)
         self._steps = 0
         self._reached = time.monotonic()
         return bool(any_save), int(any_stop)

@@ -48,11 +48,14 @@ class _SyncBatchNormCPU(nn.Module):
             )
 
         # a sum over a batch in half precision loses its small terms
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        weight = None if self.weight is None else self.weight.to(dtype)
+        bias = None if self.bias is None else self.bias.to(dtype)
         normalized: Tensor
         normalized, mean, variance, count = _Normalize.apply(  # type: ignore[no-untyped-call]
-            x.float(), self.weight, self.bias, self.eps
+            x.to(dtype), weight, bias, self.eps
         )
-        # the running variance is the unbiased one, as torch's is
+        # the running variance is the unbiased one, as torch's is; two ranks have two samples
         self._update_running(mean, variance * count / (count - 1))
         return normalized.to(x.dtype)
 
@@ -69,8 +72,8 @@ class _SyncBatchNormCPU(nn.Module):
         momentum = self.momentum
         if momentum is None:  # torch's sign for the mean of all batches so far
             momentum = 1 / float(self.num_batches_tracked)
-        self.running_mean.lerp_(mean, momentum)
-        self.running_var.lerp_(variance, momentum)
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
+        self.running_var.lerp_(variance.to(self.running_var.dtype), momentum)
 
 
 class _Normalize(torch.autograd.Function):

@@ -96,7 +96,8 @@ def _explain_full_disk(path: Path) -> Iterator[None]:
         full = full or shutil.disk_usage(path.parent).free <= 2**20
         if not full:
             raise
-        raise NoRoomError(_no_room(path, step_checkpoints(path.parent))) from error
+        earlier = [other for other in step_checkpoints(path.parent) if verified(other)]
+        raise NoRoomError(_no_room(path, earlier)) from error
 
 
 def _no_room(path: Path, earlier: list[Path]) -> str:
@@ -212,7 +213,7 @@ class BestAndLatest(Checkpoint):
         self._last_save = self._started
         trainer.should_stop |= self._stopped_early  # Lightning stores it in no checkpoint
         # Lightning's own handler broadcasts from inside it, amid whatever else the ranks are
-        # exchanging
+        # exchanging: that broke processes which were told to stop (decision 0012)
         signal.signal(signal.SIGTERM, self._on_sigterm)
 
     @override

@@ -26,6 +26,7 @@ class CheckpointNote(Record):
 
 def step_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints to go on from, the newest first, whole or not."""
+    # their names hold the step with leading zeros: sorted as texts, they are sorted by step
     return sorted(folder.glob("step-*.ckpt"), reverse=True)
 
 

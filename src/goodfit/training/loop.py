@@ -110,6 +110,7 @@ def optimize(
         folder,
         world=data.shard.ranks,
         micro_batches=data.shard.micro_batches,
+        # what is saved after an epoch holds its row: curves come before checkpoints
         callbacks=[*_callbacks(cfg, task), *callbacks, curves, checkpoints],
     )
 
@@ -138,6 +139,8 @@ def measure(cfg: DictConfig, data: DataModule, optimized: Optimized) -> Measured
     task = build.task(cfg, data.spec)
     task.load_state_dict(checkpoint["state_dict"])
 
+    # an epoch's own scores of train were taken with dropout, augmentation and weights that changed
+    # meanwhile (decision 0004)
     scores = score_kept_weights(task, data)
     cost = Cost(
         seconds=round(optimized.seconds, 2),

@@ -41,6 +41,7 @@ class Pruning(pl.Callback):
         violated = None
         if self.judge:
             violated = self.judge.admit(sum(weight.numel() for weight in pl_module.parameters()))
+        # a collective call: a rank that left it out would keep the others waiting
         violated = trainer.strategy.broadcast(violated)
         if violated:
             raise PrunedError(f"not tried: {violated} does not hold")

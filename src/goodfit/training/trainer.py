@@ -69,7 +69,10 @@ def make_trainer(
     }
     strategy = cfg.trainer.get("strategy")
     if strategy == "fsdp":
-        options["strategy"] = ModelParallelStrategy(world, 1, save_distributed_checkpoint=False)
+        # Lightning's own "fsdp", the first version, refuses CPUs; a checkpoint is one file here
+        options["strategy"] = ModelParallelStrategy(
+            data_parallel_size=world, tensor_parallel_size=1, save_distributed_checkpoint=False
+        )
     if strategy == "ddp":
         # the only buffers that training changes are BatchNorm's, alike on all ranks (batchnorm.py)
         options["strategy"] = DDPStrategy(forward_sync_buffers=False)

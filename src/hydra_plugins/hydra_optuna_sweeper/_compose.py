@@ -7,6 +7,7 @@ last 0.3 s.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
@@ -40,7 +41,7 @@ class CachingLoader:
         if any(override.is_delete() for override in overrides):
             return self._compose(master_config, sweep_overrides)
 
-        values = [override for override in overrides if self._is_plain_value(override)]
+        values = self._plain_values(overrides)
         shape = tuple(
             str(override.key_or_group if override in values else override.input_line)
             for override in overrides
@@ -67,12 +68,33 @@ class CachingLoader:
         config: DictConfig = self._loader.load_sweep_config(master_config, sweep_overrides)
         return config
 
-    def _is_plain_value(self, override: Override) -> bool:
-        """Whether it changes one scalar, and nothing of which files are read."""
-        key = override.key_or_group
+    def _plain_values(self, overrides: Sequence[Override]) -> list[Override]:
+        """Those that change one scalar, and nothing of which files are read."""
+        plain: list[Override] = []
+        other_keys: list[str] = []
+        for override in overrides:
+            key = override.key_or_group
+            if self._is_group(key):
+                continue
+            is_change = override.type == OverrideType.CHANGE and override.package is None
+            if is_change and isinstance(override.value(), str | int | float | bool | None):
+                plain.append(override)
+            else:
+                other_keys.append(key)
+
+        # plain values are set last: a dictionary or a ++key=value behind one would lose to it
+        values = []
+        for override in plain:
+            if not any(_overlap(override.key_or_group, key) for key in other_keys):
+                values.append(override)
+        return values
+
+    def _is_group(self, key: str) -> bool:
         if key not in self._groups:
             self._groups[key] = self._loader.repository.group_exists(key)
+        return self._groups[key]
 
-        is_change = override.type == OverrideType.CHANGE and override.package is None
-        is_scalar = isinstance(override.value(), str | int | float | bool | None)
-        return is_change and is_scalar and not self._groups[key]
+
+def _overlap(key: str, other: str) -> bool:
+    """Whether the dotted keys are the same, or one is a section that holds the other."""
+    return f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")

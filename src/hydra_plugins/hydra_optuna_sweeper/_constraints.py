@@ -16,6 +16,7 @@ import optuna
 
 from hydra_plugins.hydra_optuna_sweeper._errors import SweepError
 
+# not eval, which would run whatever the text calls
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -110,7 +111,7 @@ def _sides(text: str) -> tuple[ast.expr, ast.expr]:
     try:
         tree = ast.parse(text, mode="eval").body
     except SyntaxError:
-        tree = ast.Constant(None)
+        tree = ast.Constant(None)  # no inequality either
 
     match tree:
         case ast.Compare(left=left, ops=[ast.LtE()], comparators=[right]):

@@ -84,7 +84,8 @@ class Job:
 
         with contextlib.ExitStack() as lock, warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            # of two sweeps on one study, one takes the last trial
+            # of two sweeps on one study, one takes the last trial: without the lock two of them,
+            # with three workers each, ran a trial too many and a point of a grid twice
             lock.enter_context(study_lock(self.url))
             if studies.counts(study).claimed >= n_trials:
                 report("none_left", None)
@@ -96,7 +97,8 @@ class Job:
                 )
                 lock.close()
                 if is_first:
-                    # by the trial's number: no two workers of one study draw alike on any machine
+                    # by the trial's number: no two workers of one study draw alike on any machine,
+                    # and a resumed study does not repeat its points
                     study.sampler = self._sampler(1000 * trial.number)
                 report("began", trial.number)
 
@@ -139,7 +141,8 @@ class Job:
 
     def _suggest(self, trial: optuna.Trial) -> list[str]:
         if isinstance(trial.study.sampler, optuna.samplers.QMCSampler):
-            # it reads from the storage how far its sequence is, and writes one more
+            # it reads from the storage how far its sequence is, and writes one more: two workers
+            # in between draw the same point
             with study_lock(self.url):
                 _ = trial.relative_params
         return self.space.suggest(trial, self.config)
@@ -264,6 +267,7 @@ def _redirect_output(path: Path) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
+    os.close(handle)
 
 
 def _call_before_trial(

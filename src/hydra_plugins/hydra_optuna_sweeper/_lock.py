@@ -62,6 +62,7 @@ def _database_lock(url: str) -> Iterator[None]:
         url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=connect_args(url)
     )
     with engine.connect() as connection:
+        # when it is over, the block runs without the lock: nobody waits for ever for a lost machine
         deadline = time.monotonic() + _LOCK_TIMEOUT
         while not connection.execute(text(try_lock)).scalar() and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -34,7 +34,8 @@ class Progress:
         self.study = study
         self.n_trials = n_trials
         self.timeout = timeout
-        self.console = Console(soft_wrap=True, highlight=False)
+        # no markup: a value such as [relu,tanh] would be taken for a style, and not be shown
+        self.console = Console(soft_wrap=True, highlight=False, markup=False)
         self._start_time = time.monotonic()
         self._n_before = studies.counts(study).finished
         # no thread that could hold a lock when a worker is forked, no stdout that a worker would
@@ -129,13 +130,15 @@ class Progress:
         for key in dict.fromkeys(key for trial in trials for key in trial.params):
             table.add_row(key, *(_format_param(trial, key) for trial in trials))
         table.add_row("seconds", *(_format_seconds(trial) for trial in trials))
-        Console(width=max(self.console.width, 100), highlight=False).print(table)
+        width = max(self.console.width, 100)
+        Console(width=width, highlight=False, markup=False).print(table)
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
     """The share of each hyperparameter in the variance of the results (fANOVA, Hutter et al. 2014).
 
-    Empty where there are several objectives, fewer than four complete trials, or only one value.
+    Empty where there are several objectives, fewer than four complete trials, or only one value, or
+    where scikit-learn, which Optuna uses for it, is not installed.
     """
     complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
     if len(study.directions) > 1 or len(complete) < _MIN_TRIALS:
@@ -149,7 +152,7 @@ def importances(study: optuna.Study) -> dict[str, float]:
             evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
             return optuna.importance.get_param_importances(study, evaluator=evaluator)
         # conditional spaces may leave no hyperparameter that all trials have
-        except (ValueError, RuntimeError):
+        except (ImportError, ValueError, RuntimeError):
             return {}
 
 

@@ -42,6 +42,7 @@ def deferred_signals() -> Iterator[SignalCheck]:
 
     with _handling(defer):
         yield check_signals
+        # one that came after the last check is not lost
         check_signals()
 
 
@@ -72,6 +73,7 @@ class WorkerSigterm:
             yield
         finally:
             self._is_deferred = False
+        # not in `finally`, where it would hide what the block raised
         self._raise_received()
 
     @contextmanager

@@ -18,6 +18,7 @@ from optuna.distributions import (
     IntDistribution,
     distribution_to_json,
 )
+from optuna.trial import FrozenTrial
 
 from hydra_plugins.hydra_optuna_sweeper import _grammar as grammar
 from hydra_plugins.hydra_optuna_sweeper._constraints import Constraint, trial_values
@@ -62,6 +63,7 @@ class Space:
         """
         self._record_fixed_values(trial)
 
+        # _suggest: Optuna's public suggest_* take numbers and choices, and no distribution
         for key, distribution in self.searched.items():
             trial._suggest(key, distribution)
         for condition in self.conditions:
@@ -179,6 +181,14 @@ class JobList:
         """The overrides of the row that waits in the queue."""
         return list(self.rows[trial.suggest_int("row", 0, len(self.rows) - 1)])
 
+    @staticmethod
+    def row_of(trial: FrozenTrial) -> int | None:
+        """The index of the trial's row; None where it was interrupted before it had one."""
+        # one from the queue has its point before it has params
+        point = trial.params or trial.system_attrs.get("fixed_params", {})
+        row: int | None = point.get("row")
+        return row
+
     def missing_fact(self, trial: optuna.Trial) -> None:
         """Nothing: rows have no constraints."""
 
@@ -263,6 +273,8 @@ def _check_choices(key: str, values: Sequence[Any], distribution: BaseDistributi
         raise SweepError(
             f"hydra.sweeper.conditions: '{key}' is not searched as a choice; add {key}=choice(...)"
         )
+    if not values:
+        raise SweepError(f"hydra.sweeper.conditions: {key} is never one of no values; name some")
     for value in values:
         if value not in distribution.choices:
             choices = ", ".join(map(str, distribution.choices))

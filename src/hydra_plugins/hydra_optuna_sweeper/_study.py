@@ -90,6 +90,7 @@ def connect(url: str, *, heartbeat: int, max_retry: int, create: bool = False) -
         options = {"connect_args": connect_args(url)}
         with study_lock(url) if create else nullcontext(), warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            # not Optuna's journal, which has no heartbeats: a killed trial would stay RUNNING
             storage = RDBStorage(
                 url,
                 options,
@@ -225,6 +226,7 @@ def interrupt(study: optuna.Study, number: int, reason: str, max_retry: int) -> 
 
     # another sweep saw it too, and was faster
     with suppress(optuna.exceptions.UpdateFinishedTrialError):
+        # before the state: a trial that is finished takes no attributes
         study._storage.set_trial_user_attr(trial._trial_id, REASON, reason)
         study._storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
         study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
@@ -261,6 +263,7 @@ def counts(study: optuna.Study) -> Counts:
     by_state = dict.fromkeys(TrialState, 0)
     interrupted = 0
     for trial in trials:
+        # interrupted before it chose a point: there is nothing to retry, and nothing was tried
         lost = INTERRUPTED in trial.user_attrs and not trial.params
         if trial.state == TrialState.FAIL and (trial.number in retried or lost):
             interrupted += 1

@@ -124,7 +124,7 @@ class Sweep:
             jobs.fingerprint(),
         )
         for key, value in {**study.user_attrs, "repeats": study.study_name}.items():
-            if key != "space":
+            if key != "space":  # its own are the rows
                 repetition.set_user_attr(key, value)
         studies.fail_orphans(repetition, self.options.max_retry)
         studies.enqueue(repetition, self.url, [{"row": row} for row in range(len(rows))])
@@ -138,8 +138,9 @@ class Sweep:
 
         by_row = {}
         for trial in repetition.get_trials(deepcopy=False):
-            if trial.params:
-                by_row[trial.params["row"]] = trial  # of several attempts the last one
+            row = jobs.row_of(trial)
+            if row is not None:
+                by_row[row] = trial  # of several attempts the last one
         return [by_row[row] for row in range(len(rows))]
 
     def _sweep(self, arguments: list[str]) -> None:
@@ -176,6 +177,7 @@ class Sweep:
             f"{_progress_before(study)}up to {n_trials} trials",
             flush=True,
         )
+        # raised in the midst of a listener's commit, a signal left its database locked
         with deferred_signals() as check_signals:
             self._check_signals = check_signals
             self._run(study, n_trials, listener)
@@ -193,6 +195,7 @@ class Sweep:
             if listener:
                 listener.ended(study, self)
         except BaseException:
+            # the workers are gone by now, and none of them writes to the listener's database
             if listener:
                 listener.stopped(study)
             raise

@@ -131,7 +131,9 @@ class Workers:
     def _fork(self, index: int) -> Worker:
         ours, theirs = multiprocessing.Pipe()
         context = multiprocessing.get_context("fork")
+        # what is buffered would be written by the worker once more
         sys.stdout.flush()
+        # SQLite's locks do not survive a fork with an open file
         studies.disconnect(self.study)
 
         inherited = [ours, *(worker.connection for worker in self._workers.values())]
@@ -181,6 +183,7 @@ class Workers:
             SweepError: too many workers in a row died before they had a trial.
         """
         worker = self._workers.pop(index)
+        worker.connection.close()
         worker.process.join()
         code = worker.process.exitcode or 0
         if code < 0:
@@ -255,7 +258,11 @@ def _worker_main(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for other in inherited:  # a pipe whose parent's end is open here too is never seen to be closed
         other.close()
-    _exit_with_parent(os.getppid())
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    assert parent.pid is not None
+    # not os.getppid(), which is already another one where the parent has died since the fork
+    _exit_with_parent(parent.pid)
     job.set_up_worker(index, n_workers)
     storage: RDBStorage = job.connect()
 

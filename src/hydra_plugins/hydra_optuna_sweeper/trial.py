@@ -27,6 +27,7 @@ def current() -> optuna.Trial | None:
     """
     if _current is not None or _VARIABLE not in os.environ:
         return _current
+    # torchrun's variable, or srun's
     rank = int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0")))
     if rank != 0:
         return None

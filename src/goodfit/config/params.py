@@ -1,0 +1,59 @@
+"""params.yaml: the experiments that `make repro` runs, and what it overrides in each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import yaml
+
+from goodfit.errors import UserError
+
+PARAMS = Path("params.yaml")
+
+
+def experiments() -> list[str]:
+    """The names of the experiments, in the order in which they run.
+
+    Raises:
+        UserError: params.yaml cannot be read, or does not list them.
+    """
+    names = _content().get("experiments")
+    if not _is_list_of_texts(names):
+        raise UserError(f"{PARAMS}: experiments is {names!r}; expected a list of names")
+    return names
+
+
+def overrides(name: str) -> list[str]:
+    """Hydra's overrides of one experiment; none where params.yaml has none for it.
+
+    Raises:
+        UserError: params.yaml cannot be read, or holds something else than a list of them.
+    """
+    by_experiment = _content().get("overrides") or {}
+    if not isinstance(by_experiment, dict):
+        raise UserError(
+            f"{PARAMS}: overrides is {by_experiment!r}; expected overrides: {{{name}: [key=value]}}"
+        )
+    chosen = by_experiment.get(name) or []
+    # a text is a sequence as well: each of its letters would become an override
+    if not _is_list_of_texts(chosen):
+        raise UserError(
+            f"{PARAMS}: overrides.{name} is {chosen!r}; expected a list such as [model.width=64]"
+        )
+    return chosen
+
+
+def _content() -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(PARAMS.read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{PARAMS} cannot be read: {reason}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{PARAMS} holds {type(content).__name__}, expected names and values")
+    return content
+
+
+def _is_list_of_texts(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
