@@ -35,7 +35,7 @@ class _Samples(Dataset[tuple[Tensor, Tensor]]):
         return len(self.data)
 
     def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
-        return self.data.inputs["image"][row], self.data.target[row]
+        return self.data.inputs["image"][row], self.data.targets["target"][row]
 
 
 def batches(turns: int) -> Result:
@@ -47,7 +47,7 @@ def batches(turns: int) -> Result:
     loader = DataLoader(_Samples(data), size, sampler=order)
     for ours, (image, target) in zip(packed, loader, strict=True):
         assert torch.equal(ours.inputs["image"], image)
-        assert torch.equal(ours.target, target)
+        assert torch.equal(ours.targets["target"], target)
 
     times = take_turns(turns, lambda: _exhaust(packed), lambda: _exhaust(loader))
     rates = [count / smallest(side, "cpu") for side in times]
@@ -100,5 +100,5 @@ def _exhaust(iterable: Iterable[object]) -> None:
 
 def _equal(batch: Batch, other: Batch) -> bool:
     return torch.equal(batch.inputs["image"], other.inputs["image"]) and torch.equal(
-        batch.target, other.target
+        batch.targets["target"], other.targets["target"]
     )

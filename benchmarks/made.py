@@ -68,7 +68,7 @@ def pack(
         kind="class",
         outputs=classes,
         inputs=fields,
-        target=Field((), "int64"),
+        targets={"target": Field((), "int64")},
         labels=tuple(str(label) for label in range(classes)),
     )
     spec.write(folder / "spec.json")

@@ -147,11 +147,13 @@ def loop(cfg: DictConfig, folder: Path) -> ByHand:
         generator = torch.Generator().manual_seed(random_key(cfg.seed, epoch))
         order = torch.randperm(len(train), generator=generator)
         for step, rows in enumerate(torch.split(order, size)):
-            # as SeedEachStep and Batches do: dropout, augmentation and order are then the same
+            # as Batches, DataModule and SeedEachStep do: order, augmentation and dropout are equal
             torch.manual_seed(random_key(cfg.seed, epoch, step))
             batch = augment(train.batch(rows), PerSampleRandom(rows, seed=cfg.seed, epoch=epoch))
             output = model(**batch.inputs)
-            loss = F.cross_entropy(output, batch.target, label_smoothing=cfg.task.label_smoothing)
+            loss = F.cross_entropy(
+                output, batch.targets["target"], label_smoothing=cfg.task.label_smoothing
+            )
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), cfg.trainer.gradient_clip_val)
@@ -174,6 +176,6 @@ def scores(model: nn.Module, data: Packed, size: int) -> tuple[float, float]:
     for rows in torch.split(torch.arange(len(data)), size):
         batch = data.batch(rows)
         output = model(**batch.inputs)
-        loss += float(F.cross_entropy(output, batch.target)) * len(rows)
-        right += int((output.argmax(1) == batch.target).sum())
+        loss += float(F.cross_entropy(output, batch.targets["target"])) * len(rows)
+        right += int((output.argmax(1) == batch.targets["target"]).sum())
     return loss / len(data), right / len(data)

@@ -69,10 +69,13 @@ class Devices(pl.Callback):
         self, trainer: pl.Trainer, task: Any, batch: Any, batch_idx: int
     ) -> None:
         self.batches |= {
-            array.device.type for array in (*batch.inputs.values(), batch.target, batch.rows)
+            array.device.type
+            for array in (*batch.inputs.values(), *batch.targets.values(), batch.rows)
         }
         data = trainer.train_dataloader.data  # type: ignore[union-attr]
-        self.arrays |= {array.device.type for array in (*data.inputs.values(), data.target)}
+        self.arrays |= {
+            array.device.type for array in (*data.inputs.values(), *data.targets.values())
+        }
 
 
 def test_a_gpu_has_the_loss_curve_of_the_cpu(make: Make) -> None:
@@ -101,7 +104,9 @@ def test_data_that_do_not_fit_come_from_the_host_and_give_the_same_curve(
 def test_batches_from_the_host_start_from_pinned_memory(make: Make) -> None:
     data = loader.DataModule(Path("data/prepared/tiny"), batch_size=16, seed=0)
     batch = next(iter(loader.Batches(data.train, 16, epoch=lambda: 0, pin=True)))
-    assert all(array.is_pinned() for array in (*batch.inputs.values(), batch.target, batch.rows))
+    assert all(
+        array.is_pinned() for array in (*batch.inputs.values(), *batch.targets.values(), batch.rows)
+    )
 
 
 def test_workers_give_the_same_curve(make: Make) -> None:

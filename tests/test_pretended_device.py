@@ -164,10 +164,13 @@ class Watch(pl.Callback):
         self, trainer: pl.Trainer, task: Any, batch: Any, batch_idx: int
     ) -> None:
         self.batches |= {
-            array.device.type for array in (*batch.inputs.values(), batch.target, batch.rows)
+            array.device.type
+            for array in (*batch.inputs.values(), *batch.targets.values(), batch.rows)
         }
         data = trainer.train_dataloader.data  # type: ignore[union-attr]
-        self.arrays |= {array.device.type for array in (*data.inputs.values(), data.target)}
+        self.arrays |= {
+            array.device.type for array in (*data.inputs.values(), *data.targets.values())
+        }
         self.weights |= {weight.device.type for weight in task.parameters()}
         self.before = (self.seen.reads.total(), self.seen.sends.total())
 

@@ -25,14 +25,14 @@ PAD, UNKNOWN = 0, 1
 class Batch(NamedTuple):
     """Samples on their way through a network.
 
-    `inputs` (B, ...) are the keyword arguments of `model.forward`; `target` is (B,) for classes and
-    numbers, (B, T) for series. `rows` (B,) holds each sample's row in its split, so that an error
-    can name the samples it is about. `weight` makes up for unequal parts: a step that is shared by
-    devices or micro-batches averages their losses, so each part counts by its samples.
+    `inputs` (B, ...) are the keyword arguments of `model.forward`, `targets` (B, ...) those of
+    `Task.loss`. `rows` (B,) holds each sample's row in its split, so that an error can name the
+    samples it is about. `weight` makes up for unequal parts: a step that is shared by devices or
+    micro-batches averages their losses, so each part counts by its samples.
     """
 
     inputs: dict[str, Tensor]
-    target: Tensor
+    targets: dict[str, Tensor]
     rows: Tensor
     weight: float = 1.0
 
@@ -71,7 +71,7 @@ class DataSpec:
     kind: str
     outputs: int
     inputs: dict[str, Field]
-    target: Field
+    targets: dict[str, Field]
     labels: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
@@ -111,7 +111,7 @@ def _other_keys(stored: dict[str, Any]) -> tuple[list[str], list[str]]:
     """The keys of a stored `DataSpec` that this version does not know, and those that it lacks."""
     expected = {item.name for item in fields(DataSpec)}
     unknown = stored.keys() - expected
-    for array in (*stored["inputs"].values(), stored["target"]):
+    for array in (*stored["inputs"].values(), *stored["targets"].values()):
         unknown |= array.keys() - {item.name for item in fields(Field)}
     return sorted(unknown), sorted(expected - stored.keys())
 

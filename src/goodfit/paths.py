@@ -36,7 +36,7 @@ class Paths:
 
     @property
     def evaluation(self) -> Path:
-        """What evaluate measured on test data: evaluation.json and predictions.npz."""
+        """What evaluate measured on test data: evaluation.json and statistics.npz."""
         return Path("report") / self.name / "evaluation"
 
     @property

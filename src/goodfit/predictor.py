@@ -5,7 +5,8 @@ Letters: N samples, B samples of a batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -22,11 +23,25 @@ from goodfit.store.arrays import Packed
 from goodfit.store.loader import Batches
 from goodfit.system.files import sha256
 from goodfit.system.tensors import load_tensors
-from goodfit.task.base import Task
+from goodfit.task.base import Statistics, Task, concatenate
 
-Inputs = dict[str, Tensor]  # (B, ...) each
+Tensors = dict[str, Tensor]  # (B, ...) each, by name
 BATCH = 512  # samples a step without gradients: large enough that a step's overhead vanishes
 _FILES = ("config.yaml", "spec.json", "weights.pt")
+
+
+@dataclass(frozen=True)
+class SampleResults:
+    """Of each sample of a split, in its order: loss and units (N,), statistics (N, ...)."""
+
+    loss: Tensor
+    units: Tensor
+    statistics: Statistics
+
+    @property
+    def mean_loss(self) -> float:
+        """The loss of the split: each unit counts alike."""
+        return float(self.loss.sum() / self.units.sum())
 
 
 class Predictor:
@@ -73,30 +88,46 @@ class Predictor:
         """
         arrays = build.data_class(self.spec).encode(rows, self.spec)
         inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        outputs = self._outputs(_batches(inputs, len(rows)))
-        return self.task.decode(self.task.predict(outputs))
+        tables = [self.task.decode(part) for part in self._predictions(inputs, len(rows))]
+        return pd.concat(tables, ignore_index=True)
 
-    def on(self, data: Packed) -> Tensor:
-        """Predictions (N, ...) for all samples of a prepared split, in its order, on the CPU."""
-        return self.task.predict(self.raw_outputs(data))
-
-    def raw_outputs(self, data: Packed, size: int = BATCH) -> Tensor:
-        """The network's outputs (N, ...) for a prepared split, in its order, on the CPU.
-
-        `size` is the number of samples in a batch.
-        """
-        return self._outputs(batch.inputs for batch in Batches(data, size))
+    def predict_packed(self, data: Packed, rows: Tensor) -> Tensor:
+        """Predictions (B, ...) for the samples at `rows` (B,) of a prepared split, on the CPU."""
+        inputs = data.batch(rows).inputs
+        return torch.cat(list(self._predictions(inputs, len(rows))))
 
     @torch.inference_mode()
-    def _outputs(self, batches: Iterable[Inputs]) -> Tensor:
-        """The network's outputs (N, ...), computed where its weights lie, on the CPU."""
+    def measure(self, data: Packed, size: int = BATCH) -> SampleResults:
+        """What scores and the choice of examples need to know of a prepared split.
+
+        `size` is the number of samples in a batch. An output of the network leaves no batch: of a
+        text it would be a number for each word of the vocabulary and each place.
+        """
+        losses, units, statistics = [], [], []
+        for batch in Batches(data, size):
+            output = self._output(batch.inputs)
+            targets = self._moved(batch.targets)
+            losses.append(self.task.loss(output, **targets).cpu())
+            units.append(self.task.units(**targets).cpu())
+            of_batch = self.task.statistics(self.task.predict(output), **targets)
+            statistics.append({name: values.cpu() for name, values in of_batch.items()})
+        return SampleResults(torch.cat(losses), torch.cat(units), concatenate(statistics))
+
+    @torch.inference_mode()
+    def _predictions(self, inputs: Tensors, samples: int) -> Iterator[Tensor]:
+        """Predictions (B, ...) batch by batch, on the CPU; one empty batch where there are none."""
+        for first in range(0, max(samples, 1), BATCH):  # a table needs its columns
+            part = {name: array[first : first + BATCH] for name, array in inputs.items()}
+            yield self.task.predict(self._output(part)).cpu()
+
+    def _output(self, inputs: Tensors) -> Tensor:
+        """The network's output (B, ...), computed where its weights lie."""
+        output: Tensor = self.task(**self._moved(inputs))
+        return output
+
+    def _moved(self, arrays: Tensors) -> Tensors:
         device = next(self.task.parameters()).device
-        # those of a whole split are in memory at once, as scores need them (decision 0004)
-        outputs = []
-        for inputs in batches:
-            moved = {name: array.to(device) for name, array in inputs.items()}
-            outputs.append(self.task(**moved).cpu())
-        return torch.cat(outputs)
+        return {name: array.to(device) for name, array in arrays.items()}
 
 
 def _check_weights(folder: Path) -> None:
@@ -108,9 +139,3 @@ def _check_weights(folder: Path) -> None:
     facts = folder / "train.json"
     if facts.exists() and Training.read(facts).weights_sha256 != sha256(weights):
         raise UserError(f"{weights} fails its checksum: it is not what training wrote")
-
-
-def _batches(inputs: Inputs, samples: int) -> Iterator[Inputs]:
-    """`BATCH` samples at a time; one empty batch where there are none."""
-    for first in range(0, max(samples, 1), BATCH):  # torch.cat wants one tensor at least
-        yield {name: array[first : first + BATCH] for name, array in inputs.items()}

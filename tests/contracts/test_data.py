@@ -65,8 +65,11 @@ def test_the_target_has_the_shape_and_type_of_the_spec(case: str) -> None:
     data = data_set(case)
     splits = split_rows(data)
     spec = data.fit(splits["train"])
-    target = data.target(splits["test"], spec)
-    assert (target.shape[1:], str(target.dtype)) == (spec.target.shape, spec.target.dtype)
+    targets = data.encode_targets(splits["test"], spec)
+    assert set(targets) == set(spec.targets) == set(data.targets)
+    assert not set(spec.targets) & set(spec.inputs)  # a file of a split is named after either
+    for name, field in spec.targets.items():
+        assert (targets[name].shape[1:], str(targets[name].dtype)) == (field.shape, field.dtype)
 
 
 def test_encode_gives_one_sample_for_each_row_whatever_the_others_are(case: str) -> None:

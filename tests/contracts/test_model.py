@@ -34,7 +34,7 @@ def steps(task: Task, batch: Batch, count: int) -> list[float]:
     optimizer = torch.optim.Adam(task.parameters(), 3e-3)
     losses = []
     for _ in range(count):
-        loss = task.loss(task(**batch.inputs), batch.target)
+        loss = task.loss(task(**batch.inputs), **batch.targets).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -51,14 +51,8 @@ def test_an_augmentation_keeps_shapes(augment: str, prepared: Prepared) -> None:
         augmented = changed(augment, batch)
         shapes = {name: x.shape for name, x in batch.inputs.items()}
         assert {name: x.shape for name, x in augmented.inputs.items()} == shapes
-        assert augmented.target.shape == batch.target.shape
-
-
-@augments
-def test_an_augmentation_keeps_the_type_of_targets(augment: str, prepared: Prepared) -> None:
-    """Training copies them into the batch: soft labels in integers would be zeros, silently."""
-    for batch in batches(augment, prepared):
-        assert changed(augment, batch).target.dtype == batch.target.dtype
+        for name, target in batch.targets.items():
+            assert augmented.targets[name].shape == target.shape
 
 
 @augments
@@ -74,7 +68,8 @@ def test_an_augmentation_depends_on_the_sample_and_the_epoch_alone(
         whole = changed(augment, batch).inputs
         torch.rand(5)
         inputs = {name: x[some] for name, x in batch.inputs.items()}
-        part = changed(augment, Batch(inputs, batch.target[some], batch.rows[some])).inputs
+        targets = {name: x[some] for name, x in batch.targets.items()}
+        part = changed(augment, Batch(inputs, targets, batch.rows[some])).inputs
         assert all(torch.equal(part[name], whole[name][some]) for name in whole)
 
 
@@ -155,7 +150,8 @@ def samples(folder: Path, split: str) -> LabelledSamples:
     spec = DataSpec.read(folder / "spec.json")
     inputs = {name: np.load(folder / split / f"{name}.npy") for name in spec.inputs}
     rows = pd.read_parquet(folder / split / "rows.parquet")
-    return LabelledSamples(inputs, rows, np.load(folder / split / "target.npy"))
+    targets = {name: np.load(folder / split / f"{name}.npy") for name in spec.targets}
+    return LabelledSamples(inputs, rows, targets)
 
 
 @baselines
@@ -168,7 +164,7 @@ def test_a_baseline_predicts_in_the_form_of_a_network(
     method = build.baseline(OmegaConf.create({"baseline": tiny.section("baseline", baseline)}))
     method.fit(train, validation, spec)
     prediction = method.predict(Samples(test.inputs, test.rows))
-    shape = (spec.outputs,) if spec.kind == "class" else spec.target.shape
+    shape = (spec.outputs,) if spec.kind == "class" else spec.targets["target"].shape
     assert prediction.shape == (len(test), *shape)
     if spec.kind == "class":
         assert prediction.sum(1) == pytest.approx(1.0)
@@ -181,6 +177,7 @@ def test_the_readable_rows_of_a_split_do_not_hold_its_targets(
     """Whatever the label's column is called: a baseline is handed these rows of test."""
     test = samples(prepared(case), "test")
     assert build.data_set(tiny.cfg(case)).label not in test.rows.columns
-    targets = [str(value) for value in test.target.ravel()[:200]]
-    for name in test.rows:
-        assert [str(value) for value in test.rows[name]] != targets
+    for target in test.targets.values():
+        values = [str(value) for value in target.ravel()[:200]]
+        for name in test.rows:
+            assert [str(value) for value in test.rows[name]] != values

@@ -26,7 +26,7 @@ from goodfit.errors import UserError
 from goodfit.records import Answer, Chart
 from goodfit.reporting import error_charts
 from goodfit.store.arrays import Packed
-from goodfit.task.base import StepResult, Task
+from goodfit.task.base import Statistics, StepResult, Task
 
 Prepared = Callable[[str], Path]
 # a share is best at one, an error at zero
@@ -50,7 +50,7 @@ fits = pytest.mark.parametrize(("name", "case"), pairs())
 def made(name: str, case: str, folder: Path) -> tuple[Task, Tensor]:
     """A task with its network, and the targets of train."""
     spec = DataSpec.read(folder / "spec.json")
-    return build.task(tiny.cfg(case, task=name), spec), Packed(folder, "train").target
+    return build.task(tiny.cfg(case, task=name), spec), Packed(folder, "train").targets["target"]
 
 
 def inputs_of(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
@@ -71,9 +71,25 @@ def perfect(task: Task, target: Tensor) -> Tensor:
 def spoiled(task: Task, target: Tensor, share: float) -> Tensor:
     """The truth mixed with what is as wrong as can be."""
     right = perfect(task, target)
-    far = 10 * task.spec.target.std * right.flip(0).sign()
+    far = 10 * task.spec.targets["target"].std * right.flip(0).sign()
     wrong = right.roll(1, -1) if task.spec.kind == "class" else right + far
     return (1 - share) * right + share * wrong
+
+
+def statistics(task: Task, prediction: Tensor, target: Tensor) -> Statistics:
+    return task.statistics(prediction, target=target)
+
+
+def score_all(task: Task, prediction: Tensor, target: Tensor) -> dict[str, float]:
+    """Every score of the task."""
+    of_samples = statistics(task, prediction, target)
+    return {title: float(score(of_samples)) for title, score in task.metrics().items()}
+
+
+def standardized(spec: DataSpec, target: Tensor) -> Tensor:
+    """Numbers as a network gives them: a row of standard scores for each sample."""
+    field = spec.targets["target"]
+    return ((target - field.mean) / field.std).reshape(len(target), -1)
 
 
 def seed(value: int) -> None:
@@ -103,10 +119,7 @@ def test_a_perfect_prediction_gets_the_best_possible_score(
     name: str, case: str, prepared: Prepared
 ) -> None:
     task, target = made(name, case, prepared(case))
-    scores = {
-        title: float(score(perfect(task, target), target))
-        for title, score in task.metrics().items()
-    }
+    scores = score_all(task, perfect(task, target), target)
     best = {title: BEST[title] if mode == "max" else 0.0 for title, mode in task.scores.items()}
     assert scores == pytest.approx(best, abs=1e-6)
 
@@ -114,11 +127,11 @@ def test_a_perfect_prediction_gets_the_best_possible_score(
 @fits
 def test_a_better_prediction_has_a_better_score(name: str, case: str, prepared: Prepared) -> None:
     task, target = made(name, case, prepared(case))
-    for title, score in task.metrics().items():
-        worse = float(score(spoiled(task, target, 0.9), target))
-        better = float(score(spoiled(task, target, 0.2), target))
-        assert (better > worse) == (task.scores[title] == "max"), title
-        assert better != worse, title
+    worse = score_all(task, spoiled(task, target, 0.9), target)
+    better = score_all(task, spoiled(task, target, 0.2), target)
+    for title, mode in task.scores.items():
+        assert (better[title] > worse[title]) == (mode == "max"), title
+        assert better[title] != worse[title], title
 
 
 @fits
@@ -130,10 +143,32 @@ def test_the_loss_is_less_for_an_output_nearer_to_the_truth(
     if spec.kind == "class":
         output = 4 * perfect(task, target)
     else:
-        output = ((target - spec.target.mean) / spec.target.std).reshape(len(target), -1)
+        output = standardized(spec, target)
         output = output if spec.kind == "series" else output[:, :1]
     shift = torch.linspace(0, 3, output.shape[1]) + 1
-    assert float(task.loss(output, target)) < float(task.loss(output + shift, target))
+    near, far = (task.loss(said, target=target) for said in (output, output + shift))
+    assert near.shape == far.shape == (len(target),)
+    assert float(near.mean()) < float(far.mean())
+
+
+@fits
+def test_a_sample_has_the_loss_units_and_statistics_that_it_has_alone(
+    name: str, case: str, prepared: Prepared
+) -> None:
+    task, target = made(name, case, prepared(case))
+    few = target[:FEW]
+    prediction = spoiled(task, target, 0.3)[:FEW]
+    output = prediction if task.spec.kind == "class" else standardized(task.spec, prediction)
+
+    together = (task.loss(output, target=few), task.units(target=few))
+    of_all = statistics(task, prediction, few)
+    for row in range(FEW):
+        one = slice(row, row + 1)
+        alone = (task.loss(output[one], target=few[one]), task.units(target=few[one]))
+        for whole, part in zip(together, alone, strict=True):
+            torch.testing.assert_close(whole[one], part)
+        for key, values in statistics(task, prediction[one], few[one]).items():
+            assert torch.equal(of_all[key][one], values), key
 
 
 @fits
@@ -144,7 +179,7 @@ def test_predict_undoes_the_scaling_of_the_target(name: str, case: str, prepared
         sure = task.predict(30.0 * perfect(task, target))
         torch.testing.assert_close(sure, perfect(task, target), rtol=0, atol=1e-5)
     else:
-        scaled = ((target - spec.target.mean) / spec.target.std).reshape(len(target), spec.outputs)
+        scaled = standardized(spec, target)
         torch.testing.assert_close(task.predict(scaled), target, rtol=1e-5, atol=1e-4)
 
 
@@ -167,11 +202,14 @@ def test_the_scores_of_an_epoch_do_not_depend_on_the_batches(
 ) -> None:
     task, target = made(name, case, prepared(case))
     guess = spoiled(task, target, 0.3)
+    losses = torch.arange(len(target)).float()
     rows = []
     for size in (7, len(target)):
         task._results["val"].clear()
-        for part, truth in zip(guess.split(size), target.split(size), strict=True):
-            task._results["val"].append(StepResult(0, 0, part, truth, torch.ones(1)))
+        parts = (guess.split(size), target.split(size), losses.split(size))
+        for part, truth, loss in zip(*parts, strict=True):
+            result = StepResult(0, 0, loss, task.units(truth), statistics(task, part, truth))
+            task._results["val"].append(result)
         rows.append(task.reduce("val"))
     assert rows[0] == pytest.approx(rows[1], rel=1e-5)
 
@@ -192,7 +230,7 @@ def test_trivial_answers_are_finite_and_have_the_form_of_predictions(
     folder = prepared(case)
     task, train = made(name, case, folder)
     inputs = {key: array[:FEW] for key, array in inputs_of(folder).items()}
-    trivial = task.trivial(train.numpy(), inputs, FEW)
+    trivial = task.trivial({"target": train.numpy()}, inputs, FEW)
     assert trivial, f"{name} on {case} has no trivial answer"
 
     task.eval()
@@ -217,14 +255,16 @@ def test_trivial_answers_depend_on_targets_of_train_and_inputs_alone(
     task, train = made(name, case, folder)
     inputs = inputs_of(folder)
     seed(0)
-    first = task.trivial(train.numpy(), inputs, len(train))
+    first = task.trivial({"target": train.numpy()}, inputs, len(train))
 
     with torch.no_grad():
         for parameter in task.model.parameters():
             parameter.fill_(math.nan)
     seed(1)
-    again = task.trivial(train.numpy(), inputs, len(train))
-    fewer = task.trivial(train.numpy(), {key: array[:3] for key, array in inputs.items()}, 3)
+    again = task.trivial({"target": train.numpy()}, inputs, len(train))
+    fewer = task.trivial(
+        {"target": train.numpy()}, {key: array[:3] for key, array in inputs.items()}, 3
+    )
 
     assert list(again) == list(fewer) == list(first), f"{name} on {case}: other titles"
     for title, answer in first.items():
@@ -240,15 +280,17 @@ def test_charts_can_be_stored_and_drawn(
 ) -> None:
     folder = prepared(case)
     task, target = made(name, case, folder)
-    predictions = {
-        "network": spoiled(task, target, error),
-        "strong baseline": spoiled(task, target, 0.2),
+    methods = {
+        "network": statistics(task, spoiled(task, target, error), target),
+        "strong baseline": statistics(task, spoiled(task, target, 0.2), target),
     }
-    for title, answer in task.trivial(target.numpy(), inputs_of(folder), len(target)).items():
-        predictions[title] = torch.from_numpy(np.asarray(answer, np.float32))
-    assert task.diagnose(predictions, target), f"{name} on {case} shows no chart of its errors"
+    trivial = task.trivial({"target": target.numpy()}, inputs_of(folder), len(target))
+    for title, answer in trivial.items():
+        prediction = torch.from_numpy(np.asarray(answer, np.float32))
+        methods[title] = statistics(task, prediction, target)
+    assert task.diagnose(methods), f"{name} on {case} shows no chart of its errors"
 
-    for chart in [*task.diagnose(predictions, target), *task.typical(predictions, target)]:
+    for chart in [*task.diagnose(methods), *task.typical(methods)]:
         said = f"{name} on {case}, '{chart.title}'"
         text = json.dumps(chart.to_json(), allow_nan=False)
         assert Chart.of(json.loads(text), Path("chart.json")) == chart, f"{said}: changed by JSON"

@@ -20,7 +20,12 @@ from goodfit.task.regression import Regression
 
 def spec(kind: str, outputs: int, **facts: object) -> DataSpec:
     return DataSpec(
-        data="x", kind=kind, outputs=outputs, inputs={}, target=Field((), "float32"), facts=facts
+        data="x",
+        kind=kind,
+        outputs=outputs,
+        inputs={},
+        targets={"target": Field((), "float32")},
+        facts=facts,
     )
 
 
@@ -34,7 +39,7 @@ def task(kind: type[Task], outputs: int, **facts: object) -> Task:
 def split(target: list[float], **inputs: np.ndarray) -> LabelledSamples:
     """Samples with a text that tells their class, and with the inputs given."""
     texts = ["good one" if t else "bad one" for t in target]
-    return LabelledSamples(inputs, pd.DataFrame({"text": texts}), np.array(target))
+    return LabelledSamples(inputs, pd.DataFrame({"text": texts}), {"target": np.array(target)})
 
 
 def unlabelled(samples: LabelledSamples) -> Samples:
@@ -49,25 +54,25 @@ def predictions(
 
 
 def test_the_majority_class_gives_the_shares_of_train() -> None:
-    trivial = task(Classification, 3).trivial(np.array([0, 0, 0, 2]), {}, 2)
+    trivial = task(Classification, 3).trivial({"target": np.array([0, 0, 0, 2])}, {}, 2)
     assert trivial["majority class"].tolist() == [[0.75, 0.0, 0.25]] * 2
 
 
 def test_the_mean_of_train_is_said_for_each_sample_of_test() -> None:
-    trivial = task(Regression, 1).trivial(np.array([1.0, 4.0]), {}, 3)
+    trivial = task(Regression, 1).trivial({"target": np.array([1.0, 4.0])}, {}, 3)
     assert trivial["mean of train"].tolist() == [2.5] * 3
 
 
 def test_the_last_value_is_repeated() -> None:
     past = np.arange(6.0).reshape(1, 2, 3)
-    trivial = task(Forecasting, 4, season=3).trivial(np.zeros(1), {"past": past}, 1)
+    trivial = task(Forecasting, 4, season=3).trivial({}, {"past": past}, 1)
     assert trivial["last value"].tolist() == [[5.0] * 4]
 
 
 @pytest.mark.parametrize(("steps", "expected"), [(2, [4, 5]), (3, [4, 5, 6]), (5, [4, 5, 6, 4, 5])])
 def test_the_seasonal_forecast_repeats_the_last_season(steps: int, expected: list[float]) -> None:
     past = np.array([[1.0, 2, 3, 4, 5, 6]])
-    trivial = task(Forecasting, steps, season=3).trivial(np.zeros(1), {"past": past}, 1)
+    trivial = task(Forecasting, steps, season=3).trivial({}, {"past": past}, 1)
     assert trivial["seasonal naive"].tolist() == [expected]
 
 
@@ -77,7 +82,7 @@ def test_the_seasonal_forecast_of_an_exactly_weekly_series_is_exact() -> None:
     past = np.stack([series[start - 56 : start] for start in starts])
     ahead = np.stack([series[start : start + 4] for start in starts])
     weekly = task(Forecasting, 4, season=28)
-    trivial = weekly.trivial(np.zeros(1), {"past": past}, len(starts))
+    trivial = weekly.trivial({}, {"past": past}, len(starts))
     assert np.array_equal(trivial["seasonal naive"], ahead)
 
 

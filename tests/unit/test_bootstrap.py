@@ -10,7 +10,7 @@ from goodfit.evaluation.bootstrap import Resampled, compare, interval, intervals
 from goodfit.records import Interval
 
 N = 400
-METRICS = {"accuracy": lambda p, t: (p.argmax(1) == t).float().mean()}
+METRICS = {"accuracy": lambda s: (s["prediction"].argmax(1) == s["target"]).float().mean()}
 
 
 def answers(share: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -23,22 +23,27 @@ def answers(share: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.nn.functional.one_hot(predicted, 2).float(), target
 
 
+def scored(prediction: torch.Tensor, target: torch.Tensor, draws: torch.Tensor) -> Resampled:
+    """The accuracy with its interval."""
+    return intervals(METRICS, {"prediction": prediction, "target": target}, draws)["accuracy"]
+
+
 def two_methods() -> tuple[Resampled, Resampled]:
     """Of 90 % and 75 % accuracy, on the same targets and resampled test sets."""
     better, target = answers(0.9, 0)
     worse, _ = answers(0.75, 0)
     draws = resamples(N, 500, 0)
-    first = intervals(METRICS, better, target, draws)["accuracy"]
-    second = intervals(METRICS, worse, target, draws)["accuracy"]
+    first = scored(better, target, draws)
+    second = scored(worse, target, draws)
     return first, second
 
 
 @pytest.mark.parametrize("share", [0.6, 0.9])
 def test_the_interval_of_a_share_is_the_binomial_one(share: float) -> None:
     prediction, target = answers(share, 0)
-    scored = intervals(METRICS, prediction, target, resamples(N, 4000, 0))["accuracy"].interval
+    drawn = scored(prediction, target, resamples(N, 4000, 0)).interval
     low, high = binom.ppf([0.025, 0.975], N, share) / N
-    assert (scored.value, scored.low, scored.high) == pytest.approx((share, low, high), abs=0.006)
+    assert (drawn.value, drawn.low, drawn.high) == pytest.approx((share, low, high), abs=0.006)
 
 
 def test_equal_seeds_draw_the_same_test_sets() -> None:
@@ -61,8 +66,8 @@ def test_a_lower_score_is_better_where_less_is_better() -> None:
 
 def test_a_method_ties_with_itself_by_exactly_zero() -> None:
     prediction, target = answers(0.8, 0)
-    scored = intervals(METRICS, prediction, target, resamples(N, 200, 0))["accuracy"]
-    assert compare(scored, scored, "max") == (0, Interval(0.0, 0.0, 0.0))
+    drawn = scored(prediction, target, resamples(N, 200, 0))
+    assert compare(drawn, drawn, "max") == (0, Interval(0.0, 0.0, 0.0))
 
 
 def test_what_is_hard_for_both_cancels() -> None:
@@ -72,7 +77,7 @@ def test_what_is_hard_for_both_cancels() -> None:
     wrong = (prediction.argmax(1) != target).nonzero().flatten()[:8]
     better[wrong] = better[wrong].flip(1)
     draws = resamples(N, 1000, 0)
-    first, second = (intervals(METRICS, p, target, draws)["accuracy"] for p in (better, prediction))
+    first, second = (scored(p, target, draws) for p in (better, prediction))
     assert first.interval.low < second.interval.high
     assert compare(first, second, "max")[0] == 1
 

@@ -61,7 +61,9 @@ def test_the_check_draws_no_random_number_and_leaves_the_network_in_training(
     "target", ["goodfit.data.gone.Gone", "goodfit.data.mnist.Gone", "goodfit.data.split.stratified"]
 )
 def test_a_spec_that_names_no_data_set_is_refused(target: str) -> None:
-    spec = DataSpec(data=target, kind="number", outputs=1, inputs={}, target=Field((), "float32"))
+    spec = DataSpec(
+        data=target, kind="number", outputs=1, inputs={}, targets={"target": Field((), "float32")}
+    )
     with pytest.raises(UserError, match=f"spec.json names '{target}', which is no data set"):
         build.data_class(spec)
 

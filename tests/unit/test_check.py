@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -218,6 +220,40 @@ def test_a_task_for_other_targets_is_refused() -> None:
         match="task Forecasting is for targets of kind series, the data set's are of kind",
     ):
         check(tiny.cfg("breast_cancer", task="forecasting"))
+
+
+BOXES = """
+from goodfit.task.classification import Classification
+
+class Boxes(Classification):
+    def loss(self, output, boxes, labels):
+        return output
+"""
+CHECK_STDIN = """
+import sys
+from omegaconf import OmegaConf
+from goodfit.config.check import check
+check(OmegaConf.create(sys.stdin.read()))
+"""
+
+
+def test_a_task_whose_loss_takes_targets_of_other_names_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(tiny.ROOT / "src/goodfit", tmp_path / "goodfit")
+    (tmp_path / "goodfit/task/boxes.py").write_text(BOXES)
+    cfg = tiny.cfg("breast_cancer")
+    cfg.task._target_ = "goodfit.task.boxes.Boxes"
+    done = subprocess.run(
+        [sys.executable, "-c", CHECK_STDIN],
+        input=OmegaConf.to_yaml(cfg),
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (
+        "the loss of task Boxes takes ['boxes', 'labels'], the data set gives ['target']; "
+        "choose another task= or data="
+    ) in done.stderr
 
 
 def test_a_baseline_for_other_inputs_is_refused() -> None:

@@ -22,7 +22,7 @@ def spec(kind: str, outputs: int) -> DataSpec:
         kind=kind,
         outputs=outputs,
         inputs={},
-        target=Field((), "float32"),
+        targets={"target": Field((), "float32")},
         labels=("a", "b", "c"),
     )
 
@@ -72,7 +72,10 @@ def test_of_the_trivial_forecasts_the_best_stands_beside_network_and_strong_base
     shifts = {"network": 1.0, "strong": 2.0, "bad": 5.0, "good": 3.0}
     parts = {"monitor": "loss", "score": "loss", "optimizer": None, "schedule": None}
     task = Forecasting(torch.nn.Identity(), spec("series", 4), **parts)
-    _, chart = task.diagnose({title: target + shift for title, shift in shifts.items()}, target)
+    methods = {}
+    for title, shift in shifts.items():
+        methods[title] = task.statistics(target + shift, target)
+    _, chart = task.diagnose(methods)
     expected = {"network": [1.0] * 4, "strong": [2.0] * 4, "good": [3.0] * 4}
     assert chart.data["errors"] == [list(pair) for pair in expected.items()]
 

@@ -18,7 +18,7 @@ from goodfit.data.electricity import DAY, HISTORY, Electricity
 from goodfit.data.mnist import PIXELS, SIDE, Mnist
 from goodfit.errors import UserError
 
-SPEC = DataSpec(data="x", kind="x", outputs=1, inputs={}, target=Field((), "float32"))
+SPEC = DataSpec(data="x", kind="x", outputs=1, inputs={}, targets={"target": Field((), "float32")})
 BLACK = np.zeros((SIDE, SIDE), int).tolist()
 
 

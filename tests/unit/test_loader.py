@@ -65,7 +65,7 @@ def test_a_batch_equals_what_indexing_gives(train: Packed, folder: Path) -> None
     arrays = {name: np.load(folder / "train" / f"{name}.npy") for name in ("numbers", "target")}
     rows = batch.rows.numpy()
     assert np.array_equal(batch.inputs["numbers"].numpy(), arrays["numbers"][rows])
-    assert np.array_equal(batch.target.numpy(), arrays["target"][rows])
+    assert np.array_equal(batch.targets["target"].numpy(), arrays["target"][rows])
 
 
 def test_the_length_is_the_number_of_batches(train: Packed) -> None:
@@ -136,7 +136,7 @@ def devices(data: DataModule) -> set[tuple[str, bool]]:
     """Of all arrays of both splits: the device, and whether their batches are to be pinned."""
     states = set()
     for batches in (data.train_dataloader(), data.val_dataloader()):
-        for array in (*batches.data.inputs.values(), batches.data.target):
+        for array in (*batches.data.inputs.values(), *batches.data.targets.values()):
             states.add((array.device.type, batches.pin))
     return states
 
@@ -170,7 +170,7 @@ def test_what_is_free_is_asked_for_before_the_first_split_takes_of_it(
     data = module(folder, monkeypatch, free=10**9)
     data.train_dataloader()
     monkeypatch.setattr(loader, "_free_bytes", lambda device: 0)
-    assert data.val_dataloader().data.target.device.type == "meta"
+    assert data.val_dataloader().data.targets["target"].device.type == "meta"
 
 
 def test_the_splits_stay_on_the_cpu_for_those_who_score_the_kept_weights(
@@ -178,7 +178,7 @@ def test_the_splits_stay_on_the_cpu_for_those_who_score_the_kept_weights(
 ) -> None:
     data = module(folder, monkeypatch, free=10**9)
     data.train_dataloader()
-    assert data.train.target.device.type == "cpu"
+    assert data.train.targets["target"].device.type == "cpu"
 
 
 def test_a_split_with_fewer_samples_than_parts_is_refused(folder: Path, train: Packed) -> None:
@@ -200,6 +200,6 @@ def test_rows_go_to_the_device_with_their_batch(folder: Path) -> None:
     moved = data.transfer_batch_to_device(
         data.train.batch(torch.arange(3)), torch.device("meta"), 0
     )
-    arrays = (*moved.inputs.values(), moved.target, moved.rows)
+    arrays = (*moved.inputs.values(), *moved.targets.values(), moved.rows)
     assert {array.device.type for array in arrays} == {"meta"}
     assert moved.weight == 1.0

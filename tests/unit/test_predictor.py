@@ -27,6 +27,11 @@ def model(trained: Any, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained[0] / "model", tmp_path / "model"))
 
 
+def on_all(predictor: Predictor, data: Packed) -> torch.Tensor:
+    """Predictions for all samples of a split, in its order."""
+    return predictor.predict_packed(data, torch.arange(len(data)))
+
+
 @pytest.mark.parametrize(("network", "case"), tiny.pairs())
 def test_raw_rows_get_the_same_predictions_as_packed_arrays(
     network: str, case: str, prepared: Callable[[str], Path]
@@ -38,7 +43,7 @@ def test_raw_rows_get_the_same_predictions_as_packed_arrays(
     raw = rows[assign_splits(data, rows)[0] == "test"].drop(columns=data.label)
     torch.manual_seed(0)
     predictor = Predictor(build.task(cfg, spec), spec)
-    packed = predictor.task.decode(predictor.on(Packed(folder, "test")))
+    packed = predictor.task.decode(on_all(predictor, Packed(folder, "test")))
     numbers = packed.select_dtypes("number")
     assert np.allclose(
         predictor.predict(raw)[numbers.columns].to_numpy(), numbers.to_numpy(), atol=1e-6
@@ -50,9 +55,20 @@ def test_predictions_do_not_depend_on_the_size_of_a_batch(
 ) -> None:
     predictor = Predictor.load(trained[0] / "model")
     data = Packed(trained[0] / "data/prepared/tiny", "train")
-    whole = predictor.on(data)
+    whole, scored = on_all(predictor, data), predictor.measure(data)
     monkeypatch.setattr("goodfit.predictor.BATCH", 5)
-    torch.testing.assert_close(predictor.on(data), whole)
+    torch.testing.assert_close(on_all(predictor, data), whole)
+    again = predictor.measure(data, size=5)
+    torch.testing.assert_close(again.statistics, scored.statistics)
+    torch.testing.assert_close((again.loss, again.units), (scored.loss, scored.units))
+
+
+def test_what_is_scored_are_the_predictions(trained: Any) -> None:
+    predictor = Predictor.load(trained[0] / "model")
+    data = Packed(trained[0] / "data/prepared/tiny", "validation")
+    scored = predictor.measure(data).statistics
+    assert torch.equal(scored["prediction"], on_all(predictor, data))
+    assert torch.equal(scored["target"], data.targets["target"])
 
 
 @pytest.mark.fault(24)
@@ -109,7 +125,8 @@ def test_a_loaded_model_scores_what_training_said(trained: Any) -> None:
 
     predictor = Predictor.load(trained[0] / "model")
     data = Packed(trained[0] / "data/prepared/tiny", "validation")
-    accuracy = float((predictor.on(data).argmax(1) == data.target).float().mean())
+    predicted = on_all(predictor, data).argmax(1)
+    accuracy = float((predicted == data.targets["target"]).float().mean())
     assert accuracy == pytest.approx(
         read_json(trained[0] / "model/train.json")["scores"]["val/accuracy"]
     )

@@ -167,7 +167,7 @@ def spec_of(kind: str, labels: list[str]) -> dict[str, Any]:
         "kind": kind,
         "outputs": 3 if kind == "series" else 2,
         "inputs": {"past" if kind == "series" else "numbers": field},
-        "target": field,
+        "targets": {"target": field},
         "labels": labels,
         "vocabulary": [],
         "facts": {},

@@ -31,6 +31,6 @@ class Augment(ABC):
         """A batch of new tensors where they change, each of the shape (B, ...) that it had.
 
         The tensors of `batch` stay as they are. `numbers(6)` draws (B, 6) numbers in [0, 1) for
-        the samples, on their device; no sample's change may look at another sample. A target that
-        changes keeps its type.
+        the samples, on their device; no sample's change may look at another sample. Targets may
+        change, too, in value and type, as far as the task's loss takes them.
         """

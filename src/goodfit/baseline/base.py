@@ -34,9 +34,9 @@ class Samples:
 
 @dataclass(frozen=True)
 class LabelledSamples(Samples):
-    """Samples with their targets (N, ...): train and validation."""
+    """Samples with their targets (N, ...) by name: train and validation."""
 
-    target: Array
+    targets: dict[str, Array]
 
 
 class Baseline(ABC):

@@ -39,9 +39,9 @@ class Boosting(Baseline):
         # overlap those that stay
         self._model.fit(
             features(train),
-            train.target.ravel(),
+            train.targets["target"].ravel(),
             X_val=features(validation),
-            y_val=validation.target.ravel(),
+            y_val=validation.targets["target"].ravel(),
         )
 
     def predict(self, samples: Samples) -> Array:

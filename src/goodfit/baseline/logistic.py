@@ -27,7 +27,9 @@ class Logistic(Baseline):
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """A model for each penalty, on numbers (N, F); the best one is kept."""
         x, held_out = train.inputs["numbers"], validation.inputs["numbers"]
-        self._model = best_logistic(x, train.target, held_out, validation.target)
+        self._model = best_logistic(
+            x, train.targets["target"], held_out, validation.targets["target"]
+        )
 
     def predict(self, samples: Samples) -> Array:
         """Probabilities, (N, K)."""

@@ -25,8 +25,8 @@ class RidgeRegression(Baseline):
         """A model for each penalty, on numbers (N, F); the best one is kept."""
         models, losses = [], []
         for penalty in PENALTIES:
-            model = Ridge(alpha=penalty).fit(train.inputs["numbers"], train.target)
-            errors = model.predict(validation.inputs["numbers"]) - validation.target
+            model = Ridge(alpha=penalty).fit(train.inputs["numbers"], train.targets["target"])
+            errors = model.predict(validation.inputs["numbers"]) - validation.targets["target"]
             models.append(model)
             losses.append(np.square(errors).mean())
         self._model = models[int(np.argmin(losses))]

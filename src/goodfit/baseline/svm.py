@@ -27,8 +27,12 @@ class SupportVectors(Baseline):
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """A machine for each penalty, on images (N, C, H, W); the best one is kept."""
-        models = [SVC(C=penalty).fit(_pixels(train), train.target) for penalty in PENALTIES]
-        accuracies = [model.score(_pixels(validation), validation.target) for model in models]
+        models = [
+            SVC(C=penalty).fit(_pixels(train), train.targets["target"]) for penalty in PENALTIES
+        ]
+        accuracies = [
+            model.score(_pixels(validation), validation.targets["target"]) for model in models
+        ]
         self._model = models[int(np.argmax(accuracies))]
 
     def predict(self, samples: Samples) -> Array:

@@ -29,7 +29,9 @@ class TfIdf(Baseline):
         self._vectorizer = TfidfVectorizer(ngram_range=(1, 2))
         features = self._vectorizer.fit_transform(train.rows["text"])
         held_out = self._vectorizer.transform(validation.rows["text"])
-        self._model = best_logistic(features, train.target, held_out, validation.target)
+        self._model = best_logistic(
+            features, train.targets["target"], held_out, validation.targets["target"]
+        )
 
     def predict(self, samples: Samples) -> Array:
         """Probabilities, (N, K)."""

@@ -293,7 +293,7 @@ def _check_averaging(content: Mapping[str, Any]) -> None:
 
 
 def _check_kind_of_target(content: Mapping[str, Any], parts: Mapping[str, _Part]) -> None:
-    """Task and baseline are for the kind of target that the data set has."""
+    """Task and baseline are for the kind of target that the data set has, by the same names."""
     constant = parts["data"].signature.constants["kind"]
     kind = content["data"].get("kind", constant)  # of a table, it is a hyperparameter
     for section in ("task", "baseline"):
@@ -304,6 +304,14 @@ def _check_kind_of_target(content: Mapping[str, Any], parts: Mapping[str, _Part]
                 f"{section} {name} is for targets of kind {' or '.join(kinds)}, "
                 f"the data set's are of kind {kind}; choose another {section}="
             )
+
+    name, task = parts["task"]
+    gives = list(parts["data"].signature.constants["targets"])
+    if set(task.loss) != set(gives):
+        raise UserError(
+            f"the loss of task {name} takes {list(task.loss)}, the data set gives {gives}; "
+            "choose another task= or data="
+        )
 
 
 def _check_inputs(parts: Mapping[str, _Part]) -> None:

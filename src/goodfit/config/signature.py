@@ -20,7 +20,8 @@ class Signature:
     """The arguments of a class or a function, and a class's constants, as its source states them.
 
     `parameters` are the keyword-only ones with their annotations as text, `arguments` the names of
-    all but self. `forward` are the arguments of that method, `optional` those with a default.
+    all but self. `forward` are the arguments of that method, `optional` those with a default;
+    `loss` are the arguments of that method behind the first.
     `classes` are the dotted names of the class itself and of its bases in the same package.
     `undefined` are abstract methods, and constants without a value: what a subclass is to define.
     """
@@ -29,6 +30,7 @@ class Signature:
     arguments: tuple[str, ...] = ()
     forward: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    loss: tuple[str, ...] = ()
     constants: dict[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     undefined: tuple[str, ...] = ()
@@ -64,6 +66,7 @@ def read(target: str) -> Signature | None:
     lineage = list(named.values())
     init = _method("__init__", lineage)
     forward = _method("forward", lineage)
+    loss = _method("loss", lineage)
 
     constants: dict[str, Any] = {}
     defined: dict[str, bool] = {}
@@ -77,6 +80,7 @@ def read(target: str) -> Signature | None:
         arguments=_arguments(init) if init else (),
         forward=_positional(forward) if forward else (),
         optional=_with_default(forward) if forward else (),
+        loss=_positional(loss)[1:] if loss else (),
         constants=constants,
         classes=tuple(named),
         undefined=tuple(name for name, is_defined in defined.items() if not is_defined),

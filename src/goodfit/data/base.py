@@ -26,12 +26,14 @@ Array = np.ndarray[Any, Any]
 class DataSet(ABC):
     """One raw file, read into a table with one row for each sample, and encoded into arrays.
 
-    `inputs` are the names that `encode` gives, and so the arguments of the networks that fit.
-    `kind` is the meaning of the target, as in `DataSpec`. Cells of the table may be arrays (a
-    picture, a window). A subclass whose rule of splitting has options takes them in its `__init__`.
+    `inputs` are the names that `encode` gives, and so the arguments of the networks that fit;
+    `targets` those that `encode_targets` gives, and so the arguments of the loss. `kind` is the
+    meaning of the targets, as in `DataSpec`. Cells of the table may be arrays (a picture, a
+    window). A subclass whose rule of splitting has options takes them in its `__init__`.
     """
 
     inputs: ClassVar[tuple[str, ...]]
+    targets: ClassVar[tuple[str, ...]] = ("target",)
     kind: ClassVar[str]
     modality: ClassVar[str]  # of the inputs, for a reader: image, text, series, table
     rule: ClassVar[str]  # of the split, for a reader
@@ -104,14 +106,17 @@ class DataSet(ABC):
             keys.append(repr([_comparable(value) for value in row]).encode())
         return keys
 
-    def target(self, rows: pd.DataFrame, spec: DataSpec) -> Array:
-        """Targets of shape (B, *spec.target.shape).
+    def encode_targets(self, rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:
+        """Targets by name, each of shape (B, *spec.targets[name].shape).
+
+        By default the one column `label` gives the one target.
 
         Raises:
             UserError: a label never occurs in train, so no network could learn it.
         """
         if self.kind != "class":
-            return np.stack(list(rows[self.label])).astype(spec.target.dtype)
+            values = np.stack(list(rows[self.label]))
+            return {"target": values.astype(spec.targets["target"].dtype)}
 
         codes = {label: code for code, label in enumerate(spec.labels)}
         labels = rows[self.label].astype(str)
@@ -120,7 +125,7 @@ class DataSet(ABC):
             listed = ", ".join(f"'{label}' ({count} rows)" for label, count in unseen.items())
             known = ", ".join(spec.labels)
             raise UserError(f"labels {listed} never occur in train; known: {known}")
-        return labels.map(codes).to_numpy(np.int64)
+        return {"target": labels.map(codes).to_numpy(np.int64)}
 
 
 class StratifiedDataSet(DataSet):

@@ -146,7 +146,7 @@ class Electricity(DataSet):
                 "lags": Field((DAY, 5), "float32", mean, std),
                 "known": Field((DAY, 18), "float32"),
             },
-            target=Field((DAY,), "float32", mean, std),
+            targets={"target": Field((DAY,), "float32", mean, std)},
             facts={"season": 7 * DAY, "unit": "GW", "step": "30 min"},
         )
 
@@ -174,7 +174,7 @@ class Electricity(DataSet):
         lags = np.stack([tomorrow, *earlier, yesterday], 2)
 
         # of yesterday's demand, against what the reference would have said of it
-        error = (earlier[0] - yesterday) / spec.target.std
+        error = (earlier[0] - yesterday) / spec.targets["target"].std
         known = np.concatenate([_calendar(start, workday), _errors(error), _weekdays(start)], 2)
 
         return {

@@ -78,7 +78,7 @@ class Mnist(StratifiedDataSet):
             kind=self.kind,
             outputs=len(labels),
             inputs={"image": image},
-            target=Field((), "int64"),
+            targets={"target": Field((), "int64")},
             labels=labels,
         )
 

@@ -114,7 +114,7 @@ class Reviews(DataSet):
                 "tokens": Field((self.length,), "int64"),
                 "mask": Field((self.length,), "bool"),
             },
-            target=Field((), "int64"),
+            targets={"target": Field((), "int64")},
             labels=labels,
             vocabulary=("<pad>", "<unk>", *frequent),
         )

@@ -120,7 +120,7 @@ class Table(StratifiedDataSet):
             kind=self.kind,
             outputs=len(labels) or 1,
             inputs={"numbers": Field((width,), "float32")},
-            target=target,
+            targets={"target": target},
             labels=labels,
             facts={"columns": columns},
         )

@@ -25,23 +25,23 @@ from goodfit.evaluation.verdict import verdict
 from goodfit.predictor import Predictor
 from goodfit.records import Evaluation, Interval, Manifest, Method, Role, Training
 from goodfit.store.arrays import Packed
-from goodfit.task.base import Task
+from goodfit.task.base import Statistics, Task
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 class _Baseline(NamedTuple):
-    """The role of a baseline, and its predictions (N, ...) for test."""
+    """The role of a baseline, and the statistics (N, ...) of its predictions for test."""
 
     role: Role
-    prediction: Tensor
+    statistics: Statistics
 
 
 def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arrays]:
-    """Scores of the network and the baselines on the test split of `data`, and all predictions.
+    """Scores of the network and the baselines on the test split of `data`, and all statistics.
 
     Intervals are 95 % percentiles of `evaluate.resamples` resampled test sets, drawn with seed 0
-    and the same for every method. The arrays (N, ...) are named network, target, and by baseline.
+    and the same for every method. The arrays (N, ...) are named by method and statistic.
 
     Raises:
         UserError: the model was trained on other data, or a file is missing or broken.
@@ -50,21 +50,20 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
     task = predictor.task
     test = Packed(data, "test")
 
-    # the network runs over test once: scores, charts and examples are made of these outputs
+    # the network runs over test once: scores, charts and the choice of examples are made of this
     started = time.monotonic()
-    outputs = predictor.raw_outputs(test)
-    prediction = task.predict(outputs)
+    results = predictor.measure(test)
     seconds = time.monotonic() - started
 
-    baselines = _baselines(cfg, data, task)
+    baselines = _baselines(cfg, data, task, test)
     draws = resamples(len(test), cfg.evaluate.resamples, seed=0)
-    network = intervals(task.metrics(), prediction, test.target, draws)
+    network = intervals(task.metrics(), results.statistics, draws)
     scored = {}
     for title, baseline in baselines.items():
-        scores = intervals(task.metrics(), baseline.prediction, test.target, draws)
+        scores = intervals(task.metrics(), baseline.statistics, draws)
         scored[title] = baseline.role, scores
 
-    predictions = _strong_first(prediction, baselines)
+    methods = _strong_first(results.statistics, baselines)
     result = Evaluation(
         experiment=cfg.name,
         task=type(task).__name__,
@@ -80,11 +79,11 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
         network=_intervals(network),
         baselines=_methods(scored),
         verdict=verdict(task.score, task.scores[task.score], network, scored),
-        charts=tuple(task.diagnose(predictions, test.target)),
-        typical=tuple(task.typical(predictions, test.target)),
-        examples=worst(task, outputs, test, _rows(data, "test"), cfg.evaluate.examples),
+        charts=tuple(task.diagnose(methods)),
+        typical=tuple(task.typical(methods)),
+        examples=worst(predictor, results, test, _rows(data, "test"), cfg.evaluate.examples),
     )
-    return result, _arrays(prediction, test.target, baselines)
+    return result, _arrays(methods)
 
 
 def _predictor(data: Path, model: Path) -> Predictor:
@@ -96,38 +95,41 @@ def _predictor(data: Path, model: Path) -> Predictor:
     return predictor
 
 
-def _baselines(cfg: DictConfig, data: Path, task: Task) -> dict[str, _Baseline]:
+def _baselines(cfg: DictConfig, data: Path, task: Task, test: Packed) -> dict[str, _Baseline]:
     """The trivial baselines and the strong one, by title; of test they are handed inputs alone."""
     train, validation = (_labelled(data, split, task.spec) for split in ("train", "validation"))
-    test = _samples(data, "test", task.spec)
+    samples = _samples(data, "test", task.spec)
 
     strong = build.baseline(cfg)
     started = time.monotonic()
     strong.fit(train, validation, task.spec)
-    prediction = strong.predict(test)
+    prediction = strong.predict(samples)
     print(f"baseline {strong.title}: {time.monotonic() - started:.1f} s", flush=True)
 
     baselines = {}
-    for title, values in task.trivial(train.target, test.inputs, len(test)).items():
-        baselines[title] = _Baseline("trivial", _tensor(values))
-    baselines[strong.title] = _Baseline("strong", _tensor(prediction))
+    for title, values in task.trivial(train.targets, samples.inputs, len(test)).items():
+        statistics = task.statistics(_tensor(values), **test.targets)
+        baselines[title] = _Baseline("trivial", statistics)
+    statistics = task.statistics(_tensor(prediction), **test.targets)
+    baselines[strong.title] = _Baseline("strong", statistics)
     return baselines
 
 
-def _strong_first(network: Tensor, baselines: dict[str, _Baseline]) -> dict[str, Tensor]:
-    """All predictions (N, ...) in the order of `Task.diagnose`: network, strong, trivial."""
-    predictions = {"network": network}
+def _strong_first(network: Statistics, baselines: dict[str, _Baseline]) -> dict[str, Statistics]:
+    """All statistics (N, ...) in the order of `Task.diagnose`: network, strong, trivial."""
+    methods = {"network": network}
     # False sorts before True, and the sort is stable
     for title in sorted(baselines, key=lambda title: baselines[title].role != "strong"):
-        predictions[title] = baselines[title].prediction
-    return predictions
+        methods[title] = baselines[title].statistics
+    return methods
 
 
-def _arrays(network: Tensor, target: Tensor, baselines: dict[str, _Baseline]) -> Arrays:
-    """All predictions and the truth as arrays; a title becomes a name without spaces."""
-    arrays = {"network": network.numpy(), "target": target.numpy()}
-    for title, baseline in baselines.items():
-        arrays[title.replace(" ", "_")] = baseline.prediction.numpy()
+def _arrays(methods: dict[str, Statistics]) -> Arrays:
+    """All statistics (N, ...) as arrays named <title>.<statistic>, without spaces."""
+    arrays = {}
+    for title, statistics in methods.items():
+        for name, values in statistics.items():
+            arrays[f"{title.replace(' ', '_')}.{name}"] = values.numpy()
     return arrays
 
 
@@ -138,7 +140,8 @@ def _samples(data: Path, split: str, spec: DataSpec) -> Samples:
 
 def _labelled(data: Path, split: str, spec: DataSpec) -> LabelledSamples:
     samples = _samples(data, split, spec)
-    return LabelledSamples(samples.inputs, samples.rows, np.load(data / split / "target.npy"))
+    targets = {name: np.load(data / split / f"{name}.npy") for name in spec.targets}
+    return LabelledSamples(samples.inputs, samples.rows, targets)
 
 
 def _rows(data: Path, split: str) -> pd.DataFrame:

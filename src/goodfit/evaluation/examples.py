@@ -5,42 +5,52 @@ Letters: N test samples.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import torch
 from torch import Tensor
 
 from goodfit import build
+from goodfit.predictor import Predictor, SampleResults
 from goodfit.records import Example
 from goodfit.store.arrays import Packed
-from goodfit.task.base import Task
 
 
 def worst(
-    task: Task, outputs: Tensor, test: Packed, rows: pd.DataFrame, count: int
+    predictor: Predictor, results: SampleResults, test: Packed, rows: pd.DataFrame, count: int
 ) -> tuple[Example, ...]:
-    """The `count` test samples with the largest loss, the largest first.
+    """The `count` test samples with the largest loss of a unit, the largest first.
 
-    `outputs` (N, ...) are the network's for `test`; `rows` are the readable rows of its samples.
+    `results` (N, ...) are those of `test`; `rows` are the readable rows of its samples.
     """
-    # `loss` is the mean of a batch, so the loss of a sample is that of a batch of one
-    losses = [task.loss(outputs[i : i + 1], test.target[i : i + 1]) for i in range(len(test))]
-    worst_first = torch.stack(losses).argsort(descending=True).tolist()
+    losses = results.loss / results.units
+    # stable, so that samples of equal loss do not change places from run to run
+    worst_first = losses.argsort(descending=True, stable=True)[:count]
+    # the network's answers anew, for these alone: those of a whole split are not kept
+    predictions = predictor.predict_packed(test, worst_first)
 
     examples = []
-    for row in worst_first[:count]:
-        examples.append(_example(task, outputs, test, rows, row, float(losses[row])))
+    for row, prediction in zip(worst_first.tolist(), predictions, strict=True):
+        examples.append(_example(predictor, prediction, test, rows.iloc[row], row, losses))
     return tuple(examples)
 
 
 def _example(
-    task: Task, outputs: Tensor, test: Packed, rows: pd.DataFrame, row: int, loss: float
+    predictor: Predictor,
+    prediction: Tensor,
+    test: Packed,
+    readable: pd.Series[Any],
+    row: int,
+    losses: Tensor,
 ) -> Example:
-    prediction = task.predict(outputs[row : row + 1])[0]
-    inputs = {name: array[row].numpy() for name, array in test.inputs.items()}
-    data_set = build.data_class(task.spec)
+    sample = test.batch(torch.tensor([row]))
+    inputs = {name: array[0].numpy() for name, array in sample.inputs.items()}
+    targets = {name: array[0] for name, array in sample.targets.items()}
+    data_set = build.data_class(predictor.spec)
     return Example(
         row=row,
-        loss=loss,
-        answer=task.answer(prediction, test.target[row]),
-        exhibit=data_set.show(inputs, rows.iloc[row], task.spec),
+        loss=float(losses[row]),
+        answer=predictor.task.answer(prediction, **targets),
+        exhibit=data_set.show(inputs, readable, predictor.spec),
     )

@@ -33,7 +33,8 @@ class RNN(nn.Module):
         self.width = width
         self.noise = noise
         self.week = min(7, periods)
-        self.mean, self.std = spec.target.mean, spec.target.std
+        target = spec.targets["target"]
+        self.mean, self.std = target.mean, target.std
 
         self.embed = nn.Linear(steps + facts, width)
         self.encoder = nn.GRU(width, width, batch_first=True)

@@ -185,7 +185,7 @@ def data(experiment: Experiment) -> DataFacts:
     """
     spec = experiment.spec
     manifest = Manifest.read(Paths(experiment.name).prepared / "manifest.json")
-    fields = {**spec.inputs, "target": spec.target}
+    fields = {**spec.inputs, **spec.targets}
     return DataFacts(
         manifest=manifest,
         counts=_counts(manifest, spec),

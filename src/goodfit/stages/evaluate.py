@@ -32,10 +32,10 @@ def stage(cfg: DictConfig) -> None:
     verify(paths.prepared, *SPLITS)
     run = attach.find_or_recreate(cfg, paths.model)
     with runs.run_status(run):
-        evaluation, predictions = evaluate(cfg, paths.prepared, paths.model)
+        evaluation, statistics = evaluate(cfg, paths.prepared, paths.model)
         with replacing_folder(paths.evaluation) as part:
             evaluation.write(part / "evaluation.json")
-            np.savez(part / "predictions.npz", **predictions)  # type: ignore[arg-type]
+            np.savez(part / "statistics.npz", **statistics)  # type: ignore[arg-type]
             _answer(paths).to_parquet(part / "answer.parquet", index=False)
             # before the files are in place: a stage that fails leaves none
             attach.log_evaluation(run, cfg, evaluation, part)

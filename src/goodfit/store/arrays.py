@@ -17,33 +17,44 @@ from goodfit.contract import Batch, DataSpec
 
 
 class Packed:
-    """The arrays of one split, memory-mapped: `inputs[name]` (N, ...) and `target` (N, ...)."""
+    """The arrays of one split, memory-mapped: `inputs[name]` and `targets[name]`, (N, ...) each."""
 
     def __init__(self, folder: Path, split: str) -> None:
         spec = DataSpec.read(folder / "spec.json")
         self.inputs = {name: _load(folder / split / f"{name}.npy") for name in spec.inputs}
-        self.target = _load(folder / split / "target.npy")
+        self.targets = {name: _load(folder / split / f"{name}.npy") for name in spec.targets}
 
     def __len__(self) -> int:
-        return len(self.target)
+        return len(self._any)
 
     @property
     def size(self) -> int:
         """Bytes of all arrays."""
-        return sum(array.nbytes for array in (*self.inputs.values(), self.target))
+        return sum(array.nbytes for array in (*self.inputs.values(), *self.targets.values()))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the arrays lie."""
+        return self._any.device
+
+    @property
+    def _any(self) -> Tensor:
+        """One of the arrays: all have as many samples, and lie on the same device."""
+        return next(iter(self.inputs.values()))
 
     def to(self, device: torch.device) -> Packed:
         """A copy of all arrays in the memory of `device`; the original stays where it is."""
         moved = copy.copy(self)
         moved.inputs = {name: array.to(device) for name, array in self.inputs.items()}
-        moved.target = self.target.to(device)
+        moved.targets = {name: array.to(device) for name, array in self.targets.items()}
         return moved
 
     def batch(self, rows: Tensor, weight: float = 1.0, *, pin: bool = False) -> Batch:
         """The samples at `rows` (B,), in that order; `rows` lie on the device of the arrays."""
         gather: Callable[..., Tensor] = _gather_pinned if pin else Tensor.index_select
         inputs = {name: gather(array, 0, rows) for name, array in self.inputs.items()}
-        return Batch(inputs, gather(self.target, 0, rows), rows, weight)
+        targets = {name: gather(array, 0, rows) for name, array in self.targets.items()}
+        return Batch(inputs, targets, rows, weight)
 
 
 def _gather_pinned(array: Tensor, dim: int, rows: Tensor) -> Tensor:

@@ -62,7 +62,7 @@ def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -
             made_with=made_with,
             split=data.rule,
             copies=copies,
-            alike_after_encoding=_equal_after_encoding(arrays["train"], arrays["test"]),
+            alike_after_encoding=_equal_after_encoding(spec, arrays["train"], arrays["test"]),
             counts={split: data.counts(splits[split]) for split in SPLITS},
             in_no_split=int((names == NO_SPLIT).sum()),
         )
@@ -102,10 +102,11 @@ def assign_splits(data: DataSet, rows: pd.DataFrame) -> tuple[Array, Copies]:
 
 def _pack(data: DataSet, rows: pd.DataFrame, spec: DataSpec, folder: Path) -> Arrays:
     """Encodes the rows of a split and writes each array; gives them by name."""
-    arrays = data.encode(rows, spec) | {"target": data.target(rows, spec)}
+    arrays = data.encode(rows, spec) | data.encode_targets(rows, spec)
+    fields = spec.inputs | spec.targets
     folder.mkdir()
     for name, array in arrays.items():
-        field = spec.target if name == "target" else spec.inputs[name]
+        field = fields[name]
         # a defect of the data set's class, not a mistake of who uses it
         assert array.shape == (len(rows), *field.shape), (name, array.shape, field)
         assert str(array.dtype) == field.dtype, (name, array.dtype, field)
@@ -117,15 +118,15 @@ def _pack(data: DataSet, rows: pd.DataFrame, spec: DataSpec, folder: Path) -> Ar
     return arrays
 
 
-def _equal_after_encoding(train: Arrays, test: Arrays) -> int:
+def _equal_after_encoding(spec: DataSpec, train: Arrays, test: Arrays) -> int:
     """How many test samples have the encoded inputs of a train sample, though not its raw ones."""
-    known = set(_sample_hashes(train))
-    return sum(digest in known for digest in _sample_hashes(test))
+    known = set(_sample_hashes([train[name] for name in sorted(spec.inputs)]))
+    inputs = [test[name] for name in sorted(spec.inputs)]
+    return sum(digest in known for digest in _sample_hashes(inputs))
 
 
-def _sample_hashes(arrays: Arrays) -> Iterable[bytes]:
-    """A hash of each sample's inputs: 32 bytes, however large the sample is."""
-    inputs = [arrays[name] for name in sorted(arrays) if name != "target"]
+def _sample_hashes(inputs: list[Array]) -> Iterable[bytes]:
+    """A hash of each sample's inputs (N, ...): 32 bytes, however large the sample is."""
     for sample in zip(*inputs, strict=True):
         digest = hashlib.sha256()
         for array in sample:

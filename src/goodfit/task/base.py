@@ -7,7 +7,7 @@ network are (B, K) logits, (B, 1) numbers or (B, T) series; targets (B,), (B,) o
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -21,25 +21,27 @@ from goodfit.contract import Batch, DataSpec
 from goodfit.records import Answer, Chart
 
 Array = np.ndarray[Any, Any]
-Score = Callable[[Tensor, Tensor], Tensor]
+Statistics = dict[str, Tensor]  # of samples, (B, ...) each
+Score = Callable[[Statistics], Tensor]
+PairScore = Callable[[Tensor, Tensor], Tensor]  # of predictions and targets
 Partial = Callable[..., Any]  # a function that waits for its first argument
 
 
 class StepResult(NamedTuple):
-    """One step of an epoch on one rank: predictions (B, ...), targets (B, ...), mean loss (1,)."""
+    """One step of an epoch on one rank: loss (B,), units (B,) and statistics (B, ...) of it."""
 
     step: int
     rank: int
-    prediction: Tensor
-    target: Tensor
     loss: Tensor
+    units: Tensor
+    statistics: Statistics
 
     def to(self, device: torch.device | str) -> StepResult:
         """The same, with its tensors on `device`."""
         return self._replace(
-            prediction=self.prediction.to(device),
-            target=self.target.to(device),
             loss=self.loss.to(device),
+            units=self.units.to(device),
+            statistics={name: values.to(device) for name, values in self.statistics.items()},
         )
 
 
@@ -47,8 +49,10 @@ class Task(pl.LightningModule):
     """A network with the meaning of its output; never looks into `batch.inputs`.
 
     `scores` gives the direction, "max" or "min", in which each score improves; `kinds` are the
-    kinds of target that the task fits. A score of an epoch is computed once, from all its
-    predictions, so it is exact and costs nothing in a step (docs/decisions/0004).
+    kinds of target that the task fits. The arguments of `loss` behind `output` are the names of the
+    targets, and `units` and `statistics` take the same. A score of an epoch is computed once, from
+    the statistics of all its samples, so it is exact and costs nothing in a step
+    (docs/decisions/0004).
     """
 
     kinds: ClassVar[tuple[str, ...]]
@@ -76,7 +80,11 @@ class Task(pl.LightningModule):
 
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """The mean loss () of a batch, of outputs (B, ...) against targets (B, ...)."""
+        """The loss of each sample (B,), summed over its units, of outputs and targets (B, ...)."""
+
+    def units(self, target: Tensor) -> Tensor:
+        """How much of each sample (B,) the mean loss counts, of targets (B, ...): 1 by default."""
+        return torch.ones(len(target), device=target.device)
 
     @abstractmethod
     def predict(self, output: Tensor) -> Tensor:
@@ -85,11 +93,18 @@ class Task(pl.LightningModule):
         In float32, also where the network computes in 16 bits.
         """
 
+    def statistics(self, prediction: Tensor, target: Tensor) -> Statistics:
+        """All that scores need to know of each sample, by name: (B, ...), a few numbers.
+
+        Of predictions and targets (B, ...); by default these themselves.
+        """
+        return {"prediction": prediction, "target": target}
+
     @abstractmethod
     def metrics(self) -> dict[str, Score]:
-        """A function (predictions, targets) -> score () for each of `scores`, by its name.
+        """A function of statistics (N, ...) to a score () for each of `scores`, by its name.
 
-        Predictions and targets are (N, ...); N is an epoch, a split or a resampled test set.
+        N is an epoch, a split or a resampled test set.
         """
 
     @abstractmethod
@@ -102,7 +117,9 @@ class Task(pl.LightningModule):
         """What the network is asked for, in a few words: "10 classes"."""
 
     @abstractmethod
-    def trivial(self, train: Array, inputs: Mapping[str, Array], samples: int) -> dict[str, Array]:
+    def trivial(
+        self, train: Mapping[str, Array], inputs: Mapping[str, Array], samples: int
+    ) -> dict[str, Array]:
         """Predictions without a model, by name: a network that is worse has learned nothing.
 
         `train` (N, ...) are the targets of train, `inputs` (samples, ...) belong to the samples to
@@ -110,17 +127,17 @@ class Task(pl.LightningModule):
         """
 
     @abstractmethod
-    def diagnose(self, predictions: Mapping[str, Tensor], target: Tensor) -> list[Chart]:
+    def diagnose(self, methods: Mapping[str, Statistics]) -> list[Chart]:
         """The numbers behind charts of where the network errs on test samples.
 
-        `predictions` (N, ...) are every method's, by title: the network's first, as "network", then
-        the strong baseline's, then the trivial ones'; `target` (N, ...) is the truth.
+        `methods` holds the statistics (N, ...) of each method by its title: the network's first, as
+        "network", then the strong baseline's, then the trivial ones'.
         """
 
-    def typical(self, predictions: Mapping[str, Tensor], target: Tensor) -> list[Chart]:
+    def typical(self, methods: Mapping[str, Statistics]) -> list[Chart]:
         """Charts of samples that are neither the best nor the worst; none by default.
 
-        The arguments, all (N, ...), are those of `diagnose`.
+        The statistics (N, ...) are those of `diagnose`.
         """
         return []
 
@@ -157,16 +174,12 @@ class Task(pl.LightningModule):
         A batch that is split among devices or micro-batches is weighted so that the mean over its
         parts is the mean of the whole.
         """
-        output = self.model(**batch.inputs)
-        loss = self.loss(output, batch.target)
-        self._keep("train", step, output, loss, batch)
-        # what is kept is unweighted: `reduce` weights it by its samples
+        loss = self._step("train", batch, step)
         return loss if batch.weight == 1.0 else loss * batch.weight
 
     def validation_step(self, batch: Batch, step: int) -> None:
-        """Keeps predictions; nothing is reduced before the epoch ends."""
-        output = self.model(**batch.inputs)
-        self._keep("val", step, output, self.loss(output, batch.target), batch)
+        """Keeps statistics; nothing is reduced before the epoch ends."""
+        self._step("val", batch, step)
 
     def on_train_epoch_start(self) -> None:
         """A training epoch starts with no results."""
@@ -200,18 +213,16 @@ class Task(pl.LightningModule):
         self._results["train"] = results if self.global_rank == 0 else []
 
     def reduce(self, split: str) -> dict[str, float]:
-        """Loss and scores of all ranks' predictions since the epoch began, by name."""
+        """Loss and scores of all ranks' samples since the epoch began, by name."""
         # what a checkpoint restored lies on the CPU
         results = [result.to(self.device) for result in gather_results(self._results[split])]
-        sizes = torch.tensor([len(result.target) for result in results], device=self.device)
-        losses = torch.cat([result.loss for result in results])
-        predictions = torch.cat([result.prediction for result in results])
-        targets = torch.cat([result.target for result in results])
+        loss = torch.cat([result.loss for result in results])
+        units = torch.cat([result.units for result in results])
+        statistics = concatenate([result.statistics for result in results])
 
-        # a mean of means would count the samples of a smaller last batch too much
-        row = {f"{split}/loss": float((losses * sizes).sum() / sizes.sum())}
+        row = {f"{split}/loss": float(loss.sum() / units.sum())}
         for name, score in self.metrics().items():
-            row[f"{split}/{name}"] = float(score(predictions, targets))
+            row[f"{split}/{name}"] = float(score(statistics))
         return row
 
     def configure_optimizers(self) -> Any:
@@ -225,12 +236,35 @@ class Task(pl.LightningModule):
         """The direction in which a score improves: "max" or "min"."""
         return "min" if name == "loss" else self.scores[name]
 
-    def _keep(self, split: str, step: int, output: Tensor, loss: Tensor, batch: Batch) -> None:
+    def _step(self, split: str, batch: Batch, step: int) -> Tensor:
+        """The mean loss () of a batch, whose statistics are kept."""
+        output = self.model(**batch.inputs)
+        loss = self.loss(output, **batch.targets)
+        units = self.units(**batch.targets)
+
         # detached: a graph would keep the activations of every step until the epoch ends
-        prediction = self.predict(output.detach())
-        loss = loss.detach().reshape(1)
-        result = StepResult(step, self.global_rank, prediction, batch.target, loss)
+        statistics = self.statistics(self.predict(output.detach()), **batch.targets)
+        # what is kept is unweighted: `reduce` counts units
+        result = StepResult(step, self.global_rank, loss.detach(), units, statistics)
         self._results[split].append(result)
+        return loss.sum() / units.sum()
+
+
+def of_predictions(functions: Mapping[str, PairScore]) -> dict[str, Score]:
+    """Scores of `prediction` and `target` among the statistics, as torchmetrics has them."""
+    return {name: _of_prediction(function) for name, function in functions.items()}
+
+
+def _of_prediction(function: PairScore) -> Score:
+    return lambda statistics: function(statistics["prediction"], statistics["target"])
+
+
+def concatenate(parts: Sequence[Statistics]) -> Statistics:
+    """The statistics of samples, (N, ...), from those of their batches, (B, ...)."""
+    whole = {}
+    for name in parts[0]:
+        whole[name] = torch.cat([part[name] for part in parts])
+    return whole
 
 
 def gather_results(results: list[StepResult]) -> list[StepResult]:

@@ -19,7 +19,7 @@ from torchmetrics.functional.classification import (
 from goodfit.contract import DataSpec
 from goodfit.records import Answer, Chart, Statement
 from goodfit.schema import Fraction
-from goodfit.task.base import Array, Partial, Score, Task
+from goodfit.task.base import Array, Partial, Score, Statistics, Task, of_predictions
 from goodfit.task.diagnostics import calibration, confusion
 
 
@@ -46,23 +46,31 @@ class Classification(Task):
         self.label_smoothing = label_smoothing
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Mean cross-entropy () in nats of logits (B, K) against classes (B,).
+        """Cross-entropy (B,) in nats of logits (B, K) against classes (B,), or soft ones (B, K).
 
         Labels are smoothed (Szegedy et al. 2016, section 7) in training only, so that the loss of
         validation is the log loss.
         """
         smoothing = self.label_smoothing if self.training else 0.0
-        return F.cross_entropy(output, target, label_smoothing=smoothing)
+        return F.cross_entropy(output, target, label_smoothing=smoothing, reduction="none")
 
     def predict(self, output: Tensor) -> Tensor:
         """Probabilities, (B, K), each row sums to one."""
         # float32 first: rounded to 16 bits, a row would not sum to one
         return output.float().softmax(-1)
 
+    def statistics(self, prediction: Tensor, target: Tensor) -> Statistics:
+        """Probabilities (B, K) and classes (B,); of soft targets (B, K) the likeliest class.
+
+        An augmentation may have mixed labels (Zhang et al. 2018): the loss takes them as they are.
+        """
+        hard = target.argmax(1) if target.is_floating_point() else target
+        return {"prediction": prediction, "target": hard}
+
     def metrics(self) -> dict[str, Score]:
         """Accuracy, F1 and one-against-rest AUROC as unweighted means of the classes, log loss.
 
-        Of probabilities (N, K) against classes (N,).
+        Of the statistics `prediction`, probabilities (N, K), and `target`, classes (N,).
         """
         classes = self.spec.outputs
         # called for every resampled test set: torchmetrics would check its arguments each time
@@ -70,7 +78,9 @@ class Classification(Task):
             multiclass_accuracy, num_classes=classes, average="micro", validate_args=False
         )
         f1 = partial(multiclass_f1_score, num_classes=classes, average="macro", validate_args=False)
-        return {"accuracy": accuracy, "f1": f1, "auroc": auroc, "log_loss": log_loss}
+        return of_predictions(
+            {"accuracy": accuracy, "f1": f1, "auroc": auroc, "log_loss": log_loss}
+        )
 
     def decode(self, prediction: Tensor) -> pd.DataFrame:
         """Columns `label`, and `p_<label>` for each class, of probabilities (N, K)."""
@@ -85,18 +95,21 @@ class Classification(Task):
         """How many classes there are."""
         return f"{self.spec.outputs} classes"
 
-    def trivial(self, train: Array, inputs: Mapping[str, Array], samples: int) -> dict[str, Array]:
+    def trivial(
+        self, train: Mapping[str, Array], inputs: Mapping[str, Array], samples: int
+    ) -> dict[str, Array]:
         """The shares of the classes (N,) in train, the same for every sample: (samples, K).
 
         As a label this is the majority class; of all constant probabilities it has the least log
         loss on train.
         """
-        shares = np.bincount(train, minlength=self.spec.outputs) / len(train)
+        classes = train["target"]
+        shares = np.bincount(classes, minlength=self.spec.outputs) / len(classes)
         return {"majority class": np.tile(shares, (samples, 1))}
 
-    def diagnose(self, predictions: Mapping[str, Tensor], target: Tensor) -> list[Chart]:
+    def diagnose(self, methods: Mapping[str, Statistics]) -> list[Chart]:
         """Confusion matrix and calibration of probabilities (N, K) against classes (N,)."""
-        probability = predictions["network"]
+        probability, target = methods["network"]["prediction"], methods["network"]["target"]
         counts = confusion(probability.argmax(1), target, self.spec.outputs)
         matrix = {"counts": counts.tolist(), "labels": list(self.spec.labels)}
         return [

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 from torchmetrics.functional import mean_absolute_error, mean_squared_error
 
 from goodfit.records import Answer, Chart
-from goodfit.task.base import Array, Score, Task
+from goodfit.task.base import Array, Score, Statistics, Task, of_predictions
 from goodfit.task.diagnostics import residuals
 
 # quantiles of the error among test samples: the worst ones alone would tell a wrong story
@@ -31,28 +32,36 @@ class Forecasting(Task):
     scores = {"mae": "min", "rmse": "min", "mape": "min"}  # noqa: RUF012 - read as a literal
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Mean absolute error () of standard scores (B, T) against values (B, T).
+        """Absolute errors (B,) of standard scores (B, T) against values (B, T), over all steps.
 
         In units of the train split's deviation, so that a learning rate suits any unit.
         """
-        standard_score = (target - self.spec.target.mean) / self.spec.target.std
-        return (output - standard_score).abs().mean()
+        field = self.spec.targets["target"]
+        standard_score = (target - field.mean) / field.std
+        return (output - standard_score).abs().sum(1)
+
+    def units(self, target: Tensor) -> Tensor:
+        """The steps of each sample (B,), of values (B, T): the loss is a mean over steps."""
+        return torch.full((len(target),), float(target.shape[1]), device=target.device)
 
     def predict(self, output: Tensor) -> Tensor:
         """Values (B, T) in the unit of the series, from standard scores (B, T)."""
-        return output.float() * self.spec.target.std + self.spec.target.mean
+        field = self.spec.targets["target"]
+        return output.float() * field.std + field.mean
 
     def metrics(self) -> dict[str, Score]:
         """Mean absolute error, root mean squared error, mean absolute percentage error.
 
         Over all samples and steps of (N, T) against (N, T); the percentage is a fraction of one.
         """
-        return {
-            "mae": lambda p, t: mean_absolute_error(p.flatten(), t.flatten()),
-            "rmse": lambda p, t: mean_squared_error(p.flatten(), t.flatten(), squared=False),
-            # a true value of 0 would divide by zero
-            "mape": lambda p, t: ((p - t).abs() / t.abs().clamp_min(1e-9)).mean(),
-        }
+        return of_predictions(
+            {
+                "mae": lambda p, t: mean_absolute_error(p.flatten(), t.flatten()),
+                "rmse": lambda p, t: mean_squared_error(p.flatten(), t.flatten(), squared=False),
+                # a true value of 0 would divide by zero
+                "mape": lambda p, t: ((p - t).abs() / t.abs().clamp_min(1e-9)).mean(),
+            }
+        )
 
     def decode(self, prediction: Tensor) -> pd.DataFrame:
         """Columns t1 .. tT, the steps of the horizon, of values (N, T)."""
@@ -64,7 +73,9 @@ class Forecasting(Task):
         """How many steps are to be forecast."""
         return f"{self.spec.outputs} steps"
 
-    def trivial(self, train: Array, inputs: Mapping[str, Array], samples: int) -> dict[str, Array]:
+    def trivial(
+        self, train: Mapping[str, Array], inputs: Mapping[str, Array], samples: int
+    ) -> dict[str, Array]:
         """The last known value, and the last whole season once more: (samples, T) each.
 
         The past is the input `past`, (samples, ...) in the order of time; a season is
@@ -79,35 +90,38 @@ class Forecasting(Task):
             "seasonal naive": past[:, past.shape[1] + steps],
         }
 
-    def diagnose(self, predictions: Mapping[str, Tensor], target: Tensor) -> list[Chart]:
+    def diagnose(self, methods: Mapping[str, Statistics]) -> list[Chart]:
         """Sizes of the network's errors, and errors by step ahead, of (N, T) against (N, T).
 
         By step the network stands beside the strong baseline and the best of the trivial ones: a
         third would squeeze its curve.
         """
-        errors = {title: (values - target).abs().mean(0) for title, values in predictions.items()}
+        errors = {}
+        for title, statistics in methods.items():
+            errors[title] = (statistics["prediction"] - statistics["target"]).abs().mean(0)
         network, strong, *trivial = errors  # the order that `diagnose` is promised
 
         best_trivial = sorted(trivial, key=lambda title: float(errors[title].mean()))[:1]
         shown = {title: errors[title].tolist() for title in (network, strong, *best_trivial)}
         return [
-            residuals(predictions[network], target),
+            residuals(methods[network]["prediction"], methods[network]["target"]),
             Chart("by_step", "Error by step", {"errors": [list(pair) for pair in shown.items()]}),
         ]
 
-    def typical(self, predictions: Mapping[str, Tensor], target: Tensor) -> list[Chart]:
+    def typical(self, methods: Mapping[str, Statistics]) -> list[Chart]:
         """Forecasts of three test samples, by the rank of the network's error, all (N, T)."""
-        network, strong, *_ = predictions
+        network, strong, *_ = methods
+        prediction, target = methods[network]["prediction"], methods[network]["target"]
         # stable, so that samples of equal error do not change places from run to run
-        by_error = (predictions[network] - target).abs().mean(1).argsort(stable=True)
+        by_error = (prediction - target).abs().mean(1).argsort(stable=True)
 
         charts = []
         for words, quantile in _QUANTILES.items():
             row = int(by_error[round(quantile * (len(by_error) - 1))])
             curves = {
                 "truth": target[row].tolist(),
-                "network": predictions[network][row].tolist(),
-                strong: predictions[strong][row].tolist(),
+                "network": prediction[row].tolist(),
+                strong: methods[strong]["prediction"][row].tolist(),
             }
             title = f"Test sample {row}, {words}"
             charts.append(

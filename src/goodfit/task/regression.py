@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from torch import Tensor
 from torchmetrics.functional import mean_absolute_error, mean_squared_error, r2_score
 
 from goodfit.records import Answer, Chart, Statement
-from goodfit.task.base import Array, Score, Task
+from goodfit.task.base import Array, Score, Statistics, Task, of_predictions
 from goodfit.task.diagnostics import residuals, scatter
 
 
@@ -22,28 +23,27 @@ class Regression(Task):
     scores = {"rmse": "min", "mae": "min", "r2": "max"}  # noqa: RUF012 - read as a literal
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Mean squared error () of standard scores (B, 1) against numbers (B,).
+        """Squared errors (B,) of standard scores (B, 1) against numbers (B,).
 
         In units of the train split's deviation, so that a learning rate suits any unit.
         """
-        standard_score = (target - self.spec.target.mean) / self.spec.target.std
+        field = self.spec.targets["target"]
+        standard_score = (target - field.mean) / field.std
         # (B, 1) against (B,) would broadcast to (B, B)
-        return F.mse_loss(output.squeeze(-1), standard_score)
+        return F.mse_loss(output.squeeze(-1), standard_score, reduction="none")
 
     def predict(self, output: Tensor) -> Tensor:
         """Numbers (B,) in the unit of the target, from standard scores (B, 1)."""
-        return output.squeeze(-1).float() * self.spec.target.std + self.spec.target.mean
+        field = self.spec.targets["target"]
+        return output.squeeze(-1).float() * field.std + field.mean
 
     def metrics(self) -> dict[str, Score]:
         """Root mean squared error, mean absolute error, share of variance explained.
 
         Of numbers (N,) against numbers (N,).
         """
-        return {
-            "rmse": lambda p, t: mean_squared_error(p, t, squared=False),
-            "mae": mean_absolute_error,
-            "r2": r2_score,
-        }
+        rmse = partial(mean_squared_error, squared=False)
+        return of_predictions({"rmse": rmse, "mae": mean_absolute_error, "r2": r2_score})
 
     def decode(self, prediction: Tensor) -> pd.DataFrame:
         """The column `value` of numbers (N,)."""
@@ -54,13 +54,15 @@ class Regression(Task):
         """A number, whatever its unit."""
         return "a number"
 
-    def trivial(self, train: Array, inputs: Mapping[str, Array], samples: int) -> dict[str, Array]:
+    def trivial(
+        self, train: Mapping[str, Array], inputs: Mapping[str, Array], samples: int
+    ) -> dict[str, Array]:
         """The mean of the targets of train (N,), the same for every sample: (samples,)."""
-        return {"mean of train": np.full(samples, train.mean())}
+        return {"mean of train": np.full(samples, train["target"].mean())}
 
-    def diagnose(self, predictions: Mapping[str, Tensor], target: Tensor) -> list[Chart]:
+    def diagnose(self, methods: Mapping[str, Statistics]) -> list[Chart]:
         """Sizes of the network's errors, and at which values, of (N,) against (N,)."""
-        prediction = predictions["network"]
+        prediction, target = methods["network"]["prediction"], methods["network"]["target"]
         return [residuals(prediction, target), scatter(prediction, target)]
 
     def answer(self, prediction: Tensor, target: Tensor) -> Answer:

@@ -75,7 +75,8 @@ def prepare(cfg: DictConfig, folder: Path, shard: Shard) -> tuple[Task, DataModu
         UserError: network and data do not fit, or a batch cannot be shared as `shard` asks.
     """
     pl.seed_everything(cfg.seed, verbose=False)
-    data = DataModule(folder, **cfg.loader, seed=cfg.seed, shard=shard)
+    augment = build.augment(cfg)
+    data = DataModule(folder, **cfg.loader, seed=cfg.seed, shard=shard, augment=augment)
     task = build.task(cfg, data.spec)
     if shard.ranks > 1:
         synchronize_batchnorm(task, cuda=cfg.trainer.accelerator in ("gpu", "cuda"))
@@ -174,18 +175,17 @@ def _callbacks(cfg: DictConfig, task: Task) -> list[Callback]:
         min_delta=cfg.early_stopping.min_delta,
     )
     # seeded before anything else of a step may draw a random number
-    callbacks = [SeedEachStep(build.augment(cfg), cfg.seed), build.guard(cfg)]
+    callbacks = [SeedEachStep(cfg.seed), build.guard(cfg)]
     if cfg.average:
         callbacks.append(WeightAveraging(avg_fn=moving_average(cfg.average)))
     return [*callbacks, early_stopping]
 
 
 def _score(task: Task, split: Packed, name: str, size: int) -> Row:
-    outputs = Predictor(task, task.spec).raw_outputs(split, size)
-    prediction = task.predict(outputs)
-    row = {f"{name}/loss": float(task.loss(outputs, split.target))}
+    measured = Predictor(task, task.spec).measure(split, size)
+    row = {f"{name}/loss": measured.mean_loss}
     for key, score in task.metrics().items():
-        row[f"{name}/{key}"] = float(score(prediction, split.target))
+        row[f"{name}/{key}"] = float(score(measured.statistics))
     return row
 
 
