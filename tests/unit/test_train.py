@@ -91,6 +91,18 @@ def test_an_average_of_the_weights_is_not_the_last_weights(home: Home, tmp_path:
     assert any(not torch.equal(plain[name], average[name]) for name in plain)
 
 
+def test_a_gap_is_validation_minus_train(trained: Any) -> None:
+    folder = trained[0] / "model"
+    scores = read_json(folder / "train.json")["scores"]
+    gaps = [name for name in scores if name.startswith("gap/")]
+    assert {"gap/loss", "gap/accuracy"} <= set(gaps)
+    for gap in gaps:
+        name = gap.removeprefix("gap/")
+        assert scores[gap] == scores[f"val/{name}"] - scores[f"train/{name}"] != 0, name
+    for row in history(folder):
+        assert row["gap/loss"] == pytest.approx(row["val/loss"] - row["train/loss"], abs=1e-12)
+
+
 def test_the_row_of_the_run_is_the_row_of_the_history(trained: Any) -> None:
     folder, cfg, done = trained
     logged = database.connect(cfg.tracking.uri).get_metric_history(done.run_id, "val/loss")
