@@ -245,6 +245,7 @@ class Evaluation(Record):
     """What evaluate measured on test data, which no other stage opens.
 
     `modes` tells of each score whether "max" or "min" is better; `score` is the headline's name.
+    Intervals are those of `clusters` independent ones, each a `cluster`: a sample, a film, a week.
     """
 
     experiment: str
@@ -255,6 +256,8 @@ class Evaluation(Record):
     score: str
     modes: dict[str, str]
     samples: int
+    cluster: str
+    clusters: int
     resamples: int
     test_sha256: str
     weights_sha256: str

@@ -72,6 +72,16 @@ def test_the_target_has_the_shape_and_type_of_the_spec(case: str) -> None:
         assert (targets[name].shape[1:], str(targets[name].dtype)) == (field.shape, field.dtype)
 
 
+def test_each_row_has_a_cluster_and_named_ones_hold_several(case: str, prepared: Prepared) -> None:
+    data = data_set(case)
+    for split, rows in split_rows(data).items():
+        clusters = Packed(prepared(case), split).clusters
+        assert clusters.shape == (len(rows),)
+        assert clusters.tolist() == data.clusters(rows).tolist()
+        is_alone = len(set(clusters.tolist())) == len(rows)
+        assert is_alone == (data.cluster == "sample"), split
+
+
 def test_encode_gives_one_sample_for_each_row_whatever_the_others_are(case: str) -> None:
     data = data_set(case)
     rows = split_rows(data)["train"]

@@ -38,6 +38,7 @@ class DataSet(ABC):
     modality: ClassVar[str]  # of the inputs, for a reader: image, text, series, table
     rule: ClassVar[str]  # of the split, for a reader
     label: ClassVar[str] = "label"  # the column of the target
+    cluster: ClassVar[str] = "sample"  # what `clusters` numbers, for a reader: film, patient, week
 
     def __init__(self, *, source: Source, test: Fraction, validation: Fraction) -> None:
         self.source = source
@@ -58,6 +59,14 @@ class DataSet(ABC):
         Rows with the same number in `duplicate_group` (N,) hold equal inputs: one of them in train
         and another in test would be a leak, so all of them are in the same split.
         """
+
+    def clusters(self, rows: pd.DataFrame) -> Array:
+        """The cluster of each row, (N,), equal for rows that depend on each other.
+
+        Intervals come from test sets in which whole clusters are drawn: of 35 snippets about one
+        film the second tells less than the first. By default each row is a cluster.
+        """
+        return np.arange(len(rows))
 
     @abstractmethod
     def fit(self, train: pd.DataFrame) -> DataSpec:

@@ -61,6 +61,7 @@ class Electricity(DataSet):
     inputs = ("past", "days", "lags", "known")
     kind = "series"
     modality = "series"
+    cluster = "week"
     label = "target"
     rule = (
         "by time: test is the last days, validation those before it, "
@@ -127,6 +128,12 @@ class Electricity(DataSet):
         names = split.by_time(first.to_numpy(), last.to_numpy(), validation_from, test_from)
         from_midnight = (first == first.dt.normalize()).to_numpy()
         return np.where((names == "train") | from_midnight, names, split.NO_SPLIT)
+
+    def clusters(self, rows: pd.DataFrame) -> Array:
+        """The week of each forecast, (N,): what errs on Monday may err on Tuesday, too."""
+        first = rows["start"].min().normalize()
+        weeks: Array = ((rows["start"] - first).dt.days // 7).to_numpy()
+        return weeks
 
     def key(self, rows: pd.DataFrame) -> None:
         """None: windows overlap by design, and `split` keeps targets apart by time."""

@@ -35,6 +35,7 @@ class Reviews(DataSet):
     inputs = ("tokens", "mask")
     kind = "class"
     modality = "text"
+    cluster = "film"
     rule = (
         "whole films on one side, and films that share a text; "
         "the labels in nearly the same proportion"
@@ -90,6 +91,10 @@ class Reviews(DataSet):
         films = split.joined(rows["film"].to_numpy(str), duplicate_group)
         labels = rows["label"].to_numpy(str)
         return split.grouped(films, labels, self.test, self.validation, self.split_seed)
+
+    def clusters(self, rows: pd.DataFrame) -> Array:
+        """The film of each snippet, (N,)."""
+        return pd.factorize(rows["film"])[0]
 
     def example(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The text is all that a caller needs to know."""

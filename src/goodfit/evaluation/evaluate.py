@@ -41,7 +41,8 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
     """Scores of the network and the baselines on the test split of `data`, and all statistics.
 
     Intervals are 95 % percentiles of `evaluate.resamples` resampled test sets, drawn with seed 0
-    and the same for every method. The arrays (N, ...) are named by method and statistic.
+    and the same for every method; whole clusters are drawn. The arrays (N, ...) are named by method
+    and statistic.
 
     Raises:
         UserError: the model was trained on other data, or a file is missing or broken.
@@ -56,7 +57,7 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
     seconds = time.monotonic() - started
 
     baselines = _baselines(cfg, data, task, test)
-    draws = resamples(len(test), cfg.evaluate.resamples, seed=0)
+    draws = resamples(test.clusters, cfg.evaluate.resamples, seed=0)
     network = intervals(task.metrics(), results.statistics, draws)
     scored = {}
     for title, baseline in baselines.items():
@@ -72,6 +73,8 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
         score=task.score,
         modes=task.scores,
         samples=len(test),
+        cluster=build.data_class(task.spec).cluster,
+        clusters=len(set(test.clusters.tolist())),
         resamples=cfg.evaluate.resamples,
         test_sha256=Manifest.read(data / "manifest.json").test_sha256,
         weights_sha256=Training.read(model / "train.json").weights_sha256,

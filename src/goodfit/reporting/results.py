@@ -55,7 +55,7 @@ def section(name: str) -> str:
     lines = [
         f"## {name}",
         "",
-        _data(manifest),
+        _data(manifest, evaluation),
         "",
         *_table(evaluation),
         "",
@@ -67,12 +67,17 @@ def section(name: str) -> str:
     return "\n".join(lines)
 
 
-def _data(manifest: Manifest) -> str:
+def _data(manifest: Manifest, evaluation: Evaluation) -> str:
+    drawn = ""
+    if evaluation.cluster != "sample":
+        count = f"{evaluation.clusters:,} {evaluation.cluster}s"
+        drawn = f" Test has {count}; intervals draw them as wholes."
     train, validation, test = (manifest.samples(split) for split in SPLITS)
     return (
         f"{train:,} samples to train on, {validation:,} to choose on, "
         f"{test:,} to test on; split {manifest.split}. "
-        f"Raw data SHA-256 `{manifest.raw_sha256[:16]}`, test split `{manifest.test_sha256[:16]}`."
+        f"Raw data SHA-256 `{manifest.raw_sha256[:16]}`, "
+        f"test split `{manifest.test_sha256[:16]}`.{drawn}"
     )
 
 

@@ -15,11 +15,14 @@ from torch import Tensor
 
 from goodfit.contract import Batch, DataSpec
 
+CLUSTERS = "clusters"  # the name of the file that numbers them, which no array may have
+
 
 class Packed:
     """The arrays of one split, memory-mapped: `inputs[name]` and `targets[name]`, (N, ...) each."""
 
     def __init__(self, folder: Path, split: str) -> None:
+        self._folder = folder / split
         spec = DataSpec.read(folder / "spec.json")
         self.inputs = {name: _load(folder / split / f"{name}.npy") for name in spec.inputs}
         self.targets = {name: _load(folder / split / f"{name}.npy") for name in spec.targets}
@@ -31,6 +34,11 @@ class Packed:
     def size(self) -> int:
         """Bytes of all arrays."""
         return sum(array.nbytes for array in (*self.inputs.values(), *self.targets.values()))
+
+    @property
+    def clusters(self) -> Tensor:
+        """The cluster of each sample, (N,): those of the same one depend on each other."""
+        return _load(self._folder / f"{CLUSTERS}.npy")
 
     @property
     def device(self) -> torch.device:

@@ -18,6 +18,7 @@ from goodfit.data.base import Array, DataSet
 from goodfit.data.split import NO_SPLIT, SPLITS
 from goodfit.errors import UserError
 from goodfit.records import Copies, Manifest
+from goodfit.store.arrays import CLUSTERS
 from goodfit.store.manifest import file_hashes
 from goodfit.system.files import replacing_folder, sha256
 
@@ -29,7 +30,7 @@ def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -
     """Three invariants hold for what it writes, so that a test score means something.
 
     A sample is in one split only; a row with equal inputs is in no other; nothing that is fitted
-    has seen validation or test. Written are the arrays and readable rows of each split,
+    has seen validation or test. Written are the arrays, clusters and readable rows of each split,
     example.parquet, spec.json and manifest.json.
 
     Raises:
@@ -48,16 +49,17 @@ def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -
         arrays = {split: _pack(data, splits[split], spec, part / split) for split in SPLITS}
         data.example(rows).to_parquet(part / "example.parquet", index=False)
         for split in SPLITS:
+            np.save(part / split / f"{CLUSTERS}.npy", data.clusters(splits[split]))
             readable = _readable(splits[split], data.label)
             readable.to_parquet(part / split / "rows.parquet", index=False)
 
         files = file_hashes(part)
         # the arrays alone: models are compared where these are equal (decision 0009)
-        test_arrays = [(name, files[name]) for name in files if Path(name).match("test/*.npy")]
+        test_arrays = sorted(f"test/{name}.npy" for name in spec.inputs | spec.targets)
         manifest = Manifest(
             raw_sha256=sha256(raw),
             sha256=_digest(sorted(files.items())),
-            test_sha256=_digest(test_arrays),
+            test_sha256=_digest([(name, files[name]) for name in test_arrays]),
             files=files,
             made_with=made_with,
             split=data.rule,
@@ -104,6 +106,7 @@ def _pack(data: DataSet, rows: pd.DataFrame, spec: DataSpec, folder: Path) -> Ar
     """Encodes the rows of a split and writes each array; gives them by name."""
     arrays = data.encode(rows, spec) | data.encode_targets(rows, spec)
     fields = spec.inputs | spec.targets
+    assert CLUSTERS not in fields, f"an array may not be named {CLUSTERS}"
     folder.mkdir()
     for name, array in arrays.items():
         field = fields[name]
