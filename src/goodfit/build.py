@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 from hydra.errors import InstantiationException
@@ -55,17 +54,12 @@ def task(cfg: DictConfig, spec: DataSpec) -> Task:
     """The network inside its task; optimizer and schedule still wait for its parameters.
 
     Raises:
-        UserError: the data set's inputs and the network's arguments have different names, the
+        UserError: the data set lacks an input that the network's `forward` needs, the
             network cannot take arrays of their shapes, or the optimizer's arguments are out of its
             range.
     """
+    _check_inputs(str(cfg.model["_target_"]), spec)
     model = make("model", cfg.model, spec)
-    takes = inspect.signature(model.forward).parameters
-    unknown = sorted(set(spec.inputs) - set(takes))
-    if unknown:
-        raise UserError(
-            f"{type(model).__name__}.forward takes {list(takes)}, the data give {unknown} too"
-        )
 
     # functions still: their parameters and the number of steps come with the training
     partials = {key: make(key, cfg[key]) for key in ("optimizer", "schedule")}
@@ -119,6 +113,20 @@ def make(key: str, section: DictConfig, *args: Any, **options: Any) -> Any:
         raise cause from None
 
 
+def _check_inputs(target: str, spec: DataSpec) -> None:
+    """The data give all that the network needs; they may give more.
+
+    Read from its source: a network without its input fails while it is made.
+    """
+    declared = signature.read(target)
+    if declared is None:
+        return
+    needs = [name for name in declared.forward if name not in declared.optional]
+    if not set(needs) <= set(spec.inputs):
+        name = target.rpartition(".")[2]
+        raise UserError(f"{name}.forward takes {needs}, the data give {list(spec.inputs)}")
+
+
 def _check_forward(made: Task, spec: DataSpec) -> None:
     """Two samples of ones pass the network: shapes that do not fit are told before data are read.
 
@@ -127,7 +135,8 @@ def _check_forward(made: Task, spec: DataSpec) -> None:
     import torch
 
     ones = {}
-    for name, field in spec.inputs.items():
+    for name in made.inputs:
+        field = spec.inputs[name]
         ones[name] = torch.ones(2, *field.shape, dtype=getattr(torch, field.dtype))
 
     training = made.training

@@ -87,13 +87,13 @@ class Predictor:
             UserError: a column is missing, or holds what `encode` cannot take.
         """
         arrays = build.data_class(self.spec).encode(rows, self.spec)
-        inputs = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        inputs = {name: torch.from_numpy(arrays[name]) for name in self.task.inputs}
         tables = [self.task.decode(part) for part in self._predictions(inputs, len(rows))]
         return pd.concat(tables, ignore_index=True)
 
     def predict_packed(self, data: Packed, rows: Tensor) -> Tensor:
         """Predictions (B, ...) for the samples at `rows` (B,) of a prepared split, on the CPU."""
-        inputs = data.batch(rows).inputs
+        inputs = data.only(self.task.inputs).batch(rows).inputs
         return torch.cat(list(self._predictions(inputs, len(rows))))
 
     @torch.inference_mode()
@@ -104,7 +104,7 @@ class Predictor:
         text it would be a number for each word of the vocabulary and each place.
         """
         losses, units, statistics = [], [], []
-        for batch in Batches(data, size):
+        for batch in Batches(data.only(self.task.inputs), size):
             output = self._output(batch.inputs)
             targets = self._moved(batch.targets)
             losses.append(self.task.loss(output, **targets).cpu())

@@ -68,10 +68,16 @@ def test_a_spec_that_names_no_data_set_is_refused(target: str) -> None:
         build.data_class(spec)
 
 
-def test_inputs_that_the_network_does_not_take_are_named(prepared: Prepared) -> None:
+def test_of_the_data_sets_inputs_those_are_used_that_the_network_takes(prepared: Prepared) -> None:
     spec = DataSpec.read(prepared("breast_cancer") / "spec.json")
     spec.inputs["colour"] = Field((1,), "float32")
+    assert build.task(tiny.cfg("breast_cancer"), spec).inputs == ("numbers",)
+
+
+def test_an_input_that_the_network_needs_and_the_data_lack_is_named(prepared: Prepared) -> None:
+    spec = DataSpec.read(prepared("breast_cancer") / "spec.json")
+    spec.inputs["colour"] = spec.inputs.pop("numbers")
     with pytest.raises(
-        UserError, match=r"MLP.forward takes \['numbers'\], the data give \['colour'\] too"
+        UserError, match=r"MLP.forward takes \['numbers'\], the data give \['colour'\]"
     ):
         build.task(tiny.cfg("breast_cancer"), spec)

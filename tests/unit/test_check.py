@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import tiny
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from goodfit.config import signature
 from goodfit.config.check import ALLOWED, BASES, allowed, check
@@ -237,23 +237,42 @@ check(OmegaConf.create(sys.stdin.read()))
 """
 
 
-def test_a_task_whose_loss_takes_targets_of_other_names_is_refused(tmp_path: Path) -> None:
-    shutil.copytree(tiny.ROOT / "src/goodfit", tmp_path / "goodfit")
-    (tmp_path / "goodfit/task/boxes.py").write_text(BOXES)
-    cfg = tiny.cfg("breast_cancer")
-    cfg.task._target_ = "goodfit.task.boxes.Boxes"
+LAST_DAY = """
+class LastDay:
+    def __init__(self, spec): ...
+    def forward(self, past): ...
+"""
+
+
+def checked(folder: Path, cfg: DictConfig, **files: str) -> str:
+    """What `check` says of a configuration in a copy of the package with more files."""
+    shutil.copytree(tiny.ROOT / "src/goodfit", folder / "goodfit")
+    for name, content in files.items():
+        (folder / "goodfit" / name.replace("__", "/")).with_suffix(".py").write_text(content)
     done = subprocess.run(
         [sys.executable, "-c", CHECK_STDIN],
         input=OmegaConf.to_yaml(cfg),
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
         check=False,
     )
+    return done.stderr
+
+
+def test_a_task_whose_loss_takes_targets_of_other_names_is_refused(tmp_path: Path) -> None:
+    cfg = tiny.cfg("breast_cancer")
+    cfg.task._target_ = "goodfit.task.boxes.Boxes"
     assert (
         "the loss of task Boxes takes ['boxes', 'labels'], the data set gives ['target']; "
         "choose another task= or data="
-    ) in done.stderr
+    ) in checked(tmp_path, cfg, task__boxes=BOXES)
+
+
+def test_a_network_may_leave_out_inputs_that_the_data_set_gives(tmp_path: Path) -> None:
+    cfg = tiny.cfg("electricity")
+    cfg.model = {"_target_": "goodfit.model.last_day.LastDay"}
+    assert checked(tmp_path, cfg, model__last_day=LAST_DAY) == ""
 
 
 def test_a_baseline_for_other_inputs_is_refused() -> None:
@@ -266,7 +285,7 @@ def test_a_baseline_for_other_inputs_is_refused() -> None:
 def test_an_augmentation_of_other_inputs_is_refused() -> None:
     with pytest.raises(
         UserError,
-        match=r"augmentation Affine changes \['image'\], the data set gives \['numbers'\]",
+        match=r"augmentation Affine changes \['image'\], the network is given \['numbers'\]",
     ):
         check(tiny.cfg("breast_cancer", augment=tiny.section("augment", "affine")))
 

@@ -18,7 +18,11 @@ from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.predictor import Predictor
 from goodfit.store.arrays import Packed
+from goodfit.store.loader import DataModule
 from goodfit.store.prepare import assign_splits
+from goodfit.task.forecasting import Forecasting
+
+Prepared = Callable[[str], Path]
 
 
 @pytest.fixture
@@ -130,3 +134,33 @@ def test_a_loaded_model_scores_what_training_said(trained: Any) -> None:
     assert accuracy == pytest.approx(
         read_json(trained[0] / "model/train.json")["scores"]["val/accuracy"]
     )
+
+
+class LastDay(torch.nn.Module):
+    """Takes the past alone, of a data set that gives three more inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = torch.nn.Linear(48, 48)
+
+    def forward(self, past: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.line(past[:, -1])
+        return out
+
+
+def test_a_network_is_given_what_it_names_and_nothing_else_is_gathered(prepared: Prepared) -> None:
+    folder = prepared("electricity")
+    spec = DataSpec.read(folder / "spec.json")
+    parts = {"monitor": "loss", "score": "mae", "optimizer": None, "schedule": None}
+    task = Forecasting(LastDay(), spec, **parts)
+    assert task.inputs == ("past",)
+
+    data = Packed(folder, "test")
+    predictor = Predictor(task, spec)
+    with torch.no_grad():
+        expected = task.predict(task.model(data.inputs["past"]))
+    torch.testing.assert_close(predictor.measure(data).statistics["prediction"], expected)
+    torch.testing.assert_close(on_all(predictor, data), expected)
+
+    train = DataModule(folder, batch_size=8, seed=0, inputs=task.inputs).train_dataloader()
+    assert {tuple(batch.inputs) for batch in train} == {("past",)}

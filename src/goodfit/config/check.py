@@ -273,12 +273,12 @@ def _explained(key: str, expected: Any, value: Any, problem: Mapping[str, Any]) 
 
 
 def _check_network(parts: Mapping[str, _Part]) -> None:
-    """The arguments of the network's `forward` are the data set's inputs, by their names."""
+    """The data set gives what the network's `forward` needs, by name; it may give more."""
     name, model = parts["model"]
     gives = list(parts["data"].signature.constants["inputs"])
     takes = list(model.forward)
     required = set(takes) - set(model.optional)
-    if not required <= set(gives) <= set(takes):
+    if not required <= set(gives):
         raise UserError(
             f"{name}.forward takes {takes}, the data set gives {gives}; "
             "choose another model= or data="
@@ -325,10 +325,11 @@ def _check_inputs(parts: Mapping[str, _Part]) -> None:
         )
 
     name, augment = parts["augment"]
-    lacking = sorted(set(augment.constants["inputs"]) - set(gives))
+    gathered = [item for item in gives if item in parts["model"].signature.forward]
+    lacking = sorted(set(augment.constants["inputs"]) - set(gathered))
     if lacking:
         raise UserError(
-            f"augmentation {name} changes {lacking}, the data set gives {gives}; "
+            f"augmentation {name} changes {lacking}, the network is given {gathered}; "
             "choose another augment="
         )
 

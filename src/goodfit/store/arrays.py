@@ -6,7 +6,7 @@ Letters: N samples of the split, B samples of a batch.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,12 @@ class Packed:
     def __len__(self) -> int:
         return len(self._any)
 
+    def only(self, inputs: Collection[str]) -> Packed:
+        """The same samples with these inputs alone: no other array is gathered, or moved."""
+        selected = copy.copy(self)
+        selected.inputs = {name: self.inputs[name] for name in inputs}
+        return selected
+
     @property
     def size(self) -> int:
         """Bytes of all arrays."""
@@ -48,7 +54,7 @@ class Packed:
     @property
     def _any(self) -> Tensor:
         """One of the arrays: all have as many samples, and lie on the same device."""
-        return next(iter(self.inputs.values()))
+        return next(iter((*self.inputs.values(), *self.targets.values())))
 
     def to(self, device: torch.device) -> Packed:
         """A copy of all arrays in the memory of `device`; the original stays where it is."""

@@ -9,7 +9,7 @@ Letters: N samples of a split, B samples of a batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -172,6 +172,8 @@ class Batches:
 class DataModule(pl.LightningDataModule):
     """Batches of train and validation; it has no test data, which only evaluate may open.
 
+    They hold the `inputs` that are named, all where none are.
+
     Raises:
         UserError: a batch or a split has fewer samples than there are parts to divide it into.
     """
@@ -185,12 +187,16 @@ class DataModule(pl.LightningDataModule):
         seed: int,
         shard: Shard = Shard(),  # noqa: B008 - immutable
         augment: Augment = Nothing(),  # noqa: B008 - without a state
+        inputs: Collection[str] | None = None,
     ) -> None:
         super().__init__()
         self.folder, self.batch_size, self.workers = folder, batch_size, workers
         self.seed, self.shard, self.augment = seed, shard, augment
         self.spec = DataSpec.read(folder / "spec.json")
-        self.train, self.validation = Packed(folder, "train"), Packed(folder, "validation")
+        self.train, self.validation = (
+            Packed(folder, split).only(self.spec.inputs if inputs is None else inputs)
+            for split in ("train", "validation")
+        )
         if batch_size < shard.parts:
             raise UserError(
                 f"loader.batch_size={batch_size} cannot be shared "

@@ -6,6 +6,7 @@ network are (B, K) logits, (B, 1) numbers or (B, T) series; targets (B,), (B,) o
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -71,6 +72,9 @@ class Task(pl.LightningModule):
         super().__init__()
         self.model = model
         self.spec = spec
+        # of the data set's inputs those that the network takes: no other one is gathered
+        takes = inspect.signature(model.forward).parameters
+        self.inputs = tuple(name for name in spec.inputs if name in takes)
         self.monitor = monitor
         self.score = score
         self._optimizer = optimizer

@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, EarlyStopping, WeightAveraging
 
 from goodfit import build
+from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.predictor import Predictor
 from goodfit.records import Cost
@@ -75,9 +76,15 @@ def prepare(cfg: DictConfig, folder: Path, shard: Shard) -> tuple[Task, DataModu
         UserError: network and data do not fit, or a batch cannot be shared as `shard` asks.
     """
     pl.seed_everything(cfg.seed, verbose=False)
-    augment = build.augment(cfg)
-    data = DataModule(folder, **cfg.loader, seed=cfg.seed, shard=shard, augment=augment)
-    task = build.task(cfg, data.spec)
+    task = build.task(cfg, DataSpec.read(folder / "spec.json"))
+    data = DataModule(
+        folder,
+        **cfg.loader,
+        seed=cfg.seed,
+        shard=shard,
+        augment=build.augment(cfg),
+        inputs=task.inputs,
+    )
     if shard.ranks > 1:
         synchronize_batchnorm(task, cuda=cfg.trainer.accelerator in ("gpu", "cuda"))
     return task, data
