@@ -212,6 +212,8 @@ def test_the_scores_of_an_epoch_do_not_depend_on_the_batches(
             task._results["val"].append(result)
         rows.append(task.reduce("val"))
     assert rows[0] == pytest.approx(rows[1], rel=1e-5)
+    mean = float(losses.sum() / task.units(target).sum())  # of all units, not of samples
+    assert rows[0]["val/loss"] == pytest.approx(mean, rel=1e-5)
 
 
 @fits

@@ -28,3 +28,13 @@ def test_auroc_is_the_mean_of_the_present_classes(classes: int, only: int, seed:
 def test_auroc_of_a_single_class_is_chance() -> None:
     probability, _ = sample(0, 3, 3)
     assert float(auroc(probability, torch.full((60,), 2))) == 0.5
+
+
+def test_auroc_leaves_out_a_class_between_others() -> None:
+    """Of three classes the second is absent: its column is left out, not the last one."""
+    probability, _ = sample(3, 3, 3)
+    target = torch.tensor([0, 2]).repeat(30)
+    each = []
+    for label in (0, 2):
+        each.append(roc_auc_score((target == label).numpy(), probability[:, label].numpy()))
+    assert float(auroc(probability, target)) == pytest.approx(np.mean(each), abs=1e-6)

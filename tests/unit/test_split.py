@@ -130,3 +130,17 @@ def test_borders_outside_the_series_are_refused() -> None:
 def test_shares_that_leave_nothing_to_train_on_are_refused() -> None:
     with pytest.raises(UserError, match="leave nothing to train on"):
         stratified(STRATA, 0.6, 0.4, 0)
+
+
+def test_each_share_is_rounded_to_the_nearest_row() -> None:
+    names = stratified(np.zeros(10), 0.2, 0.2, seed=0)
+    counts = {name: int((names == name).sum()) for name in SPLITS}
+    assert counts == {"train": 6, "validation": 2, "test": 2}
+
+
+def test_a_large_group_is_assigned_before_small_ones() -> None:
+    """Small ones first would take of train's share what the large one then exceeds."""
+    groups = np.repeat(np.arange(5), [10, 10, 60, 10, 10])
+    names = grouped(groups, np.zeros(100), 0.2, 0.2, seed=0)
+    counts = {name: int((names == name).sum()) for name in SPLITS}
+    assert counts == {"train": 60, "validation": 20, "test": 20}
