@@ -119,11 +119,8 @@ def _check_inputs(target: str, spec: DataSpec) -> None:
     Read from its source: a network without its input fails while it is made.
     """
     declared = signature.read(target)
-    if declared is None:
-        return
-    needs = [name for name in declared.forward if name not in declared.optional]
-    if not set(needs) <= set(spec.inputs):
-        name = target.rpartition(".")[2]
+    if declared is not None and not set(declared.needed) <= set(spec.inputs):
+        name, needs = target.rpartition(".")[2], list(declared.needed)
         raise UserError(f"{name}.forward takes {needs}, the data give {list(spec.inputs)}")
 
 

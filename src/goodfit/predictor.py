@@ -19,7 +19,7 @@ from goodfit.config.check import check
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.records import Training
-from goodfit.store.arrays import Packed
+from goodfit.store.arrays import Packed, moved
 from goodfit.store.loader import Batches
 from goodfit.system.files import sha256
 from goodfit.system.tensors import load_tensors
@@ -106,7 +106,7 @@ class Predictor:
         losses, units, statistics = [], [], []
         for batch in Batches(data.only(self.task.inputs), size):
             output = self._output(batch.inputs)
-            targets = self._moved(batch.targets)
+            targets = moved(batch.targets, self._device)
             losses.append(self.task.loss(output, **targets).cpu())
             units.append(self.task.units(**targets).cpu())
             of_batch = self.task.statistics(self.task.predict(output), **targets)
@@ -122,12 +122,12 @@ class Predictor:
 
     def _output(self, inputs: Tensors) -> Tensor:
         """The network's output (B, ...), computed where its weights lie."""
-        output: Tensor = self.task(**self._moved(inputs))
+        output: Tensor = self.task(**moved(inputs, self._device))
         return output
 
-    def _moved(self, arrays: Tensors) -> Tensors:
-        device = next(self.task.parameters()).device
-        return {name: array.to(device) for name, array in arrays.items()}
+    @property
+    def _device(self) -> torch.device:
+        return next(self.task.parameters()).device
 
 
 def _check_weights(folder: Path) -> None:

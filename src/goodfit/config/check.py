@@ -276,11 +276,9 @@ def _check_network(parts: Mapping[str, _Part]) -> None:
     """The data set gives what the network's `forward` needs, by name; it may give more."""
     name, model = parts["model"]
     gives = list(parts["data"].signature.constants["inputs"])
-    takes = list(model.forward)
-    required = set(takes) - set(model.optional)
-    if not required <= set(gives):
+    if not set(model.needed) <= set(gives):
         raise UserError(
-            f"{name}.forward takes {takes}, the data set gives {gives}; "
+            f"{name}.forward takes {list(model.forward)}, the data set gives {gives}; "
             "choose another model= or data="
         )
 

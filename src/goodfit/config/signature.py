@@ -35,6 +35,11 @@ class Signature:
     classes: tuple[str, ...] = ()
     undefined: tuple[str, ...] = ()
 
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The arguments of `forward` that have no default."""
+        return tuple(name for name in self.forward if name not in self.optional)
+
 
 @dataclass(frozen=True)
 class _Module:

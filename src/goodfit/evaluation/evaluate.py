@@ -57,7 +57,8 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
     seconds = time.monotonic() - started
 
     baselines = _baselines(cfg, data, task, test)
-    draws = resamples(test.clusters, cfg.evaluate.resamples, seed=0)
+    clusters = test.clusters
+    draws = resamples(clusters, cfg.evaluate.resamples, seed=0)
     network = intervals(task.metrics(), results.statistics, draws)
     scored = {}
     for title, baseline in baselines.items():
@@ -74,7 +75,7 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
         modes=task.scores,
         samples=len(test),
         cluster=build.data_class(task.spec).cluster,
-        clusters=len(set(test.clusters.tolist())),
+        clusters=len(set(clusters.tolist())),
         resamples=cfg.evaluate.resamples,
         test_sha256=Manifest.read(data / "manifest.json").test_sha256,
         weights_sha256=Training.read(model / "train.json").weights_sha256,

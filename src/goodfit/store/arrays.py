@@ -58,10 +58,9 @@ class Packed:
 
     def to(self, device: torch.device) -> Packed:
         """A copy of all arrays in the memory of `device`; the original stays where it is."""
-        moved = copy.copy(self)
-        moved.inputs = {name: array.to(device) for name, array in self.inputs.items()}
-        moved.targets = {name: array.to(device) for name, array in self.targets.items()}
-        return moved
+        there = copy.copy(self)
+        there.inputs, there.targets = moved(self.inputs, device), moved(self.targets, device)
+        return there
 
     def batch(self, rows: Tensor, weight: float = 1.0, *, pin: bool = False) -> Batch:
         """The samples at `rows` (B,), in that order; `rows` lie on the device of the arrays."""
@@ -69,6 +68,11 @@ class Packed:
         inputs = {name: gather(array, 0, rows) for name, array in self.inputs.items()}
         targets = {name: gather(array, 0, rows) for name, array in self.targets.items()}
         return Batch(inputs, targets, rows, weight)
+
+
+def moved(arrays: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Arrays (B, ...) on `device`; a copy from pinned memory goes on while the program does."""
+    return {name: array.to(device, non_blocking=True) for name, array in arrays.items()}
 
 
 def _gather_pinned(array: Tensor, dim: int, rows: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from goodfit.augment.per_sample_random import PerSampleRandom
 from goodfit.contract import Batch, DataSpec, random_key
 from goodfit.errors import UserError
 from goodfit.schema import Count, Whole
-from goodfit.store.arrays import Packed
+from goodfit.store.arrays import Packed, moved
 
 SMALLEST_STEP = 8  # samples, where the data have as many
 # what arrays may take of a device: the rest is for the network and its activations
@@ -262,8 +262,8 @@ class DataModule(pl.LightningDataModule):
         if batch.rows.device == device:
             return batch
         return Batch(
-            inputs=_moved(batch.inputs, device),
-            targets=_moved(batch.targets, device),
+            inputs=moved(batch.inputs, device),
+            targets=moved(batch.targets, device),
             # rows, too: an augmentation's random numbers are a function of them
             rows=batch.rows.to(device, non_blocking=True),
             weight=batch.weight,
@@ -308,11 +308,6 @@ def _free_bytes(device: torch.device) -> int:
     if device.type == "mps":
         return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
     return 0
-
-
-def _moved(arrays: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """The arrays on `device`; a copy from pinned memory goes on while the program does."""
-    return {name: array.to(device, non_blocking=True) for name, array in arrays.items()}
 
 
 def _unchanged(batch: Batch) -> Batch:
