@@ -1,4 +1,4 @@
-"""A rank without a heartbeat is killed by another one; a rank with one is left alone."""
+"""Who has no heartbeat any more: ranks, which are killed, and machines, which are named."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from goodfit.launch import liveness
-from goodfit.launch.liveness import RankWatch
+from goodfit.launch.liveness import MachineWatch, RankWatch
 from goodfit.system.processes import identity
 
 LIMIT = 1.0
@@ -81,3 +81,22 @@ def test_a_rank_that_has_ended_is_not_taken_for_a_frozen_one(
     assert not heartbeat.exists()
     assert sleeper.poll() is None
     assert capsys.readouterr().err == ""
+
+
+def test_a_machine_counts_as_alive_no_longer_than_it_was() -> None:
+    """Else an error that its end causes on another machine would count as the first one."""
+    from torch.distributed import TCPStore
+
+    server = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    stores = [TCPStore("127.0.0.1", server.port, wait_for_workers=False) for _ in range(2)]
+    first, second = (MachineWatch(store, node, 2) for node, store in enumerate(stores))
+    second.start()  # beats at 0, 1 and 2 s
+    time.sleep(0.5)
+    first.start()  # asks at 0.5, 1.5 and 2.5 s
+    time.sleep(1.6)
+    second.stop()
+    ended = time.monotonic()
+    time.sleep(0.9)
+    alive = time.monotonic() - first.since_surely_alive(1)
+    first.stop()
+    assert ended - 2.5 < alive < ended

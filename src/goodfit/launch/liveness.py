@@ -52,6 +52,8 @@ class MachineWatch:
         """All machines have met: from now on their silence counts."""
         self._store_answered = time.monotonic()
         self._last_heartbeat = dict.fromkeys(self._others, self._store_answered)
+        self._last_asked = dict(self._last_heartbeat)
+        self._surely_alive = dict(self._last_heartbeat)
         self._stopped.clear()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -74,6 +76,14 @@ class MachineWatch:
         """Seconds since the last heartbeat of another machine."""
         return time.monotonic() - self._last_heartbeat[node]
 
+    def since_surely_alive(self, node: int) -> float:
+        """Seconds since a moment at which another machine was alive.
+
+        Its last heartbeat was sent at some time between two questions: it was alive at the first.
+        By the second, which `silence` counts from, it may have gone, and others failed for it.
+        """
+        return time.monotonic() - self._surely_alive[node]
+
     def _run(self) -> None:
         counts: dict[int, bytes] = {}
         try:
@@ -92,11 +102,12 @@ class MachineWatch:
         key = f"alive {other}"
         if not self._store.check([key]):  # `get` would wait for a machine that has sent none yet
             return
-        # before the answer: what failed in between is a consequence, and must count as later
         asked = time.monotonic()
         count = self._store.get(key)
         if count != counts.get(other):
             counts[other], self._last_heartbeat[other] = count, asked
+            self._surely_alive[other] = self._last_asked[other]
+        self._last_asked[other] = asked
 
 
 class RankWatch:

@@ -160,7 +160,8 @@ class Rendezvous:
 
     def _lost_exit(self, node: int, reason: str) -> MachineExit:
         assert self.address is not None
-        seconds_ago = _watch(self.address).silence(node)
+        # what failed since is mostly a consequence, and must count as later
+        seconds_ago = _watch(self.address).since_surely_alive(node)
         return MachineExit.of_lost_machine(RankError.of_lost_machine(node, reason, seconds_ago))
 
     def _key(self, key: str) -> str:
