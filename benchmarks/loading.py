@@ -29,13 +29,16 @@ class _Samples(Dataset[tuple[Tensor, Tensor]]):
     """One sample after the other, as tutorials write it."""
 
     def __init__(self, data: Packed) -> None:
-        self.data = data
+        images, targets = data.inputs["image"], data.targets["target"]
+        assert isinstance(images, Tensor)
+        assert isinstance(targets, Tensor)
+        self.images, self.targets = images, targets
 
     def __len__(self) -> int:
-        return len(self.data)
+        return len(self.images)
 
     def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
-        return self.data.inputs["image"][row], self.data.targets["target"][row]
+        return self.images[row], self.targets[row]
 
 
 def batches(turns: int) -> Result:

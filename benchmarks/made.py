@@ -61,15 +61,14 @@ def pack(
     fields = {}
     for name, array in inputs.items():
         shape, dtype = array.shape[1:], str(array.dtype)
-        fields[name] = Field(shape, dtype, float(array.mean()), float(array.std()))
+        fields[name] = Field(shape, dtype, (float(array.mean()),), (float(array.std()),))
     # no test split: no comparison opens one
     spec = DataSpec(
         data="benchmarks.made",
         kind="class",
         outputs=classes,
         inputs=fields,
-        targets={"target": Field((), "int64")},
-        labels=tuple(str(label) for label in range(classes)),
+        targets={"target": Field((), "int64", labels=tuple(map(str, range(classes))))},
     )
     spec.write(folder / "spec.json")
 

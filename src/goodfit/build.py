@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hydra.errors import InstantiationException
@@ -10,16 +11,20 @@ from omegaconf import DictConfig, OmegaConf
 
 from goodfit.config import signature
 from goodfit.config.check import BASES, allowed, check_allowed
-from goodfit.contract import DataSpec
+from goodfit.contract import LENGTH, DataSpec, Field
 from goodfit.errors import UserError
 from goodfit.schema import Source
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from goodfit.augment.base import Augment
     from goodfit.baseline.base import Baseline
     from goodfit.data.base import DataSet
     from goodfit.guard.base import Guard
     from goodfit.task.base import Task
+
+_TRIAL_LENGTH = 3  # of ragged samples that try a network out
 
 
 def source(cfg: DictConfig) -> Source:
@@ -131,11 +136,7 @@ def _check_forward(made: Task, spec: DataSpec) -> None:
     """
     import torch
 
-    ones = {}
-    for name in made.inputs:
-        field = spec.inputs[name]
-        ones[name] = torch.ones(2, *field.shape, dtype=getattr(torch, field.dtype))
-
+    ones = {name: array for name, array in _ones(spec.inputs).items() if name in made.inputs}
     training = made.training
     try:
         with torch.inference_mode():
@@ -145,6 +146,19 @@ def _check_forward(made: Task, spec: DataSpec) -> None:
         raise UserError(f"{network} cannot take these data: {_one_line(error)}") from error
     finally:
         made.train(training)
+
+
+def _ones(fields: Mapping[str, Field]) -> dict[str, Tensor]:
+    """Two samples of ones, (2, ...), as a batch holds them; ragged ones of three elements."""
+    import torch
+
+    arrays = {}
+    for name, field in fields.items():
+        length = min(field.longest, _TRIAL_LENGTH)
+        arrays[name] = torch.ones(2, *field.sized(length), dtype=getattr(torch, field.dtype))
+        if field.is_ragged:
+            arrays[f"{name}{LENGTH}"] = torch.full((2,), length)
+    return arrays
 
 
 def _check_optimizer(cfg: DictConfig) -> None:

@@ -1,18 +1,21 @@
 """What every part agrees on: a batch, the description of the data, the seed of what is random.
 
-Letters: B samples of a batch, T steps of the horizon, K classes; (...) is a sample's own shape.
+Letters: B samples of a batch, L elements of the longest of them, T steps of the horizon, K classes;
+(...) is a sample's own shape.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import msgspec
 
-from goodfit.errors import OtherVersionError
+from goodfit.errors import OtherVersionError, UserError
 from goodfit.system.files import read_json
 
 if TYPE_CHECKING:
@@ -20,15 +23,18 @@ if TYPE_CHECKING:
 
 # tokens of every vocabulary: behind the end of a text, and for a word that train lacks
 PAD, UNKNOWN = 0, 1
+LENGTH = "_length"  # ends the name under which a batch holds the lengths of a ragged field
+ASSETS = "assets"  # the folder of a spec's files, beside spec.json
 
 
 class Batch(NamedTuple):
     """Samples on their way through a network.
 
     `inputs` (B, ...) are the keyword arguments of `model.forward`, `targets` (B, ...) those of
-    `Task.loss`. `rows` (B,) holds each sample's row in its split, so that an error can name the
-    samples it is about. `weight` makes up for unequal parts: a step that is shared by devices or
-    micro-batches averages their losses, so each part counts by its samples.
+    `Task.loss`. What is ragged is padded to the longest of the batch, (B, L, ...), and beside it
+    stands `<name>_length` (B,). `rows` (B,) holds each sample's row in its split, so that an error
+    can name the samples it is about. `weight` makes up for unequal parts: a step that is shared by
+    devices or micro-batches averages their losses, so each part counts by its units.
     """
 
     inputs: dict[str, Tensor]
@@ -41,13 +47,41 @@ class Batch(NamedTuple):
 class Field:
     """One array of the prepared data: the shape (...) of a sample, NumPy's name of its type.
 
-    `mean` and `std` are those of the train split.
+    Where the first dimension is None, samples are ragged: of different lengths there. A batch pads
+    them with `fill`; `longest` is the length of the longest in train, and sizes what a network
+    learns for each position. `mean` and `std` are those of train, one number or one for each
+    channel, the first dimension. `labels` name the classes of a target, `vocabulary` the tokens of
+    an input, by number.
     """
 
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
     dtype: str
-    mean: float = 0.0
-    std: float = 1.0
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    fill: float = 0.0
+    longest: int = 0
+    labels: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
+
+    @property
+    def is_ragged(self) -> bool:
+        """Whether samples have lengths of their own."""
+        return self.shape[:1] == (None,)
+
+    @property
+    def fixed_shape(self) -> tuple[int, ...]:
+        """The shape of every sample.
+
+        Raises:
+            UserError: samples are ragged, and a network or a baseline wants them alike.
+        """
+        if self.is_ragged:
+            raise UserError(f"samples of shape {self.shape} differ in length; expected one shape")
+        return self.sized(0)
+
+    def sized(self, length: int) -> tuple[int, ...]:
+        """The shape of a sample, of `length` elements where it is ragged."""
+        return tuple(length if size is None else size for size in self.shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +92,13 @@ class DataSpec:
     with the weights. `data` names the class that prepared the data. `kind` is what the target
     means, and with it the network's `outputs`, the last dimension of (B, outputs):
 
-    - "class": K, the classes that `labels` names;
+    - "class": K, the classes that the target's `labels` name;
     - "number": 1;
     - "series": T, the steps of the horizon.
 
-    `vocabulary` are the words of a text's tokens, by number; its first two entries stand for `PAD`
-    and `UNKNOWN`. `facts` are what else encoding, the task and the report need: a table's columns,
-    a series' season, step and unit.
+    `facts` are what else encoding, the task and the report need: a table's columns, a series'
+    season, step and unit. `assets` are files of the preprocessing by name, such as a tokenizer's:
+    they lie in a folder beside spec.json, which holds their hashes.
     """
 
     data: str
@@ -72,25 +106,45 @@ class DataSpec:
     outputs: int
     inputs: dict[str, Field]
     targets: dict[str, Field]
-    labels: tuple[str, ...] = ()
-    vocabulary: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
+    assets: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the classes, by number; none where no target is a class."""
+        return next((target.labels for target in self.targets.values() if target.labels), ())
+
+    def arguments(self, fields: Mapping[str, Field]) -> tuple[str, ...]:
+        """What a batch holds of `fields`, by name: them, and the lengths of what is ragged."""
+        names: list[str] = []
+        for name, array in fields.items():
+            names += [name, f"{name}{LENGTH}"] if array.is_ragged else [name]
+        return tuple(names)
 
     def write(self, path: Path) -> None:
-        """JSON in the order of the fields: a table's columns are encoded in this order."""
-        path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
+        """JSON in the order of the fields: a table's columns are encoded in this order.
+
+        Assets go to a folder beside it.
+        """
+        hashes = {name: _sha256(asset) for name, asset in self.assets.items()}
+        content = asdict(self) | {"assets": hashes}
+        for name, asset in self.assets.items():
+            (path.parent / ASSETS).mkdir(exist_ok=True)
+            (path.parent / ASSETS / name).write_bytes(asset)
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """The inverse of `write`.
 
         Raises:
-            UserError: the file is missing, or was cut.
+            UserError: the file or an asset is missing, was cut or changed.
             OtherVersionError: it holds what this version does not know, or lacks what it expects.
         """
         stored = read_json(path)
         try:
-            spec = msgspec.convert(stored, cls)
+            hashes = msgspec.convert(stored.get("assets"), dict[str, str])
+            spec = msgspec.convert(stored | {"assets": {}}, cls)
         except msgspec.ValidationError as error:
             raise OtherVersionError(
                 f"{path} is no description of data that this version can read ({error})"
@@ -104,7 +158,24 @@ class DataSpec:
                 f"{path} is no description of data that this version can read "
                 f"(unknown: {unknown}, missing: {missing})"
             )
-        return spec
+        assets = {name: _read_asset(path.parent, name, hashes[name]) for name in hashes}
+        return replace(spec, assets=assets)
+
+
+def _read_asset(folder: Path, name: str, expected: str) -> bytes:
+    """The content of an asset, which is what was written: with another one, tokens mean others."""
+    path = folder / ASSETS / name
+    # a spec may come with a stranger's model: its names stay in the folder
+    if Path(name).name != name or not path.is_file():
+        raise UserError(f"{path} is missing, though {folder / 'spec.json'} names it")
+    content = path.read_bytes()
+    if _sha256(content) != expected:
+        raise UserError(f"{path} fails its checksum: it is not what prepare wrote")
+    return content
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _other_keys(stored: dict[str, Any]) -> tuple[list[str], list[str]]:

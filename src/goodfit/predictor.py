@@ -5,7 +5,6 @@ Letters: N samples, B samples of a batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from goodfit.config.check import check
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.records import Training
-from goodfit.store.arrays import Packed, moved
+from goodfit.store.arrays import Packed, collate, moved
 from goodfit.store.loader import Batches
 from goodfit.system.files import sha256
 from goodfit.system.tensors import load_tensors
@@ -86,15 +85,18 @@ class Predictor:
         Raises:
             UserError: a column is missing, or holds what `encode` cannot take.
         """
-        arrays = build.data_class(self.spec).encode(rows, self.spec)
-        inputs = {name: torch.from_numpy(arrays[name]) for name in self.task.inputs}
-        tables = [self.task.decode(part) for part in self._predictions(inputs, len(rows))]
+        encode = build.data_class(self.spec).encode
+        tables = []
+        for first in range(0, max(len(rows), 1), BATCH):  # a table needs its columns
+            part = rows.iloc[first : first + BATCH]
+            inputs = collate(encode(part, self.spec), self.spec.inputs)
+            taken = {name: inputs[name] for name in self.task.inputs}
+            tables.append(self.task.decode(self._prediction(taken)))
         return pd.concat(tables, ignore_index=True)
 
     def predict_packed(self, data: Packed, rows: Tensor) -> Tensor:
         """Predictions (B, ...) for the samples at `rows` (B,) of a prepared split, on the CPU."""
-        inputs = data.only(self.task.inputs).batch(rows).inputs
-        return torch.cat(list(self._predictions(inputs, len(rows))))
+        return self._prediction(data.only(self.task.inputs).batch(rows).inputs)
 
     @torch.inference_mode()
     def measure(self, data: Packed, size: int = BATCH) -> SampleResults:
@@ -114,11 +116,9 @@ class Predictor:
         return SampleResults(torch.cat(losses), torch.cat(units), concatenate(statistics))
 
     @torch.inference_mode()
-    def _predictions(self, inputs: Tensors, samples: int) -> Iterator[Tensor]:
-        """Predictions (B, ...) batch by batch, on the CPU; one empty batch where there are none."""
-        for first in range(0, max(samples, 1), BATCH):  # a table needs its columns
-            part = {name: array[first : first + BATCH] for name, array in inputs.items()}
-            yield self.task.predict(self._output(part)).cpu()
+    def _prediction(self, inputs: Tensors) -> Tensor:
+        """The predictions (B, ...) of a batch, on the CPU."""
+        return self.task.predict(self._output(inputs)).cpu()
 
     def _output(self, inputs: Tensors) -> Tensor:
         """The network's output (B, ...), computed where its weights lie."""

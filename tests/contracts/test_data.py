@@ -33,7 +33,7 @@ def raw(data: DataSet) -> Path:
 def split_rows(data: DataSet) -> dict[str, pd.DataFrame]:
     """The rows of the sample by the name of their split."""
     rows = data.read(raw(data))
-    names, _ = assign_splits(data, rows)
+    names, _ = assign_splits(data, raw(data), rows)
     return {split: rows[names == split] for split in SPLITS}
 
 

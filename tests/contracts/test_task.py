@@ -71,7 +71,7 @@ def perfect(task: Task, target: Tensor) -> Tensor:
 def spoiled(task: Task, target: Tensor, share: float) -> Tensor:
     """The truth mixed with what is as wrong as can be."""
     right = perfect(task, target)
-    far = 10 * task.spec.targets["target"].std * right.flip(0).sign()
+    far = 10 * task.spec.targets["target"].std[0] * right.flip(0).sign()
     wrong = right.roll(1, -1) if task.spec.kind == "class" else right + far
     return (1 - share) * right + share * wrong
 
@@ -89,7 +89,7 @@ def score_all(task: Task, prediction: Tensor, target: Tensor) -> dict[str, float
 def standardized(spec: DataSpec, target: Tensor) -> Tensor:
     """Numbers as a network gives them: a row of standard scores for each sample."""
     field = spec.targets["target"]
-    return ((target - field.mean) / field.std).reshape(len(target), -1)
+    return ((target - field.mean[0]) / field.std[0]).reshape(len(target), -1)
 
 
 def seed(value: int) -> None:

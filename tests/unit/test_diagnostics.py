@@ -22,8 +22,7 @@ def spec(kind: str, outputs: int) -> DataSpec:
         kind=kind,
         outputs=outputs,
         inputs={},
-        targets={"target": Field((), "float32")},
-        labels=("a", "b", "c"),
+        targets={"target": Field((), "float32", labels=("a", "b", "c"))},
     )
 
 

@@ -26,7 +26,7 @@ def data(prepared: Prepared, tmp_path: Path) -> Path:
 
 def test_a_model_of_other_data_is_refused(trained: Any, data: Path) -> None:
     spec = read_json(data / "spec.json")
-    spec["labels"] = spec["labels"][::-1]
+    spec["targets"]["target"]["labels"] = spec["targets"]["target"]["labels"][::-1]
     (data / "spec.json").write_text(json.dumps(spec))
     with pytest.raises(UserError, match=r"was trained on other data than .* holds; train again"):
         evaluate(tiny.cfg("breast_cancer"), data, trained[0] / "model")

@@ -15,7 +15,11 @@ from goodfit.data.electricity import DAY, HISTORY, Electricity, reference
 
 STD = 2.0
 SPEC = DataSpec(
-    data="x", kind="series", outputs=DAY, inputs={}, targets={"target": Field((DAY,), "f4", 0, STD)}
+    data="x",
+    kind="series",
+    outputs=DAY,
+    inputs={},
+    targets={"target": Field((DAY,), "f4", (0.0,), (STD,))},
 )
 DAYS_KNOWN = HISTORY // DAY  # 15: fourteen, and the one that serves yesterday's reference
 # of each day its number as the demand of all its half hours, the day to forecast is number 15

@@ -43,8 +43,10 @@ def test_raw_rows_get_the_same_predictions_as_packed_arrays(
     cfg = tiny.cfg(case, model=network)
     folder = prepared(case)
     data, spec = build.data_set(cfg), DataSpec.read(folder / "spec.json")
-    rows = data.read(tiny.SAMPLES / Path(data.source.file).name)
-    raw = rows[assign_splits(data, rows)[0] == "test"].drop(columns=data.label)
+    file = tiny.SAMPLES / Path(data.source.file).name
+    rows = data.read(file)
+    is_test = assign_splits(data, file, rows)[0] == "test"
+    raw = data.load(file, rows[is_test]).drop(columns=data.label)
     torch.manual_seed(0)
     predictor = Predictor(build.task(cfg, spec), spec)
     packed = predictor.task.decode(on_all(predictor, Packed(folder, "test")))

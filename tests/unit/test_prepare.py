@@ -165,11 +165,11 @@ def test_a_description_with_an_unknown_key_of_an_array_is_refused(tmp_path: Path
 
 
 def test_a_description_that_lacks_a_key_is_refused(tmp_path: Path) -> None:
-    """Without its labels a prediction could not be told."""
+    """Without its facts the inputs could not be encoded."""
     prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
     path = tmp_path / "out/spec.json"
     content = read_json(path)
-    del content["labels"]
+    del content["facts"]
     write_json(path, content)
-    with pytest.raises(UserError, match=r"unknown: \[\], missing: \['labels'\]"):
+    with pytest.raises(UserError, match=r"unknown: \[\], missing: \['facts'\]"):
         DataSpec.read(path)

@@ -169,10 +169,9 @@ def spec_of(kind: str, labels: list[str]) -> dict[str, Any]:
         "kind": kind,
         "outputs": 3 if kind == "series" else 2,
         "inputs": {"past" if kind == "series" else "numbers": field},
-        "targets": {"target": field},
-        "labels": labels,
-        "vocabulary": [],
+        "targets": {"target": field | {"labels": labels}},
         "facts": {},
+        "assets": {},
     }
 
 

@@ -22,10 +22,11 @@ Array = np.ndarray[Any, Any]
 class Samples:
     """What a baseline may know of samples: inputs (N, ...) by name, and readable rows.
 
-    There is no target here, so a baseline cannot look at one, by mistake or otherwise.
+    A ragged input is a list of N arrays. There is no target here, so a baseline cannot look at one,
+    by mistake or otherwise.
     """
 
-    inputs: dict[str, Array]
+    inputs: dict[str, Any]
     rows: pd.DataFrame
 
     def __len__(self) -> int:
@@ -36,7 +37,7 @@ class Samples:
 class LabelledSamples(Samples):
     """Samples with their targets (N, ...) by name: train and validation."""
 
-    targets: dict[str, Array]
+    targets: dict[str, Any]
 
 
 class Baseline(ABC):

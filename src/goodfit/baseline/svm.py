@@ -46,4 +46,5 @@ class SupportVectors(Baseline):
 
 def _pixels(samples: Samples) -> Array:
     """Images as rows of grey values from 0 to 1, (N, CHW)."""
-    return samples.inputs["image"].reshape(len(samples), -1) / np.float32(255)
+    images: Array = samples.inputs["image"]
+    return images.reshape(len(samples), -1) / np.float32(255)

@@ -5,9 +5,10 @@ Letters: N rows of a table, B rows that are encoded together, C channels, H heig
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,6 +22,7 @@ from goodfit.records import Exhibit
 from goodfit.schema import Fraction, Source, Whole
 
 Array = np.ndarray[Any, Any]
+Encoded = Array | list[Array]  # of B rows: (B, ...), or B arrays where samples are ragged
 
 
 class DataSet(ABC):
@@ -29,7 +31,9 @@ class DataSet(ABC):
     `inputs` are the names that `encode` gives, and so the arguments of the networks that fit;
     `targets` those that `encode_targets` gives, and so the arguments of the loss. `kind` is the
     meaning of the targets, as in `DataSpec`. Cells of the table may be arrays (a picture, a
-    window). A subclass whose rule of splitting has options takes them in its `__init__`.
+    window). What is too large for a table of all samples is left out by `read` and added by `load`,
+    to `chunk` rows at a time. A subclass whose rule of splitting has options takes them in its
+    `__init__`.
     """
 
     inputs: ClassVar[tuple[str, ...]]
@@ -39,6 +43,7 @@ class DataSet(ABC):
     rule: ClassVar[str]  # of the split, for a reader
     label: ClassVar[str] = "label"  # the column of the target
     cluster: ClassVar[str] = "sample"  # what `clusters` numbers, for a reader: film, patient, week
+    chunk: ClassVar[int] = 1024  # rows that are loaded and encoded together
 
     def __init__(self, *, source: Source, test: Fraction, validation: Fraction) -> None:
         self.source = source
@@ -51,6 +56,14 @@ class DataSet(ABC):
         Raises:
             UserError: the file has faults; the message lists them.
         """
+
+    def load(self, raw: Path, rows: pd.DataFrame) -> pd.DataFrame:
+        """Some of the rows that `read` gave, with all of their content; by default as they are.
+
+        Raises:
+            UserError: the raw file lacks what a row names, or it cannot be decoded.
+        """
+        return rows
 
     @abstractmethod
     def split(self, rows: pd.DataFrame, duplicate_group: Array) -> Array:
@@ -70,19 +83,34 @@ class DataSet(ABC):
 
     @abstractmethod
     def fit(self, train: pd.DataFrame) -> DataSpec:
-        """All that must be learned from train alone: labels, vocabulary, means."""
+        """All that must be learned from train alone: labels, vocabulary, means.
+
+        From the rows that `read` gave; see `fit_content`.
+        """
+
+    def fit_content(self, spec: DataSpec, train: Iterator[pd.DataFrame]) -> DataSpec:
+        """The spec with what only the content of the rows tells: by default nothing is added.
+
+        `train` are the loaded rows of train, chunk by chunk: means of pixels need one pass.
+        """
+        return spec
 
     @staticmethod
     @abstractmethod
-    def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:
+    def encode(rows: pd.DataFrame, spec: DataSpec) -> Mapping[str, Encoded]:
         """Raw rows to a network's inputs, each of shape (B, *spec.inputs[name].shape).
 
-        It needs no target, and a row's arrays do not depend on the other rows: a served model
-        encodes with it, too.
+        Where that is ragged, a list of B arrays. It needs no target, and a row's arrays do not
+        depend on the other rows: a served model encodes with it, too.
 
         Raises:
             UserError: a column is missing, or holds what cannot be encoded.
         """
+
+    def encode_chunk(self, raw: Path, rows: pd.DataFrame, spec: DataSpec) -> dict[str, Encoded]:
+        """Inputs and targets (B, ...) of some of the rows that `read` gave."""
+        loaded = self.load(raw, rows)
+        return {**self.encode(loaded, spec), **self.encode_targets(loaded, spec)}
 
     @staticmethod
     @abstractmethod
@@ -104,7 +132,7 @@ class DataSet(ABC):
         return dict(sorted(Counter(rows[self.label].astype(str)).items()))
 
     def key(self, rows: pd.DataFrame) -> list[bytes] | None:
-        """The inputs of each row as bytes, equal for duplicates.
+        """The inputs of each loaded row as bytes, equal for duplicates.
 
         None where rows overlap by design, as windows of a series do.
         """
@@ -115,8 +143,8 @@ class DataSet(ABC):
             keys.append(repr([_comparable(value) for value in row]).encode())
         return keys
 
-    def encode_targets(self, rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:
-        """Targets by name, each of shape (B, *spec.targets[name].shape).
+    def encode_targets(self, rows: pd.DataFrame, spec: DataSpec) -> Mapping[str, Encoded]:
+        """Targets by name, each of shape (B, *spec.targets[name].shape), or a list where ragged.
 
         By default the one column `label` gives the one target.
 
@@ -198,4 +226,7 @@ def arrays_as_lists(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _comparable(value: Any) -> Any:
     """A value with a `repr` of its own: that of a large array leaves numbers out."""
-    return (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
+    if not isinstance(value, np.ndarray):
+        return value
+    # its bytes would be written out with four letters each
+    return value.shape, hashlib.sha256(np.ascontiguousarray(value)).digest()

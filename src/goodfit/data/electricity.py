@@ -148,12 +148,12 @@ class Electricity(DataSet):
             kind=self.kind,
             outputs=DAY,
             inputs={
-                "past": Field((DAYS, DAY), "float32", mean, std),
+                "past": Field((DAYS, DAY), "float32", (mean,), (std,)),
                 "days": Field((DAYS, 8), "float32"),
-                "lags": Field((DAY, 5), "float32", mean, std),
+                "lags": Field((DAY, 5), "float32", (mean,), (std,)),
                 "known": Field((DAY, 18), "float32"),
             },
-            targets={"target": Field((DAY,), "float32", mean, std)},
+            targets={"target": Field((DAY,), "float32", (mean,), (std,))},
             facts={"season": 7 * DAY, "unit": "GW", "step": "30 min"},
         )
 
@@ -181,7 +181,7 @@ class Electricity(DataSet):
         lags = np.stack([tomorrow, *earlier, yesterday], 2)
 
         # of yesterday's demand, against what the reference would have said of it
-        error = (earlier[0] - yesterday) / spec.targets["target"].std
+        error = (earlier[0] - yesterday) / spec.targets["target"].std[0]
         known = np.concatenate([_calendar(start, workday), _errors(error), _weekdays(start)], 2)
 
         return {

@@ -71,15 +71,14 @@ class Mnist(StratifiedDataSet):
     def fit(self, train: pd.DataFrame) -> DataSpec:
         """Mean and deviation of all grey values of train."""
         grey = np.stack(list(train["image"])).astype(float)
-        image = Field((1, SIDE, SIDE), "uint8", mean=float(grey.mean()), std=float(grey.std()))
+        mean, std = float(grey.mean()), float(grey.std())
         labels = class_labels(train)
         return DataSpec(
             data="goodfit.data.mnist.Mnist",
             kind=self.kind,
             outputs=len(labels),
-            inputs={"image": image},
-            targets={"target": Field((), "int64")},
-            labels=labels,
+            inputs={"image": Field((1, SIDE, SIDE), "uint8", (mean,), (std,))},
+            targets={"target": Field((), "int64", labels=labels)},
         )
 
     @staticmethod

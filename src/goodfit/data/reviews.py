@@ -116,12 +116,10 @@ class Reviews(DataSet):
             kind=self.kind,
             outputs=len(labels),
             inputs={
-                "tokens": Field((self.length,), "int64"),
+                "tokens": Field((self.length,), "int64", vocabulary=("<pad>", "<unk>", *frequent)),
                 "mask": Field((self.length,), "bool"),
             },
-            targets={"target": Field((), "int64")},
-            labels=labels,
-            vocabulary=("<pad>", "<unk>", *frequent),
+            targets={"target": Field((), "int64", labels=labels)},
         )
 
     @staticmethod
@@ -132,8 +130,9 @@ class Reviews(DataSet):
             UserError: the column `text` is missing.
         """
         check_columns(rows, ["text"])
-        token_of = {word: token for token, word in enumerate(spec.vocabulary)}
-        (length,) = spec.inputs["tokens"].shape
+        field = spec.inputs["tokens"]
+        token_of = {word: token for token, word in enumerate(field.vocabulary)}
+        (length,) = field.fixed_shape
 
         tokens = np.full((len(rows), length), PAD, np.int64)
         for row, text in enumerate(rows["text"]):

@@ -109,19 +109,16 @@ class Table(StratifiedDataSet):
         columns = {name: _facts(train[name]) for name in train.columns.drop(self.label)}
         width = sum(len(facts.get("categories", ["the number"])) for facts in columns.values())
 
-        labels: tuple[str, ...] = ()
         if self.kind == "class":
-            labels = class_labels(train, self.label)
-            target = Field((), "int64")
+            target = Field((), "int64", labels=class_labels(train, self.label))
         else:
             target = _scale(train[self.label])
         return DataSpec(
             data=f"{type(self).__module__}.{type(self).__qualname__}",
             kind=self.kind,
-            outputs=len(labels) or 1,
+            outputs=len(target.labels) or 1,
             inputs={"numbers": Field((width,), "float32")},
             targets={"target": target},
-            labels=labels,
             facts={"columns": columns},
         )
 
@@ -237,4 +234,4 @@ def _scale(target: pd.Series[Any]) -> Field:
         raise UserError(
             f"column '{target.name}' is {target.iloc[0]:g} in all of train: nothing to learn"
         )
-    return Field((), "float32", float(target.mean()), float(target.std(ddof=0)))
+    return Field((), "float32", (float(target.mean()),), (float(target.std(ddof=0)),))

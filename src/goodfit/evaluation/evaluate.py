@@ -24,7 +24,7 @@ from goodfit.evaluation.examples import worst
 from goodfit.evaluation.verdict import verdict
 from goodfit.predictor import Predictor
 from goodfit.records import Evaluation, Interval, Manifest, Method, Role, Training
-from goodfit.store.arrays import Packed
+from goodfit.store.arrays import Packed, read_arrays
 from goodfit.task.base import Statistics, Task
 
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -111,10 +111,11 @@ def _baselines(cfg: DictConfig, data: Path, task: Task, test: Packed) -> dict[st
     print(f"baseline {strong.title}: {time.monotonic() - started:.1f} s", flush=True)
 
     baselines = {}
+    targets = test.batch(torch.arange(len(test))).targets
     for title, values in task.trivial(train.targets, samples.inputs, len(test)).items():
-        statistics = task.statistics(_tensor(values), **test.targets)
+        statistics = task.statistics(_tensor(values), **targets)
         baselines[title] = _Baseline("trivial", statistics)
-    statistics = task.statistics(_tensor(prediction), **test.targets)
+    statistics = task.statistics(_tensor(prediction), **targets)
     baselines[strong.title] = _Baseline("strong", statistics)
     return baselines
 
@@ -138,13 +139,12 @@ def _arrays(methods: dict[str, Statistics]) -> Arrays:
 
 
 def _samples(data: Path, split: str, spec: DataSpec) -> Samples:
-    inputs = {name: np.load(data / split / f"{name}.npy", mmap_mode="r") for name in spec.inputs}
-    return Samples(inputs, _rows(data, split))
+    return Samples(read_arrays(data / split, spec.inputs), _rows(data, split))
 
 
 def _labelled(data: Path, split: str, spec: DataSpec) -> LabelledSamples:
     samples = _samples(data, split, spec)
-    targets = {name: np.load(data / split / f"{name}.npy") for name in spec.targets}
+    targets = read_arrays(data / split, spec.targets)
     return LabelledSamples(samples.inputs, samples.rows, targets)
 
 

@@ -16,9 +16,17 @@ class Standardize(nn.Module):
 
     def __init__(self, field: Field) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(field.mean, dtype=torch.float32))
-        self.register_buffer("std", torch.tensor(field.std, dtype=torch.float32))
+        self.register_buffer("mean", _by_channel(field.mean, field))
+        self.register_buffer("std", _by_channel(field.std, field))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, ...) of any number type to the same shape in float32."""
         return (x.float() - self.mean) / self.std
+
+
+def _by_channel(values: tuple[float, ...], field: Field) -> Tensor:
+    """() for one value, else (C, 1, ...): a number for each channel of a sample (C, ...)."""
+    constants = torch.tensor(values, dtype=torch.float32)
+    if len(values) == 1:
+        return constants[0]
+    return constants.reshape(-1, *[1] * (len(field.shape) - 1))

@@ -21,7 +21,7 @@ class CNN(nn.Module):
 
     def __init__(self, spec: DataSpec, *, width: Count, stages: Count, dropout: Fraction) -> None:
         super().__init__()
-        channels = spec.inputs["image"].shape[0]
+        channels = spec.inputs["image"].fixed_shape[0]
         self.scale = Standardize(spec.inputs["image"])
         layers: list[nn.Module] = []
         for stage in range(stages):

@@ -16,7 +16,7 @@ class MLP(nn.Module):
 
     def __init__(self, spec: DataSpec, *, width: Count, depth: Count, dropout: Fraction) -> None:
         super().__init__()
-        (features,) = spec.inputs["numbers"].shape
+        (features,) = spec.inputs["numbers"].fixed_shape
         layers: list[nn.Module] = []
         for _ in range(depth):
             layers += [nn.Linear(features, width), nn.ReLU(), nn.Dropout(dropout)]

@@ -26,15 +26,14 @@ class RNN(nn.Module):
         self, spec: DataSpec, *, width: Count, context: Count, dropout: Fraction, noise: Amount
     ) -> None:
         super().__init__()
-        periods, steps = spec.inputs["past"].shape
-        _, facts = spec.inputs["days"].shape
-        _, lags = spec.inputs["lags"].shape
-        _, known = spec.inputs["known"].shape
+        periods, steps = spec.inputs["past"].fixed_shape
+        _, facts = spec.inputs["days"].fixed_shape
+        _, lags = spec.inputs["lags"].fixed_shape
+        _, known = spec.inputs["known"].fixed_shape
         self.width = width
         self.noise = noise
         self.week = min(7, periods)
-        target = spec.targets["target"]
-        self.mean, self.std = target.mean, target.std
+        (self.mean,), (self.std,) = spec.targets["target"].mean, spec.targets["target"].std
 
         self.embed = nn.Linear(steps + facts, width)
         self.encoder = nn.GRU(width, width, batch_first=True)

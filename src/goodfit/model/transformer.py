@@ -44,12 +44,13 @@ class Transformer(nn.Module):
             raise UserError(f"model.heads={heads} does not divide model.width={width}")
         if subwords < 2:  # the first bucket is for words without n-grams
             raise UserError(f"model.subwords={subwords}; expected at least 2")
-        (length,) = spec.inputs["tokens"].shape
-        words = len(spec.vocabulary)
+        tokens = spec.inputs["tokens"]
+        (length,) = tokens.fixed_shape
+        words = len(tokens.vocabulary)
 
         self.word_dropout = word_dropout
         self.wide = Wide(words, spec.outputs, buckets=pairs, scale=wide_scale, dropout=wide_dropout)
-        self.words = Words(spec.vocabulary, width, subwords)
+        self.words = Words(tokens.vocabulary, width, subwords)
         self.position = nn.Parameter(torch.randn(length, width) * 0.02)
         self.embedding_dropout = ChannelDropout(embedding_dropout)
         self.head_dropout = nn.Dropout(head_dropout)

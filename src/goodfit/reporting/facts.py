@@ -192,14 +192,15 @@ def data(experiment: Experiment) -> DataFacts:
         totals=[manifest.samples(split) for split in SPLITS],
         fields=[(name, shape(field.shape), field.dtype) for name, field in fields.items()],
         settings=_settings(experiment.name),
-        vocabulary_size=len(spec.vocabulary),
+        vocabulary_size=max(len(field.vocabulary) for field in spec.inputs.values()),
         stale=_stale(experiment, manifest),
     )
 
 
-def shape(sizes: tuple[int, ...]) -> str:
-    """A shape in words: 1 × 28 × 28, or that it is one number."""
-    return " \N{MULTIPLICATION SIGN} ".join(map(str, sizes)) if sizes else "one number"
+def shape(sizes: tuple[int | None, ...]) -> str:
+    """A shape in words: 1 × 28 × 28, or that it is one number; a ragged one's length is "any"."""
+    words = ["any" if size is None else str(size) for size in sizes]
+    return " \N{MULTIPLICATION SIGN} ".join(words) if words else "one number"
 
 
 def config(name: str) -> str:

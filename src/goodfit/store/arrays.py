@@ -1,39 +1,53 @@
 """The arrays of a split, memory-mapped, and batches gathered from them.
 
-Letters: N samples of the split, B samples of a batch.
+Letters: N samples of the split, B samples of a batch, L elements of the longest of them.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from goodfit.contract import Batch, DataSpec
+from goodfit.contract import LENGTH, Batch, DataSpec, Field
+from goodfit.data.base import Encoded
+from goodfit.store.manifest import CLUSTERS, OFFSETS
+from goodfit.store.ragged import Ragged
 
-CLUSTERS = "clusters"  # the name of the file that numbers them, which no array may have
+Column = Tensor | Ragged  # the values of a field for all samples
 
 
 class Packed:
-    """The arrays of one split, memory-mapped: `inputs[name]` and `targets[name]`, (N, ...) each."""
+    """The arrays of one split, memory-mapped: `inputs[name]` and `targets[name]`, N samples each.
+
+    A dense one is a tensor (N, ...); a ragged one has its values and offsets.
+    """
 
     def __init__(self, folder: Path, split: str) -> None:
         self._folder = folder / split
         spec = DataSpec.read(folder / "spec.json")
-        self.inputs = {name: _load(folder / split / f"{name}.npy") for name in spec.inputs}
-        self.targets = {name: _load(folder / split / f"{name}.npy") for name in spec.targets}
+        self.inputs = _columns(self._folder, spec.inputs)
+        self.targets = _columns(self._folder, spec.targets)
+        self._arguments = frozenset(spec.arguments(spec.inputs))
 
     def __len__(self) -> int:
         return len(self._any)
 
     def only(self, inputs: Collection[str]) -> Packed:
-        """The same samples with these inputs alone: no other array is gathered, or moved."""
+        """The same samples with these inputs alone: no other array is gathered, or moved.
+
+        The length of a ragged input, `<name>_length`, is an input of its own.
+        """
         selected = copy.copy(self)
-        selected.inputs = {name: self.inputs[name] for name in inputs}
+        wanted = {name.removesuffix(LENGTH) if name not in self.inputs else name for name in inputs}
+        selected.inputs = {name: self.inputs[name] for name in self.inputs if name in wanted}
+        selected._arguments = frozenset(inputs)
         return selected
 
     @property
@@ -47,27 +61,70 @@ class Packed:
         return _load(self._folder / f"{CLUSTERS}.npy")
 
     @property
+    def lengths(self) -> Tensor | None:
+        """The elements of each sample's ragged arrays, (N,); None where all samples are alike."""
+        ragged = [
+            array.lengths
+            for array in (*self.inputs.values(), *self.targets.values())
+            if isinstance(array, Ragged)
+        ]
+        return torch.stack(ragged).sum(0) if ragged else None
+
+    @property
     def device(self) -> torch.device:
         """Where the arrays lie."""
         return self._any.device
 
     @property
-    def _any(self) -> Tensor:
+    def _any(self) -> Column:
         """One of the arrays: all have as many samples, and lie on the same device."""
         return next(iter((*self.inputs.values(), *self.targets.values())))
 
     def to(self, device: torch.device) -> Packed:
         """A copy of all arrays in the memory of `device`; the original stays where it is."""
         there = copy.copy(self)
-        there.inputs, there.targets = moved(self.inputs, device), moved(self.targets, device)
+        there.inputs = {name: array.to(device) for name, array in self.inputs.items()}
+        there.targets = {name: array.to(device) for name, array in self.targets.items()}
         return there
 
     def batch(self, rows: Tensor, weight: float = 1.0, *, pin: bool = False) -> Batch:
-        """The samples at `rows` (B,), in that order; `rows` lie on the device of the arrays."""
-        gather: Callable[..., Tensor] = _gather_pinned if pin else Tensor.index_select
-        inputs = {name: gather(array, 0, rows) for name, array in self.inputs.items()}
-        targets = {name: gather(array, 0, rows) for name, array in self.targets.items()}
-        return Batch(inputs, targets, rows, weight)
+        """The samples at `rows` (B,), in that order; `rows` lie on the device of the arrays.
+
+        A ragged array `text` becomes `text` (B, L, ...) and `text_length` (B,).
+        """
+        inputs = _gather(self.inputs, rows, pin)
+        for name in inputs.keys() - self._arguments:
+            del inputs[name]
+        return Batch(inputs, _gather(self.targets, rows, pin), rows, weight)
+
+
+def read_arrays(folder: Path, fields: Mapping[str, Field]) -> dict[str, Any]:
+    """The arrays of a split's folder as NumPy maps them: (N, ...), or N of them where ragged."""
+    arrays: dict[str, Any] = {}
+    for name, field in fields.items():
+        values = np.load(folder / f"{name}.npy", mmap_mode="r")
+        if field.is_ragged:
+            offsets = np.load(folder / f"{name}{OFFSETS}.npy")
+            # behind the last one lies padding
+            values = np.split(values, offsets[1:])[:-1]
+        arrays[name] = values
+    return arrays
+
+
+def collate(encoded: Mapping[str, Encoded], fields: Mapping[str, Field]) -> dict[str, Tensor]:
+    """What `DataSet.encode` gave for B rows, as a batch holds it: (B, ...), padded where ragged."""
+    batch = {}
+    for name, field in fields.items():
+        samples = encoded[name]
+        if not field.is_ragged:
+            batch[name] = torch.from_numpy(samples)
+            continue
+        parts = [torch.from_numpy(sample) for sample in samples]
+        empty = torch.empty(field.sized(0), dtype=getattr(torch, field.dtype))
+        # pad_sequence refuses an empty list
+        batch[name] = pad_sequence([*parts, empty], batch_first=True, padding_value=field.fill)[:-1]
+        batch[f"{name}{LENGTH}"] = torch.tensor([len(part) for part in parts], dtype=torch.int64)
+    return batch
 
 
 def moved(arrays: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
@@ -75,10 +132,34 @@ def moved(arrays: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
     return {name: array.to(device, non_blocking=True) for name, array in arrays.items()}
 
 
-def _gather_pinned(array: Tensor, dim: int, rows: Tensor) -> Tensor:
+def _gather(columns: Mapping[str, Column], rows: Tensor, pin: bool) -> dict[str, Tensor]:
+    gathered = {}
+    for name, column in columns.items():
+        if isinstance(column, Ragged):
+            gathered[name], gathered[f"{name}{LENGTH}"] = column.gather(rows, pin=pin)
+        elif pin:
+            gathered[name] = _gather_pinned(column, rows)
+        else:
+            gathered[name] = column.index_select(0, rows)
+    return gathered
+
+
+def _gather_pinned(array: Tensor, rows: Tensor) -> Tensor:
     """`index_select` into pinned memory, which torch keeps until a copy from it is done."""
     out = torch.empty((len(rows), *array.shape[1:]), dtype=array.dtype, pin_memory=True)
-    return torch.index_select(array, dim, rows, out=out)
+    return torch.index_select(array, 0, rows, out=out)
+
+
+def _columns(folder: Path, fields: Mapping[str, Field]) -> dict[str, Column]:
+    columns: dict[str, Column] = {}
+    for name, field in fields.items():
+        values = _load(folder / f"{name}.npy")
+        if field.is_ragged:
+            offsets = _load(folder / f"{name}{OFFSETS}.npy")
+            columns[name] = Ragged(values, offsets, field.fill)
+        else:
+            columns[name] = values
+    return columns
 
 
 def _load(path: Path) -> Tensor:

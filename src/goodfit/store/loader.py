@@ -28,6 +28,10 @@ from goodfit.schema import Count, Whole
 from goodfit.store.arrays import Packed, moved
 
 SMALLEST_STEP = 8  # samples, where the data have as many
+# steps whose samples are sorted by length: of help texts of up to 14 words, a batch of 96 is then
+# padded to 1.26 times its elements, instead of 2.91 times; fewer steps sort less, more steps bring
+# the same samples together in every epoch
+WINDOW = 50
 # what arrays may take of a device: the rest is for the network and its activations
 _LARGEST_SHARE, _LARGEST_BYTES = 0.25, 2 * 10**9
 
@@ -66,8 +70,10 @@ class Batches:
     Lightning takes any iterable with a length. That the order is a pure function of (seed, epoch)
     makes two runs see the same batches, whatever else draws random numbers, and lets a resumed
     training start an epoch at batch `begin()`. `size` samples make a step, however many processes
-    and micro-batches share them. Without `epoch` the order is that of the file. `pin` puts batches
-    into memory from which a GPU copies by itself.
+    and micro-batches share them. Without `epoch` the order is that of the file; with it, samples of
+    a step are of similar length, where lengths differ. `units` (N,) are what the loss counts of
+    each sample, 1 where it is None. `pin` puts batches into memory from which a GPU copies by
+    itself.
     """
 
     def __init__(
@@ -79,6 +85,7 @@ class Batches:
         epoch: Callable[[], int] | None = None,
         begin: Callable[[], int] | None = None,
         shard: Shard = Shard(),  # noqa: B008 - immutable
+        units: Tensor | None = None,
         workers: int = 0,
         pin: bool = False,
     ) -> None:
@@ -86,7 +93,8 @@ class Batches:
         assert not workers or on_cpu, "processes cannot read what lies on a device"
         self.data, self.size = data, size
         self.seed, self.epoch, self.begin = seed, epoch, begin
-        self.shard, self.workers, self.pin = shard, workers, pin
+        self.shard, self.units = shard, units
+        self.workers, self.pin = workers, pin
 
     def __len__(self) -> int:
         return len(self._sizes()) * self.shard.micro_batches
@@ -124,6 +132,9 @@ class Batches:
             # on the CPU whatever the device: generators of other devices draw other numbers
             generator = torch.Generator().manual_seed(random_key(self.seed, self.epoch()))
             order = torch.randperm(len(self.data), generator=generator)
+            lengths = self.data.lengths
+            if lengths is not None:
+                order = _sorted_in_windows(order, lengths.cpu(), self.size, generator)
         order = order.to(self.data.device)
         return order.pin_memory() if self.pin and not self.workers else order
 
@@ -153,8 +164,12 @@ class Batches:
             parts = torch.tensor_split(step, count)
             # every `ranks`-th part, so that all ranks have equally many
             for part in parts[self.shard.rank :: self.shard.ranks]:
-                batches.append(Rows(part, len(part) * count / len(step)))
+                batches.append(Rows(part, self._units_in(part) * count / self._units_in(step)))
         return batches
+
+    def _units_in(self, rows: Tensor) -> float:
+        """What the loss counts of the samples at `rows` (B,)."""
+        return len(rows) if self.units is None else float(self.units[rows.cpu()].sum())
 
     def _sizes(self) -> list[int]:
         """Samples of each step: `size`, but the last takes the rest.
@@ -169,10 +184,27 @@ class Batches:
         return [self.size] * whole + [rest] * (rest > 0)
 
 
+def _sorted_in_windows(order: Tensor, lengths: Tensor, size: int, generator: Any) -> Tensor:
+    """An order (N,) in which each step of `size` has samples of similar `lengths` (N,).
+
+    Inside each window of steps the samples are sorted by length, and then whole steps shuffled:
+    short samples are not learned before long ones.
+    """
+    windows = []
+    for window in torch.split(order, WINDOW * size):
+        ordered = window[lengths[window].argsort(stable=True)]
+        whole = len(ordered) // size
+        steps = ordered[: whole * size].reshape(whole, size)
+        shuffled = steps[torch.randperm(whole, generator=generator)]
+        windows += [shuffled.flatten(), ordered[whole * size :]]
+    return torch.cat(windows)
+
+
 class DataModule(pl.LightningDataModule):
     """Batches of train and validation; it has no test data, which only evaluate may open.
 
-    They hold the `inputs` that are named, all where none are.
+    They hold the `inputs` that are named, all where none are. `units` says what the loss counts of
+    each sample, (B,), by its targets; 1 by default.
 
     Raises:
         UserError: a batch or a split has fewer samples than there are parts to divide it into.
@@ -188,13 +220,16 @@ class DataModule(pl.LightningDataModule):
         shard: Shard = Shard(),  # noqa: B008 - immutable
         augment: Augment = Nothing(),  # noqa: B008 - without a state
         inputs: Collection[str] | None = None,
+        units: Callable[..., Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.folder, self.batch_size, self.workers = folder, batch_size, workers
         self.seed, self.shard, self.augment = seed, shard, augment
         self.spec = DataSpec.read(folder / "spec.json")
         self.train, self.validation = (
-            Packed(folder, split).only(self.spec.inputs if inputs is None else inputs)
+            Packed(folder, split).only(
+                self.spec.arguments(self.spec.inputs) if inputs is None else inputs
+            )
             for split in ("train", "validation")
         )
         if batch_size < shard.parts:
@@ -214,6 +249,11 @@ class DataModule(pl.LightningDataModule):
                 f"by {shard.ranks} devices"
             )
 
+        self._train_units = None
+        if units and shard.parts > 1:  # a whole step's weight is 1 whatever it counts
+            whole = Batches(self.train.only([]), self.eval_batch_size)
+            self._train_units = torch.cat([units(**batch.targets) for batch in whole])
+
     def train_dataloader(self) -> Batches:
         """Shuffled anew in each epoch; a resumed training continues within its epoch."""
         return Batches(
@@ -223,6 +263,7 @@ class DataModule(pl.LightningDataModule):
             epoch=self._epoch,
             begin=self._batches_done,
             shard=self.shard,
+            units=self._train_units,
             workers=self.workers,
             pin=self._pins(),
         )

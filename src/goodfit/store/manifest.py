@@ -9,6 +9,9 @@ from goodfit.errors import UserError
 from goodfit.records import Manifest
 from goodfit.system.files import sha256
 
+CLUSTERS = "clusters"  # the name of the file that numbers them, which no array may have
+OFFSETS = ".offsets"  # ends the name of the file of a ragged array's offsets
+
 
 def verify(folder: Path, *splits: str) -> Manifest:
     """The manifest of `folder`, whose spec.json and files of `splits` are as they were written.

@@ -6,23 +6,20 @@ Letters: N rows of the table.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from goodfit.contract import DataSpec
 from goodfit.data.base import Array, DataSet
 from goodfit.data.split import NO_SPLIT, SPLITS
 from goodfit.errors import UserError
 from goodfit.records import Copies, Manifest
-from goodfit.store.arrays import CLUSTERS
-from goodfit.store.manifest import file_hashes
+from goodfit.store.manifest import CLUSTERS, file_hashes
+from goodfit.store.pack import DIGEST, chunks, pack
 from goodfit.system.files import replacing_folder, sha256
 
-Arrays = dict[str, Array]
 RAW_ROW = "raw_row"  # the column of rows.parquet that the table of the raw file may not have
 
 
@@ -40,14 +37,19 @@ def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -
     rows = data.read(raw)
     if RAW_ROW in rows.columns:
         raise UserError(f"{raw.name}: a column is named '{RAW_ROW}', which goodfit uses; rename it")
-    names, copies = assign_splits(data, rows)
+    names, copies = assign_splits(data, raw, rows)
     splits = {split: rows[names == split] for split in SPLITS}
     spec = data.fit(splits["train"])
+    loaded = (data.load(raw, part) for part in chunks(data, splits["train"]))
+    spec = data.fit_content(spec, loaded)
 
     with replacing_folder(out) as part:
         spec.write(part / "spec.json")
-        arrays = {split: _pack(data, splits[split], spec, part / split) for split in SPLITS}
-        data.example(rows).to_parquet(part / "example.parquet", index=False)
+        digests = {}
+        for split in SPLITS:
+            digests[split] = pack(data, raw, splits[split], spec, part / split)
+        first = data.load(raw, rows.head(3))
+        data.example(first).to_parquet(part / "example.parquet", index=False)
         for split in SPLITS:
             np.save(part / split / f"{CLUSTERS}.npy", data.clusters(splits[split]))
             readable = _readable(splits[split], data.label)
@@ -55,7 +57,10 @@ def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -
 
         files = file_hashes(part)
         # the arrays alone: models are compared where these are equal (decision 0009)
-        test_arrays = sorted(f"test/{name}.npy" for name in spec.inputs | spec.targets)
+        others = {f"test/{CLUSTERS}.npy"}
+        test_arrays = [
+            name for name in files if Path(name).match("test/*.npy") and name not in others
+        ]
         manifest = Manifest(
             raw_sha256=sha256(raw),
             sha256=_digest(sorted(files.items())),
@@ -64,7 +69,7 @@ def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -
             made_with=made_with,
             split=data.rule,
             copies=copies,
-            alike_after_encoding=_equal_after_encoding(spec, arrays["train"], arrays["test"]),
+            alike_after_encoding=_in_both(digests["train"], digests["test"]),
             counts={split: data.counts(splits[split]) for split in SPLITS},
             in_no_split=int((names == NO_SPLIT).sum()),
         )
@@ -72,7 +77,7 @@ def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -
     return manifest
 
 
-def assign_splits(data: DataSet, rows: pd.DataFrame) -> tuple[Array, Copies]:
+def assign_splits(data: DataSet, raw: Path, rows: pd.DataFrame) -> tuple[Array, Copies]:
     """The name of each row's split, (N,), and how many rows repeat the inputs of an earlier one.
 
     Copies are kept: two patients with equal measurements are two patients, and what differs in
@@ -82,16 +87,16 @@ def assign_splits(data: DataSet, rows: pd.DataFrame) -> tuple[Array, Copies]:
         UserError: the data set's rule puts rows with equal inputs into two splits, or leaves one
             empty.
     """
-    keys = data.key(rows)
-    if keys is None:
+    digests = _key_digests(data, raw, rows)
+    if digests is None:
         names = data.split(rows, np.arange(len(rows)))
         return names, Copies(rows=None, with_another_target=None)
 
+    inputs, targets = digests
     # as objects: NumPy's own type for bytes drops zeros at their end
-    duplicate_group = pd.factorize(np.array(keys, object))[0]
+    duplicate_group = pd.factorize(np.array(inputs, object))[0]
     names = data.split(rows, duplicate_group)
-    target = rows[data.label].astype(str).to_numpy()
-    table = pd.DataFrame({"group": duplicate_group, "split": names, "target": target})
+    table = pd.DataFrame({"group": duplicate_group, "split": names, "target": targets})
     groups = table.groupby("group")
 
     divided = int((groups["split"].nunique() > 1).sum())
@@ -102,39 +107,34 @@ def assign_splits(data: DataSet, rows: pd.DataFrame) -> tuple[Array, Copies]:
     return names, Copies(rows=len(rows) - groups.ngroups, with_another_target=int(another.sum()))
 
 
-def _pack(data: DataSet, rows: pd.DataFrame, spec: DataSpec, folder: Path) -> Arrays:
-    """Encodes the rows of a split and writes each array; gives them by name."""
-    arrays = data.encode(rows, spec) | data.encode_targets(rows, spec)
-    fields = spec.inputs | spec.targets
-    assert CLUSTERS not in fields, f"an array may not be named {CLUSTERS}"
-    folder.mkdir()
-    for name, array in arrays.items():
-        field = fields[name]
-        # a defect of the data set's class, not a mistake of who uses it
-        assert array.shape == (len(rows), *field.shape), (name, array.shape, field)
-        assert str(array.dtype) == field.dtype, (name, array.dtype, field)
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise UserError(
-                f"{name} of {folder.name} holds values that are not finite; mend the raw data"
-            )
-        np.save(folder / f"{name}.npy", array)
-    return arrays
+def _key_digests(
+    data: DataSet, raw: Path, rows: pd.DataFrame
+) -> tuple[list[bytes], list[bytes]] | None:
+    """A digest of each row's inputs and one of its target; None where rows overlap by design."""
+    inputs: list[bytes] = []
+    targets: list[bytes] = []
+    for part in chunks(data, rows):
+        loaded = data.load(raw, part)
+        keys = data.key(loaded)
+        if keys is None:
+            return None
+        inputs += [_short_digest(key) for key in keys]
+        targets += [_short_digest(str(target).encode()) for target in loaded[data.label]]
+    return inputs, targets
 
 
-def _equal_after_encoding(spec: DataSpec, train: Arrays, test: Arrays) -> int:
-    """How many test samples have the encoded inputs of a train sample, though not its raw ones."""
-    known = set(_sample_hashes([train[name] for name in sorted(spec.inputs)]))
-    inputs = [test[name] for name in sorted(spec.inputs)]
-    return sum(digest in known for digest in _sample_hashes(inputs))
+def _short_digest(content: bytes) -> bytes:
+    # of 10^9 keys two different ones are equal with a probability of 10^-21
+    return hashlib.blake2b(content, digest_size=DIGEST).digest()
 
 
-def _sample_hashes(inputs: list[Array]) -> Iterable[bytes]:
-    """A hash of each sample's inputs (N, ...): 32 bytes, however large the sample is."""
-    for sample in zip(*inputs, strict=True):
-        digest = hashlib.sha256()
-        for array in sample:
-            digest.update(array.tobytes())
-        yield digest.digest()
+def _in_both(train: Array, test: Array) -> int:
+    """How many test samples have the encoded inputs of a train sample, though not its raw ones.
+
+    From the digests of their encoded inputs, (N, 16) each.
+    """
+    known = {digest.tobytes() for digest in train}
+    return sum(digest.tobytes() in known for digest in test)
 
 
 def _readable(rows: pd.DataFrame, label: str) -> pd.DataFrame:

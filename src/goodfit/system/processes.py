@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import socket
+import threading
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import psutil
@@ -59,3 +62,19 @@ def _birth(pid: int) -> str | None:
     state, start_time = fields[0], fields[19]
     # a zombie is dead; in a container whose first process is no init, nobody reaps it
     return None if state == "Z" else start_time
+
+
+def exit_with_parent() -> None:
+    """This process, which multiprocessing has started, ends once the one that started it is gone.
+
+    A worker of a pool would wait for work for ever: of a parent that was killed by kill -9, or for
+    want of memory, nothing tells it.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _exit_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)  # the main thread may be in a call that no exception reaches

@@ -74,7 +74,7 @@ class Task(pl.LightningModule):
         self.spec = spec
         # of the data set's inputs those that the network takes: no other one is gathered
         takes = inspect.signature(model.forward).parameters
-        self.inputs = tuple(name for name in spec.inputs if name in takes)
+        self.inputs = tuple(name for name in spec.arguments(spec.inputs) if name in takes)
         self.monitor = monitor
         self.score = score
         self._optimizer = optimizer

@@ -37,7 +37,7 @@ class Forecasting(Task):
         In units of the train split's deviation, so that a learning rate suits any unit.
         """
         field = self.spec.targets["target"]
-        standard_score = (target - field.mean) / field.std
+        standard_score = (target - field.mean[0]) / field.std[0]
         return (output - standard_score).abs().sum(1)
 
     def units(self, target: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ class Forecasting(Task):
     def predict(self, output: Tensor) -> Tensor:
         """Values (B, T) in the unit of the series, from standard scores (B, T)."""
         field = self.spec.targets["target"]
-        return output.float() * field.std + field.mean
+        return output.float() * field.std[0] + field.mean[0]
 
     def metrics(self) -> dict[str, Score]:
         """Mean absolute error, root mean squared error, mean absolute percentage error.

@@ -28,14 +28,14 @@ class Regression(Task):
         In units of the train split's deviation, so that a learning rate suits any unit.
         """
         field = self.spec.targets["target"]
-        standard_score = (target - field.mean) / field.std
+        standard_score = (target - field.mean[0]) / field.std[0]
         # (B, 1) against (B,) would broadcast to (B, B)
         return F.mse_loss(output.squeeze(-1), standard_score, reduction="none")
 
     def predict(self, output: Tensor) -> Tensor:
         """Numbers (B,) in the unit of the target, from standard scores (B, 1)."""
         field = self.spec.targets["target"]
-        return output.squeeze(-1).float() * field.std + field.mean
+        return output.squeeze(-1).float() * field.std[0] + field.mean[0]
 
     def metrics(self) -> dict[str, Score]:
         """Root mean squared error, mean absolute error, share of variance explained.

@@ -84,6 +84,7 @@ def prepare(cfg: DictConfig, folder: Path, shard: Shard) -> tuple[Task, DataModu
         shard=shard,
         augment=build.augment(cfg),
         inputs=task.inputs,
+        units=task.units,
     )
     if shard.ranks > 1:
         synchronize_batchnorm(task, cuda=cfg.trainer.accelerator in ("gpu", "cuda"))

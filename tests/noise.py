@@ -1,0 +1,63 @@
+"""A data set as large as a test wants: each sample is made from its number when it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from goodfit.contract import DataSpec, Field
+from goodfit.data.base import Array, Encoded, StratifiedDataSet
+from goodfit.records import Exhibit
+
+WIDTH = 20_000  # numbers of a sample: 80 kB
+
+
+class Noise(StratifiedDataSet):
+    """Two classes of random numbers, of which the first one tells the class.
+
+    The raw file holds the number of samples.
+    """
+
+    inputs = ("numbers",)
+    kind = "class"
+    modality = "table"
+    chunk = 100
+
+    def read(self, raw: Path) -> pd.DataFrame:
+        """Of each sample its number and its class."""
+        numbers = np.arange(int(raw.read_text()))
+        return pd.DataFrame({"number": numbers, "label": np.where(numbers % 2, "odd", "even")})
+
+    def load(self, raw: Path, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows with their numbers."""
+        return rows.assign(numbers=[_numbers(number) for number in rows["number"]])
+
+    def fit(self, train: pd.DataFrame) -> DataSpec:
+        """Nothing depends on the content."""
+        return DataSpec(
+            data="noise.Noise",
+            kind=self.kind,
+            outputs=2,
+            inputs={"numbers": Field((WIDTH,), "float32")},
+            targets={"target": Field((), "int64", labels=("even", "odd"))},
+        )
+
+    @staticmethod
+    def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Encoded]:
+        """`numbers` (B, F)."""
+        return {"numbers": np.stack(list(rows["numbers"]))}
+
+    @staticmethod
+    def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:
+        """The first number."""
+        return Exhibit(text=str(sample["numbers"][0]))
+
+
+def _numbers(number: int) -> Array:
+    values = np.random.default_rng(number).random(WIDTH, dtype=np.float32)
+    values[0] = number % 2
+    return values
