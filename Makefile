@@ -1,4 +1,5 @@
 # Two commands: `make repro` reproduces every experiment of params.yaml, `make test` runs the quick tests.
+# ONLY="mnist reviews" names the experiments instead, any of conf/experiment/.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # -u: progress lines appear at once when stages are piped
@@ -7,11 +8,17 @@ export PYTHONUNBUFFERED := 1
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 PORT ?= 5000
 
-.PHONY: repro test test-slow faults mutants chaos doctor check format ui bench results
+.PHONY: repro gallery test test-slow faults mutants chaos doctor check format ui bench results
 
 repro: .venv/ready
-	@python pipelines/repro.py
-	@python pipelines/summary.py
+	@python pipelines/repro.py $(ONLY)
+	@python pipelines/summary.py $(ONLY)
+
+# one that fails does not keep the others waiting
+gallery: EXPERIMENTS := $(basename $(notdir $(wildcard conf/experiment/*.yaml)))
+gallery: .venv/ready
+	@python pipelines/repro.py $(EXPERIMENTS) --keep-going
+	@python pipelines/summary.py $(EXPERIMENTS)
 
 # two processes, each with whole files: 2 min 47 s on two cores, one after the other 5 min 3 s
 AT_ONCE := -n 2 --dist loadfile

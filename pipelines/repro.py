@@ -1,4 +1,4 @@
-"""`make repro`: all stages of all experiments, by `dvc repro`."""
+"""`make repro`: all stages of all experiments, or of those that are named, by `dvc repro`."""
 
 import sys
 

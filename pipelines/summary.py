@@ -1,7 +1,9 @@
-"""The end of `make repro`: a table of all experiments."""
+"""The end of `make repro`: a table of all experiments, or of those that are named."""
+
+import sys
 
 from goodfit.cli import guarded
 from goodfit.stages.summary import summarize
 
 if __name__ == "__main__":
-    guarded(summarize)
+    guarded(lambda: summarize(sys.argv[1:]))

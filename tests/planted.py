@@ -62,6 +62,7 @@ def trained(weights_sha256: str) -> Training:
         steps=1,
         scores={"validation/accuracy": 0.5},
         cost=Cost(seconds=1.0, parameters=1, peak_memory_mb=1),
+        machine="a processor, 2 cores",
         commit="none",
         dirty="unknown",
         weights_sha256=weights_sha256,

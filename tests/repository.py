@@ -21,6 +21,7 @@ FILES = (
     "pipelines",
     "src",
     ".dvc",
+    "gallery",
     "dvc.yaml",
     "requirements.lock",
     ".dvcignore",

@@ -23,6 +23,7 @@ COPIED = (
     "src",
     "tests",
     ".dvc",
+    "gallery",
     "dvc.yaml",
     "params.yaml",
     "pyproject.toml",

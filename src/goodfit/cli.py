@@ -179,5 +179,7 @@ def _check_exists(path: Path, maker: Stage, experiment: str) -> None:
         return
     advice = f"no experiment is named '{experiment}'"
     if Path("conf/experiment", f"{experiment}.yaml").exists():
-        advice = f"make it with `dvc repro {maker}@{experiment}`"
+        from goodfit.config import gallery
+
+        advice = f"make it with `{gallery.command(maker, experiment)}`"
     raise UserError(f"{path} does not exist; {advice}")

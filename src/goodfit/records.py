@@ -123,6 +123,7 @@ class Training(Record):
     steps: int
     scores: dict[str, float]
     cost: Cost
+    machine: str  # what computed it
     commit: str
     dirty: str
     weights_sha256: str

@@ -1,14 +1,15 @@
-"""DVC's own files: its lock, and dvc.lock, which says what the stages last gave."""
+"""DVC's own files: its lock, and each dvc.lock, which says what the stages last gave."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from goodfit.doctor.finding import Finding, abbreviate, note, ok, problem
 from goodfit.errors import UserError
 from goodfit.provenance import dvc
-from goodfit.provenance.dvc import LOCK, RWLOCK
+from goodfit.provenance.dvc import GALLERY_LOCK, LOCK, RWLOCK
 from goodfit.system import processes
 
 
@@ -42,25 +43,29 @@ def locks() -> Iterator[Finding]:
 
 
 def lock_file() -> Iterator[Finding]:
-    """dvc.lock can be read, and no merge stopped half-way in it."""
-    if not LOCK.exists():
+    """Each dvc.lock can be read, and no merge stopped half-way in it."""
+    if LOCK.exists():
+        yield _lock_file(LOCK)
+    else:
         yield note(f"{LOCK} does not exist: no stage has run", "`make repro` makes it")
-        return
+    if GALLERY_LOCK.exists():
+        yield _lock_file(GALLERY_LOCK)
+
+
+def _lock_file(path: Path) -> Finding:
     # a bad disk may leave bytes that are no text
-    text = LOCK.read_bytes().decode(errors="replace")
+    text = path.read_bytes().decode(errors="replace")
     if re.search(r"^(<<<<<<< |>>>>>>> )", text, re.M):
         advice = (
-            f"take one side, `git checkout --ours {LOCK}`, "
+            f"take one side, `git checkout --ours {path}`, "
             "then `make repro`: what differs runs again"
         )
-        yield problem(f"{LOCK} holds the marks of a merge conflict", advice)
-        return
+        return problem(f"{path} holds the marks of a merge conflict", advice)
     try:
-        dvc.outputs()
+        dvc.lock_outputs(path)
     except UserError as error:
-        yield problem(str(error), f"`git checkout {LOCK}`, then `make repro`")
-        return
-    yield ok(f"{LOCK} can be read")
+        return problem(str(error), f"`git checkout {path}`, then `make repro`")
+    return ok(f"{path} can be read")
 
 
 def check_idle() -> None:

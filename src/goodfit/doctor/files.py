@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from goodfit.config import gallery
 from goodfit.doctor.dvc import check_idle
 from goodfit.doctor.finding import Finding, abbreviate, note, ok, problem
 from goodfit.errors import UserError
@@ -29,6 +30,7 @@ _WRITTEN = (
     "report",
     "report/*",
     "conf/tuned",
+    "gallery",
 )
 
 
@@ -110,7 +112,9 @@ def models() -> Iterator[Finding]:
         if fault is None:
             whole += 1
         elif folder.parent == MODELS:
-            advice = f"`dvc checkout --force {folder}`, or `dvc repro train@{folder.name}`"
+            advice = (
+                f"`dvc checkout --force {folder}`, or `{gallery.command('train', folder.name)}`"
+            )
             yield problem(fault, advice)
         else:
             yield problem(fault, "train it again")

@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from pytorch_lightning import Callback
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from goodfit.config import tree
+from goodfit.config import gallery, tree
 from goodfit.errors import NonFiniteLossError, OutOfMemory, PrunedError, UserError
 from goodfit.launch import devices, resume
 from goodfit.launch.resume import Plan
@@ -148,7 +148,7 @@ def _check_data(cfg: DictConfig, folder: Path) -> None:
         if old != new:
             raise UserError(
                 f"{folder} was prepared with data.{key}={old}, got {new}; "
-                f"change conf/ or params.yaml, then `dvc repro prepare@{cfg.name}`"
+                f"change conf/ or params.yaml, then `{gallery.command('prepare', cfg.name)}`"
             )
 
 
@@ -268,6 +268,7 @@ def _write_model(session: Session, optimized: Optimized, measured: Measured, fol
         steps=optimized.steps,
         scores=measured.scores,
         cost=measured.cost,
+        machine=environment.machine(session.data.device, session.data.shard.ranks),
         commit=session.commit.sha,
         dirty=session.commit.dirty,
         weights_sha256=sha256(folder / "weights.pt"),

@@ -1,4 +1,4 @@
-"""DVC's own files: dvc.lock with what the stages last gave, the cache, a running DVC's lock."""
+"""DVC's own files: each dvc.lock with what stages last gave, the cache, a running DVC's lock."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from goodfit.config import gallery
 from goodfit.errors import UserError
 from goodfit.system import processes
 from goodfit.system.files import file_lock
 
 LOCK = Path("dvc.lock")
+GALLERY_LOCK = gallery.PIPELINE.with_suffix(".lock")
 RWLOCK = Path(".dvc/tmp/rwlock")
 _UNCACHED = "compose"  # the stage whose output is declared `cache: false`
 
@@ -42,15 +44,31 @@ class Holder(NamedTuple):
 
 
 def outputs() -> list[Output]:
-    """Each output of dvc.lock that the cache keeps; none where no stage has run.
+    """Each output of a dvc.lock that the cache keeps; none where no stage has run.
+
+    Of the gallery, the experiments that were asked for here: its lock file names all that ever ran.
 
     Raises:
-        UserError: dvc.lock cannot be read.
+        UserError: a dvc.lock or gallery/params.yaml cannot be read.
     """
-    if not LOCK.exists():
+    made = lock_outputs(LOCK)
+    active = gallery.active()
+    for output in lock_outputs(GALLERY_LOCK) if active else []:
+        if output.stage.partition("@")[2] in active:
+            made.append(output._replace(stage=f"{gallery.PIPELINE}:{output.stage}"))
+    return made
+
+
+def lock_outputs(lock: Path) -> list[Output]:
+    """Each output of one lock file that the cache keeps; none where there is no such file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    if not lock.exists():
         return []
-    path = LOCK.resolve()  # absolute: the current folder may change, and what is cached stays
-    return list(_outputs(path, path.stat().st_mtime_ns))
+    # absolute: the current folder may change, and what is cached stays
+    return list(_outputs(lock.resolve(), lock.stat().st_mtime_ns))
 
 
 def output_hash(path: Path) -> str | None:
@@ -71,12 +89,13 @@ def uncached() -> list[Output]:
     Raises:
         UserError: dvc.lock cannot be read, or DVC does not say where its cache is.
     """
-    if not LOCK.exists():
+    made = outputs()
+    if not made:
         return []
     objects = cache_folder()
     return [
         output
-        for output in outputs()
+        for output in made
         if output.path.exists() and not object_path(objects, output.md5).exists()
     ]
 
@@ -149,7 +168,8 @@ def _outputs(lock: Path, _changed: int) -> tuple[Output, ...]:
         return tuple(_cached_outputs(content["stages"]))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise UserError(f"{LOCK} cannot be read: {reason}") from None
+        name = lock.relative_to(Path.cwd()) if lock.is_relative_to(Path.cwd()) else lock
+        raise UserError(f"{name} cannot be read: {reason}") from None
 
 
 def _cached_outputs(stages: Mapping[str, Any]) -> Iterator[Output]:

@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from goodfit.system.hardware import cores
 
+if TYPE_CHECKING:
+    import torch
+
 # where a package is installed under another name than it is imported by
 _DISTRIBUTIONS = {"pytorch_lightning": "pytorch-lightning", "sklearn": "scikit-learn"}
-_WORKSPACE = (".", ":!dvc.lock")  # what stages themselves write does not count as a change
+# what stages themselves write does not count as a change
+_WORKSPACE = (".", ":!dvc.lock", ":!gallery/dvc.lock")
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,19 @@ def hardware() -> dict[str, str]:
         facts["threads"] = str(torch.get_num_threads())
         facts["gpus"] = ", ".join(gpus) or "none"
     return facts
+
+
+def machine(device: torch.device, ranks: int) -> str:
+    """What the `ranks` processes of a training compute on, by its maker's name and how many."""
+    if device.type == "cpu":
+        count = len(cores())
+        each = "" if ranks == 1 else f" for each of {ranks} processes"
+        return f"{_processor()}, {count} core{'' if count == 1 else 's'}{each}"
+
+    name = device.type
+    if device.type == "cuda":
+        name = sys.modules["torch"].cuda.get_device_name(device)
+    return name if ranks == 1 else f"{ranks} x {name}"
 
 
 def _git(*arguments: str) -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import yaml
 
+from goodfit.config import gallery
 from goodfit.config.signature import source_file
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
@@ -64,7 +65,8 @@ class Experiment:
         train, evaluation = paths.model / "train.json", paths.evaluation / "evaluation.json"
         for path, stage in ((train, "train"), (evaluation, "evaluate")):
             if not path.exists():
-                raise UserError(f"{path} does not exist; make it with `dvc repro {stage}@{name}`")
+                advice = f"make it with `{gallery.command(stage, name)}`"
+                raise UserError(f"{path} does not exist; {advice}")
         return cls(
             name,
             Evaluation.read(evaluation),

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from goodfit.config import params, tree
+from goodfit.config import gallery, params, tree
+from goodfit.errors import OtherVersionError
 from goodfit.paths import Paths
 from goodfit.records import Evaluation, Interval, Manifest, Training
-from goodfit.reporting.facts import SPLITS
+from goodfit.reporting.facts import SPLITS, evaluated
+from goodfit.system import units
 from goodfit.system.files import write_text
 
 PAGE = Path("docs/results.md")
 
 _HEAD = """# Results
 
-Written by `make results` from what `make repro` left in report/ and models/; not edited by hand.
+Written by `make results` from what `make repro` and `make gallery` left in report/ and models/; \
+not edited by hand.
 
 Brackets are 95 % intervals: percentiles of {resamples} resampled test sets, \
 the same ones for every method. "Better
@@ -26,13 +29,13 @@ Seeds: {seeds}. Test data were opened by `evaluate` only.
 
 
 def write() -> None:
-    """Writes the page: one section for each experiment of params.yaml.
+    """Writes the page: a section for each experiment of params.yaml, then for others with results.
 
     Raises:
         UserError: params.yaml cannot be read, one of them has not been trained and evaluated, or a
             file is broken.
     """
-    names = params.experiments()
+    names = [*params.experiments(), *_others()]
     resamples = {_evaluation(name).resamples for name in names}
     seeds = {_seed(name) for name in names}
     head = _HEAD.format(
@@ -65,6 +68,24 @@ def section(name: str) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _others() -> Iterator[str]:
+    """The experiments of the gallery that have been evaluated.
+
+    One whose files another version wrote is left out, with a line that says so: to train it again
+    may take hours.
+    """
+    existing, in_params = gallery.known(), params.experiments()
+    for name in evaluated():
+        if name not in existing or name in in_params:
+            continue
+        try:
+            section(name)
+        except OtherVersionError as error:
+            print(f"{name} is left out: {error}", flush=True)
+            continue
+        yield name
 
 
 def _data(manifest: Manifest, evaluation: Evaluation) -> str:
@@ -100,7 +121,8 @@ def _training(training: Training, headline: str) -> str:
         f"Kept: epoch {training.best_epoch + 1} of {training.epochs}, {training.monitor} "
         f"{training.scores[training.monitor]:.4f}. Gap between validation and train by {headline}: "
         f"{gap:+.4f}. {cost.parameters:,} parameters, "
-        f"{cost.seconds:.0f} s of training, {cost.peak_memory_mb:,} MB at most."
+        f"{units.elapsed(cost.seconds)} of training on {training.machine}, "
+        f"{cost.peak_memory_mb:,} MB at most."
     )
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from goodfit.config import check, tree
+from goodfit.config import check, gallery, tree
 from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.records import Manifest
@@ -94,7 +94,7 @@ class Tracking:
         prepared = Paths(cfg.name).prepared
         if not prepared.exists():
             raise UserError(
-                f"{prepared} does not exist; make it with `dvc repro prepare@{cfg.name}`"
+                f"{prepared} does not exist; make it with `{gallery.command('prepare', cfg.name)}`"
             )
 
     def began(self, study: optuna.Study, sweep: Sweep) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from goodfit.config import params, tree
+from goodfit.config import gallery, params, tree
 from goodfit.config.check import check
 from goodfit.config.compose import compose, tuned
 from goodfit.errors import UserError, nearest
@@ -44,7 +44,7 @@ def write_composed(name: str) -> None:
     Raises:
         UserError: there is no such experiment, or params.yaml or its configuration has a mistake.
     """
-    known = [path.stem for path in Path("conf/experiment").glob("*.yaml")]
+    known = gallery.known()
     if name not in known:
         raise UserError(f"params.yaml: experiment '{name}' does not exist.{nearest(name, known)}")
 

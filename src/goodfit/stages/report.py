@@ -6,6 +6,7 @@ module for the page's path alone, and should not wait for the template engine.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,14 @@ def stage(cfg: DictConfig) -> None:
     compared = write_comparison()
     plural = "" if compared == 1 else "s"
     print(f"wrote {page} and {COMPARISON} ({compared} experiment{plural})")
+
+
+def is_compared(names: Iterable[str]) -> bool:
+    """Whether report/index.html links to the page of each of `names`."""
+    if not COMPARISON.exists():
+        return False
+    page = COMPARISON.read_text()
+    return all(f'href="{name}/{Paths(name).page.name}"' in page for name in names)
 
 
 def write_comparison() -> int:

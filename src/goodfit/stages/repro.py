@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from goodfit.config import gallery
 from goodfit.errors import UserError
 from goodfit.provenance import dvc
 from goodfit.provenance.dvc import Holder, Output
@@ -23,11 +24,17 @@ _MOST_NAMES = 6  # in a message
 
 
 def main() -> int:
-    """Runs `dvc repro` with the command line's arguments; returns its code, 3 where another runs.
+    """Runs `dvc repro`; returns its code, 3 where another one runs.
+
+    The command line names experiments, none for those of params.yaml, and options of `dvc repro`.
 
     Raises:
-        UserError: DVC's cache lacks what dvc.lock names: its disk is full.
+        UserError: an experiment does not exist, or DVC's cache lacks what dvc.lock names: its disk
+            is full.
     """
+    names = [word for word in sys.argv[1:] if not word.startswith("-")]
+    options = [word for word in sys.argv[1:] if word.startswith("-")]
+    targets = gallery.targets(names)
     with _only_one() as other:
         holder = other or dvc.running()
         if holder:
@@ -39,7 +46,8 @@ def main() -> int:
         deleted = dvc.delete_stale_lock()
         if deleted:
             print(deleted, flush=True)
-        ran, code = _repro(sys.argv[1:])
+        gallery.activate(names)
+        ran, code = _repro([*targets, *options])
     # with a full disk under its cache, DVC 3.67 prints ERROR, writes dvc.lock and exits with 0
     missing = dvc.uncached() if ran else []
     if missing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -13,24 +14,27 @@ from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.records import Evaluation, Training
 from goodfit.reporting.table import table
-from goodfit.stages.report import COMPARISON, write_comparison
+from goodfit.stages.report import COMPARISON, is_compared, write_comparison
 from goodfit.system.files import read_json
 
 DATABASE = Path("mlflow.db")
 _WIDTH = 132  # of the table where the terminal is narrower, or is a file: at 80 names would break
 
 
-def summarize() -> None:
-    """Prints one row for each experiment of params.yaml; brings missing runs back into MLflow.
+def summarize(only: Sequence[str] = ()) -> None:
+    """Prints one row for each experiment; brings missing runs back into MLflow.
+
+    `only` names the experiments; where it is empty, params.yaml does.
 
     Raises:
         UserError: an experiment has not been evaluated yet, or params.yaml or MLflow's database
             cannot be read.
     """
-    names = params.experiments()
+    names = list(dict.fromkeys(only)) or params.experiments()
     missing = [name for name in names if not (Paths(name).evaluation / "evaluation.json").exists()]
     if missing:
-        raise UserError(f"{', '.join(missing)}: not evaluated yet; run `make repro`")
+        command = f"make repro ONLY='{' '.join(missing)}'" if only else "make repro"
+        raise UserError(f"{', '.join(missing)}: not evaluated yet; run `{command}`")
 
     console = Console(width=max(Console().width, _WIDTH))
     console.print(table(names))
@@ -38,7 +42,7 @@ def summarize() -> None:
         if not _is_tracked(name):
             _restore(name)
     # it compares experiments, so it is no output of any one of them for DVC to bring back
-    if not COMPARISON.exists():
+    if not is_compared(names):
         write_comparison()
     console.print(
         f"Pages: {COMPARISON}    Runs and curves: make ui    Numbers: dvc metrics show\n"

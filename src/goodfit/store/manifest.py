@@ -24,7 +24,7 @@ def verify(folder: Path, *splits: str) -> Manifest:
         UserError: a file is missing or holds other bytes.
     """
     manifest = Manifest.read(folder / "manifest.json")
-    advice = f"make it again with `dvc repro prepare@{folder.name}`"
+    advice = f"make it again with `make repro ONLY={folder.name}`"
     for name, expected in manifest.files.items():
         if name != "spec.json" and name.partition("/")[0] not in splits:
             continue

@@ -1,0 +1,138 @@
+"""The experiments that params.yaml does not name: each has stages here once it has been asked for.
+
+DVC looks at every dvc.yaml of a repository, so the gallery's own lists nothing in a fresh clone:
+its experiments are in gallery/params.yaml, which git ignores and DVC reads where it is there.
+
+Docs: docs/decisions/0022-gallery.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+from goodfit.config import params
+from goodfit.errors import UserError, nearest
+from goodfit.system.files import write_text
+
+PIPELINE = Path("gallery/dvc.yaml")
+ACTIVE = Path("gallery/params.yaml")
+_ROOT_PIPELINE = Path("dvc.yaml")
+_LAST = "register"  # it needs, directly or not, every other stage of its experiment
+
+_HEAD = """\
+# Made from dvc.yaml by `make repro ONLY=<names>`: edit that one.
+#
+# The same stages for experiments that params.yaml does not name. gallery/params.yaml, which git
+# ignores, adds to `experiments` those that were asked for here.
+"""
+
+
+def known() -> list[str]:
+    """The names of all experiments of conf/experiment/, sorted."""
+    return sorted(path.stem for path in Path("conf/experiment").glob("*.yaml"))
+
+
+def active() -> list[str]:
+    """The experiments that have been asked for here; none in a fresh clone.
+
+    Raises:
+        UserError: gallery/params.yaml cannot be read.
+    """
+    try:
+        content = yaml.safe_load(ACTIVE.read_text())
+        return [str(name) for name in content["experiments"]]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(
+            f"{ACTIVE} cannot be read: {reason}; delete it, `make repro ONLY=<names>` makes it"
+        ) from None
+
+
+def targets(names: Iterable[str]) -> list[str]:
+    """What `dvc repro` is told to reproduce, for each name once.
+
+    Raises:
+        UserError: an experiment does not exist, or params.yaml cannot be read.
+    """
+    existing = known()
+    in_params = params.experiments()
+    wanted = []
+    for name in dict.fromkeys(names):
+        if name not in existing:
+            raise UserError(f"experiment '{name}' does not exist.{nearest(name, existing)}")
+        wanted.append(_target(_LAST, name, in_gallery=name not in in_params))
+    return wanted
+
+
+def activate(names: Iterable[str]) -> None:
+    """Gives those of `names` that params.yaml does not name their stages in gallery/dvc.yaml.
+
+    An experiment that params.yaml names by now leaves the gallery, for DVC refuses an output that
+    two stages make; so does one whose file in conf/experiment/ is gone.
+
+    Raises:
+        UserError: params.yaml, dvc.yaml or gallery/params.yaml cannot be read.
+    """
+    before = active()
+    in_params = params.experiments()
+    existing = set(known())
+    wanted = []
+    for name in dict.fromkeys([*before, *names]):
+        if name in existing and name not in in_params:
+            wanted.append(name)
+
+    if wanted:
+        _write_changed(PIPELINE, pipeline())
+    if wanted != before:
+        # a mapping: DVC merges it into the empty one of gallery/dvc.yaml, and refuses a second list
+        content = {"experiments": {name: {"experiment": name} for name in wanted}}
+        write_text(ACTIVE, yaml.safe_dump(content, sort_keys=False))
+
+
+def pipeline() -> str:
+    """The content of gallery/dvc.yaml: the stages of dvc.yaml, in the folder above.
+
+    Raises:
+        UserError: dvc.yaml cannot be read.
+    """
+    try:
+        stages = yaml.safe_load(_ROOT_PIPELINE.read_text())["stages"]
+        looped = {}
+        for name, stage in stages.items():
+            body = {key: value for key, value in stage.items() if key != "matrix"}
+            looped[name] = {"foreach": "${experiments}", "do": {"wdir": "..", **body}}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(f"{_ROOT_PIPELINE} cannot be read: {reason}") from None
+
+    content = {"vars": [{"experiments": {}}], "stages": looped}
+    return _HEAD + yaml.safe_dump(content, sort_keys=False, width=100)
+
+
+def command(stage: str, experiment: str) -> str:
+    """The command that makes what a stage of an experiment makes, as a message advises it.
+
+    Raises:
+        UserError: params.yaml or gallery/params.yaml cannot be read.
+    """
+    if experiment in active():
+        return f"dvc repro {_target(stage, experiment, in_gallery=True)}"
+    if experiment in known() and experiment not in params.experiments():
+        return f"make repro ONLY={experiment}"
+    return f"dvc repro {_target(stage, experiment, in_gallery=False)}"
+
+
+def _target(stage: str, experiment: str, *, in_gallery: bool) -> str:
+    return f"{PIPELINE}:{stage}@{experiment}" if in_gallery else f"{stage}@{experiment}"
+
+
+def _write_changed(path: Path, text: str) -> None:
+    if path.exists() and path.read_text() == text:
+        return
+    path.parent.mkdir(exist_ok=True)
+    write_text(path, text)

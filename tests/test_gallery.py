@@ -1,0 +1,180 @@
+"""Experiments that params.yaml does not name, in a real DVC repository: on demand, and pinned."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from repository import Repository, make
+
+from goodfit.system.files import sha256
+
+pytestmark = pytest.mark.slow
+REPRO = [sys.executable, "pipelines/repro.py"]
+STAGES = ("compose", "fetch", "prepare", "train", "evaluate", "report", "register")
+# of params.yaml, and those that only conf/experiment/ has
+NAMED, OTHERS = "breast_cancer", ("mine", "theirs")
+
+
+def repro(repository: Repository, *arguments: str) -> list[str]:
+    """The stages that ran."""
+    lines = repository.run(*REPRO, *arguments).splitlines()
+    return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+
+
+def stages(name: str) -> list[str]:
+    prefix = "" if name == NAMED else "gallery/dvc.yaml:"
+    return [f"{prefix}{stage}@{name}" for stage in STAGES]
+
+
+def status(repository: Repository) -> set[str]:
+    """The stages that `dvc status` names."""
+    return set(json.loads(repository.run("dvc", "status", "--json")))
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A clone in which nothing has run: params.yaml names one of three experiments."""
+    made = make(tmp_path_factory.mktemp("fresh"))
+    experiment = made.path / f"conf/experiment/{NAMED}.yaml"
+    content = yaml.safe_load((made.path / "params.yaml").read_text())
+    options = content["overrides"][NAMED]
+    overrides = {NAMED: options}
+    for seed, name in enumerate(OTHERS, 3):
+        text = experiment.read_text()
+        assert text.count(f"name: {NAMED}\n") == 1
+        text = text.replace(f"name: {NAMED}\n", f"name: {name}\n")
+        experiment.with_name(f"{name}.yaml").write_text(text)
+        overrides[name] = [*options, f"seed={seed}"]
+    made.edit("params.yaml", experiments=[NAMED], overrides=overrides)
+    commit(made)
+    return made
+
+
+def commit(repository: Repository) -> None:
+    repository.run("git", "add", "-A")
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+    repository.run("git", *identity, "commit", "-qm", "next")
+
+
+@pytest.fixture(scope="module")
+def asked(fresh: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A copy in which the first of the others has been asked for."""
+    path = tmp_path_factory.mktemp("asked") / "copy"
+    copy = Repository(Path(shutil.copytree(fresh.path, path, symlinks=True)))
+    assert repro(copy, OTHERS[0]) == stages(OTHERS[0])
+    return copy
+
+
+def changes(repository: Repository) -> str:
+    """What git sees; the project's own mlruns/ ignores its contents, the tests' has no such file."""
+    return repository.run("git", "status", "--porcelain", "--", ".", ":!mlruns")
+
+
+def copied(repository: Repository, path: Path) -> Repository:
+    return Repository(Path(shutil.copytree(repository.path, path / "copy", symlinks=True)))
+
+
+def test_dvc_knows_nothing_of_the_others_in_a_fresh_clone(fresh: Repository) -> None:
+    assert status(fresh) == set(stages(NAMED))
+
+
+def test_a_second_time_nothing_is_to_do(asked: Repository) -> None:
+    assert repro(asked, OTHERS[0]) == []
+
+
+def test_of_what_was_not_asked_for_nothing_is_said_or_made(asked: Repository) -> None:
+    assert status(asked) == set(stages(NAMED))
+    assert [path.name for path in (asked.path / "models").iterdir()] == [OTHERS[0]]
+
+
+def test_git_sees_the_lock_of_the_gallery_and_nothing_else(asked: Repository) -> None:
+    assert changes(asked) == "?? gallery/dvc.lock\n"
+
+
+def test_overrides_of_params_yaml_hold_in_the_gallery(asked: Repository) -> None:
+    config = yaml.safe_load((asked.path / f"models/{OTHERS[0]}/config.yaml").read_text())
+    assert config["seed"] == 3
+
+
+def test_the_summary_has_a_row_for_what_was_named(asked: Repository) -> None:
+    printed = asked.run(sys.executable, "pipelines/summary.py", OTHERS[0])
+    assert f" {OTHERS[0]} " in printed
+    assert NAMED not in printed
+    missing = asked.run(sys.executable, "pipelines/summary.py", *OTHERS, code=2)
+    assert f"goodfit: {OTHERS[1]}: not evaluated yet; run `make repro ONLY='theirs'`" in missing
+
+
+def test_a_plain_repro_runs_those_of_params_yaml_alone(asked: Repository, tmp_path: Path) -> None:
+    copy = copied(asked, tmp_path)
+    with (copy.path / f"conf/experiment/{OTHERS[0]}.yaml").open("a") as stream:
+        stream.write("seed: 9\n")  # there would be something to do
+    assert repro(copy) == stages(NAMED)
+    assert repro(copy) == []
+    assert repro(copy, NAMED) == []
+
+
+def test_the_pages_and_results_hold_all_that_have_results(
+    asked: Repository, tmp_path: Path
+) -> None:
+    copy = copied(asked, tmp_path)
+    assert repro(copy, NAMED) == stages(NAMED)
+    page = copy.path / "report/index.html"
+    links = [f'href="{name}/index.html"' for name in (NAMED, OTHERS[0])]
+    assert [link in page.read_text() for link in links] == [True, True]
+
+    # where DVC brought an experiment back, no stage has written the page anew
+    page.write_text(page.read_text().replace(links[1], "gone"))
+    copy.run(sys.executable, "pipelines/summary.py", OTHERS[0])
+    assert links[1] in page.read_text()
+
+    (copy.path / "docs").mkdir()
+    copy.run(sys.executable, "pipelines/results.py")
+    results = (copy.path / "docs/results.md").read_text()
+    assert [line for line in results.splitlines() if line.startswith("## ")] == [
+        f"## {NAMED}",
+        f"## {OTHERS[0]}",
+    ]
+    machine = json.loads((copy.path / f"models/{OTHERS[0]}/train.json").read_text())["machine"]
+    assert results.count(f" of training on {machine}, ") == 2
+
+
+def test_all_of_them_with_what_is_done_left_alone(asked: Repository, tmp_path: Path) -> None:
+    copy = copied(asked, tmp_path)
+    ran = repro(copy, *OTHERS, NAMED, "--keep-going")
+    assert sorted(ran) == sorted([*stages(NAMED), *stages(OTHERS[1])])
+    assert repro(copy, *OTHERS, NAMED, "--keep-going") == []
+    assert status(copy) == set()
+
+
+def test_an_experiment_that_params_yaml_names_later_trains_no_second_time(
+    asked: Repository, tmp_path: Path
+) -> None:
+    copy = copied(asked, tmp_path)
+    weights = sha256(copy.path / f"models/{OTHERS[0]}/weights.pt")
+    copy.edit("params.yaml", experiments=[OTHERS[0]])
+    # two stages would make its files; the command below takes it out of the gallery
+    assert "is specified in" in copy.run("dvc", "repro", code=255)
+    assert repro(copy) == [f"compose@{OTHERS[0]}"]
+    assert sha256(copy.path / f"models/{OTHERS[0]}/weights.pt") == weights
+    assert copy.run("dvc", "repro").endswith("Data and pipelines are up to date.\n")
+
+
+def test_another_clone_takes_the_pinned_results_from_a_remote(
+    asked: Repository, tmp_path: Path
+) -> None:
+    copy = copied(asked, tmp_path)
+    copy.run("dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
+    copy.run("dvc", "push")
+    commit(copy)
+    copy.run("git", "clone", "-q", str(copy.path), str(tmp_path / "clone"))
+    clone = Repository(tmp_path / "clone")
+    assert status(clone) == set(stages(NAMED))  # the lock names the other one, DVC does not
+    assert repro(clone, OTHERS[0], "--pull") == [f"gallery/dvc.yaml:compose@{OTHERS[0]}"]
+    name = f"models/{OTHERS[0]}/weights.pt"
+    assert sha256(clone.path / name) == sha256(copy.path / name)
+    assert changes(clone) == ""
