@@ -98,6 +98,13 @@ def lay_out(prepared: Path, database: Path) -> None:
     )
 
 
+def in_gallery(name: str, text: str) -> None:
+    """Writes a file of gallery/, which a repository has once an experiment was asked for."""
+    path = Path("gallery", name)
+    path.parent.mkdir()
+    path.write_text(text)
+
+
 def sql(path: str, *commands: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         for command in commands:
@@ -178,6 +185,14 @@ NOT_MENDED: dict[str, tuple[Callable[[], Any], str]] = {
     "a broken dvc.lock": (
         lambda: Path("dvc.lock").write_text("stages: [1"),
         "dvc.lock cannot be read",
+    ),
+    "a broken gallery/dvc.lock": (
+        lambda: in_gallery("dvc.lock", "stages: [1"),
+        "gallery/dvc.lock cannot be read",
+    ),
+    "a broken list of the gallery": (
+        lambda: in_gallery("params.yaml", "experiments: [1"),
+        "gallery/params.yaml cannot be read",
     ),
     "a checkpoint": (lambda: flip(STEP), f"{STEP} fails its checksum"),
     "no note": (lambda: STEP.with_suffix(".json").unlink(), f"{STEP} has no note beside it"),

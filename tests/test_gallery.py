@@ -71,7 +71,7 @@ def asked(fresh: Repository, tmp_path_factory: pytest.TempPathFactory) -> Reposi
 
 
 def changes(repository: Repository) -> str:
-    """What git sees; the project's own mlruns/ ignores its contents, the tests' has no such file."""
+    """What git sees but for mlruns/, which in the project ignores its own contents."""
     return repository.run("git", "status", "--porcelain", "--", ".", ":!mlruns")
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from goodfit.config import gallery
 from goodfit.doctor.finding import Finding, abbreviate, note, ok, problem
 from goodfit.errors import UserError
 from goodfit.provenance import dvc
@@ -43,13 +44,18 @@ def locks() -> Iterator[Finding]:
 
 
 def lock_file() -> Iterator[Finding]:
-    """Each dvc.lock can be read, and no merge stopped half-way in it."""
+    """Each dvc.lock and the gallery's list can be read, and no merge stopped half-way in it."""
     if LOCK.exists():
         yield _lock_file(LOCK)
     else:
         yield note(f"{LOCK} does not exist: no stage has run", "`make repro` makes it")
     if GALLERY_LOCK.exists():
         yield _lock_file(GALLERY_LOCK)
+    try:
+        gallery.active()
+    except UserError as error:
+        message, _, advice = str(error).rpartition("; ")
+        yield problem(message, advice)
 
 
 def _lock_file(path: Path) -> Finding:
