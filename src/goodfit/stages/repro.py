@@ -21,12 +21,14 @@ from goodfit.system import units
 BUSY = 3
 _LOCK = Path("build/repro.lock")
 _MOST_NAMES = 6  # in a message
+_PULL = "--pull"
 
 
 def main() -> int:
     """Runs `dvc repro`; returns its code, 3 where another one runs.
 
     The command line names experiments, none for those of params.yaml, and options of `dvc repro`.
+    With --pull, what a remote has of them is taken from there before.
 
     Raises:
         UserError: an experiment does not exist, or DVC's cache lacks what dvc.lock names: its disk
@@ -47,6 +49,11 @@ def main() -> int:
         if deleted:
             print(deleted, flush=True)
         gallery.activate(names)
+        if _PULL in options:
+            options.remove(_PULL)
+            # DVC's own `repro --pull` takes compose for done, whose output no cache holds, and then
+            # stops at fetch for want of it; what the remote lacks is made below
+            subprocess.run(["dvc", "pull", "--with-deps", *targets], check=False)
         ran, code = _repro([*targets, *options])
     # with a full disk under its cache, DVC 3.67 prints ERROR, writes dvc.lock and exits with 0
     missing = dvc.uncached() if ran else []
