@@ -8,7 +8,7 @@ Docs: docs/decisions/0022-gallery.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import yaml
@@ -53,12 +53,14 @@ def active() -> list[str]:
         ) from None
 
 
-def targets(names: Iterable[str]) -> list[str]:
-    """What `dvc repro` is told to reproduce, for each name once.
+def targets(names: Sequence[str]) -> list[str]:
+    """What `dvc repro` is told to reproduce, for each name once; nothing where none is named.
 
     Raises:
         UserError: an experiment does not exist, or params.yaml cannot be read.
     """
+    if not names:  # what params.yaml then lacks, DVC says
+        return []
     existing = known()
     in_params = params.experiments()
     wanted = []
