@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 _TRIAL_LENGTH = 3  # of ragged samples that try a network out
 
 
-def source(cfg: DictConfig) -> Source:
-    """Where the raw file comes from."""
-    content: Any = OmegaConf.to_container(cfg.data.source, resolve=True)
-    return Source(**content)
+def sources(cfg: DictConfig) -> dict[str, Source]:
+    """Where the raw files come from, by name."""
+    content: Any = OmegaConf.to_container(cfg.data.sources, resolve=True)
+    return {name: Source(**fields) for name, fields in content.items()}
 
 
 def data_set(cfg: DictConfig) -> DataSet:
     """The data set that `data` describes; nothing is read yet."""
-    # `source` has no _target_: `instantiate` would hand it on as a dictionary
-    options = OmegaConf.masked_copy(cfg.data, [key for key in cfg.data if key != "source"])
-    made: DataSet = make("data", options, source=source(cfg))
+    # they have no _target_: `instantiate` would hand them on as dictionaries
+    options = OmegaConf.masked_copy(cfg.data, [key for key in cfg.data if key != "sources"])
+    made: DataSet = make("data", options, sources=sources(cfg))
     return made
 
 

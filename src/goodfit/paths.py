@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+RAW = Path("data/raw")  # of all experiments
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -21,8 +23,8 @@ class Paths:
 
     @property
     def raw(self) -> Path:
-        """The folder of the one raw data file, as it was published."""
-        return Path("data/raw") / self.name
+        """The raw data as they were published: one file in the folder of each source."""
+        return RAW / self.name
 
     @property
     def prepared(self) -> Path:

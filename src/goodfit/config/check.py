@@ -7,7 +7,7 @@ holds that).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from omegaconf import DictConfig, OmegaConf
 from pydantic import TypeAdapter, ValidationError
@@ -195,6 +195,8 @@ def _check_hyperparameters(key: str, target: str, section: Mapping[str, Any]) ->
     for name in sorted(set(expected) - given):
         raise UserError(f"'{key}.{name}' is missing: {target} needs it")
 
+    if key == "data" and isinstance(section["sources"], Mapping):
+        _check_sources(section["sources"], target, declared)
     for name, expected_type in expected.items():
         _check_value(f"{key}.{name}", expected_type, section[name])
 
@@ -211,6 +213,16 @@ def _check_class(key: str, target: str, declared: Signature) -> None:
             f"{key}._target_: {target} does not define {', '.join(declared.undefined)}; "
             "name a subclass that does"
         )
+
+
+def _check_sources(given: Mapping[str, Any], target: str, declared: Signature) -> None:
+    """The raw files that the data set reads are described, and no other."""
+    reads = declared.constants["sources"]
+    options = [f"data.sources.{name}" for name in reads]
+    for key in sorted({f"data.sources.{name}" for name in given} - set(options)):
+        raise UserError(f"unknown key '{key}' for {target}.{nearest(key, options)}")
+    for key in sorted(set(options) - {f"data.sources.{name}" for name in given}):
+        raise UserError(f"'{key}' is missing: {target} reads it")
 
 
 def _check_foreign(key: str, target: str, section: Mapping[str, Any]) -> None:
@@ -249,8 +261,9 @@ def _annotated_type(annotation: str | None) -> Any:
 
 def _check_value(key: str, expected: Any, value: Any) -> None:
     """A value is of the expected type and in its range."""
-    if value == "???":
-        raise UserError(f"'{key}' has no value; set {key}=...")
+    for name, leaf in tree.dotted(value, f"{key}.").items():
+        if leaf == "???":
+            raise UserError(f"'{name}' has no value; set {name}=...")
     try:
         TypeAdapter(expected).validate_python(value)
     except ValidationError as error:
@@ -259,14 +272,19 @@ def _check_value(key: str, expected: Any, value: Any) -> None:
 
 def _explained(key: str, expected: Any, value: Any, problem: Mapping[str, Any]) -> str:
     """Pydantic's complaint about a value in one line: what was expected, and what was got."""
-    if problem["type"] in ("model_type", "dataclass_type"):  # names a class of `sections`
-        return f"{key}: expected names and values, got {problem['input']!r}."
     # `loc` also names the branches of a union, which are no keys
     keys = {name.rpartition(".")[2] for name in tree.dotted_keys(value)}
     path = ".".join([key, *(str(part) for part in problem["loc"] if str(part) in keys)])
+    # the first two name a class, of `sections` or of `schema`
+    if problem["type"] in ("model_type", "dataclass_type", "mapping_type", "dict_type"):
+        return f"{path}: expected names and values, got {problem['input']!r}."
+    if problem["type"] == "missing":
+        return f"'{path}.{problem['loc'][-1]}' is missing."
     got = "" if isinstance(problem["input"], dict) else f", got {problem['input']!r}"
     if problem["type"] == "extra_forbidden":
-        options = [f"{key}.{name}" for name in expected.model_fields]
+        # of Mapping[str, Source], the second
+        model = get_args(expected)[1] if get_args(expected) else expected
+        options = [f"{path.rpartition('.')[0]}.{name}" for name in model.model_fields]
         return f"{path}: unknown key{got}.{nearest(path, options)}"
     message = problem["msg"].replace("Input should be", "expected")
     return f"{path}: {message}{got}."

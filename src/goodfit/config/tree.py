@@ -51,11 +51,11 @@ def frozen(cfg: DictConfig) -> dict[str, Any]:
 def data_section(cfg: DictConfig) -> dict[str, Any]:
     """The section `data` as far as it decides what prepare writes.
 
-    The source is left out: the raw file is known by its hash, wherever it came from.
+    The sources are left out: a raw file is known by its hash, wherever it came from.
     """
     content = OmegaConf.to_container(cfg.data, resolve=True)
     assert isinstance(content, dict)
-    return {str(key): value for key, value in content.items() if key != "source"}
+    return {str(key): value for key, value in content.items() if key != "sources"}
 
 
 def dump(content: dict[str, Any]) -> str:

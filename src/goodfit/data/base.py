@@ -26,8 +26,9 @@ Encoded = Array | list[Array]  # of B rows: (B, ...), or B arrays where samples 
 
 
 class DataSet(ABC):
-    """One raw file, read into a table with one row for each sample, and encoded into arrays.
+    """Raw files, read into a table with one row for each sample, and encoded into arrays.
 
+    `sources` names the raw files that `read` needs; `origins` has where each comes from.
     `inputs` are the names that `encode` gives, and so the arguments of the networks that fit;
     `targets` those that `encode_targets` gives, and so the arguments of the loss. `kind` is the
     meaning of the targets, as in `DataSpec`. Cells of the table may be arrays (a picture, a
@@ -36,6 +37,7 @@ class DataSet(ABC):
     `__init__`.
     """
 
+    sources: ClassVar[tuple[str, ...]]
     inputs: ClassVar[tuple[str, ...]]
     targets: ClassVar[tuple[str, ...]] = ("target",)
     kind: ClassVar[str]
@@ -45,16 +47,18 @@ class DataSet(ABC):
     cluster: ClassVar[str] = "sample"  # what `clusters` numbers, for a reader: film, patient, week
     chunk: ClassVar[int] = 1024  # rows that are loaded and encoded together
 
-    def __init__(self, *, source: Source, test: Fraction, validation: Fraction) -> None:
-        self.source = source
+    def __init__(
+        self, *, sources: Mapping[str, Source], test: Fraction, validation: Fraction
+    ) -> None:
+        self.origins = dict(sources)
         self.test, self.validation = test, validation
 
     @abstractmethod
-    def read(self, raw: Path) -> pd.DataFrame:
-        """The validated rows of the raw file.
+    def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
+        """The validated rows of the raw files, which `raw` has by the names of `sources`.
 
         Raises:
-            UserError: the file has faults; the message lists them.
+            UserError: a file has faults; the message lists them.
         """
 
     def load(self, raw: Path, rows: pd.DataFrame) -> pd.DataFrame:
@@ -171,9 +175,14 @@ class StratifiedDataSet(DataSet):
     rule = "at random, each label in the same proportion on every side"
 
     def __init__(
-        self, *, source: Source, test: Fraction, validation: Fraction, split_seed: Whole
+        self,
+        *,
+        sources: Mapping[str, Source],
+        test: Fraction,
+        validation: Fraction,
+        split_seed: Whole,
     ) -> None:
-        super().__init__(source=source, test=test, validation=validation)
+        super().__init__(sources=sources, test=test, validation=validation)
         self.split_seed = split_seed
 
     def split(self, rows: pd.DataFrame, duplicate_group: Array) -> Array:

@@ -58,6 +58,7 @@ class Electricity(DataSet):
     times as many windows, which look like those of test.
     """
 
+    sources = ("meter",)
     inputs = ("past", "days", "lags", "known")
     kind = "series"
     modality = "series"
@@ -71,29 +72,30 @@ class Electricity(DataSet):
     def __init__(
         self,
         *,
-        source: Source,
+        sources: Mapping[str, Source],
         spread: Whole,
         stride: Count,
         test: Fraction,
         validation: Fraction,
     ) -> None:
-        super().__init__(source=source, test=test, validation=validation)
+        super().__init__(sources=sources, test=test, validation=validation)
         self.spread, self.stride = spread, stride
 
-    def read(self, raw: Path) -> pd.DataFrame:
+    def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
         """Overlapping windows of the one series.
 
         Raises:
             UserError: the file is no table, lacks a column, or has cells that are no numbers.
         """
-        table = read_pickle(raw)
+        path = raw["meter"]
+        table = read_pickle(path)
         missing = {"Demand", "WorkDay"} - set(table.columns)
         if missing:
             listed = ", ".join(table.columns)
-            raise UserError(f"{raw.name} lacks columns {sorted(missing)}. Found: {listed}")
+            raise UserError(f"{path.name} lacks columns {sorted(missing)}. Found: {listed}")
 
-        demand = _finite(table["Demand"], raw.name)
-        workday = _finite(table["WorkDay"], raw.name)
+        demand = _finite(table["Demand"], path.name)
+        workday = _finite(table["WorkDay"], path.name)
         # the day after the last forecast is not in the file: the last day stands for it
         workday = np.concatenate([workday, workday[-DAY:]])
 

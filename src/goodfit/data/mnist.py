@@ -30,37 +30,39 @@ PIXELS = SIDE * SIDE
 class Mnist(StratifiedDataSet):
     """Digits as images; a raw row has the column `image`, (28, 28) bytes, 0 is background."""
 
+    sources = ("digits",)
     inputs = ("image",)
     kind = "class"
     modality = "image"
 
-    def read(self, raw: Path) -> pd.DataFrame:
+    def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
         """One line of text for each digit: 784 grey values and the digit.
 
         Raises:
             UserError: the file is not packed by gzip, or a line has another number of values, or
                 one that is no grey value.
         """
+        path = raw["digits"]
         try:
-            with gzip.open(raw, "rt") as stream:
+            with gzip.open(path, "rt") as stream:
                 lines = [line.split(",") for line in stream]
         except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-            raise UserError(f"{raw.name} is no text packed by gzip: {error}") from None
+            raise UserError(f"{path.name} is no text packed by gzip: {error}") from None
 
         ragged = [number for number, line in enumerate(lines, 1) if len(line) != PIXELS + 1]
         if ragged or not lines:
             where = f"line {ragged[0]} ({len(ragged)} such lines)" if ragged else "no lines"
-            raise UserError(f"{raw.name}: {where}: expected {PIXELS} grey values and a digit")
+            raise UserError(f"{path.name}: {where}: expected {PIXELS} grey values and a digit")
 
         try:
             values = np.array(lines, dtype=float)  # (N, 785)
         except ValueError as error:
-            raise UserError(f"{raw.name}: {error}; expected grey values and a digit") from None
+            raise UserError(f"{path.name}: {error}; expected grey values and a digit") from None
         wrong = np.argwhere(~_is_grey(values))
         if len(wrong):
             line, column = wrong[0]
             raise UserError(
-                f"{raw.name}: line {line + 1} column {column + 1}: {values[line, column]:g} "
+                f"{path.name}: line {line + 1} column {column + 1}: {values[line, column]:g} "
                 f"is not a grey value from 0 to 255 ({len(wrong)} such cells)"
             )
 

@@ -32,6 +32,7 @@ _WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?|[!?.,;:\"()$%&*-]")
 class Reviews(DataSet):
     """Snippets as tokens, one for each word; a raw row has the column `text`."""
 
+    sources = ("snippets",)
     inputs = ("tokens", "mask")
     kind = "class"
     modality = "text"
@@ -44,39 +45,39 @@ class Reviews(DataSet):
     def __init__(
         self,
         *,
-        source: Source,
+        sources: Mapping[str, Source],
         length: Count,
         min_count: Count,
         test: Fraction,
         validation: Fraction,
         split_seed: Whole,
     ) -> None:
-        super().__init__(source=source, test=test, validation=validation)
+        super().__init__(sources=sources, test=test, validation=validation)
         self.length, self.min_count = length, min_count
         self.split_seed = split_seed
 
-    def read(self, raw: Path) -> pd.DataFrame:
+    def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
         """Reviews alone: the file also holds 1,097 plots, which have no verdict.
 
         Raises:
             UserError: the file is no table, a column is missing, or a review has no text.
         """
+        path = raw["snippets"]
         try:
-            rows = pd.read_csv(raw, keep_default_na=False)
+            rows = pd.read_csv(path, keep_default_na=False)
         except (OSError, EOFError, ValueError) as error:  # of the packing, UTF-8, or pandas
-            raise UserError(f"{raw.name} is no packed CSV file: {error}") from None
+            raise UserError(f"{path.name} is no packed CSV file: {error}") from None
 
         missing = {"category", "text", "movie_name"} - set(rows.columns)
         if missing:
             listed = ", ".join(rows.columns)
-            raise UserError(f"{raw.name} lacks columns {sorted(missing)}. Found: {listed}")
+            raise UserError(f"{path.name} lacks columns {sorted(missing)}. Found: {listed}")
 
         rows = rows[rows["category"] != "plot"].reset_index(drop=True)
         empty = np.flatnonzero(rows["text"].str.strip() == "")
         if len(empty):
-            raise UserError(
-                f"{raw.name}: {len(empty)} reviews have no text, the first is number {empty[0] + 1}"
-            )
+            first = f"the first is number {empty[0] + 1}"
+            raise UserError(f"{path.name}: {len(empty)} reviews have no text, {first}")
         rows = rows.rename(columns={"category": "label", "movie_name": "film"})
         return rows[["text", "film", "label"]]
 

@@ -34,6 +34,7 @@ class Table(StratifiedDataSet):
     A text column with a value that train never had gives zeros for all its categories.
     """
 
+    sources = ("table",)
     inputs = ("numbers",)
     kind = "class"
     modality = "table"
@@ -41,30 +42,31 @@ class Table(StratifiedDataSet):
     def __init__(
         self,
         *,
-        source: Source,
+        sources: Mapping[str, Source],
         label: str,
         kind: Literal["class", "number"],
         test: Fraction,
         validation: Fraction,
         split_seed: Whole,
     ) -> None:
-        super().__init__(source=source, test=test, validation=validation, split_seed=split_seed)
+        super().__init__(sources=sources, test=test, validation=validation, split_seed=split_seed)
         self.label, self.kind = label, kind  # type: ignore[misc]
 
-    def read(self, raw: Path) -> pd.DataFrame:
+    def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
         """The file as it is: "NA" and "None" stay text, an empty cell is a fault.
 
         Raises:
             UserError: the file is no table, lacks the target's column, or has cells that cannot be
                 used.
         """
-        cells = self.frame(raw)
+        path = raw["table"]
+        cells = self.frame(path)
         if self.label not in cells.columns:
             hint = nearest(self.label, cells.columns)
-            raise UserError(f"{raw.name} lacks column '{self.label}'.{hint}")
+            raise UserError(f"{path.name} lacks column '{self.label}'.{hint}")
         if self.kind == "class":
-            return check_cells(cells, raw.name, text=[self.label])
-        return check_cells(cells, raw.name, numbers=[self.label])
+            return check_cells(cells, path.name, text=[self.label])
+        return check_cells(cells, path.name, numbers=[self.label])
 
     def frame(self, raw: Path) -> pd.DataFrame:
         """The cells of a CSV file with a header, as text; the index counts blank rows, too.

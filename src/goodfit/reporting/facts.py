@@ -27,7 +27,7 @@ from goodfit.system.secrets import redact
 SPLITS = ("train", "validation", "test")
 _IN_UNIT = ("mae", "rmse")  # scores that have the unit of the target
 # keys of the section `data` that the page shows elsewhere, or does not need
-_HIDDEN = {"_target_", "source", "kind", "label"}
+_HIDDEN = {"_target_", "sources", "kind", "label"}
 
 
 class Badge(NamedTuple):
@@ -228,7 +228,7 @@ def origin(experiment: Experiment, manifest: Manifest) -> list[tuple[str, str]]:
         ("Commit that trained it", f"{training.commit} ({state})"),
         ("MLflow run of the training", training.run_id),
         ("Weights, SHA-256", training.weights_sha256),
-        ("Raw data, SHA-256", manifest.raw_sha256),
+        *((f"Raw data {source}, SHA-256", sha) for source, sha in manifest.raw_sha256.items()),
         ("Prepared data, SHA-256", manifest.sha256),
         ("Test split, SHA-256", manifest.test_sha256),
     ]

@@ -93,12 +93,13 @@ def _data(manifest: Manifest, evaluation: Evaluation) -> str:
     if evaluation.cluster != "sample":
         count = f"{evaluation.clusters:,} {evaluation.cluster}s"
         drawn = f" Test has {count}; intervals draw them as wholes."
+    raw = ", ".join(f"{name} `{digest[:16]}`" for name, digest in manifest.raw_sha256.items())
     train, validation, test = (manifest.samples(split) for split in SPLITS)
     return (
         f"{train:,} samples to train on, {validation:,} to choose on, "
         f"{test:,} to test on; split {manifest.split}. "
-        f"Raw data SHA-256 `{manifest.raw_sha256[:16]}`, "
-        f"test split `{manifest.test_sha256[:16]}`.{drawn}"
+        f"SHA-256 of raw data: {raw}; "
+        f"of the test split `{manifest.test_sha256[:16]}`.{drawn}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The stage fetch: the raw file, as it was published."""
+"""The stage fetch: the raw files, as they were published."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from goodfit.store.fetch import fetch
 
 
 def stage(cfg: DictConfig) -> None:
-    """`dvc repro`: the raw file to data/raw/<experiment>.
+    """`dvc repro`: the file of each source to data/raw/<experiment>.
 
     Raises:
-        UserError: the file can be had nowhere, or is not the pinned one.
+        UserError: a file can be had nowhere, or is not the pinned one.
     """
-    fetch(build.source(cfg), Paths(cfg.name).raw)
+    fetch(build.sources(cfg), Paths(cfg.name).raw)

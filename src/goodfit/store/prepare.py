@@ -1,4 +1,4 @@
-"""Raw file to packed arrays: validated, split, fitted on train only, listed in a manifest.
+"""Raw files to packed arrays: validated, split, fitted on train only, listed in a manifest.
 
 Letters: N rows of the table.
 """
@@ -6,6 +6,7 @@ Letters: N rows of the table.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from goodfit.system.files import replacing_folder, sha256
 RAW_ROW = "raw_row"  # the column of rows.parquet that the table of the raw file may not have
 
 
-def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -> Manifest:
+def prepare(
+    data: DataSet, raw: Mapping[str, Path], out: Path, *, made_with: dict[str, Any]
+) -> Manifest:
     """Three invariants hold for what it writes, so that a test score means something.
 
     A sample is in one split only; a row with equal inputs is in no other; nothing that is fitted
@@ -31,12 +34,13 @@ def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -
     example.parquet, spec.json and manifest.json.
 
     Raises:
-        UserError: the raw file has faults, a split is empty or has labels that train lacks, or a
+        UserError: a raw file has faults, a split is empty or has labels that train lacks, or a
             value is not finite.
     """
     rows = data.read(raw)
     if RAW_ROW in rows.columns:
-        raise UserError(f"{raw.name}: a column is named '{RAW_ROW}', which goodfit uses; rename it")
+        named = ", ".join(path.name for path in raw.values())
+        raise UserError(f"{named}: a column is named '{RAW_ROW}', which goodfit uses; rename it")
     names, copies = assign_splits(data, raw, rows)
     splits = {split: rows[names == split] for split in SPLITS}
     spec = data.fit(splits["train"])
@@ -62,7 +66,7 @@ def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -
             name for name in files if Path(name).match("test/*.npy") and name not in others
         ]
         manifest = Manifest(
-            raw_sha256=sha256(raw),
+            raw_sha256={name: sha256(path) for name, path in raw.items()},
             sha256=_digest(sorted(files.items())),
             test_sha256=_digest([(name, files[name]) for name in test_arrays]),
             files=files,
@@ -77,7 +81,7 @@ def prepare(data: DataSet, raw: Path, out: Path, *, made_with: dict[str, Any]) -
     return manifest
 
 
-def assign_splits(data: DataSet, raw: Path, rows: pd.DataFrame) -> tuple[Array, Copies]:
+def assign_splits(data: DataSet, raw: Mapping[str, Path], rows: pd.DataFrame) -> tuple[Array, Copies]:
     """The name of each row's split, (N,), and how many rows repeat the inputs of an earlier one.
 
     Copies are kept: two patients with equal measurements are two patients, and what differs in
@@ -108,7 +112,7 @@ def assign_splits(data: DataSet, raw: Path, rows: pd.DataFrame) -> tuple[Array, 
 
 
 def _key_digests(
-    data: DataSet, raw: Path, rows: pd.DataFrame
+    data: DataSet, raw: Mapping[str, Path], rows: pd.DataFrame
 ) -> tuple[list[bytes], list[bytes]] | None:
     """A digest of each row's inputs and one of its target; None where rows overlap by design."""
     inputs: list[bytes] = []
