@@ -73,7 +73,7 @@ def pack(
     spec.write(folder / "spec.json")
 
     manifest = Manifest(
-        raw_sha256="none",
+        raw_sha256={},
         sha256="none",
         test_sha256="none",
         files=file_hashes(folder),

@@ -44,7 +44,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             out = tmp_path_factory.mktemp("prepared") / case
             prepare(
                 data,
-                tiny.SAMPLES / Path(data.source.file).name,
+                tiny.raw(data),
                 out,
                 made_with=tree.data_section(cfg),
             )

@@ -16,6 +16,7 @@ from goodfit.system.files import sha256
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "tests/samples"
 EXPERIMENTS = {"breast_cancer": "breast_cancer.csv", "mnist": "mnist_5k.csv.gz"}
+SOURCES = {"breast_cancer": "table", "mnist": "digits"}
 FILES = (
     "conf",
     "pipelines",
@@ -81,7 +82,7 @@ def make(path: Path) -> Repository:
     for name, file in EXPERIMENTS.items():
         shutil.copy(SAMPLES / file, path / "data/inbox" / file)
         overrides[name] = [
-            f"data.source.sha256={sha256(SAMPLES / file)}",
+            f"data.sources.{SOURCES[name]}.sha256={sha256(SAMPLES / file)}",
             "trainer.max_epochs=2",
             "early_stopping.patience=1",
             "evaluate.resamples=100",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from goodfit.config import signature, tree
 from goodfit.config.compose import compose
+
+if TYPE_CHECKING:
+    from goodfit.data.base import DataSet
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "tests" / "samples"
@@ -50,6 +53,11 @@ def section(group: str, name: str) -> dict[str, Any]:
     merged = OmegaConf.to_container(OmegaConf.merge(_section("data", base), changes))
     assert isinstance(merged, dict)
     return merged  # type: ignore[return-value]
+
+
+def raw(data: DataSet) -> dict[str, Path]:
+    """The sample of each source of a data set."""
+    return {name: SAMPLES / source.filename for name, source in data.origins.items()}
 
 
 def constants(content: dict[str, Any]) -> dict[str, Any]:

@@ -26,19 +26,18 @@ def data_set(case: str) -> DataSet:
     return build.data_set(tiny.cfg(case))
 
 
-def raw(data: DataSet) -> Path:
-    return tiny.SAMPLES / Path(data.source.file).name
-
-
 def split_rows(data: DataSet) -> dict[str, pd.DataFrame]:
     """The rows of the sample by the name of their split."""
-    rows = data.read(raw(data))
-    names, _ = assign_splits(data, raw(data), rows)
+    files = tiny.raw(data)
+    rows = data.read(files)
+    names, _ = assign_splits(data, files, rows)
     return {split: rows[names == split] for split in SPLITS}
 
 
 def test_its_sample_is_there(case: str) -> None:
-    assert raw(data_set(case)).is_file()
+    data = data_set(case)
+    assert set(data.origins) == set(data.sources)
+    assert all(path.is_file() for path in tiny.raw(data).values())
 
 
 def test_the_inputs_are_the_declared_ones(case: str, prepared: Prepared) -> None:
@@ -128,7 +127,7 @@ def test_no_sample_is_lost_between_reading_and_packing(case: str, prepared: Prep
     data = data_set(case)
     manifest = Manifest.read(prepared(case) / "manifest.json")
     packed = sum(manifest.samples(split) for split in SPLITS)
-    assert packed + manifest.in_no_split == len(data.read(raw(data)))
+    assert packed + manifest.in_no_split == len(data.read(tiny.raw(data)))
 
 
 def test_its_counts_sum_to_the_number_of_rows(case: str) -> None:
@@ -154,8 +153,8 @@ def test_what_is_fitted_has_seen_train_only(case: str, tmp_path: Path) -> None:
     data = data_set(case)
     changed = Changed.__new__(Changed)
     changed.__dict__.update(data.__dict__)
-    prepare(data, raw(data), tmp_path / "original", made_with={})
-    prepare(changed, raw(data), tmp_path / "changed", made_with={})
+    prepare(data, tiny.raw(data), tmp_path / "original", made_with={})
+    prepare(changed, tiny.raw(data), tmp_path / "changed", made_with={})
 
     targets = [tmp_path / name / "test/target.npy" for name in ("original", "changed")]
     assert targets[0].read_bytes() != targets[1].read_bytes()
@@ -168,7 +167,7 @@ def test_preparing_twice_gives_the_same_manifest(
 ) -> None:
     data = data_set(case)
     first = Manifest.read(prepared(case) / "manifest.json")
-    assert prepare(data, raw(data), tmp_path / "again", made_with=first.made_with) == first
+    assert prepare(data, tiny.raw(data), tmp_path / "again", made_with=first.made_with) == first
 
 
 def test_the_manifest_names_every_array(case: str, prepared: Prepared) -> None:
@@ -181,7 +180,7 @@ def test_the_manifest_names_every_array(case: str, prepared: Prepared) -> None:
 def test_a_raw_example_is_encoded_without_its_target(case: str, prepared: Prepared) -> None:
     data = data_set(case)
     spec = DataSpec.read(prepared(case) / "spec.json")
-    example = data.example(data.read(raw(data)))
+    example = data.example(data.read(tiny.raw(data)))
     assert data.label not in example
     arrays = data.encode(example, spec)
     assert {len(array) for array in arrays.values()} == {len(example)}

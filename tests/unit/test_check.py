@@ -33,7 +33,47 @@ BAD: list[tuple[str, Any, str]] = [
     ("loader.batchsize", 3, "Did you mean 'loader.batch_size'?"),
     ("early_stopping.patiense", 3, "Did you mean 'early_stopping.patience'?"),
     ("data.splitseed", 3, "Did you mean 'data.split_seed'?"),
-    ("data.source.sha", "x", "Did you mean 'data.source.sha256'?"),
+    ("data.sources.table.sha", "x", "Did you mean 'data.sources.table.sha256'?"),
+    ("data.sources.table", {"file": "t.csv"}, "'data.sources.table.sha256' is missing."),
+    ("data.sources.table.file", "???", "'data.sources.table.file' has no value; set data.sources"),
+    ("data.sources.table", "t.csv", "data.sources.table: expected names and values, got 't.csv'."),
+    ("data.sources", None, "data.sources: expected names and values, got None."),
+    (
+        "data.sources.tabel",
+        {"file": "t.csv", "sha256": None},
+        "unknown key 'data.sources.tabel' for goodfit.data.breast_cancer.BreastCancer. "
+        "Did you mean 'data.sources.table'?",
+    ),
+    (
+        "data.sources",
+        {},
+        "'data.sources.table' is missing: goodfit.data.breast_cancer.BreastCancer reads it",
+    ),
+    (
+        "data.sources.table.npm",
+        "is-odd@3.0.1",
+        "data.sources.table: expected one of package and npm.",
+    ),
+    (
+        "data.sources.table",
+        {"sha256": None},
+        "data.sources.table: expected file, package, debian or npm.",
+    ),
+    (
+        "data.sources.table",
+        {"sha256": None, "file": "x", "debian": "hello=1"},
+        "data.sources.table: a package of debian is kept closed; expected no file.",
+    ),
+    (
+        "data.sources.table.package",
+        "-e git+https://somewhere/x",
+        "data.sources.table.package: expected name==version, got '-e git+https://somewhere/x'.",
+    ),
+    ("data.sources.table.npm", "is-odd", "npm: expected name@version, as in name@1.2.3, got"),
+    ("data.sources.table.npm", "./folder@1.2.3", "npm: expected name@version"),
+    ("data.sources.table.npm", "is-odd@^1.2.3", "npm: expected name@version"),
+    ("data.sources.table.debian", "hello", "debian: expected name=version, as apt-get takes it"),
+    ("data.sources.table.debian", "-oDir=1", "debian: expected name=version"),
     ("optimiser", {}, "unknown key 'optimiser'. Did you mean 'optimizer'?"),
     ("model.width", "abc", "model.width: expected a valid integer, got 'abc'"),
     ("model.width", 0, "model.width: expected greater than or equal to 1, got 0"),
@@ -155,7 +195,7 @@ def test_a_wrong_value_is_refused_with_what_is_right(
     key: str, value: Any, message: str, good: dict[str, Any]
 ) -> None:
     cfg = OmegaConf.create(good)
-    OmegaConf.update(cfg, key, value, force_add=True)
+    OmegaConf.update(cfg, key, value, merge=False, force_add=True)
     with pytest.raises(UserError) as error:
         check(cfg)
     assert message in str(error.value)
@@ -163,7 +203,7 @@ def test_a_wrong_value_is_refused_with_what_is_right(
 
 
 @pytest.mark.parametrize(
-    "key", ["model.width", "task.score", "schedule.warmup", "data.test", "data.source"]
+    "key", ["model.width", "task.score", "schedule.warmup", "data.test", "data.sources"]
 )
 def test_a_missing_hyperparameter_is_named(key: str, good: dict[str, Any]) -> None:
     cfg = OmegaConf.create(good)

@@ -67,7 +67,7 @@ def test_a_text_in_the_file_of_digits_is_refused(tmp_path: Path) -> None:
     raw = tmp_path / "digits.csv.gz"
     raw.write_bytes(gzip.compress(",".join(["x", *["0"] * PIXELS]).encode()))
     with pytest.raises(UserError, match=r"digits\.csv\.gz: .*'x'; expected grey values"):
-        build.data_set(tiny.cfg("mnist")).read(raw)
+        build.data_set(tiny.cfg("mnist")).read({"digits": raw})
 
 
 @pytest.mark.parametrize("case", tiny.cases())
@@ -76,7 +76,7 @@ def test_a_column_that_a_caller_left_out_is_named(
 ) -> None:
     data = build.data_set(tiny.cfg(case))
     spec = DataSpec.read(prepared(case) / "spec.json")
-    example = data.example(data.read(tiny.SAMPLES / Path(data.source.file).name))
+    example = data.example(data.read(tiny.raw(data)))
     for column in example.columns:
         with pytest.raises(UserError, match=f"columns \\['{column}'\\] are missing; expected"):
             data.encode(example.drop(columns=column), spec)
@@ -85,8 +85,9 @@ def test_a_column_that_a_caller_left_out_is_named(
 @pytest.mark.parametrize(("case", "name"), [("mnist", "x.csv.gz"), ("reviews", "x.csv.bz2")])
 def test_a_file_that_is_not_packed_is_refused(case: str, name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"text,label\n1,2\n")
+    data = build.data_set(tiny.cfg(case))
     with pytest.raises(UserError, match=f"{name} is no .*packed"):
-        build.data_set(tiny.cfg(case)).read(tmp_path / name)
+        data.read(dict.fromkeys(data.sources, tmp_path / name))
 
 
 @pytest.mark.parametrize(

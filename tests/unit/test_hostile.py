@@ -52,7 +52,7 @@ def test_a_pickle_that_names_a_command_is_refused_by_name(tmp_path: Path) -> Non
 def test_the_command_in_a_refused_pickle_never_ran(tmp_path: Path) -> None:
     data = build.data_set(tiny.cfg("electricity"))
     with pytest.raises(UserError):
-        data.read(hostile(tmp_path / "x.pkl.compress", tmp_path / "marker"))
+        data.read({"meter": hostile(tmp_path / "x.pkl.compress", tmp_path / "marker")})
     assert not (tmp_path / "marker").exists()
 
 

@@ -43,10 +43,10 @@ def test_raw_rows_get_the_same_predictions_as_packed_arrays(
     cfg = tiny.cfg(case, model=network)
     folder = prepared(case)
     data, spec = build.data_set(cfg), DataSpec.read(folder / "spec.json")
-    file = tiny.SAMPLES / Path(data.source.file).name
-    rows = data.read(file)
-    is_test = assign_splits(data, file, rows)[0] == "test"
-    raw = data.load(file, rows[is_test]).drop(columns=data.label)
+    files = tiny.raw(data)
+    rows = data.read(files)
+    is_test = assign_splits(data, files, rows)[0] == "test"
+    raw = data.load(files, rows[is_test]).drop(columns=data.label)
     torch.manual_seed(0)
     predictor = Predictor(build.task(cfg, spec), spec)
     packed = predictor.task.decode(on_all(predictor, Packed(folder, "test")))
@@ -119,9 +119,7 @@ def test_weights_of_another_network_are_refused_in_a_line(model: Path) -> None:
 
 def test_a_missing_column_is_named(trained: Any) -> None:
     data = build.data_set(trained[1])
-    example = data.example(data.read(tiny.SAMPLES / "breast_cancer.csv")).drop(
-        columns="radius_mean"
-    )
+    example = data.example(data.read(tiny.raw(data))).drop(columns="radius_mean")
     with pytest.raises(UserError, match="radius_mean"):
         Predictor.load(trained[0] / "model").predict(example)
 

@@ -21,10 +21,10 @@ def refused(tmp_path: Path, rows: list[str], *, test: float = 0.25) -> str:
     """The message for a table with a number and a class in each row."""
     raw = tmp_path / "t.csv"
     raw.write_text("\n".join(["a,y", *rows]) + "\n")
-    source = Source(file="t.csv", sha256=None)
-    data = Table(source=source, label="y", kind="class", test=test, validation=0.25, split_seed=0)
+    sources = {"table": Source(file="t.csv", sha256=None)}
+    data = Table(sources=sources, label="y", kind="class", test=test, validation=0.25, split_seed=0)
     with pytest.raises(UserError) as error:
-        prepare(data, raw, tmp_path / "out", made_with={})
+        prepare(data, {"table": raw}, tmp_path / "out", made_with={})
     assert not (tmp_path / "out").exists()
     return str(error.value)
 

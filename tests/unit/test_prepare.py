@@ -22,24 +22,24 @@ from goodfit.system.files import read_json, write_json
 Prepared = Callable[[str], Path]
 
 
-def survey(tmp_path: Path) -> Path:
+def survey(tmp_path: Path) -> dict[str, Path]:
     """300 answers to three questions with three answers each: nearly all rows have equal inputs."""
     rng = np.random.default_rng(0)
     rows = pd.DataFrame(rng.integers(0, 3, (300, 3)), columns=["split", "b", "c"])
     rows["y"] = np.where(rng.random(300) < 0.7, rows["b"] > 0, rng.random(300) < 0.5)
     rows.to_csv(tmp_path / "survey.csv", index=False)
-    return tmp_path / "survey.csv"
+    return {"table": tmp_path / "survey.csv"}
 
 
 def table(cls: type[Table] = Table) -> Table:
-    source = Source(file="survey.csv", sha256=None)
-    return cls(source=source, label="y", kind="class", test=0.2, validation=0.2, split_seed=0)
+    sources = {"table": Source(file="survey.csv", sha256=None)}
+    return cls(sources=sources, label="y", kind="class", test=0.2, validation=0.2, split_seed=0)
 
 
 def test_equal_inputs_are_kept_and_counted(tmp_path: Path) -> None:
     raw = survey(tmp_path)
     manifest = prepare(table(), raw, tmp_path / "out", made_with={})
-    rows = pd.read_csv(raw)
+    rows = pd.read_csv(raw["table"])
     inputs = ["split", "b", "c"]
     first = rows.groupby(inputs)["y"].transform("first")
     assert sum(sum(counts.values()) for counts in manifest.counts.values()) == 300
@@ -139,8 +139,8 @@ def test_a_manifest_that_was_cut_is_named(tmp_path: Path, content: str) -> None:
 
 
 def test_a_column_of_the_name_that_readable_rows_need_is_refused(tmp_path: Path) -> None:
-    raw = tmp_path / "survey.csv"
-    raw.write_text(survey(tmp_path).read_text().replace("split,b,c", "raw_row,b,c"))
+    raw = survey(tmp_path)
+    raw["table"].write_text(raw["table"].read_text().replace("split,b,c", "raw_row,b,c"))
     with pytest.raises(UserError, match=r"survey\.csv: a column is named 'raw_row', .* rename it"):
         prepare(table(), raw, tmp_path / "out", made_with={})
 

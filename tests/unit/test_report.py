@@ -183,7 +183,7 @@ def manifest_of(labels: list[str]) -> dict[str, Any]:
         "copies": {"rows": 2, "with_another_target": 1},
         "alike_after_encoding": 0,
         "in_no_split": 0,
-        "raw_sha256": "a",
+        "raw_sha256": {"table": "a"},
         "sha256": "b",
         "test_sha256": "t",
         "files": {},

@@ -261,7 +261,7 @@ def test_a_secret_of_the_environment_is_in_no_byte_of_database_and_artifacts(
     monkeypatch.setenv("DEPLOY_TOKEN", CANARY)  # its name says it is secret
     monkeypatch.setenv("PLAIN", HERON)  # that the configuration refers to it says so
     mirrors = ["https://me:${oc.env:PLAIN}@host/x", "https://host/${oc.env:DEPLOY_TOKEN}"]
-    cfg = home(data={"source": {"mirrors": mirrors}}, trainer={"max_epochs": 1})
+    cfg = home(data={"sources": {"table": {"mirrors": mirrors}}}, trainer={"max_epochs": 1})
     (tmp_path / "notes.txt").write_text("nothing")
     git = ["git", "-c", "user.name=x", "-c", "user.email=x@x"]
     for arguments in (["init", "-q"], ["add", "notes.txt"], ["commit", "-qm", "x"]):
@@ -280,7 +280,7 @@ def test_a_login_written_into_the_configuration_reaches_no_artifact(
     from goodfit.launch.fit import fit
 
     mirrors = [f"https://me:{CANARY}@host/x"]
-    fit(home(data={"source": {"mirrors": mirrors}}, trainer={"max_epochs": 1}))
+    fit(home(data={"sources": {"table": {"mirrors": mirrors}}}, trainer={"max_epochs": 1}))
     assert leaks(tmp_path) == []
 
 

@@ -15,7 +15,7 @@ from goodfit.schema import Source
 
 def table(label: str = "y", kind: str = "class") -> Table:
     return Table(
-        source=Source(file="t.csv", sha256=None),
+        sources={"table": Source(file="t.csv", sha256=None)},
         label=label,
         kind=kind,  # type: ignore[arg-type]
         test=0.25,
@@ -27,7 +27,7 @@ def table(label: str = "y", kind: str = "class") -> Table:
 def read(tmp_path: Path, text: str, *, label: str = "y", kind: str = "class") -> pd.DataFrame:
     path = tmp_path / "t.csv"
     path.write_text(text)
-    return table(label, kind).read(path)
+    return table(label, kind).read({"table": path})
 
 
 def refused(tmp_path: Path, text: str, *, label: str = "y", kind: str = "class") -> str:
@@ -102,7 +102,7 @@ def test_a_file_without_samples_is_refused(tmp_path: Path, text: str, why: str) 
 def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes("a,y\n1,größer\n".encode("latin-1"))
     with pytest.raises(UserError, match=r"t\.csv is not UTF-8 \(byte 8\)"):
-        table().read(tmp_path / "t.csv")
+        table().read({"table": tmp_path / "t.csv"})
 
 
 def test_a_constant_column_is_nothing_to_the_network(tmp_path: Path) -> None:
