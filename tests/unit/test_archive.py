@@ -136,6 +136,7 @@ def test_a_name_like_none_is_refused_with_what_there_is(
         member(path, "usr/share/wrds.txt")
 
 
+@pytest.mark.fault(22)
 @every_archive
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
 def test_a_cut_archive_is_refused_in_a_line(name: str, part: float, tmp_path: Path) -> None:
@@ -144,6 +145,7 @@ def test_a_cut_archive_is_refused_in_a_line(name: str, part: float, tmp_path: Pa
     assert refusal(path).startswith(f"{name} cannot be read as an archive: ")
 
 
+@pytest.mark.fault(22)
 def test_a_tar_that_was_cut_between_two_members_is_refused(tmp_path: Path) -> None:
     """tarfile itself takes it for a whole one with fewer members."""
     whole = packed_tar()
