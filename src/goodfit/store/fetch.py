@@ -107,7 +107,7 @@ def _locations(source: Source, filename: str) -> Iterator[_Location]:
     if inbox.exists():
         yield _Location(str(inbox), partial(shutil.copyfile, inbox))
     for fetched in sorted(RAW.glob(f"[!.]*/*/{glob.escape(filename)}")):
-        # a copy: a link would share its bytes with DVC's cache, and an edit of one would be in all
+        # a copy: an edit of a linked file would be in the raw data of both
         yield _Location(str(fetched), partial(shutil.copyfile, fetched))
     for mirror in source.mirrors:
         copy = _download if "://" in mirror else shutil.copyfile
