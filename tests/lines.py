@@ -25,21 +25,22 @@ class Lines(StratifiedDataSet):
     A raw row has the column `number` alone: the line itself is loaded chunk by chunk.
     """
 
+    sources = ("lines",)
     inputs = ("letters",)
     targets = ("text",)
     kind = "text"
     modality = "text"
     chunk = 7
 
-    def read(self, raw: Path) -> pd.DataFrame:
+    def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
         """The lines' numbers; the split is stratified by whether their length is odd."""
-        lines = raw.read_text().splitlines()
+        lines = raw["lines"].read_text().splitlines()
         parity = [len(line) % 2 for line in lines]
         return pd.DataFrame({"number": range(len(lines)), "label": parity})
 
-    def load(self, raw: Path, rows: pd.DataFrame) -> pd.DataFrame:
+    def load(self, raw: Mapping[str, Path], rows: pd.DataFrame) -> pd.DataFrame:
         """The rows with their lines."""
-        lines = raw.read_text().splitlines()
+        lines = raw["lines"].read_text().splitlines()
         return rows.assign(line=[lines[number] for number in rows["number"]])
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
@@ -81,7 +82,7 @@ class Lines(StratifiedDataSet):
 class Killed(Lines):
     """Kills each process but the first one that loads its rows."""
 
-    def load(self, raw: Path, rows: pd.DataFrame) -> pd.DataFrame:
+    def load(self, raw: Mapping[str, Path], rows: pd.DataFrame) -> pd.DataFrame:
         """As a system does that runs out of memory."""
         if multiprocessing.parent_process():
             os.kill(os.getpid(), signal.SIGKILL)
@@ -95,12 +96,12 @@ def _bytes(line: str) -> Array:
 def lines(chunk: int = Lines.chunk, cls: type[Lines] = Lines) -> Lines:
     """The data set; its rows are encoded `chunk` at a time."""
     source = Source(file="lines.txt", sha256=None)
-    made = cls(source=source, test=0.2, validation=0.2, split_seed=0)
+    made = cls(sources={"lines": source}, test=0.2, validation=0.2, split_seed=0)
     made.chunk = chunk  # type: ignore[misc]
     return made
 
 
-def raw(folder: Path, count: int = 60, longest: int = 30) -> Path:
+def raw(folder: Path, count: int = 60, longest: int = 30) -> dict[str, Path]:
     """A file of different lines of 1 to `longest` letters."""
     generator = np.random.default_rng(0)
     texts = []
@@ -109,4 +110,4 @@ def raw(folder: Path, count: int = 60, longest: int = 30) -> Path:
         texts.append(f"{number:03d}"[-length:] + "x" * (length - 3))
     path = folder / "lines.txt"
     path.write_text("\n".join(texts) + "\n")
-    return path
+    return {"lines": path}

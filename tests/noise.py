@@ -22,17 +22,18 @@ class Noise(StratifiedDataSet):
     The raw file holds the number of samples.
     """
 
+    sources = ("samples",)
     inputs = ("numbers",)
     kind = "class"
     modality = "table"
     chunk = 100
 
-    def read(self, raw: Path) -> pd.DataFrame:
+    def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
         """Of each sample its number and its class."""
-        numbers = np.arange(int(raw.read_text()))
+        numbers = np.arange(int(raw["samples"].read_text()))
         return pd.DataFrame({"number": numbers, "label": np.where(numbers % 2, "odd", "even")})
 
-    def load(self, raw: Path, rows: pd.DataFrame) -> pd.DataFrame:
+    def load(self, raw: Mapping[str, Path], rows: pd.DataFrame) -> pd.DataFrame:
         """The rows with their numbers."""
         return rows.assign(numbers=[_numbers(number) for number in rows["number"]])
 

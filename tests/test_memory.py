@@ -24,8 +24,8 @@ import noise, tiny
 from goodfit.config import tree
 from goodfit.store.prepare import prepare
 
-data = noise.Noise(source=None, test=0.1, validation=0.1, split_seed=0)
-prepare(data, Path("samples"), Path("data"), made_with={})
+data = noise.Noise(sources={}, test=0.1, validation=0.1, split_seed=0)
+prepare(data, {"samples": Path("samples")}, Path("data"), made_with={})
 """
 TRAIN = """
 from pathlib import Path

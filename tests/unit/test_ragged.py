@@ -69,6 +69,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+def raw_of(folder: Path) -> dict[str, Path]:
+    """The raw file that `folder` fixture has made."""
+    return {"lines": folder / "lines.txt"}
+
+
 def texts(tmp_path: Path, folder: Path, split: str) -> list[str]:
     """The lines of a split, in its order, from the raw file."""
     import pandas as pd
@@ -108,7 +113,7 @@ def test_a_network_that_takes_no_lengths_gets_none(folder: Path) -> None:
 
 @pytest.mark.parametrize("chunk", [1, 5, 1000])
 def test_the_files_do_not_depend_on_the_chunks(tmp_path: Path, folder: Path, chunk: int) -> None:
-    again = prepare(lines.lines(chunk), tmp_path / "lines.txt", tmp_path / "again", made_with={})
+    again = prepare(lines.lines(chunk), raw_of(tmp_path), tmp_path / "again", made_with={})
     assert again.sha256 == read_json(folder / "manifest.json")["sha256"]
 
 
@@ -116,7 +121,7 @@ def test_several_processes_write_what_one_writes(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("goodfit.store.pack.PATIENCE", 0)
-    data, raw = lines.lines(3), tmp_path / "lines.txt"
+    data, raw = lines.lines(3), raw_of(tmp_path)
     rows = data.read(raw)
     train = rows[assign_splits(data, raw, rows)[0] == "train"]
     spec = DataSpec.read(folder / "spec.json")
@@ -130,7 +135,7 @@ def test_a_process_that_was_killed_is_said(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("goodfit.store.pack.PATIENCE", 0)
-    data, raw = lines.lines(3, lines.Killed), tmp_path / "lines.txt"
+    data, raw = lines.lines(3, lines.Killed), raw_of(tmp_path)
     with pytest.raises(UserError, match=r"that encoded 3 samples of Killed was killed"):
         pack(data, raw, data.read(raw), DataSpec.read(folder / "spec.json"), tmp_path / "train")
 

@@ -61,7 +61,7 @@ class DataSet(ABC):
             UserError: a file has faults; the message lists them.
         """
 
-    def load(self, raw: Path, rows: pd.DataFrame) -> pd.DataFrame:
+    def load(self, raw: Mapping[str, Path], rows: pd.DataFrame) -> pd.DataFrame:
         """Some of the rows that `read` gave, with all of their content; by default as they are.
 
         Raises:
@@ -111,7 +111,9 @@ class DataSet(ABC):
             UserError: a column is missing, or holds what cannot be encoded.
         """
 
-    def encode_chunk(self, raw: Path, rows: pd.DataFrame, spec: DataSpec) -> dict[str, Encoded]:
+    def encode_chunk(
+        self, raw: Mapping[str, Path], rows: pd.DataFrame, spec: DataSpec
+    ) -> dict[str, Encoded]:
         """Inputs and targets (B, ...) of some of the rows that `read` gave."""
         loaded = self.load(raw, rows)
         return {**self.encode(loaded, spec), **self.encode_targets(loaded, spec)}
@@ -238,4 +240,4 @@ def _comparable(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         return value
     # its bytes would be written out with four letters each
-    return value.shape, hashlib.sha256(np.ascontiguousarray(value)).digest()
+    return value.shape, hashlib.sha256(value.tobytes()).digest()

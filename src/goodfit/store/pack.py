@@ -9,12 +9,12 @@ import hashlib
 import multiprocessing
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ from goodfit.store.manifest import CLUSTERS, OFFSETS
 from goodfit.system.hardware import cores
 from goodfit.system.processes import exit_with_parent
 
-Raw = Any  # what `DataSet.read` takes
+Raw = Mapping[str, Path]
 DIGEST = 16  # bytes that stand for a sample's inputs
 # seconds of work left from which other processes are started: each needs two to import pandas
 PATIENCE = 10.0

@@ -81,7 +81,9 @@ def prepare(
     return manifest
 
 
-def assign_splits(data: DataSet, raw: Mapping[str, Path], rows: pd.DataFrame) -> tuple[Array, Copies]:
+def assign_splits(
+    data: DataSet, raw: Mapping[str, Path], rows: pd.DataFrame
+) -> tuple[Array, Copies]:
     """The name of each row's split, (N,), and how many rows repeat the inputs of an earlier one.
 
     Copies are kept: two patients with equal measurements are two patients, and what differs in
