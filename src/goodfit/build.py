@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hydra.errors import InstantiationException
@@ -11,20 +11,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from goodfit.config import signature
 from goodfit.config.check import BASES, allowed, check_allowed
-from goodfit.contract import LENGTH, DataSpec, Field
+from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.schema import Source
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from goodfit.augment.base import Augment
     from goodfit.baseline.base import Baseline
     from goodfit.data.base import DataSet
     from goodfit.guard.base import Guard
     from goodfit.task.base import Task
-
-_TRIAL_LENGTH = 3  # of ragged samples that try a network out
 
 
 def sources(cfg: DictConfig) -> dict[str, Source]:
@@ -58,18 +54,23 @@ def data_class(spec: DataSpec) -> type[DataSet]:
 def task(cfg: DictConfig, spec: DataSpec) -> Task:
     """The network inside its task; optimizer and schedule still wait for its parameters.
 
+    The network is sized by what the task says that it gives; the task keeps the data's own spec.
+
     Raises:
-        UserError: the data set lacks an input that the network's `forward` needs, the
-            network cannot take arrays of their shapes, or the optimizer's arguments are out of its
-            range.
+        UserError: the data set lacks an input that the network's `forward` needs, the network
+            cannot take arrays of their shapes, the task's methods do not fit together, or the
+            optimizer's arguments are out of its range.
     """
-    _check_inputs(str(cfg.model["_target_"]), spec)
-    model = make("model", cfg.model, spec)
+    from goodfit.task.dry_run import dry_run
+
+    _check_inputs(cfg, spec)
+    outputs = _outputs(cfg, spec)
+    model = make("model", cfg.model, replace(spec, outputs=outputs))
 
     # functions still: their parameters and the number of steps come with the training
     partials = {key: make(key, cfg[key]) for key in ("optimizer", "schedule")}
     made: Task = make("task", cfg.task, model, spec, **partials)
-    _check_forward(made, spec)
+    dry_run(made, outputs)
     _check_optimizer(cfg)
     return made
 
@@ -118,47 +119,29 @@ def make(key: str, section: DictConfig, *args: Any, **options: Any) -> Any:
         raise cause from None
 
 
-def _check_inputs(target: str, spec: DataSpec) -> None:
-    """The data give all that the network needs; they may give more.
+def _check_inputs(cfg: DictConfig, spec: DataSpec) -> None:
+    """Data and task give all that the network needs; the data may give more.
 
     Read from its source: a network without its input fails while it is made.
     """
-    declared = signature.read(target)
-    if declared is not None and not set(declared.needed) <= set(spec.inputs):
-        name, needs = target.rpartition(".")[2], list(declared.needed)
+    target = str(cfg.model["_target_"])
+    declared, task_declared = signature.read(target), signature.read(str(cfg.task["_target_"]))
+    if declared is None or task_declared is None:
+        return
+    needs = [name for name in declared.needed if name not in task_declared.constants["feeds"]]
+    if not set(needs) <= set(spec.inputs):
+        name = target.rpartition(".")[2]
         raise UserError(f"{name}.forward takes {needs}, the data give {list(spec.inputs)}")
 
 
-def _check_forward(made: Task, spec: DataSpec) -> None:
-    """Two samples of ones pass the network: shapes that do not fit are told before data are read.
-
-    Without gradients and in evaluation mode: no random number is drawn, no statistics change.
-    """
-    import torch
-
-    ones = {name: array for name, array in _ones(spec.inputs).items() if name in made.inputs}
-    training = made.training
-    try:
-        with torch.inference_mode():
-            made.eval()(**ones)
-    except (RuntimeError, ValueError, IndexError, ArithmeticError) as error:
-        network = type(made.model).__name__
-        raise UserError(f"{network} cannot take these data: {_one_line(error)}") from error
-    finally:
-        made.train(training)
-
-
-def _ones(fields: Mapping[str, Field]) -> dict[str, Tensor]:
-    """Two samples of ones, (2, ...), as a batch holds them; ragged ones of three elements."""
-    import torch
-
-    arrays = {}
-    for name, field in fields.items():
-        length = min(field.longest, _TRIAL_LENGTH)
-        arrays[name] = torch.ones(2, *field.sized(length), dtype=getattr(torch, field.dtype))
-        if field.is_ragged:
-            arrays[f"{name}{LENGTH}"] = torch.full((2,), length)
-    return arrays
+def _outputs(cfg: DictConfig, spec: DataSpec) -> int:
+    """How many numbers the task, with its options, asks the network for."""
+    target = str(cfg.task["_target_"])
+    check_allowed("task", target)
+    options: Any = OmegaConf.to_container(cfg.task, resolve=True)
+    del options["_target_"]
+    task_class: type[Task] = get_class(target)
+    return task_class.outputs(spec, **options)
 
 
 def _check_optimizer(cfg: DictConfig) -> None:

@@ -22,7 +22,8 @@ from goodfit.store.arrays import Packed, collate, moved
 from goodfit.store.loader import Batches
 from goodfit.system.files import sha256
 from goodfit.system.tensors import load_tensors
-from goodfit.task.base import Statistics, Task, concatenate
+from goodfit.task.base import Statistics, Task
+from goodfit.task.epoch import concatenate
 
 Tensors = dict[str, Tensor]  # (B, ...) each, by name
 BATCH = 512  # samples a step without gradients: large enough that a step's overhead vanishes
@@ -31,11 +32,15 @@ _FILES = ("config.yaml", "spec.json", "weights.pt")
 
 @dataclass(frozen=True)
 class SampleResults:
-    """Of each sample of a split, in its order: loss and units (N,), statistics (N, ...)."""
+    """Of each sample, in the order of its rows: loss and units (N,), statistics (N, ...).
+
+    `watched` are the statistics (N, ...) of the scores of an epoch; none where they are the same.
+    """
 
     loss: Tensor
     units: Tensor
     statistics: Statistics
+    watched: Statistics
 
     @property
     def mean_loss(self) -> float:
@@ -99,35 +104,47 @@ class Predictor:
         return self._prediction(data.only(self.task.inputs).batch(rows).inputs)
 
     @torch.inference_mode()
-    def measure(self, data: Packed, size: int = BATCH) -> SampleResults:
+    def measure(self, data: Packed, size: int = BATCH, rows: Tensor | None = None) -> SampleResults:
         """What scores and the choice of examples need to know of a prepared split.
 
-        `size` is the number of samples in a batch. An output of the network leaves no batch: of a
-        text it would be a number for each word of the vocabulary and each place.
+        Of its samples at `rows` (N,), or of all. `size` is the number of samples in a batch. An
+        output of the network leaves no batch: of a text it would be a number for each word of the
+        vocabulary and each place.
         """
-        losses, units, statistics = [], [], []
-        for batch in Batches(data.only(self.task.inputs), size):
-            output = self._output(batch.inputs)
-            targets = moved(batch.targets, self._device)
-            losses.append(self.task.loss(output, **targets).cpu())
-            units.append(self.task.units(**targets).cpu())
-            of_batch = self.task.statistics(self.task.predict(output), **targets)
-            statistics.append({name: values.cpu() for name, values in of_batch.items()})
-        return SampleResults(torch.cat(losses), torch.cat(units), concatenate(statistics))
+        task, data = self.task, data.only(self.task.inputs)
+        batches = Batches(data, size) if rows is None else map(data.batch, torch.split(rows, size))
+        losses, units, statistics, watched = [], [], [], []
+        for batch in batches:
+            inputs, targets = (moved(part, self._device) for part in (batch.inputs, batch.targets))
+            output = task.run(inputs, targets)
+            losses.append(task.loss(output, **targets).cpu())
+            units.append(task.units(**targets).cpu())
+            if task.watched:
+                watched.append(_on_cpu(task.watch(output, **targets)))
+
+            # fed with the truth, an output is no prediction
+            prediction = task.infer(inputs) if task.feeds else task.predict(output)
+            statistics.append(_on_cpu(task.statistics(prediction, **targets)))
+        return SampleResults(
+            torch.cat(losses),
+            torch.cat(units),
+            concatenate(statistics),
+            concatenate(watched) if watched else {},
+        )
 
     @torch.inference_mode()
     def _prediction(self, inputs: Tensors) -> Tensor:
         """The predictions (B, ...) of a batch, on the CPU."""
-        return self.task.predict(self._output(inputs)).cpu()
-
-    def _output(self, inputs: Tensors) -> Tensor:
-        """The network's output (B, ...), computed where its weights lie."""
-        output: Tensor = self.task(**moved(inputs, self._device))
-        return output
+        return self.task.infer(moved(inputs, self._device)).cpu()
 
     @property
     def _device(self) -> torch.device:
         return next(self.task.parameters()).device
+
+
+def _on_cpu(statistics: Statistics) -> Statistics:
+    # not `moved`: a copy from the device that is not waited for may be read before it is there
+    return {name: values.cpu() for name, values in statistics.items()}
 
 
 def _check_weights(folder: Path) -> None:

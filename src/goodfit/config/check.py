@@ -6,7 +6,7 @@ holds that).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple, get_args
 
 from omegaconf import DictConfig, OmegaConf
@@ -56,6 +56,8 @@ SET_BY_TRAINING = {
         "use_distributed_sampler",
     },
 }
+# ends the name of an argument that holds the lengths of a ragged input or target
+_LENGTH = "_length"
 _TYPES = {**{name: getattr(schema, name) for name in schema.__all__}, "str": str}
 
 
@@ -291,14 +293,45 @@ def _explained(key: str, expected: Any, value: Any, problem: Mapping[str, Any]) 
 
 
 def _check_network(parts: Mapping[str, _Part]) -> None:
-    """The data set gives what the network's `forward` needs, by name; it may give more."""
+    """Data set and task give what the network's `forward` needs, by name; data may give more."""
     name, model = parts["model"]
+    task_name, task = parts["task"]
     gives = list(parts["data"].signature.constants["inputs"])
-    if not set(model.needed) <= set(gives):
+    feeds = task.constants["feeds"]
+    needed = set(_without_lengths(model.needed, gives)) - set(feeds)
+    if not needed <= set(gives):
         raise UserError(
             f"{name}.forward takes {list(model.forward)}, the data set gives {gives}; "
             "choose another model= or data="
         )
+    if not set(feeds) <= set(model.forward):
+        raise UserError(
+            f"task {task_name} gives the network {list(feeds)}, {name}.forward takes "
+            f"{list(model.forward)}; choose another model= or task="
+        )
+    _check_methods(parts)
+
+
+def _check_methods(parts: Mapping[str, _Part]) -> None:
+    """The network has the methods that the task calls beside `forward`."""
+    name, model = parts["model"]
+    task_name, task = parts["task"]
+    wanted = task.constants["network_methods"]
+    lacking = [method for method in wanted if method not in model.methods]
+    if not lacking:
+        return
+    lacks = f"lacks {' and '.join(lacking)}"
+    if lacking == list(wanted):
+        lacks = "has neither" if len(wanted) == 2 else "has none"
+    raise UserError(
+        f"task {task_name} needs a network with {' and '.join(wanted)}, {name} {lacks}; "
+        "choose another model= or task="
+    )
+
+
+def _without_lengths(arguments: Iterable[str], gives: Collection[str]) -> list[str]:
+    """The arguments that are no lengths of what a data set gives: a batch holds those, too."""
+    return [name for name in arguments if name.removesuffix(_LENGTH) not in gives or name in gives]
 
 
 def _check_averaging(content: Mapping[str, Any]) -> None:
@@ -323,7 +356,7 @@ def _check_kind_of_target(content: Mapping[str, Any], parts: Mapping[str, _Part]
 
     name, task = parts["task"]
     gives = list(parts["data"].signature.constants["targets"])
-    if set(task.loss) != set(gives):
+    if set(_without_lengths(task.loss, gives)) != set(gives):
         raise UserError(
             f"the loss of task {name} takes {list(task.loss)}, the data set gives {gives}; "
             "choose another task= or data="
@@ -351,7 +384,7 @@ def _check_inputs(parts: Mapping[str, _Part]) -> None:
 
 
 def _check_scores(section: Mapping[str, Any], task: Signature) -> None:
-    """What is monitored and reported is a score of the task; the loss can be monitored too."""
+    """What is reported is a score of the task, what is monitored one of its epochs, or the loss."""
     for key, options in (("monitor", _modes(task)), ("score", task.constants["scores"])):
         score = section[key]
         if score not in options:
@@ -360,4 +393,5 @@ def _check_scores(section: Mapping[str, Any], task: Signature) -> None:
 
 def _modes(task: Signature) -> dict[str, str]:
     """Whether each score that a task can monitor is better when it is "max" or "min"."""
-    return {**task.constants["scores"], "loss": "min"}
+    watched = task.constants["watched"] or task.constants["scores"]
+    return {**watched, "loss": "min"}

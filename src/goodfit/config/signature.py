@@ -22,7 +22,8 @@ class Signature:
     `parameters` are the keyword-only ones with their annotations as text, `arguments` the names of
     all but self. `forward` are the arguments of that method, `optional` those with a default;
     `loss` are the arguments of that method behind the first.
-    `classes` are the dotted names of the class itself and of its bases in the same package.
+    `methods` are the names of all methods, and `classes` the dotted names of the class itself and
+    of its bases, as far as they are in the same package.
     `undefined` are abstract methods, and constants without a value: what a subclass is to define.
     """
 
@@ -31,6 +32,7 @@ class Signature:
     forward: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     loss: tuple[str, ...] = ()
+    methods: frozenset[str] = frozenset()
     constants: dict[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     undefined: tuple[str, ...] = ()
@@ -86,6 +88,7 @@ def read(target: str) -> Signature | None:
         forward=_positional(forward) if forward else (),
         optional=_with_default(forward) if forward else (),
         loss=_positional(loss)[1:] if loss else (),
+        methods=_methods(lineage),
         constants=constants,
         classes=tuple(named),
         undefined=tuple(name for name, is_defined in defined.items() if not is_defined),
@@ -202,6 +205,13 @@ def _method(name: str, lineage: list[ast.ClassDef]) -> ast.FunctionDef | None:
             if isinstance(statement, ast.FunctionDef) and statement.name == name:
                 return statement
     return None
+
+
+def _methods(lineage: list[ast.ClassDef]) -> frozenset[str]:
+    names = set()
+    for node in lineage:
+        names |= {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
+    return frozenset(names)
 
 
 def _keyword_only(function: ast.FunctionDef) -> dict[str, str | None]:

@@ -19,7 +19,7 @@ from goodfit import build
 from goodfit.baseline.base import LabelledSamples, Samples
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
-from goodfit.evaluation.bootstrap import Resampled, intervals, resamples
+from goodfit.evaluation.bootstrap import Resampled, Resamples, intervals
 from goodfit.evaluation.examples import worst
 from goodfit.evaluation.verdict import verdict
 from goodfit.predictor import Predictor
@@ -58,14 +58,12 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
 
     baselines = _baselines(cfg, data, task, test)
     clusters = test.clusters
-    draws = resamples(clusters, cfg.evaluate.resamples, seed=0)
-    network = intervals(task.metrics(), results.statistics, draws)
-    scored = {}
-    for title, baseline in baselines.items():
-        scores = intervals(task.metrics(), baseline.statistics, draws)
-        scored[title] = baseline.role, scores
-
+    draws = Resamples(clusters, cfg.evaluate.resamples, seed=0)
     methods = _strong_first(results.statistics, baselines)
+    scores = intervals(task.metrics(), methods, draws, additive=task.additive)
+    network = scores["network"]
+    scored = {title: (baseline.role, scores[title]) for title, baseline in baselines.items()}
+
     result = Evaluation(
         experiment=cfg.name,
         task=type(task).__name__,

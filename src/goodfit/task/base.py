@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from goodfit.contract import Batch, DataSpec
 from goodfit.records import Answer, Chart
+from goodfit.task.epoch import EpochResults, StepResult
 
 Array = np.ndarray[Any, Any]
 Statistics = dict[str, Tensor]  # of samples, (B, ...) each
@@ -28,36 +28,27 @@ PairScore = Callable[[Tensor, Tensor], Tensor]  # of predictions and targets
 Partial = Callable[..., Any]  # a function that waits for its first argument
 
 
-class StepResult(NamedTuple):
-    """One step of an epoch on one rank: loss (B,), units (B,) and statistics (B, ...) of it."""
-
-    step: int
-    rank: int
-    loss: Tensor
-    units: Tensor
-    statistics: Statistics
-
-    def to(self, device: torch.device | str) -> StepResult:
-        """The same, with its tensors on `device`."""
-        return self._replace(
-            loss=self.loss.to(device),
-            units=self.units.to(device),
-            statistics={name: values.to(device) for name, values in self.statistics.items()},
-        )
-
-
 class Task(pl.LightningModule):
     """A network with the meaning of its output; never looks into `batch.inputs`.
 
-    `scores` gives the direction, "max" or "min", in which each score improves; `kinds` are the
-    kinds of target that the task fits. The arguments of `loss` behind `output` are the names of the
-    targets, and `units` and `statistics` take the same. A score of an epoch is computed once, from
-    the statistics of all its samples, so it is exact and costs nothing in a step
-    (docs/decisions/0004).
+    `kinds` are the kinds of target that the task fits. `scores` gives the direction, "max" or
+    "min", in which each score of predictions improves. `watched` does so for the scores of each
+    epoch, where predictions cost too much for that; {} says that they are the same. `feeds` are
+    arguments of the network's `forward` that the task itself gives in `run`, and `network_methods`
+    what the network must have beside `forward`. Scores of an `additive` task are functions of the
+    sums of statistics over samples: an epoch then keeps a few numbers (docs/decisions/0022).
+
+    The arguments of `loss` behind `output` are the names of the targets, and `units`, `statistics`
+    and `watch` take the same. A score of an epoch is computed once, from the statistics of all its
+    samples, so it is exact (docs/decisions/0004).
     """
 
     kinds: ClassVar[tuple[str, ...]]
     scores: ClassVar[dict[str, str]]
+    watched: ClassVar[dict[str, str]] = {}
+    feeds: ClassVar[tuple[str, ...]] = ()
+    network_methods: ClassVar[tuple[str, ...]] = ()
+    additive: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -80,7 +71,28 @@ class Task(pl.LightningModule):
         self._optimizer = optimizer
         self._schedule = schedule
         self._sharded = False
-        self._results: dict[str, list[StepResult]] = {"train": [], "val": []}
+        # scores of each step of train would double the step of a network that writes texts, by
+        # further passes over (B, T, V): where it is fed, train is watched by its loss alone
+        self._results = {
+            "train": EpochResults("train", additive=self.additive, scored=not self.feeds),
+            "val": EpochResults("val", additive=self.additive),
+        }
+
+    @staticmethod
+    def outputs(spec: DataSpec, **options: Any) -> int:
+        """How many numbers the network gives for a sample; `options` are those of conf/task."""
+        return spec.outputs
+
+    def run(self, inputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Any:
+        """The output for the loss, (B, ...), of inputs and targets (B, ...).
+
+        The network is given `targets` only by a task that `feeds` it.
+        """
+        return self.model(**inputs)
+
+    def infer(self, inputs: Mapping[str, Tensor]) -> Any:
+        """The prediction (B, ...) of inputs (B, ...), in use and evaluation: without targets."""
+        return self.predict(self.model(**inputs))
 
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -100,16 +112,29 @@ class Task(pl.LightningModule):
     def statistics(self, prediction: Tensor, target: Tensor) -> Statistics:
         """All that scores need to know of each sample, by name: (B, ...), a few numbers.
 
-        Of predictions and targets (B, ...); by default these themselves.
+        Of predictions and targets (B, ...); by default these themselves. How many numbers a sample
+        has must not depend on the batch: what is ragged is reduced to sums.
         """
         return {"prediction": prediction, "target": target}
 
+    def watch(self, output: Tensor, **targets: Tensor) -> Statistics:
+        """What `watch_metrics` need to know of each sample: (B, ...), of outputs (B, ...)."""
+        return self.statistics(self.predict(output), **targets)
+
     @abstractmethod
     def metrics(self) -> dict[str, Score]:
-        """A function of statistics (N, ...) to a score () for each of `scores`, by its name.
+        """A function of statistics to a score for each of `scores`, by its name.
 
-        N is an epoch, a split or a resampled test set.
+        Of statistics (N, ...) to (), where N is an epoch, a split or a resampled test set. Of an
+        `additive` task, of sums (R, ...) of R such sets to (R,).
         """
+
+    def watch_metrics(self) -> dict[str, Score]:
+        """The same for the scores of an epoch, of the statistics of `watch`, (N, ...) or (R, ...).
+
+        By default those of `metrics`.
+        """
+        return self.metrics()
 
     @abstractmethod
     def decode(self, prediction: Tensor) -> pd.DataFrame:
@@ -199,7 +224,7 @@ class Task(pl.LightningModule):
         Lightning validates inside the training epoch, after its last step, so train is complete.
         """
         row = self.reduce("val")
-        if self._results["train"]:  # empty where a trainer only validates
+        if not self._results["train"].is_empty:  # it is where a trainer only validates
             row |= self.reduce("train")
             row["gap/loss"] = row["val/loss"] - row["train/loss"]
         self._results["train"].clear()
@@ -208,26 +233,16 @@ class Task(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the results of the epoch so far: its scores need them after a resume."""
-        # plain tuples: a checkpoint is read with weights_only, which refuses other classes
-        checkpoint["results"] = [tuple(result) for result in gather_results(self._results["train"])]
+        checkpoint["results"] = self._results["train"].state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restores results, all ranks' on the first; `reduce` gathers them again."""
-        results = [StepResult(*result) for result in checkpoint["results"]]
-        self._results["train"] = results if self.global_rank == 0 else []
+        """Restores the results of the epoch so far."""
+        self._results["train"].load(checkpoint["results"], self.global_rank)
 
     def reduce(self, split: str) -> dict[str, float]:
         """Loss and scores of all ranks' samples since the epoch began, by name."""
-        # what a checkpoint restored lies on the CPU
-        results = [result.to(self.device) for result in gather_results(self._results[split])]
-        loss = torch.cat([result.loss for result in results])
-        units = torch.cat([result.units for result in results])
-        statistics = concatenate([result.statistics for result in results])
-
-        row = {f"{split}/loss": float(loss.sum() / units.sum())}
-        for name, score in self.metrics().items():
-            row[f"{split}/{name}"] = float(score(statistics))
-        return row
+        row = self._results[split].reduce(self.watch_metrics(), self.device)
+        return {f"{split}/{name}": value for name, value in row.items()}
 
     def configure_optimizers(self) -> Any:
         """Optimizer and schedule of the configuration; the schedule advances at every step."""
@@ -238,19 +253,23 @@ class Task(pl.LightningModule):
 
     def mode(self, name: str) -> str:
         """The direction in which a score improves: "max" or "min"."""
-        return "min" if name == "loss" else self.scores[name]
+        return "min" if name == "loss" else {**self.scores, **self.watched}[name]
 
     def _step(self, split: str, batch: Batch, step: int) -> Tensor:
         """The mean loss () of a batch, whose statistics are kept."""
-        output = self.model(**batch.inputs)
+        output = self.run(batch.inputs, batch.targets)
         loss = self.loss(output, **batch.targets)
         units = self.units(**batch.targets)
 
-        # detached: a graph would keep the activations of every step until the epoch ends
-        statistics = self.statistics(self.predict(output.detach()), **batch.targets)
+        statistics = {}
+        results = self._results[split]
+        if results.scored:
+            with torch.no_grad():
+                statistics = self.watch(output, **batch.targets)
+            # detached, too: what is the output itself would keep the activations of every step
+            statistics = {name: values.detach() for name, values in statistics.items()}
         # what is kept is unweighted: `reduce` counts units
-        result = StepResult(step, self.global_rank, loss.detach(), units, statistics)
-        self._results[split].append(result)
+        results.add(StepResult(step, self.global_rank, loss.detach(), units, statistics))
         return loss.sum() / units.sum()
 
 
@@ -261,27 +280,3 @@ def of_predictions(functions: Mapping[str, PairScore]) -> dict[str, Score]:
 
 def _of_prediction(function: PairScore) -> Score:
     return lambda statistics: function(statistics["prediction"], statistics["target"])
-
-
-def concatenate(parts: Sequence[Statistics]) -> Statistics:
-    """The statistics of samples, (N, ...), from those of their batches, (B, ...)."""
-    whole = {}
-    for name in parts[0]:
-        whole[name] = torch.cat([part[name] for part in parts])
-    return whole
-
-
-def gather_results(results: list[StepResult]) -> list[StepResult]:
-    """The results of all ranks, sorted by step and rank.
-
-    In a fixed order, so that sums of floats do not depend on which rank kept what.
-    """
-    if not dist.is_initialized():
-        return results
-    by_rank: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(by_rank, [result.to("cpu") for result in results])
-
-    device = results[0].loss.device if results else torch.device("cpu")
-    gathered = [result for rank_results in by_rank for result in rank_results]
-    gathered.sort(key=lambda result: (result.step, result.rank))
-    return [result.to(device) for result in gathered]

@@ -17,6 +17,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, EarlyStopping, WeightAveraging
+from torch import Tensor
 
 from goodfit import build
 from goodfit.contract import DataSpec
@@ -26,6 +27,7 @@ from goodfit.records import Cost
 from goodfit.store.arrays import Packed
 from goodfit.store.loader import DataModule, Shard
 from goodfit.task.base import Task
+from goodfit.task.epoch import score_rows
 from goodfit.training.averaging import moving_average
 from goodfit.training.batchnorm import synchronize_batchnorm
 from goodfit.training.checkpoint import BestAndLatest, load
@@ -162,15 +164,16 @@ def measure(cfg: DictConfig, data: DataModule, optimized: Optimized) -> Measured
 def score_kept_weights(task: Task, data: DataModule) -> Row:
     """Loss and scores on train and validation, without dropout and augmentation, and their gap.
 
-    The network computes where it was trained: a CPU may take longer for one pass than a GPU for the
-    training.
+    A task that `feeds` its network generates, which takes many passes: of train it is given as many
+    samples as validation has, evenly spaced. The network computes where it was trained: a CPU may
+    take longer for one pass than a GPU for the training.
     """
     task.to(data.device)
-    row = _score(task, data.train, "train", data.eval_batch_size)
+    row = _score(task, data.train, "train", data.eval_batch_size, _rows_of_train(task, data))
     row |= _score(task, data.validation, "val", data.eval_batch_size)
     task.cpu()
 
-    for name in ("loss", *task.scores):
+    for name in ("loss", *task.watched, *task.scores):
         row[f"gap/{name}"] = row[f"val/{name}"] - row[f"train/{name}"]
     return row
 
@@ -189,12 +192,23 @@ def _callbacks(cfg: DictConfig, task: Task) -> list[Callback]:
     return [*callbacks, early_stopping]
 
 
-def _score(task: Task, split: Packed, name: str, size: int) -> Row:
-    measured = Predictor(task, task.spec).measure(split, size)
-    row = {f"{name}/loss": measured.mean_loss}
-    for key, score in task.metrics().items():
-        row[f"{name}/{key}"] = float(score(measured.statistics))
-    return row
+def _rows_of_train(task: Task, data: DataModule) -> Tensor | None:
+    """The samples (N,) of train that are scored, None for all of them."""
+    samples, most = len(data.train), len(data.validation)
+    if not task.feeds or samples <= most:
+        return None
+    # not the first ones: a split keeps the order of its raw file, which may be that of a source
+    return torch.arange(most) * samples // most
+
+
+def _score(task: Task, split: Packed, name: str, size: int, rows: Tensor | None = None) -> Row:
+    """Loss and scores of a split, or of its samples at `rows` (N,)."""
+    measured = Predictor(task, task.spec).measure(split, size, rows)
+    scores = score_rows(task.metrics(), measured.statistics, additive=task.additive)
+    if task.watched:
+        watched = score_rows(task.watch_metrics(), measured.watched, additive=task.additive)
+        scores = watched | scores
+    return {f"{name}/{key}": value for key, value in {"loss": measured.mean_loss, **scores}.items()}
 
 
 def _peak_memory() -> float:
