@@ -24,6 +24,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+
+def _rising(levels: list[float]) -> list[float]:
+    if sorted(set(levels)) != levels:
+        raise PydanticCustomError("rising", "Input should be numbers that rise")
+    return levels
+
+
+
 # strict: else pydantic would take true for 1, and "3" for 3
 
 # more than any count here, and small enough for every library behind it
@@ -36,6 +44,10 @@ Fraction = Annotated[StrictFloat, Field(ge=0, lt=1)]
 Rate = Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]
 Amount = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
 Flag = StrictBool
+# of quantiles: fractions that rise
+Levels = Annotated[
+    list[Annotated[StrictFloat, Field(gt=0, lt=1)]], Field(min_length=1), AfterValidator(_rising)
+]
 # of folders and of a registered model
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
 
@@ -119,6 +131,7 @@ __all__ = [
     "Count",
     "Flag",
     "Fraction",
+    "Levels",
     "Literal",
     "Mapping",
     "Name",

@@ -26,7 +26,8 @@ from goodfit.errors import UserError
 from goodfit.records import Answer, Chart
 from goodfit.reporting import error_charts
 from goodfit.store.arrays import Packed
-from goodfit.task.base import Statistics, StepResult, Task
+from goodfit.task.base import Statistics, Task
+from goodfit.task.epoch import StepResult, score_rows, totals
 
 Prepared = Callable[[str], Path]
 # a share is best at one, an error at zero
@@ -42,6 +43,11 @@ def pairs() -> list[tuple[str, str]]:
             if name in tiny.tasks(case) and tiny.models(case):
                 fitting.append((name, case))
     return fitting
+
+
+def is_additive(name: str) -> bool:
+    """Whether a task's scores are functions of sums."""
+    return bool(tiny.constants(tiny.section("task", name))["additive"])
 
 
 fits = pytest.mark.parametrize(("name", "case"), pairs())
@@ -65,7 +71,19 @@ def perfect(task: Task, target: Tensor) -> Tensor:
     """The prediction that says the truth."""
     if task.spec.kind == "class":
         return torch.nn.functional.one_hot(target, task.spec.outputs).float()
+    if len(form(task)) == target.ndim:  # several numbers that are to be the same one
+        return target.unsqueeze(-1).repeat(1, *form(task))
     return target.clone()
+
+
+def form(task: Task) -> tuple[int, ...]:
+    """The shape (...) of a sample's prediction."""
+    ones = {}
+    for key in task.inputs:
+        field = task.spec.inputs[key]
+        ones[key] = torch.ones(2, *field.shape, dtype=getattr(torch, field.dtype))
+    with torch.no_grad():
+        return tuple(task.infer(ones).shape[1:])
 
 
 def spoiled(task: Task, target: Tensor, share: float) -> Tensor:
@@ -83,7 +101,7 @@ def statistics(task: Task, prediction: Tensor, target: Tensor) -> Statistics:
 def score_all(task: Task, prediction: Tensor, target: Tensor) -> dict[str, float]:
     """Every score of the task."""
     of_samples = statistics(task, prediction, target)
-    return {title: float(score(of_samples)) for title, score in task.metrics().items()}
+    return score_rows(task.metrics(), of_samples, additive=task.additive)
 
 
 def standardized(spec: DataSpec, target: Tensor) -> Tensor:
@@ -135,6 +153,50 @@ def test_a_better_prediction_has_a_better_score(name: str, case: str, prepared: 
 
 
 @fits
+def test_a_perfect_prediction_scores_at_least_as_well_as_a_trivial_one(
+    name: str, case: str, prepared: Prepared
+) -> None:
+    folder = prepared(case)
+    task, target = made(name, case, folder)
+    right = score_all(task, perfect(task, target), target)
+    trivial = task.trivial({"target": target.numpy()}, inputs_of(folder), len(target))
+    for title, answer in trivial.items():
+        scores = score_all(task, torch.from_numpy(np.asarray(answer, np.float32)), target)
+        for score, mode in task.scores.items():
+            sign = 1 if mode == "max" else -1
+            said = f"{name} on {case}: '{title}' has {score} {scores[score]}, truth {right[score]}"
+            assert sign * right[score] >= sign * scores[score], said
+
+
+@pytest.mark.parametrize(("name", "case"), [pair for pair in pairs() if is_additive(pair[0])])
+def test_scores_of_many_sums_at_once_are_those_of_the_rows_of_each(
+    name: str, case: str, prepared: Prepared
+) -> None:
+    """What the bootstrap of an additive task relies on."""
+    task, target = made(name, case, prepared(case))
+    of_all = statistics(task, spoiled(task, target, 0.3), target)
+    sets = [torch.arange(0, len(target), 3), torch.arange(FEW), torch.tensor([1, 1, 1, 4])]
+    sums = [totals({key: values[rows] for key, values in of_all.items()}) for rows in sets]
+    together = {key: torch.stack([each[key] for each in sums]) for key in of_all}
+    for title, score in task.metrics().items():
+        at_once = score(together)
+        assert at_once.shape == (len(sets),), f"{name} on {case}: {title} gives {at_once.shape}"
+        for value, rows in zip(at_once.tolist(), sets, strict=True):
+            alone = {key: values[rows] for key, values in of_all.items()}
+            scores = score_rows(task.metrics(), alone, additive=True)
+            assert value == pytest.approx(scores[title], rel=1e-9), f"{name} on {case}: {title}"
+
+
+@fits
+def test_what_is_watched_has_the_names_that_are_declared(
+    name: str, case: str, prepared: Prepared
+) -> None:
+    task, _ = made(name, case, prepared(case))
+    declared = set(task.watched or task.scores)
+    assert set(task.watch_metrics()) == declared, f"{name} on {case}: watch_metrics"
+
+
+@fits
 def test_the_loss_is_less_for_an_output_nearer_to_the_truth(
     name: str, case: str, prepared: Prepared
 ) -> None:
@@ -143,8 +205,7 @@ def test_the_loss_is_less_for_an_output_nearer_to_the_truth(
     if spec.kind == "class":
         output = 4 * perfect(task, target)
     else:
-        output = standardized(spec, target)
-        output = output if spec.kind == "series" else output[:, :1]
+        output = standardized(spec, perfect(task, target))
     shift = torch.linspace(0, 3, output.shape[1]) + 1
     near, far = (task.loss(said, target=target) for said in (output, output + shift))
     assert near.shape == far.shape == (len(target),)
@@ -179,8 +240,9 @@ def test_predict_undoes_the_scaling_of_the_target(name: str, case: str, prepared
         sure = task.predict(30.0 * perfect(task, target))
         torch.testing.assert_close(sure, perfect(task, target), rtol=0, atol=1e-5)
     else:
-        scaled = standardized(spec, target)
-        torch.testing.assert_close(task.predict(scaled), target, rtol=1e-5, atol=1e-4)
+        scaled = standardized(spec, perfect(task, target))
+        undone = task.predict(scaled)
+        torch.testing.assert_close(undone, perfect(task, target), rtol=1e-5, atol=1e-4)
 
 
 @fits
@@ -193,7 +255,8 @@ def test_decoded_predictions_say_the_truth_in_a_readable_row_each(
     if task.spec.kind == "class":
         assert table["label"].tolist() == [task.spec.labels[code] for code in target.tolist()]
     else:
-        assert table.to_numpy(float).ravel().tolist() == pytest.approx(target.flatten().tolist())
+        said = table.to_numpy(float).ravel().tolist()
+        assert said == pytest.approx(perfect(task, target).flatten().tolist())
 
 
 @fits
@@ -209,7 +272,7 @@ def test_the_scores_of_an_epoch_do_not_depend_on_the_batches(
         parts = (guess.split(size), target.split(size), losses.split(size))
         for part, truth, loss in zip(*parts, strict=True):
             result = StepResult(0, 0, loss, task.units(truth), statistics(task, part, truth))
-            task._results["val"].append(result)
+            task._results["val"].add(result)
         rows.append(task.reduce("val"))
     assert rows[0] == pytest.approx(rows[1], rel=1e-5)
     mean = float(losses.sum() / task.units(target).sum())  # of all units, not of samples
