@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import binom
 
+from goodfit.evaluation import bootstrap
 from goodfit.evaluation.bootstrap import Resampled, Resamples, compare, interval, intervals
 from goodfit.records import Interval
 
@@ -128,3 +130,119 @@ def test_samples_that_repeat_each_other_make_no_interval_narrower() -> None:
     assert (clustered.low, clustered.high) == pytest.approx((once.low, once.high), abs=1e-6)
     alone = scored(*tenfold, Resamples(torch.arange(10 * N), 1000, 0)).interval
     assert alone.high - alone.low < 0.4 * (once.high - once.low)
+
+
+CLUSTERS = torch.randint(60, (N,), generator=torch.Generator().manual_seed(5))
+SUMS = {"accuracy": lambda sums: sums["right"] / sums["samples"]}
+
+
+@pytest.mark.parametrize("clusters", [ALONE, CLUSTERS])
+def test_counts_are_those_of_the_rows(clusters: torch.Tensor) -> None:
+    draws = Resamples(clusters, 30, 0)
+    counts = torch.cat(list(draws.counts()))
+    _, number, sizes = torch.unique(clusters, return_inverse=True, return_counts=True)
+    for row, rows in zip(counts, draws.rows(), strict=True):
+        drawn = torch.bincount(number[rows], minlength=len(sizes)) / sizes
+        assert torch.equal(row, drawn.double())
+
+
+@pytest.mark.parametrize("block", [1, 130, 10**9])
+def test_the_draws_do_not_depend_on_how_many_are_in_memory(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = torch.cat(list(Resamples(CLUSTERS, 30, 0).counts()))
+    rows = list(Resamples(CLUSTERS, 30, 0).rows())
+    monkeypatch.setattr(bootstrap, "_BLOCK", block)
+    assert torch.equal(torch.cat(list(Resamples(CLUSTERS, 30, 0).counts())), whole)
+    again = list(Resamples(CLUSTERS, 30, 0).rows())
+    assert all(torch.equal(*pair) for pair in zip(rows, again, strict=True))
+
+
+def test_draws_of_a_million_samples_are_never_all_in_memory() -> None:
+    draws = Resamples(torch.arange(1_000_000), 1000, 0)
+    assert len(draws) == 1000
+    assert next(draws.counts()).numel() <= 2_000_000
+    assert next(draws.rows()).shape == (1_000_000,)
+
+
+@pytest.mark.parametrize("clusters", [ALONE, CLUSTERS])
+def test_sums_give_the_intervals_of_rows(clusters: torch.Tensor) -> None:
+    draws = Resamples(clusters, 200, 0)
+    rows, sums = {}, {}
+    for title, share in (("a", 0.9), ("b", 0.7)):
+        prediction, target = answers(share, 0)
+        right = (prediction.argmax(1) == target).float()
+        rows[title] = {"prediction": prediction, "target": target}
+        sums[title] = {"right": right, "samples": torch.ones(N)}
+    by_row = intervals(METRICS, rows, draws, additive=False)
+    by_sum = intervals(SUMS, sums, draws, additive=True)
+    for title in rows:
+        one, other = by_row[title]["accuracy"], by_sum[title]["accuracy"]
+        assert np.allclose(one.values, other.values, rtol=1e-6, atol=0)
+        assert one.interval.value == pytest.approx(other.interval.value, rel=1e-6)
+
+
+def test_statistics_of_several_dimensions_are_summed_each_by_itself() -> None:
+    table = torch.randn(N, 2, 3, dtype=torch.float64)
+    flat = torch.randn(N, dtype=torch.float64)
+    draws = Resamples(CLUSTERS, 20, 0)
+    metrics = {
+        "corner": lambda sums: sums["table"][:, 1, 2],
+        "flat": lambda sums: sums["flat"],
+    }
+    drawn = intervals(metrics, {"a": {"table": table, "flat": flat}}, draws, additive=True)["a"]
+    for index, rows in enumerate(draws.rows()):
+        assert drawn["corner"].values[index] == pytest.approx(float(table[rows, 1, 2].sum()))
+        assert drawn["flat"].values[index] == pytest.approx(float(flat[rows].sum()))
+
+
+def bleu(sums: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Corpus BLEU (R,) in percent of sums (R, 10), none of them 0 (Papineni et al. 2002)."""
+    said, true, *counts = sums["bleu"].unbind(1)
+    hits, all_ngrams = torch.stack(counts[:4], 1), torch.stack(counts[4:], 1)
+    brevity = (1 - true / said).clamp_max(0).exp()
+    return 100 * brevity * (hits / all_ngrams).log().mean(1).exp()
+
+
+def chrf(sums: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Corpus chrF (R,) in percent of sums (R, 6, 3), beta 2 (Popovic 2015)."""
+    said, true, hits = sums["chrf"].unbind(2)
+    precision, recall = (hits / said).mean(1), (hits / true).mean(1)
+    return 100 * 5 * precision * recall / (4 * precision + recall)
+
+
+def texts(samples: int, seed: int) -> tuple[list[str], list[str]]:
+    """Sentences of a small language, and the same with some words changed."""
+    generator = np.random.default_rng(seed)
+    words = np.array(["house", "tree", "river", "open", "close", "green", "the", "a", "to", "file"])
+    said, true = [], []
+    for length in generator.integers(5, 15, samples):
+        sentence = generator.choice(words, length)
+        true.append(" ".join(sentence))
+        changed = generator.random(length) < 0.3
+        said.append(" ".join(np.where(changed, generator.choice(words, length), sentence)))
+    return said, true
+
+
+def test_scores_of_a_corpus_on_resampled_test_sets_are_those_of_sacrebleu() -> None:
+    """From 10 and 18 sums, where sacrebleu reads the drawn texts themselves."""
+    sacrebleu = pytest.importorskip("sacrebleu")
+    said, true = texts(N, 0)
+    statistics = {}
+    for name, metric in (("bleu", sacrebleu.BLEU()), ("chrf", sacrebleu.CHRF())):
+        rows = metric._extract_corpus_statistics(said, [true])
+        statistics[name] = torch.tensor(rows, dtype=torch.float64)
+    statistics["chrf"] = statistics["chrf"].reshape(N, 6, 3)
+
+    draws = Resamples(CLUSTERS, 3, 0)
+    metrics = {"bleu": bleu, "chrf": chrf}
+    drawn = intervals(metrics, {"a": statistics}, draws, additive=True)["a"]
+    for index, rows in enumerate(draws.rows()):
+        hypotheses = [said[row] for row in rows.tolist()]
+        references = [[true[row] for row in rows.tolist()]]
+        for name, function in (
+            ("bleu", sacrebleu.corpus_bleu),
+            ("chrf", sacrebleu.corpus_chrf),
+        ):
+            expected = function(hypotheses, references).score
+            assert drawn[name].values[index] == pytest.approx(expected, rel=1e-9), name
