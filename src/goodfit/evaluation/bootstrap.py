@@ -62,7 +62,7 @@ class Resamples:
                     yield torch.cat([rows_of[cluster] for cluster in draw.tolist()])
 
     def counts(self) -> Iterator[Tensor]:
-        """How often each test set holds each cluster, (r, C) in float64 for blocks of r of R."""
+        """How often each test set holds each cluster, (R, C) in float64, in blocks of test sets."""
         clusters = len(self._sizes)
         for block in self._blocks():
             sets = torch.arange(len(block)).unsqueeze(1)
@@ -76,7 +76,7 @@ class Resamples:
         return sums.index_add_(0, self._cluster_of, values.double())
 
     def _blocks(self) -> Iterator[Tensor]:
-        """The clusters (r, C) that r of the R test sets hold."""
+        """The clusters (R, C) that the test sets hold, in blocks of test sets."""
         clusters = len(self._sizes)
         generator = torch.Generator().manual_seed(self.seed)
         size = max(1, _BLOCK // clusters)
