@@ -135,7 +135,8 @@ class Predictor:
     @torch.inference_mode()
     def _prediction(self, inputs: Tensors) -> Tensor:
         """The predictions (B, ...) of a batch, on the CPU."""
-        return self.task.infer(moved(inputs, self._device)).cpu()
+        prediction: Tensor = self.task.infer(moved(inputs, self._device))
+        return prediction.cpu()
 
     @property
     def _device(self) -> torch.device:

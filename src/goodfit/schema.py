@@ -31,7 +31,6 @@ def _rising(levels: list[float]) -> list[float]:
     return levels
 
 
-
 # strict: else pydantic would take true for 1, and "3" for 3
 
 # more than any count here, and small enough for every library behind it

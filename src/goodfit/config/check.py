@@ -16,6 +16,7 @@ from goodfit import schema
 from goodfit.config import signature, tree
 from goodfit.config.sections import SECTIONS
 from goodfit.config.signature import Signature
+from goodfit.contract import LENGTH
 from goodfit.errors import UserError, nearest
 
 # what a section's `_target_` may begin with: `instantiate` calls whatever it is given, and a
@@ -56,8 +57,6 @@ SET_BY_TRAINING = {
         "use_distributed_sampler",
     },
 }
-# ends the name of an argument that holds the lengths of a ragged input or target
-_LENGTH = "_length"
 _TYPES = {**{name: getattr(schema, name) for name in schema.__all__}, "str": str}
 
 
@@ -331,7 +330,7 @@ def _check_methods(parts: Mapping[str, _Part]) -> None:
 
 def _without_lengths(arguments: Iterable[str], gives: Collection[str]) -> list[str]:
     """The arguments that are no lengths of what a data set gives: a batch holds those, too."""
-    return [name for name in arguments if name.removesuffix(_LENGTH) not in gives or name in gives]
+    return [name for name in arguments if name.removesuffix(LENGTH) not in gives or name in gives]
 
 
 def _check_averaging(content: Mapping[str, Any]) -> None:

@@ -36,7 +36,7 @@ class Task(pl.LightningModule):
     epoch, where predictions cost too much for that; {} says that they are the same. `feeds` are
     arguments of the network's `forward` that the task itself gives in `run`, and `network_methods`
     what the network must have beside `forward`. Scores of an `additive` task are functions of the
-    sums of statistics over samples: an epoch then keeps a few numbers (docs/decisions/0022).
+    sums of statistics over samples: an epoch then keeps a few numbers (docs/decisions/0024).
 
     The arguments of `loss` behind `output` are the names of the targets, and `units`, `statistics`
     and `watch` take the same. A score of an epoch is computed once, from the statistics of all its

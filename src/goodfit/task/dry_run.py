@@ -5,7 +5,6 @@ Letters: B batch, of two samples here; R resampled test sets.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from goodfit.contract import Field
+from goodfit.contract import LENGTH, Field
 from goodfit.errors import UserError
 from goodfit.task.base import Score, Statistics, Task
 
@@ -35,7 +34,7 @@ def dry_run(task: Task, outputs: int) -> None:
     """
     training = task.training
     fields = (*task.spec.inputs.values(), *task.spec.targets.values())
-    is_ragged = any(None in field.shape for field in fields)
+    is_ragged = any(field.is_ragged for field in fields)
     try:
         task.eval()
         with torch.inference_mode():
@@ -48,9 +47,8 @@ def dry_run(task: Task, outputs: int) -> None:
 def _pass(task: Task, outputs: int, length: int) -> _Shapes:
     """The shapes of the statistics of two samples, which are of `length` where they are ragged."""
     title = _title(task)
-    takes = inspect.signature(task.model.forward).parameters
     given = _ones(task.spec.inputs, length)
-    inputs = {name: array for name, array in given.items() if name in takes}
+    inputs = {name: given[name] for name in task.inputs}
     targets = _ones(task.spec.targets, length)
 
     output = _run(task, outputs, inputs, targets)
@@ -99,10 +97,10 @@ def _ones(fields: Mapping[str, Field], length: int) -> dict[str, Tensor]:
     """Two samples of ones of each array (B, ...), of `length` where they are ragged."""
     ones = {}
     for name, field in fields.items():
-        shape = [length if size is None else size for size in field.shape]
+        shape = field.sized(length)
         ones[name] = torch.ones(_SAMPLES, *shape, dtype=getattr(torch, field.dtype))
-        if None in field.shape:
-            ones[f"{name}_length"] = torch.full((_SAMPLES,), length)
+        if field.is_ragged:
+            ones[f"{name}{LENGTH}"] = torch.full((_SAMPLES,), length)
     return ones
 
 

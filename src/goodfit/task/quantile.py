@@ -62,7 +62,7 @@ class Quantile(Task):
         In units of the train split's deviation, so that a learning rate suits any unit.
         """
         field = self.spec.targets["target"]
-        standard_score = (target - field.mean) / field.std
+        standard_score = (target - field.mean[0]) / field.std[0]
         return pinball(output, standard_score, self.levels).mean(1)
 
     def predict(self, output: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class Quantile(Task):
         field = self.spec.targets["target"]
         # a network may give a lower quantile the larger number; sorted, none of them is worse
         # (Chernozhukov, Fernandez-Val and Galichon 2010)
-        return output.float().sort(1).values * field.std + field.mean
+        return output.float().sort(1).values * field.std[0] + field.mean[0]
 
     def statistics(self, prediction: Tensor, target: Tensor) -> Statistics:
         """Quantiles (B, Q), numbers (B,) and pinball losses (B, Q).
