@@ -22,7 +22,6 @@ from pydantic import (
     StrictInt,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 
 def _rising(levels: list[float]) -> list[float]:
@@ -60,7 +59,7 @@ def _like(pattern: str, expected: str) -> AfterValidator:
 
     def check(text: str) -> str:
         if re.fullmatch(pattern, text) is None:
-            raise PydanticCustomError("name", f"expected {expected}")
+            raise ValueError(f"expected {expected}")
         return text
 
     return AfterValidator(check)
@@ -99,13 +98,11 @@ class Source(BaseModel):
     def _is_one_file(self) -> Self:
         packages = [name for name in ("package", "debian", "npm") if getattr(self, name)]
         if len(packages) > 1:
-            raise PydanticCustomError("source", f"expected one of {' and '.join(packages)}")
+            raise ValueError(f"expected one of {' and '.join(packages)}")
         if not self.file and not packages:
-            raise PydanticCustomError("source", "expected file, package, debian or npm")
+            raise ValueError("expected file, package, debian or npm")
         if self.file and packages and not self.package:
-            raise PydanticCustomError(
-                "source", f"a package of {packages[0]} is kept closed; expected no file"
-            )
+            raise ValueError(f"a package of {packages[0]} is kept closed; expected no file")
         return self
 
     @property

@@ -287,7 +287,7 @@ def _explained(key: str, expected: Any, value: Any, problem: Mapping[str, Any]) 
         model = get_args(expected)[1] if get_args(expected) else expected
         options = [f"{path.rpartition('.')[0]}.{name}" for name in model.model_fields]
         return f"{path}: unknown key{got}.{nearest(path, options)}"
-    message = problem["msg"].replace("Input should be", "expected")
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     return f"{path}: {message}{got}."
 
 
