@@ -26,7 +26,7 @@ from pydantic import (
 
 def _rising(levels: list[float]) -> list[float]:
     if sorted(set(levels)) != levels:
-        raise PydanticCustomError("rising", "Input should be numbers that rise")
+        raise ValueError("expected numbers that rise")
     return levels
 
 
