@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -78,3 +79,29 @@ def test_a_process_whose_dvc_ended_before_it_was_watched_ends_too(
 
 def test_nothing_is_said_about_what_is_no_process() -> None:
     assert not gone("")
+
+
+POOL = """
+import time
+from pathlib import Path
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from os import getpid
+from goodfit.system.processes import exit_with_parent
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, get_context("spawn"), exit_with_parent) as pool:
+        print(pool.submit(getpid).result(), flush=True)
+        time.sleep(60)
+"""
+
+
+def test_a_worker_of_a_pool_ends_with_the_process_that_began_it(tmp_path: Path) -> None:
+    (tmp_path / "pool.py").write_text(POOL)
+    command = [sys.executable, str(tmp_path / "pool.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        worker = psutil.Process(int(process.stdout.readline()))
+        process.kill()
+        worker.wait(timeout=10)  # raises TimeoutExpired where it goes on
+    assert not worker.is_running()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import lines
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from goodfit.contract import DataSpec, Field
+from goodfit.data.base import Encoded
 from goodfit.errors import UserError
 from goodfit.store.arrays import Packed, collate, read_arrays
 from goodfit.store.loader import Batches, DataModule, Shard
@@ -76,7 +79,6 @@ def raw_of(folder: Path) -> dict[str, Path]:
 
 def texts(tmp_path: Path, folder: Path, split: str) -> list[str]:
     """The lines of a split, in its order, from the raw file."""
-    import pandas as pd
 
     numbers = pd.read_parquet(folder / split / "rows.parquet")["number"]
     written = (tmp_path / "lines.txt").read_text().splitlines()
@@ -161,7 +163,6 @@ def test_an_empty_target_is_a_target() -> None:
 
 
 def test_what_encode_gives_is_padded_as_what_was_packed(tmp_path: Path, folder: Path) -> None:
-    import pandas as pd
 
     spec = DataSpec.read(folder / "spec.json")
     rows = pd.DataFrame({"line": texts(tmp_path, folder, "test")})
@@ -248,3 +249,21 @@ def test_parts_of_a_step_are_weighted_by_their_units(folder: Path) -> None:
     for step, *shared in zip(whole, *loaders, strict=True):
         weighted = sum(mean_letter(part.targets) * part.weight / parts for part in shared)
         assert weighted == pytest.approx(mean_letter(step.targets), rel=1e-6)
+
+
+def test_equal_bytes_of_another_shape_are_another_sample(tmp_path: Path) -> None:
+    """Two ragged inputs of one sample: where one ends and the other begins is part of it."""
+
+    class Halves(lines.Lines):
+        @staticmethod
+        def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Encoded]:
+            letters = [np.arange(4) for _ in rows["line"]]
+            cuts = [1 + number % 3 for number in rows["number"]]
+            pairs = list(zip(letters, cuts, strict=True))
+            return {"a": [x[:cut] for x, cut in pairs], "b": [x[cut:] for x, cut in pairs]}
+
+    data, raw = lines.lines(cls=Halves), lines.raw(tmp_path)
+    rows = data.read(raw)
+    spec = replace(data.fit(rows), inputs={name: Field((None,), "int64") for name in "ab"})
+    digests = pack(data, raw, rows, spec, tmp_path / "train")
+    assert len({digest.tobytes() for digest in digests}) == 3
