@@ -61,7 +61,7 @@ def trained(weights_sha256: str) -> Training:
         best_epoch=0,
         steps=1,
         scores={"validation/accuracy": 0.5},
-        cost=Cost(seconds=1.0, parameters=1, peak_memory_mb=1),
+        cost=Cost(seconds=1.0, parameters=1, trainable=1, peak_memory_mb=1),
         machine="a processor, 2 cores",
         commit="none",
         dirty="unknown",

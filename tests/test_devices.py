@@ -161,6 +161,25 @@ def test_a_divided_network_trains_as_a_copied_one(
     assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
 
 
+GROUPS = {
+    "no_decay": "norms_and_biases",
+    "groups": [{"names": "layers.3.*", "lr_factor": 0.3, "weight_decay": 0.2}],
+    "freeze": ["layers.0.*"],
+    "unfreeze_at": 1,
+}
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_freeze_and_unfreeze_as_one_does(home: Home, strategy: str) -> None:
+    """DDP exchanges only gradients that it knew of when it wrapped the network."""
+    fit(calm(home, parameters=GROUPS), out=Path("one"))
+    trainer = {"devices": 2, "strategy": strategy}
+    fit(calm(home, parameters=GROUPS, trainer=trainer), out=Path("two"))
+    assert curve("two", *KEYS) == pytest.approx(curve("one", *KEYS), abs=2e-5)
+    one, two = (torch.load(f"{name}/weights.pt", weights_only=True) for name in ("one", "two"))
+    assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
+
+
 def begin(home: Home, tmp_path: Path, **changes: object) -> subprocess.Popen[str]:
     """A long training on two ranks, by the command that DVC runs, after its second checkpoint.
 
@@ -292,10 +311,15 @@ def newest_epoch(folder: Path) -> int:
 
 
 @pytest.mark.fault(4)
-def test_two_processes_go_on_bit_by_bit(home: Home, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("strategy", "parameters"), [("ddp", {}), ("ddp", GROUPS), ("fsdp", GROUPS)]
+)
+def test_two_processes_go_on_bit_by_bit(
+    home: Home, tmp_path: Path, strategy: str, parameters: dict[str, object]
+) -> None:
     def cfg() -> DictConfig:
-        trainer = {"devices": 2, "strategy": "ddp", "max_epochs": 60}
-        changed = home(trainer=trainer, model={"dropout": 0.4})
+        trainer = {"devices": 2, "strategy": strategy, "max_epochs": 60}
+        changed = home(trainer=trainer, model={"dropout": 0.4}, parameters=parameters)
         changed.early_stopping.patience, changed.checkpoint.seconds = 99, 0
         return changed
 

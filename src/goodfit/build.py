@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hydra.errors import InstantiationException
@@ -13,7 +15,7 @@ from goodfit.config import signature
 from goodfit.config.check import BASES, allowed, check_allowed
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
-from goodfit.schema import Source
+from goodfit.schema import ParameterRules, Source
 
 if TYPE_CHECKING:
     from goodfit.augment.base import Augment
@@ -58,21 +60,32 @@ def task(cfg: DictConfig, spec: DataSpec) -> Task:
 
     Raises:
         UserError: the data set lacks an input that the network's `forward` needs, the network
-            cannot take arrays of their shapes, the task's methods do not fit together, or the
-            optimizer's arguments are out of its range.
+            cannot take arrays of their shapes, the task's methods do not fit together, a pattern of
+            `parameters` matches nothing, or the optimizer's arguments are out of its range.
     """
+    # both import torch, which most stages do without
     from goodfit.task.dry_run import dry_run
+    from goodfit.task.parameter_groups import check_patterns, make_optimizer
 
     _check_inputs(cfg, spec)
     outputs = _outputs(cfg, spec)
     model = make("model", cfg.model, replace(spec, outputs=outputs))
+    rules = parameter_rules(cfg)
+    check_patterns(model, rules)
 
-    # functions still: their parameters and the number of steps come with the training
-    partials = {key: make(key, cfg[key]) for key in ("optimizer", "schedule")}
-    made: Task = make("task", cfg.task, model, spec, **partials)
+    # functions still: the network, sharded or not, and the number of steps come with the training
+    optimizer = partial(make_optimizer, optimizer=make("optimizer", cfg.optimizer), rules=rules)
+    schedule = make("schedule", cfg.schedule)
+    made: Task = make("task", cfg.task, model, spec, optimizer=optimizer, schedule=schedule)
     dry_run(made, outputs)
-    _check_optimizer(cfg)
+    _check_optimizer(partial(optimizer, model))
     return made
+
+
+def parameter_rules(cfg: DictConfig) -> ParameterRules:
+    """How the optimizer treats the network's parameters, and which it leaves alone."""
+    content: Any = OmegaConf.to_container(cfg.parameters, resolve=True)
+    return ParameterRules(**content)
 
 
 def augment(cfg: DictConfig) -> Augment:
@@ -144,12 +157,13 @@ def _outputs(cfg: DictConfig, spec: DataSpec) -> int:
     return task_class.outputs(spec, **options)
 
 
-def _check_optimizer(cfg: DictConfig) -> None:
-    """The optimizer takes a parameter: it looks at its arguments only then."""
-    import torch
+def _check_optimizer(make_optimizer: Callable[[], object]) -> None:
+    """The optimizer takes the network's parameters: it looks at its arguments only then.
 
+    It has no state before its first step, so this costs no memory.
+    """
     try:
-        instantiate(cfg.optimizer)([torch.nn.Parameter(torch.zeros(1))])
+        make_optimizer()
     except (ValueError, TypeError) as error:
         raise UserError(f"optimizer: {_one_line(error)}") from error
 

@@ -110,6 +110,7 @@ class Cost(Record):
 
     seconds: float
     parameters: int
+    trainable: int  # of these parameters; the others were frozen
     peak_memory_mb: int
 
 

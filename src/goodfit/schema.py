@@ -121,6 +121,27 @@ class Source(BaseModel):
         return f"{scope_and_name.removeprefix('@').replace('/', '-')}-{version}.tgz"
 
 
+class ParameterGroup(BaseModel):
+    """What the parameters whose names match `names` have of their own; None is the optimizer's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    names: str
+    lr_factor: Rate = 1.0
+    weight_decay: Amount | None = None
+
+
+class ParameterRules(BaseModel):
+    """How the optimizer treats the network's parameters, and which it leaves alone, by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    no_decay: Literal["none", "norms_and_biases"]
+    groups: tuple[ParameterGroup, ...]
+    freeze: tuple[str, ...]
+    unfreeze_at: Count | None
+
+
 # all that an annotation of a hyperparameter may name: config/check.py evaluates it with these
 __all__ = [
     "Amount",

@@ -152,6 +152,21 @@ BAD: list[tuple[str, Any, str]] = [
         {"_target_": "os.system"},
         "trainer.logger._target_: a _target_ may stand only at the top",
     ),
+    ("parameters.unfreeze_at", 2, "parameters.unfreeze_at=2, but parameters.freeze names nothing"),
+    ("parameters.unfreeze_at", 0, "parameters.unfreeze_at: expected greater than or equal to 1"),
+    ("parameters.no_decay", "norms", "parameters.no_decay: expected 'none' or 'norms_and_biases'"),
+    ("parameters.frieze", [], "Did you mean 'parameters.freeze'?"),
+    ("parameters.groups", [{"lr_factor": 0.1}], "parameters.groups: Field required"),
+    (
+        "parameters.groups",
+        [{"names": "*", "lr_facter": 0.1}],
+        "parameters.groups.lr_facter: unknown key, got 0.1.",
+    ),
+    (
+        "parameters.groups",
+        [{"names": "*", "lr_factor": 0}],
+        "parameters.groups.lr_factor: expected greater than 0, got 0",
+    ),
     (
         "trainer.callbacks",
         [{"_target_": "os.system"}],

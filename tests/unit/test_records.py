@@ -20,7 +20,7 @@ TRAINING = Training(
     best_epoch=1,
     steps=30,
     scores={"val/loss": 0.25},
-    cost=Cost(seconds=1.5, parameters=7, peak_memory_mb=100),
+    cost=Cost(seconds=1.5, parameters=7, trainable=7, peak_memory_mb=100),
     machine="a processor, 2 cores",
     commit="c",
     dirty="false",

@@ -76,6 +76,7 @@ def check(cfg: DictConfig) -> None:
     parts = {section: _part(content[section]) for section in ALLOWED}
     _check_network(parts)
     _check_averaging(content)
+    _check_unfreezing(content["parameters"])
     _check_kind_of_target(content, parts)
     _check_inputs(parts)
     _check_scores(content["task"], parts["task"].signature)
@@ -286,7 +287,9 @@ def _explained(key: str, expected: Any, value: Any, problem: Mapping[str, Any]) 
         # of Mapping[str, Source], the second
         model = get_args(expected)[1] if get_args(expected) else expected
         options = [f"{path.rpartition('.')[0]}.{name}" for name in model.model_fields]
-        return f"{path}: unknown key{got}.{nearest(path, options)}"
+        is_deeper = len(problem["loc"]) > 1 + bool(get_args(expected))
+        hint = "" if is_deeper else nearest(path, options)  # a name of another model does not help
+        return f"{path}: unknown key{got}.{hint}"
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     return f"{path}: {message}{got}."
 
@@ -337,6 +340,14 @@ def _check_averaging(content: Mapping[str, Any]) -> None:
     if content["average"] and content["trainer"].get("strategy") == "fsdp":
         raise UserError(
             "average keeps a whole copy of the weights, which trainer=fsdp divides; set average=0"
+        )
+
+
+def _check_unfreezing(parameters: Mapping[str, Any]) -> None:
+    if parameters["unfreeze_at"] is not None and not parameters["freeze"]:
+        raise UserError(
+            f"parameters.unfreeze_at={parameters['unfreeze_at']}, but parameters.freeze names "
+            "nothing; give patterns there, or set unfreeze_at=null"
         )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from goodfit.schema import Amount, Count, Fraction, Name, Rate, Whole
+from goodfit.schema import Amount, Count, Fraction, Name, ParameterRules, Rate, Whole
 
 
 class _OpenSection(BaseModel):
@@ -85,4 +85,5 @@ SECTIONS: dict[str, Any] = {
     "tracking": _Tracking,
     "trainer": _Trainer,
     "optimizer": _Optimizer,
+    "parameters": ParameterRules,
 }

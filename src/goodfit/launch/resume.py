@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -201,6 +202,8 @@ def _record_stop(folder: Path) -> None:
 def facts(cfg: DictConfig, manifest: Manifest, world: int) -> dict[str, str]:
     """All that decides what a training on `world` ranks computes, as dotted names and values."""
     content: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    # a composed file has its keys sorted, also inside a list, which is compared as a text
+    content = json.loads(json.dumps(content, sort_keys=True))
     decisive = tree.dotted({key: value for key, value in content.items() if key not in _FREE})
     # named as a user reads them in the message about what differs
     decisive |= {

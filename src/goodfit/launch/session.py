@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 from pytorch_lightning import Callback
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from goodfit import build
 from goodfit.config import gallery, tree
 from goodfit.errors import NonFiniteLossError, OutOfMemory, PrunedError, UserError
 from goodfit.launch import devices, resume
@@ -37,7 +38,7 @@ from goodfit.system.secrets import redact
 from goodfit.task.base import Task
 from goodfit.tracking import attach, describe, runs
 from goodfit.tracking.database import reachable
-from goodfit.training import loop
+from goodfit.training import freezing, loop
 from goodfit.training.checkpoint_files import read_note, step_checkpoints
 from goodfit.training.loop import Measured, Optimized
 from goodfit.training.pruning import Pruning
@@ -186,6 +187,9 @@ def _print_start(session: Session) -> None:
     patience = cfg.early_stopping.patience
     if patience >= cfg.trainer.max_epochs:
         print(f"early_stopping.patience={patience} never acts in {cfg.trainer.max_epochs} epochs")
+    frozen = freezing.describe(session.task.model, build.parameter_rules(cfg))
+    if frozen:
+        print(frozen, flush=True)
     if plan.checkpoint:
         note = read_note(plan.checkpoint)
         assert note is not None  # the plan has verified it

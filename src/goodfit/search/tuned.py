@@ -29,7 +29,17 @@ if TYPE_CHECKING:
 _FOLDER = Path("conf/tuned")
 # a value of these sections that was given for the whole sweep belongs to the winner; of others,
 # such as trainer, it is a circumstance of the search
-_LEARNED = {"model", "task", "optimizer", "schedule", "loader", "augment", "average", "guard"}
+_LEARNED = {
+    "model",
+    "task",
+    "optimizer",
+    "parameters",
+    "schedule",
+    "loader",
+    "augment",
+    "average",
+    "guard",
+}
 
 
 @dataclass(frozen=True)

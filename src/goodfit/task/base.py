@@ -57,7 +57,7 @@ class Task(pl.LightningModule):
         *,
         monitor: str,
         score: str,
-        optimizer: Partial,
+        optimizer: Partial,  # of the network: some parameters it steps otherwise than others
         schedule: Partial,
     ) -> None:
         super().__init__()
@@ -246,7 +246,7 @@ class Task(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Optimizer and schedule of the configuration; the schedule advances at every step."""
-        optimizer = self._optimizer(self.model.parameters())
+        optimizer = self._optimizer(self.model)
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = self._schedule(optimizer, total_steps=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -31,6 +31,7 @@ from goodfit.task.epoch import score_rows
 from goodfit.training.averaging import moving_average
 from goodfit.training.batchnorm import synchronize_batchnorm
 from goodfit.training.checkpoint import BestAndLatest, load
+from goodfit.training.freezing import Freezing, freeze, trainable
 from goodfit.training.progress import LearningCurves
 from goodfit.training.randomness import SeedEachStep
 from goodfit.training.trainer import make_trainer
@@ -79,6 +80,7 @@ def prepare(cfg: DictConfig, folder: Path, shard: Shard) -> tuple[Task, DataModu
     """
     pl.seed_everything(cfg.seed, verbose=False)
     task = build.task(cfg, DataSpec.read(folder / "spec.json"))
+    freeze(task.model, build.parameter_rules(cfg))
     data = DataModule(
         folder,
         **cfg.loader,
@@ -156,6 +158,7 @@ def measure(cfg: DictConfig, data: DataModule, optimized: Optimized) -> Measured
     cost = Cost(
         seconds=round(optimized.seconds, 2),
         parameters=sum(weight.numel() for weight in task.parameters()),
+        trainable=trainable(task.model, build.parameter_rules(cfg)),
         peak_memory_mb=round(_peak_memory()),  # of scoring, too
     )
     return Measured(task, int(checkpoint["epoch"]), scores, cost)
@@ -187,6 +190,9 @@ def _callbacks(cfg: DictConfig, task: Task) -> list[Callback]:
     )
     # seeded before anything else of a step may draw a random number
     callbacks = [SeedEachStep(cfg.seed), build.guard(cfg)]
+    rules = build.parameter_rules(cfg)
+    if rules.freeze:
+        callbacks.append(Freezing(rules))
     if cfg.average:
         callbacks.append(WeightAveraging(avg_fn=moving_average(cfg.average)))
     return [*callbacks, early_stopping]

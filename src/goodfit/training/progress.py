@@ -82,7 +82,8 @@ class LearningCurves(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, Task)
         row = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        row["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        group = trainer.optimizers[0].param_groups[0]
+        row["lr"] = float(group["lr"] / group["lr_factor"])  # of `optimizer.lr`, whatever the group
         row["epoch_seconds"] = time.monotonic() - self._epoch_started
         self.history.append({"epoch": trainer.current_epoch, **row})
         self.record(row, trainer.current_epoch)

@@ -1,0 +1,132 @@
+"""Parameters that stay as they are for some epochs, or for all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.strategies import DDPStrategy
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from typing_extensions import override
+
+from goodfit.schema import ParameterRules
+from goodfit.task.parameter_groups import frozen_names
+
+
+def freeze(model: nn.Module, rules: ParameterRules) -> None:
+    """What `rules.freeze` matches has no gradient; before the network is wrapped or sharded."""
+    frozen = frozen_names(model, rules)
+    for name, parameter in model.named_parameters():
+        if name in frozen:
+            parameter.requires_grad_(False)
+
+
+def trainable(model: nn.Module, rules: ParameterRules) -> int:
+    """How many numbers of the network a training changes, from its first epoch or a later one."""
+    kept = frozen_names(model, rules) if rules.unfreeze_at is None else set()
+    return sum(weight.numel() for name, weight in model.named_parameters() if name not in kept)
+
+
+def describe(model: nn.Module, rules: ParameterRules) -> str | None:
+    """What is frozen and for how long, in a line; None where nothing is."""
+    frozen = frozen_names(model, rules)
+    if not frozen:
+        return None
+    sizes = {name: weight.numel() for name, weight in model.named_parameters()}
+    count = sum(sizes[name] for name in frozen)
+    until = f"for {rules.unfreeze_at} epochs" if rules.unfreeze_at else "in all epochs"
+    return f"frozen {until}: {count:,} of {sum(sizes.values()):,} parameters"
+
+
+class Freezing(pl.Callback):
+    """BatchNorm of frozen layers keeps its averages; after `unfreeze_at` epochs all is trained.
+
+    A frozen layer is one whose parameters all are, so the same input gives the same output there as
+    before the training. Dropout stays: it changes nothing that is kept.
+    """
+
+    def __init__(self, rules: ParameterRules) -> None:
+        self.rules = rules
+
+    @override
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        # before the optimizer's state is restored: under trainer=fsdp it is dropped, in silence,
+        # for parameters that have no gradient
+        if not self._is_frozen(checkpoint["epoch"]):
+            self._unfreeze(trainer, pl_module)
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # a training that goes on amid an epoch does not begin that epoch again
+        self._apply(trainer, pl_module)
+
+    @override
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._apply(trainer, pl_module)
+
+    def _apply(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not self._is_frozen(trainer.current_epoch):
+            self._unfreeze(trainer, pl_module)
+            return
+        model = _network(pl_module)
+        for layer in _averaging_layers(model, frozen_names(model, self.rules)):
+            layer.eval()
+
+    def _is_frozen(self, epoch: int) -> bool:
+        return self.rules.unfreeze_at is None or epoch < self.rules.unfreeze_at
+
+    def _unfreeze(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        model = _network(pl_module)
+        frozen = frozen_names(model, self.rules)
+        parameters = [weight for name, weight in model.named_parameters() if name in frozen]
+        if all(weight.requires_grad for weight in parameters):
+            return
+        for weight in parameters:
+            weight.requires_grad_(True)
+        for layer in _averaging_layers(model, frozen):
+            layer.train()
+        _wrap_again(trainer, pl_module)
+
+
+def _network(pl_module: pl.LightningModule) -> nn.Module:
+    assert isinstance(pl_module.model, nn.Module)
+    return pl_module.model
+
+
+def _wrap_again(trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    """DDP exchanges gradients of what had one when it was made, and would leave out the others."""
+    strategy = trainer.strategy
+    # a checkpoint is restored before anything is wrapped
+    if isinstance(strategy, DDPStrategy) and isinstance(strategy.model, DistributedDataParallel):
+        strategy.model = pl_module
+        strategy.configure_ddp()
+
+
+def _averaging_layers(model: nn.Module, frozen: set[str]) -> list[nn.Module]:
+    """The layers with running statistics whose own parameters are frozen.
+
+    One without parameters of its own belongs to the module around it.
+    """
+    layers = []
+    for name, module in model.named_modules():
+        # not by class: BatchNorm over all ranks of a CPU is one of our own (batchnorm.py)
+        if getattr(module, "running_mean", None) is None:
+            continue
+        parameters = _nearest_parameters(model, name)
+        if parameters and parameters <= frozen:
+            layers.append(module)
+    return layers
+
+
+def _nearest_parameters(model: nn.Module, name: str) -> set[str]:
+    """Names of the parameters of a module, or of the nearest one around it that has any."""
+    names = {parameter for parameter, _ in model.named_parameters()}
+    while name:
+        inside = {parameter for parameter in names if parameter.startswith(f"{name}.")}
+        if inside:
+            return inside
+        name = name.rpartition(".")[0]
+    return names
