@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytorch_lightning as pl
 from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 from typing_extensions import override
 
 from goodfit.schema import ParameterRules
 from goodfit.task.parameter_groups import frozen_names
 
 
-def freeze(model: nn.Module, rules: ParameterRules) -> None:
-    """What `rules.freeze` matches has no gradient; before the network is wrapped or sharded."""
+def freeze(model: nn.Module, rules: ParameterRules, epoch: int) -> None:
+    """What is frozen in an epoch has no gradient; called before the network is wrapped or sharded.
+
+    And before a checkpoint of that epoch is restored: under trainer=fsdp the optimizer's state is
+    dropped, in silence, for parameters that have no gradient.
+    """
+    if not _is_frozen(rules, epoch):
+        return
     frozen = frozen_names(model, rules)
     for name, parameter in model.named_parameters():
         if name in frozen:
@@ -50,15 +53,6 @@ class Freezing(pl.Callback):
         self.rules = rules
 
     @override
-    def on_load_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        # before the optimizer's state is restored: under trainer=fsdp it is dropped, in silence,
-        # for parameters that have no gradient
-        if not self._is_frozen(checkpoint["epoch"]):
-            self._unfreeze(trainer, pl_module)
-
-    @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # a training that goes on amid an epoch does not begin that epoch again
         self._apply(trainer, pl_module)
@@ -68,15 +62,12 @@ class Freezing(pl.Callback):
         self._apply(trainer, pl_module)
 
     def _apply(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not self._is_frozen(trainer.current_epoch):
+        if not _is_frozen(self.rules, trainer.current_epoch):
             self._unfreeze(trainer, pl_module)
             return
         model = _network(pl_module)
         for layer in _averaging_layers(model, frozen_names(model, self.rules)):
             layer.eval()
-
-    def _is_frozen(self, epoch: int) -> bool:
-        return self.rules.unfreeze_at is None or epoch < self.rules.unfreeze_at
 
     def _unfreeze(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         model = _network(pl_module)
@@ -91,6 +82,10 @@ class Freezing(pl.Callback):
         _wrap_again(trainer, pl_module)
 
 
+def _is_frozen(rules: ParameterRules, epoch: int) -> bool:
+    return rules.unfreeze_at is None or epoch < rules.unfreeze_at
+
+
 def _network(pl_module: pl.LightningModule) -> nn.Module:
     assert isinstance(pl_module.model, nn.Module)
     return pl_module.model
@@ -99,8 +94,7 @@ def _network(pl_module: pl.LightningModule) -> nn.Module:
 def _wrap_again(trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
     """DDP exchanges gradients of what had one when it was made, and would leave out the others."""
     strategy = trainer.strategy
-    # a checkpoint is restored before anything is wrapped
-    if isinstance(strategy, DDPStrategy) and isinstance(strategy.model, DistributedDataParallel):
+    if isinstance(strategy, DDPStrategy):
         strategy.model = pl_module
         strategy.configure_ddp()
 

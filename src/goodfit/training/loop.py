@@ -31,6 +31,7 @@ from goodfit.task.epoch import score_rows
 from goodfit.training.averaging import moving_average
 from goodfit.training.batchnorm import synchronize_batchnorm
 from goodfit.training.checkpoint import BestAndLatest, load
+from goodfit.training.checkpoint_files import read_note
 from goodfit.training.freezing import Freezing, freeze, trainable
 from goodfit.training.progress import LearningCurves
 from goodfit.training.randomness import SeedEachStep
@@ -80,7 +81,6 @@ def prepare(cfg: DictConfig, folder: Path, shard: Shard) -> tuple[Task, DataModu
     """
     pl.seed_everything(cfg.seed, verbose=False)
     task = build.task(cfg, DataSpec.read(folder / "spec.json"))
-    freeze(task.model, build.parameter_rules(cfg))
     data = DataModule(
         folder,
         **cfg.loader,
@@ -127,6 +127,8 @@ def optimize(
         callbacks=[*_callbacks(cfg, task), *callbacks, curves, checkpoints],
     )
 
+    epoch = _epoch(checkpoint) if checkpoint else 0
+    freeze(task.model, build.parameter_rules(cfg), epoch)
     trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     checkpoints.stop_clock()
 
@@ -179,6 +181,13 @@ def score_kept_weights(task: Task, data: DataModule) -> Row:
     for name in ("loss", *task.watched, *task.scores):
         row[f"gap/{name}"] = row[f"val/{name}"] - row[f"train/{name}"]
     return row
+
+
+def _epoch(checkpoint: Path) -> int:
+    """The epoch that a checkpoint was written in."""
+    note = read_note(checkpoint)
+    assert note is not None  # whoever goes on from it has verified it
+    return note.epoch
 
 
 def _callbacks(cfg: DictConfig, task: Task) -> list[Callback]:
