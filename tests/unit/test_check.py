@@ -156,7 +156,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("parameters.unfreeze_at", 0, "parameters.unfreeze_at: expected greater than or equal to 1"),
     ("parameters.no_decay", "norms", "parameters.no_decay: expected 'none' or 'norms_and_biases'"),
     ("parameters.frieze", [], "Did you mean 'parameters.freeze'?"),
-    ("parameters.groups", [{"lr_factor": 0.1}], "parameters.groups: Field required"),
+    ("parameters.groups", [{"lr_factor": 0.1}], "'parameters.groups.names' is missing"),
     (
         "parameters.groups",
         [{"names": "*", "lr_facter": 0.1}],

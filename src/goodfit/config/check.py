@@ -7,15 +7,14 @@ holds that).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
-from pydantic import TypeAdapter, ValidationError
 
-from goodfit import schema
 from goodfit.config import signature, tree
 from goodfit.config.sections import SECTIONS
 from goodfit.config.signature import Signature
+from goodfit.config.values import annotated_type, check_value
 from goodfit.contract import LENGTH
 from goodfit.errors import UserError, nearest
 
@@ -57,7 +56,6 @@ SET_BY_TRAINING = {
         "use_distributed_sampler",
     },
 }
-_TYPES = {**{name: getattr(schema, name) for name in schema.__all__}, "str": str}
 
 
 def check(cfg: DictConfig) -> None:
@@ -71,7 +69,7 @@ def check(cfg: DictConfig) -> None:
     for section in ALLOWED:
         _check_part(section, content[section])
     for section, expected in SECTIONS.items():
-        _check_value(section, expected, content[section])
+        check_value(section, expected, content[section])
 
     parts = {section: _part(content[section]) for section in ALLOWED}
     _check_network(parts)
@@ -114,7 +112,7 @@ def hyperparameters(target: str) -> dict[str, Any]:
     declared = signature.read(target)
     if declared is None:
         return {}
-    types = {name: _annotated_type(text) for name, text in declared.parameters.items()}
+    types = {name: annotated_type(text) for name, text in declared.parameters.items()}
     return {name: expected for name, expected in types.items() if expected is not None}
 
 
@@ -200,7 +198,7 @@ def _check_hyperparameters(key: str, target: str, section: Mapping[str, Any]) ->
     if key == "data" and isinstance(section["sources"], Mapping):
         _check_sources(section["sources"], target, declared)
     for name, expected_type in expected.items():
-        _check_value(f"{key}.{name}", expected_type, section[name])
+        check_value(f"{key}.{name}", expected_type, section[name])
 
 
 def _check_class(key: str, target: str, declared: Signature) -> None:
@@ -249,49 +247,6 @@ def _check_foreign(key: str, target: str, section: Mapping[str, Any]) -> None:
 def _given(section: Mapping[str, Any]) -> set[str]:
     """The arguments that a section gives to its class."""
     return {str(name) for name in section if not str(name).startswith("_")}
-
-
-def _annotated_type(annotation: str | None) -> Any:
-    """The type that an annotation names, None where the configuration does not give such values."""
-    if annotation is None:
-        return None
-    try:
-        return eval(annotation, {"__builtins__": {}}, _TYPES)  # noqa: S307 - this project's source
-    except NameError:
-        return None
-
-
-def _check_value(key: str, expected: Any, value: Any) -> None:
-    """A value is of the expected type and in its range."""
-    for name, leaf in tree.dotted(value, f"{key}.").items():
-        if leaf == "???":
-            raise UserError(f"'{name}' has no value; set {name}=...")
-    try:
-        TypeAdapter(expected).validate_python(value)
-    except ValidationError as error:
-        raise UserError(_explained(key, expected, value, error.errors()[0])) from None
-
-
-def _explained(key: str, expected: Any, value: Any, problem: Mapping[str, Any]) -> str:
-    """Pydantic's complaint about a value in one line: what was expected, and what was got."""
-    # `loc` also names the branches of a union, which are no keys
-    keys = {name.rpartition(".")[2] for name in tree.dotted_keys(value)}
-    path = ".".join([key, *(str(part) for part in problem["loc"] if str(part) in keys)])
-    # the first two name a class, of `sections` or of `schema`
-    if problem["type"] in ("model_type", "dataclass_type", "mapping_type", "dict_type"):
-        return f"{path}: expected names and values, got {problem['input']!r}."
-    if problem["type"] == "missing":
-        return f"'{path}.{problem['loc'][-1]}' is missing."
-    got = "" if isinstance(problem["input"], dict) else f", got {problem['input']!r}"
-    if problem["type"] == "extra_forbidden":
-        # of Mapping[str, Source], the second
-        model = get_args(expected)[1] if get_args(expected) else expected
-        options = [f"{path.rpartition('.')[0]}.{name}" for name in model.model_fields]
-        is_deeper = len(problem["loc"]) > 1 + bool(get_args(expected))
-        hint = "" if is_deeper else nearest(path, options)  # a name of another model does not help
-        return f"{path}: unknown key{got}.{hint}"
-    message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-    return f"{path}: {message}{got}."
 
 
 def _check_network(parts: Mapping[str, _Part]) -> None:
