@@ -203,17 +203,33 @@ class Statement(Record):
     probability: float | None = None
 
 
+@dataclass(frozen=True)
+class Box(Record):
+    """An object in a picture, as the truth or the network has it.
+
+    `corners` are x1, y1, x2 and y2 in pixels; `hit` tells whether the other side has it, too.
+    """
+
+    who: str
+    corners: tuple[float, float, float, float]
+    label: str
+    hit: bool
+    score: float | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answer(Record):
     """Truth and prediction of a sample, for a reader.
 
-    Either as statements, or as curves over the same steps. `wrong` is None where an answer is not
-    right or wrong but near or far.
+    Either as statements, as curves over the same steps, or as boxes in a picture of `size`, width
+    and height in pixels. `wrong` is None where an answer is not right or wrong but near or far.
     """
 
     statements: tuple[Statement, ...] = ()
     # pairs, for JSON's keys are sorted when they are written, and curves have an order
     curves: list[tuple[str, list[float]]] = field(default_factory=list)
+    boxes: tuple[Box, ...] = ()
+    size: tuple[int, int] | None = None
     wrong: bool | None = None
 
 
