@@ -25,7 +25,7 @@ FLOORS = [  # from the roof down
     {"build"},
     {"store", "provenance", "cli"},
     {"config", "data", "model", "task", "augment", "baseline", "guard", "schedule"},
-    {"contract", "records", "schema", "paths"},
+    {"contract", "records", "schema", "paths", "metrics"},
     {"system"},
     {"errors"},
 ]

@@ -251,7 +251,7 @@ class Exhibit(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Example(Record):
-    """A test sample with a large loss; `row` is its row in test."""
+    """A test sample for a reader; `row` is its row in test, `loss` that of one of its units."""
 
     row: int
     loss: float
@@ -265,6 +265,7 @@ class Evaluation(Record):
 
     `modes` tells of each score whether "max" or "min" is better; `score` is the headline's name.
     Intervals are those of `clusters` independent ones, each a `cluster`: a sample, a film, a week.
+    `examples` have the largest loss, `ordinary` ones neither the largest nor the smallest.
     """
 
     experiment: str
@@ -287,6 +288,7 @@ class Evaluation(Record):
     charts: tuple[Chart, ...]
     typical: tuple[Chart, ...]
     examples: tuple[Example, ...]
+    ordinary: tuple[Example, ...] = ()
 
     @property
     def headline(self) -> Interval:

@@ -12,10 +12,12 @@ import io
 import lzma
 import pickle
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from goodfit.data.breast_cancer import COLUMNS
 
@@ -160,6 +162,39 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def crowns() -> bytes:
+    """A wheel with two photos of 400 x 300 pixels: green disks on brown ground, and their boxes."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as wheel:
+        for number in range(2):
+            rng = np.random.default_rng(5 + number)
+            photo = np.full((300, 400, 3), (150, 120, 90), np.uint8)
+            y, x = np.indices(photo.shape[:2])
+            objects = []
+            # one disk in each square of 50 pixels, so that none hides another
+            for row, column in np.ndindex(6, 8):
+                radius = int(rng.integers(7, 14))
+                down, right = (50 * np.array([row, column]) + rng.integers(15, 35, 2)).tolist()
+                photo[(y - down) ** 2 + (x - right) ** 2 < radius**2] = (60, 140, 50)
+                corners = zip(
+                    ("xmin", "ymin", "xmax", "ymax"),
+                    (right - radius, down - radius, right + radius, down + radius),
+                    strict=True,
+                )
+                box = "".join(f"<{name}>{value}</{name}>" for name, value in corners)
+                objects.append(f"<object><name>Tree</name><bndbox>{box}</bndbox></object>")
+            size = "<size><width>400</width><height>300</height></size>"
+            text = f"<annotation>{size}{''.join(objects)}</annotation>"
+            png = io.BytesIO()
+            Image.fromarray(photo).save(png, "PNG", optimize=True)
+            files = {"xml": text.encode(), "png": png.getvalue()}
+            for ending, content in files.items():
+                # ZipInfo has a date of its own: else the bytes would differ from day to day
+                info = zipfile.ZipInfo(f"deepforest/data/SITE_{number}.{ending}")
+                wheel.writestr(info, content, zipfile.ZIP_DEFLATED)
+    return stream.getvalue()
+
+
 def old_pickle(frame: pd.DataFrame) -> bytes:
     """A pickle as the published file holds it: column names are Python's texts, not pyarrow's."""
     frame.columns = pd.Index(frame.columns.tolist(), dtype=object)
@@ -177,6 +212,7 @@ def contents() -> dict[str, bytes]:
         "rotten_tomatoes_corpus_full.csv.bz2": reviews().encode(),
         "elecdemand.pkl.compress": old_pickle(electricity()),
         "table.csv": table().encode(),
+        "deepforest-2.1.0-py3-none-any.whl": crowns(),
     }
 
 

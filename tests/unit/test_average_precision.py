@@ -15,7 +15,7 @@ from pycocotools.cocoeval import COCOeval
 from torch import Tensor
 
 from goodfit.evaluation.bootstrap import distribution, resamples
-from goodfit.task.average_precision import NOTHING, average_precision, matches, overlap
+from goodfit.metrics.average_precision import NOTHING, average_precision, matches, overlap
 
 SLOTS = 30
 

@@ -133,7 +133,10 @@ class Crowns(DataSet):
         return pd.DataFrame({"image": images})
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
-        """Of train: mean and deviation of each colour, the most crowns of a tile, their mean side."""
+        """Mean and deviation of each colour, the most crowns of a tile and their mean side in train.
+
+        The side is the geometric mean of widths and heights.
+        """
         pixels = np.concatenate([image.reshape(-1, 3) for image in train["image"]])
         mean, std = pixels.mean(0, dtype=np.float64), pixels.std(0, dtype=np.float64)
         most = max(map(len, train["boxes"]))

@@ -20,7 +20,7 @@ from goodfit.baseline.base import LabelledSamples, Samples
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.evaluation.bootstrap import Resampled, Resamples, intervals
-from goodfit.evaluation.examples import worst
+from goodfit.evaluation.examples import ordinary, worst
 from goodfit.evaluation.verdict import verdict
 from goodfit.predictor import Predictor
 from goodfit.records import Evaluation, Interval, Manifest, Method, Role, Training
@@ -84,6 +84,7 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
         charts=tuple(task.diagnose(methods)),
         typical=tuple(task.typical(methods)),
         examples=worst(predictor, results, test, _rows(data, "test"), cfg.evaluate.examples),
+        ordinary=ordinary(predictor, results, test, _rows(data, "test")),
     )
     return result, _arrays(methods)
 

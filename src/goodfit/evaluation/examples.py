@@ -1,4 +1,4 @@
-"""The test samples with the largest loss, as examples for a reader.
+"""Test samples for a reader: those with the largest loss, and ordinary ones.
 
 Letters: N test samples.
 """
@@ -24,14 +24,45 @@ def worst(
 
     `results` (N, ...) are those of `test`; `rows` are the readable rows of its samples.
     """
-    losses = results.loss / results.units
-    # stable, so that samples of equal loss do not change places from run to run
-    worst_first = losses.argsort(descending=True, stable=True)[:count]
-    # the network's answers anew, for these alone: those of a whole split are not kept
-    predictions = predictor.predict_packed(test, worst_first)
+    worst_first = _ranked(results).flip(0)[:count]
+    return _examples(predictor, results, test, rows, worst_first)
 
+
+def ordinary(
+    predictor: Predictor, results: SampleResults, test: Packed, rows: pd.DataFrame
+) -> tuple[Example, ...]:
+    """The test samples at `Task.quantiles` of the loss of a unit, the smallest first.
+
+    `results` (N, ...) are those of `test`; `rows` are the readable rows of its samples.
+    """
+    ranked = _ranked(results)
+    ranks = [round(quantile * (len(ranked) - 1)) for quantile in predictor.task.quantiles]
+    return _examples(predictor, results, test, rows, ranked[ranks])
+
+
+def _ranked(results: SampleResults) -> Tensor:
+    """The samples (N,) from the smallest loss of a unit to the largest."""
+    # stable, so that samples of equal loss do not change places from run to run: turned around,
+    # equal ones stand in their order
+    descending = (results.loss / results.units).argsort(descending=True, stable=True)
+    return descending.flip(0)
+
+
+def _examples(
+    predictor: Predictor,
+    results: SampleResults,
+    test: Packed,
+    rows: pd.DataFrame,
+    chosen: Tensor,
+) -> tuple[Example, ...]:
+    """The samples at `chosen` (B,) with the network's answers."""
+    if not len(chosen):
+        return ()
+    losses = results.loss / results.units
+    # the answers anew, for these alone: those of a whole split are not kept
+    predictions = predictor.predict_packed(test, chosen)
     examples = []
-    for row, prediction in zip(worst_first.tolist(), predictions, strict=True):
+    for row, prediction in zip(chosen.tolist(), predictions, strict=True):
         examples.append(_example(predictor, prediction, test, rows.iloc[row], row, losses))
     return tuple(examples)
 

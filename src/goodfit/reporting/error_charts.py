@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from goodfit.errors import UserError
 from goodfit.records import Chart
-from goodfit.reporting import words
+from goodfit.reporting import box_charts, words
 from goodfit.reporting.charts import (
     LEFT,
     RIGHT,
@@ -86,6 +86,17 @@ def draw(chart: Chart, *, unit: str | None, step: str | None) -> Figure:
         case "by_step":
             drawing = by_step(dict(data["errors"]), unit, step)
             caption = "Where in the horizon the network wins or loses."
+        case "precision_recall":
+            drawing = box_charts.precision_recall(dict(data["curves"]))
+            caption = (
+                "At an overlap of 50 %, from the surest box on. Where a curve ends at zero, no box "
+                "finds the others."
+            )
+        case "by_overlap":
+            drawing = box_charts.by_overlap(dict(data["areas"]), data["overlaps"])
+            caption = (
+                "How exact boxes are: a method that finds objects, but not their edges, falls early."
+            )
         case "forecast":
             name = f"Test sample {data['row']}"
             drawing = forecast(name, dict(data["curves"]), unit=unit, step=step)

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from goodfit.paths import Paths
 from goodfit.records import Example, Interval
-from goodfit.reporting import charts, error_charts, facts, words
+from goodfit.reporting import box_charts, charts, error_charts, facts, words
 from goodfit.reporting.facts import Experiment
 from goodfit.system import units
 
@@ -46,6 +46,7 @@ def experiment_page(name: str) -> str:
         errors=[error_charts.draw(chart, **labels) for chart in evaluation.charts],
         typical=[error_charts.draw(chart, **labels) for chart in evaluation.typical],
         examples=[_example(experiment, example) for example in evaluation.examples],
+        ordinary=[_example(experiment, example) for example in evaluation.ordinary],
         data=data,
         config=facts.config(name),
         origin=facts.origin(experiment, data.manifest),
@@ -191,7 +192,7 @@ def _curve(history: list[dict[str, float]], name: str, kept: int) -> Markup:
 
 
 def _example(experiment: Experiment, example: Example) -> dict[str, Any]:
-    """One of the worst samples for the template: its answer in words or curves, and its inputs."""
+    """One sample for the template: its answer in words, curves or boxes, and its inputs."""
     answer, exhibit = example.answer, example.exhibit
     unit = f" {experiment.unit}" if experiment.unit else ""
     statements = []
@@ -210,12 +211,16 @@ def _example(experiment: Experiment, example: Example) -> dict[str, Any]:
             unit=experiment.unit,
             step=experiment.step,
         )
+    if answer.size and exhibit.picture:
+        title = f"Test sample {example.row}"
+        chart = box_charts.picture(title, exhibit.picture, answer.size, answer.boxes)
     return {
         "row": example.row,
         "loss": words.number(example.loss),
         "wrong": answer.wrong,
         "statements": statements,
         "chart": chart,
+        "has_boxes": answer.size is not None,
         "exhibit": exhibit,
     }
 

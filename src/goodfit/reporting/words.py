@@ -18,6 +18,8 @@ SCORES = {
     "rmse": "root mean squared error",
     "mape": "mean absolute percentage error",
     "r2": "R\N{SUPERSCRIPT TWO}",
+    "map": "mAP (mean of overlaps)",
+    "ap50": "AP at overlap 0.5",
 }
 
 

@@ -49,6 +49,8 @@ class Task(pl.LightningModule):
     feeds: ClassVar[tuple[str, ...]] = ()
     network_methods: ClassVar[tuple[str, ...]] = ()
     additive: ClassVar[bool] = False
+    # of the losses of test samples: at these a report shows samples beside the worst ones
+    quantiles: ClassVar[tuple[float, ...]] = ()
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from goodfit.contract import DataSpec
 from goodfit.records import Answer, Box, Chart
 from goodfit.schema import Amount
-from goodfit.task.average_precision import (
+from goodfit.metrics.average_precision import (
     NOTHING,
     THRESHOLDS,
     average_precision,
@@ -57,6 +57,7 @@ class Detection(Task):
 
     kinds = ("boxes",)
     scores = {"map": "max", "ap50": "max"}  # noqa: RUF012 - read as a literal
+    quantiles = (0.1, 0.3, 0.5, 0.7)
 
     def __init__(
         self,
@@ -132,9 +133,9 @@ class Detection(Task):
         low = (centre - half).clamp_min(0).minimum(bounds)
         high = (centre + half).clamp_min(0).minimum(bounds)
 
-        label = torch.where(score > 0, (index // cells).float(), NOTHING)
-        detections = torch.cat([low, high, score[:, None], label[:, None]], 1).transpose(1, 2)
-        return _padded(detections)
+        numbers = torch.stack([*low.unbind(1), *high.unbind(1), score, index // cells], 2)
+        # where a map has fewer peaks than slots, the rest is not even a cell
+        return _padded(torch.where(score[..., None] > 0, numbers, _empty(numbers)))
 
     def statistics(  # type: ignore[override]
         self,
@@ -222,7 +223,7 @@ class Detection(Task):
         thresholds = [round(value, 2) for value in THRESHOLDS.tolist()]
         return [
             Chart("precision_recall", "Precision over recall", {"curves": curves}),
-            Chart("by_overlap", "Errors of place and size", {"areas": by_overlap, "x": thresholds}),
+            Chart("by_overlap", "Errors of place and size", {"areas": by_overlap, "overlaps": thresholds}),
         ]
 
     def answer(  # type: ignore[override]
@@ -328,9 +329,13 @@ def _is_there(boxes: Tensor, length: Tensor) -> Tensor:
 
 def _padded(detections: Tensor) -> Tensor:
     """Detections (B, D, 6) with empty slots up to a hundred."""
-    empty = detections.new_zeros(len(detections), MOST - detections.shape[1], 6)
-    empty[..., 5] = NOTHING
-    return torch.cat([detections, empty], 1)
+    rest = detections.new_zeros(len(detections), MOST - detections.shape[1], 6)
+    return torch.cat([detections, _empty(rest)], 1)
+
+
+def _empty(like: Tensor) -> Tensor:
+    """Empty slots in the form of detections (B, D, 6)."""
+    return like.new_tensor([0.0, 0.0, 0.0, 0.0, 0.0, NOTHING]).expand_as(like)
 
 
 def _curve(statistics: Statistics) -> list[float]:

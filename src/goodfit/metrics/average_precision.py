@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# overlaps from which on a detection is a hit; the very floats of pycocotools, for IoUs that meet one
+# overlaps from which on a detection is a hit: the very floats of pycocotools, for one that meets
+# its threshold exactly
 THRESHOLDS = torch.from_numpy(np.linspace(0.5, 0.95, 10).clip(max=1 - 1e-10))
 NOTHING = -1  # the class of a slot without a detection, and of what pads true boxes
 # the recalls at which a curve is read: whole hundredths, as pycocotools computes them
@@ -60,7 +61,8 @@ def matches(detections: Tensor, boxes: Tensor, classes: Tensor) -> Tensor:
         best, taken = torch.where(is_free & (mine >= thresholds), mine, -1.0).max(2)
         is_hit = best > 0  # (B, T)
         matched[images, rank] = torch.where(is_hit, last - taken, -1)
-        is_free.scatter_(2, taken[..., None], (is_free.gather(2, taken[..., None]) & ~is_hit[..., None]))
+        is_taken = torch.zeros_like(is_free).scatter_(2, taken[..., None], is_hit[..., None])
+        is_free &= ~is_taken
     return matched
 
 

@@ -1,0 +1,1 @@
+"""Scores that tasks and baselines share, and no library has."""
