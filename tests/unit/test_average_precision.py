@@ -94,7 +94,9 @@ def by_pycocotools(detections: Tensor, boxes: Tensor, labels: Tensor, classes: i
     return [float(value) for value in evaluation.stats[:2]]
 
 
-def statistics(detections: Tensor, boxes: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, ...]:
+def statistics(
+    detections: Tensor, boxes: Tensor, labels: Tensor, classes: int
+) -> tuple[Tensor, ...]:
     one_hot = torch.nn.functional.one_hot(labels + 1, classes + 1)
     found = matches(detections, boxes, labels) >= 0
     return detections[..., 4], detections[..., 5], found, one_hot.sum(1)[:, 1:]

@@ -175,7 +175,9 @@ def test_an_answer_tells_hits_from_misses() -> None:
     prediction[1, :4] = torch.tensor([0.0, 0.0, 9.0, 9.0])  # one of the two is somewhere else
     answer = task().answer(prediction, **truth)
     assert answer.size == (SIDE, SIDE)
-    hits = {who: [box.hit for box in answer.boxes if box.who == who] for who in ("truth", "network")}
+    hits = {
+        who: [box.hit for box in answer.boxes if box.who == who] for who in ("truth", "network")
+    }
     assert sorted(hits["truth"]) == sorted(hits["network"]) == [False, True]
     found = next(box for box in answer.boxes if box.who == "network" and box.hit)
     met = next(box for box in answer.boxes if box.who == "truth" and box.hit)

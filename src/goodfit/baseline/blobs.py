@@ -1,4 +1,4 @@
-"""Round spots that are greener than their surroundings, of any size: how crowns were counted before.
+"""Round spots that are greener than their surroundings, of any size.
 
 Letters: `base.py`, and D detections of an image, S sizes of a spot.
 """

@@ -6,7 +6,7 @@ pixels, detections (x1, y1, x2, y2, score, class).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ def suppressed(boxes: Array, score: Array, most: float) -> Array:
     return kept
 
 
-def ap50(found: Array, targets: Mapping[str, Sequence[Any]]) -> float:
+def ap50(found: Array, targets: Mapping[str, Iterable[Any]]) -> float:
     """Average precision at an overlap of 0.5 of detections (N, 100, 6) against targets.
 
     `boxes` (M, 4) and `classes` (M,) of each of the N images.
@@ -55,11 +55,12 @@ def ap50(found: Array, targets: Mapping[str, Sequence[Any]]) -> float:
         padding_value=NOTHING,
     )
     prediction = torch.from_numpy(found)
-    truths = torch.stack([torch.bincount(row[row >= 0], minlength=64) for row in classes])
+    labels = int(classes.max()) + 1
+    truths = torch.stack([torch.bincount(row[row >= 0], minlength=labels) for row in classes])
     hit = matches(prediction, boxes, classes) >= 0
     return float(average_precision(prediction[..., 4], prediction[..., 5], hit, truths, 1))
 
 
-def commonest(classes: Sequence[Any]) -> int:
+def commonest(classes: Iterable[Any]) -> int:
     """The class of most boxes, from the classes (M,) of each of N images."""
     return int(np.bincount(np.concatenate(list(classes))).argmax())

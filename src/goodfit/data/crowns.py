@@ -107,12 +107,13 @@ class Crowns(DataSet):
         """
         photos = {name: _pixels(raw["wheel"], name) for name in rows["photo"].unique()}
         images = []
-        for tile in rows.itertuples():
-            image = photos[tile.photo][tile.top : tile.bottom, tile.left : tile.right]
-            if image.shape[:2] != (tile.bottom - tile.top, tile.right - tile.left):
-                raise UserError(f"{tile.photo}.png is smaller than its XML says")
+        edges = rows[["left", "top", "right", "bottom"]].to_numpy(int)
+        for photo, (left, top, right, bottom) in zip(rows["photo"], edges, strict=True):
+            image = photos[photo][top:bottom, left:right]
+            if image.shape[:2] != (bottom - top, right - left):
+                raise UserError(f"{photo}.png is smaller than its XML says")
             images.append(image)
-        return rows.assign(image=images)
+        return rows.assign(image=pd.Series(images, index=rows.index, dtype=object))
 
     def split(self, rows: pd.DataFrame, duplicate_group: Array) -> Array:
         """The band of each tile, (N,)."""
@@ -133,9 +134,9 @@ class Crowns(DataSet):
         return pd.DataFrame({"image": images})
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
-        """Mean and deviation of each colour, the most crowns of a tile and their mean side in train.
+        """Mean and deviation of each colour in train, the most crowns of a tile, and their side.
 
-        The side is the geometric mean of widths and heights.
+        The side is the geometric mean of all widths and heights.
         """
         pixels = np.concatenate([image.reshape(-1, 3) for image in train["image"]])
         mean, std = pixels.mean(0, dtype=np.float64), pixels.std(0, dtype=np.float64)

@@ -19,10 +19,11 @@ def picture(title: str, png: str, size: tuple[int, int], boxes: Sequence[Box]) -
     `png` is base64, `size` its width and height in pixels.
     """
     width, height = size
-    counts = {who: [box.hit for box in boxes if box.who == who] for who in ("truth", "network")}
+    truths = [box.hit for box in boxes if box.who == "truth"]
+    found = [box.hit for box in boxes if box.who == "network"]
     description = (
-        f"{sum(counts['truth'])} of {len(counts['truth'])} true boxes are found; "
-        f"{counts['network'].count(False)} of {len(counts['network'])} found boxes are no true ones"
+        f"{sum(truths)} of {len(truths)} true boxes are found; "
+        f"{found.count(False)} of {len(found)} found boxes are no true ones"
     )
     photo = element(
         "image", href=f"data:image/png;base64,{png}", width=width, height=height, class_="photo"
@@ -69,7 +70,7 @@ def by_overlap(areas: Mapping[str, Sequence[float]], overlaps: Sequence[float]) 
 
 def _rectangle(box: Box) -> Markup:
     left, top, right, bottom = box.corners
-    size = f"{fixed(right - left, 0)} × {fixed(bottom - top, 0)} pixels"
+    size = f"{fixed(right - left, 0)} \N{MULTIPLICATION SIGN} {fixed(bottom - top, 0)} pixels"
     score = "" if box.score is None else f", {probability(box.score)}"
     meaning = {
         ("truth", True): "found",

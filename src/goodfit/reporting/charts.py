@@ -168,7 +168,7 @@ def padded_range(
 
     margin = (high - low) * padding or abs(high) * 0.1 or 1.0
     starts_at_zero = include_zero and low == 0
-    ends_at_zero = include_zero and high == 0
+    ends_at_zero = include_zero and high == 0 and low < 0  # zeros alone stand on it, too
     return low if starts_at_zero else low - margin, high if ends_at_zero else high + margin
 
 

@@ -95,7 +95,7 @@ def draw(chart: Chart, *, unit: str | None, step: str | None) -> Figure:
         case "by_overlap":
             drawing = box_charts.by_overlap(dict(data["areas"]), data["overlaps"])
             caption = (
-                "How exact boxes are: a method that finds objects, but not their edges, falls early."
+                "How exact boxes are: the curve of a method that misses their edges falls early."
             )
         case "forecast":
             name = f"Test sample {data['row']}"

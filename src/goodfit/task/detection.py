@@ -19,8 +19,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from goodfit.contract import DataSpec
-from goodfit.records import Answer, Box, Chart
-from goodfit.schema import Amount
 from goodfit.metrics.average_precision import (
     NOTHING,
     THRESHOLDS,
@@ -28,6 +26,8 @@ from goodfit.metrics.average_precision import (
     matches,
     precision_recall,
 )
+from goodfit.records import Answer, Box, Chart
+from goodfit.schema import Amount
 from goodfit.task.base import Array, Partial, Score, Statistics, Task
 
 MOST = 100  # detections of an image, as COCO counts them
@@ -36,11 +36,14 @@ _GEOMETRY = 4  # numbers of a cell behind the classes: the centre's offset, and 
 _SPREAD = 0.1  # of a peak of the heat map, as a share of the box's side
 _LARGEST = 3.0  # a box is at most e^3 = 20 times as wide as a usual one
 _SHOWN = 0.3  # score from which on a report draws a detection
+# a peak may lie in a neighbour of the centre's cell: those are asked for the box, too (with the
+# centre's cell alone, boxes of found crowns were often too far off to count)
+_AROUND = [(column, row) for row in (-1, 0, 1) for column in (-1, 0, 1)]
 _POINTS = 101  # of a drawn curve
 
 
 class _Cells(NamedTuple):
-    """Where the centres of boxes lie: in images, rows and columns of the output, (M,) each."""
+    """Where boxes are asked for: in images, rows and columns of the output, (9M,) each."""
 
     image: Tensor
     row: Tensor
@@ -94,7 +97,7 @@ class Detection(Task):
         Of outputs (B, K + 4, H, W) against boxes (B, M, 4) and classes (B, M), padded behind their
         lengths (B,). The focal loss is that of the paper, equation 1.
         """
-        heat, geometry = output.float().split([self._classes, _GEOMETRY], 1)
+        heat, geometry = self._parts(output)
         cell = self._cell(output)
         is_box = _is_there(boxes, boxes_length)
 
@@ -103,7 +106,8 @@ class Detection(Task):
 
         where, expected = self._expected(boxes, is_box, cell, output.shape[2:])
         errors = (geometry[where.image, :, where.row, where.column] - expected).abs().sum(1)
-        return loss.index_add(0, where.image, self.box_weight * errors)
+        # a box counts once, however many cells are asked for it
+        return loss.index_add(0, where.image, self.box_weight / len(_AROUND) * errors)
 
     def units(  # type: ignore[override]
         self, boxes: Tensor, boxes_length: Tensor, classes: Tensor, classes_length: Tensor
@@ -117,7 +121,7 @@ class Detection(Task):
         A cell that is no maximum of its 3 x 3 neighbours is none: this stands for the suppression
         of boxes that overlap.
         """
-        heat, geometry = output.float().split([self._classes, _GEOMETRY], 1)
+        heat, geometry = self._parts(output)
         heat = heat.sigmoid()
         is_peak = F.max_pool2d(heat, 3, stride=1, padding=1) == heat
         score, index = (heat * is_peak).flatten(1).topk(min(MOST, heat[0].numel()), dim=1)
@@ -163,10 +167,7 @@ class Detection(Task):
 
         Of the statistics of `statistics`, with N images.
         """
-        return {
-            "map": lambda statistics: average_precision(**statistics),
-            "ap50": lambda statistics: average_precision(**statistics, thresholds=1),
-        }
+        return {"map": _mean_precision, "ap50": lambda statistics: _mean_precision(statistics, 1)}
 
     def decode(self, prediction: Tensor) -> pd.DataFrame:
         """A row for each image of detections (N, D, 6), a list in each of `COLUMNS`."""
@@ -218,12 +219,16 @@ class Detection(Task):
             areas = []
             for index in range(len(THRESHOLDS)):
                 part = statistics | {"hit": statistics["hit"][..., index : index + 1]}
-                areas.append(float(average_precision(**part)))
+                areas.append(float(_mean_precision(part).nan_to_num()))  # JSON has no NaN
             by_overlap.append([title, areas])
         thresholds = [round(value, 2) for value in THRESHOLDS.tolist()]
         return [
             Chart("precision_recall", "Precision over recall", {"curves": curves}),
-            Chart("by_overlap", "Errors of place and size", {"areas": by_overlap, "overlaps": thresholds}),
+            Chart(
+                "by_overlap",
+                "Errors of place and size",
+                {"areas": by_overlap, "overlaps": thresholds},
+            ),
         ]
 
     def answer(  # type: ignore[override]
@@ -251,6 +256,11 @@ class Detection(Task):
             drawn.append(Box("network", tuple(detection[:4]), label, index >= 0, detection[4]))
         return Answer(boxes=tuple(drawn), size=(self.width, self.height))
 
+    def _parts(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """The classes' logits (B, K, H, W) and the boxes' numbers (B, 4, H, W), in float32."""
+        output = output.float()
+        return output[:, : self._classes], output[:, self._classes :]
+
     @property
     def _classes(self) -> int:
         return len(self.spec.labels)
@@ -267,14 +277,27 @@ class Detection(Task):
     def _expected(
         self, boxes: Tensor, is_box: Tensor, cell: Tensor | float, size: torch.Size
     ) -> tuple[_Cells, Tensor]:
-        """The cells of the centres of boxes (B, M, 4), and what is to be said there, (M, 4)."""
-        image = is_box.nonzero()[:, 0]
-        boxes = boxes[is_box]
+        """The cells around the centres of boxes (B, M, 4), and what to say there, (9M, 4)."""
+        around = torch.tensor(_AROUND, device=boxes.device)
+        image = is_box.nonzero()[:, 0].repeat(len(around))
+        boxes = boxes[is_box].repeat(len(around), 1)
         centre = (boxes[:, :2] + boxes[:, 2:]) / (2 * cell)
-        corner = _corner(centre, size)
+        shift = around.repeat_interleave(len(boxes) // len(around), 0)
+        corner = _corner(_corner(centre, size) + shift, size)
         side = (boxes[:, 2:] - boxes[:, :2]).clamp_min(1e-3)
         expected = torch.cat([centre - corner, (side / self._side).log()], 1)
         return _Cells(image, corner[:, 1], corner[:, 0]), expected
+
+
+def _mean_precision(statistics: Statistics, thresholds: int | None = None) -> Tensor:
+    """Average precision () of statistics (N, ...), at the first so many overlaps."""
+    return average_precision(
+        statistics["score"],
+        statistics["label"],
+        statistics["hit"],
+        statistics["truths"],
+        thresholds,
+    )
 
 
 def heat_map(boxes: Tensor, classes: Tensor, is_box: Tensor, shape: torch.Size) -> Tensor:
