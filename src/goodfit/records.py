@@ -242,7 +242,8 @@ class Exhibit(Record):
     deviations.
     """
 
-    picture: str | None = None  # PNG, base64
+    picture: str | None = None  # a file of the format `picture_format`, base64
+    picture_format: Literal["png", "jpeg"] = "png"
     text: str | None = None
     curve: list[float] = field(default_factory=list)
     start: str | None = None

@@ -23,6 +23,7 @@ MODES = {
     "class": {"accuracy": "max", "log_loss": "min"},
     "series": {"mae": "min"},
     "number": {"rmse": "min"},
+    "boxes": {"ap50": "max", "map": "max"},
 }
 EVIL = "dull <script>alert('x')</script> & loud"
 
@@ -41,6 +42,13 @@ def charts_of(kind: str) -> list[dict[str, Any]]:
         }
         matrix = {"counts": [[9, 1], [1, 9]], "labels": ["no", "yes"]}
         return [chart("confusion", matrix), chart("reliability", calibration)]
+    if kind == "boxes":
+        curves = [["network", [1.0] * 101], ["old method", [0.0] * 101]]
+        areas = [["network", [0.5, 0.2]], ["old method", [0.1, 0.0]]]
+        return [
+            chart("precision_recall", {"curves": curves}),
+            chart("by_overlap", {"areas": areas, "overlaps": [0.5, 0.55]}),
+        ]
     spread = {
         "counts": [1, 3, 1],
         "edges": [-3.0, -1.0, 1.0, 3.0],
@@ -73,6 +81,14 @@ def example_of(kind: str) -> dict[str, Any]:
         ]
         answer: dict[str, Any] = {"statements": statements, "wrong": True}
         return {"row": 3, "loss": 9.2, "answer": answer, "exhibit": {"text": EVIL}}
+    if kind == "boxes":
+        boxes = [
+            {"who": "truth", "corners": [1, 2, 9, 9], "label": EVIL, "hit": False},
+            {"who": "network", "corners": [3, 4, 8, 8], "label": "x", "hit": False, "score": 0.5},
+        ]
+        answer = {"boxes": boxes, "size": [16, 12]}
+        exhibit = {"picture": "UE5H", "picture_format": "jpeg"}
+        return {"row": 3, "loss": 0.2, "answer": answer, "exhibit": exhibit}
     if kind == "series":
         answer = {"curves": [["truth", [1.0, 2.0, 3.0]], ["network", [1.1, 2.2, 3.3]]]}
         exhibit: dict[str, Any] = {"curve": [0.0, 0.5], "start": "2014-11-07 00:00:00"}
@@ -141,6 +157,7 @@ def evaluation_of(name: str, kind: str, outcome: int, trivial: int) -> dict[str,
         "charts": charts_of(kind),
         "typical": typical_of(kind),
         "examples": [example_of(kind)],
+        "ordinary": [example_of(kind) | {"row": 7}] if kind == "boxes" else [],
         "test_sha256": "t",
         "weights_sha256": "w",
     }
@@ -215,7 +232,21 @@ def test_text_of_an_example_is_escaped() -> None:
     assert "&lt;script&gt;" in page
 
 
-@pytest.mark.parametrize("kind", ["class", "series", "number"])
+def test_boxes_lie_on_the_pictures_of_the_worst_and_of_ordinary_samples() -> None:
+    make("trees", "boxes")
+    page = run("trees")
+    drawn = [item for item in pictures(page) if str(item[0].text).startswith("Test sample")]
+    assert [item[0].text for item in drawn] == ["Test sample 3", "Test sample 7"]
+    for picture in drawn:
+        photo, *boxes = list(picture)[2:]
+        assert photo.get("href") == "data:image/jpeg;base64,UE5H"
+        assert [box.get("class") for box in boxes] == ["box network miss", "box truth miss"]
+    assert "neither the best nor the worst" in page
+    assert "<img" not in page
+    assert "<script" not in page
+
+
+@pytest.mark.parametrize("kind", ["class", "series", "number", "boxes"])
 def test_pages_load_nothing_and_their_charts_are_xml_with_titles(kind: str) -> None:
     make("some", kind)
     for page in (run("some"), Path("report/index.html").read_text()):

@@ -13,10 +13,10 @@ from goodfit.reporting.words import fixed, number, probability
 _CSS_CLASSES = ("accent", "truth", "muted", "other")  # of methods, the network first
 
 
-def picture(title: str, png: str, size: tuple[int, int], boxes: Sequence[Box]) -> Markup:
+def picture(title: str, address: str, size: tuple[int, int], boxes: Sequence[Box]) -> Markup:
     """A photo with the boxes of truth and network; a hit is drawn through, an error dashed.
 
-    `png` is base64, `size` its width and height in pixels.
+    `address` is that of the photo, `size` its width and height in pixels.
     """
     width, height = size
     truths = [box.hit for box in boxes if box.who == "truth"]
@@ -25,9 +25,7 @@ def picture(title: str, png: str, size: tuple[int, int], boxes: Sequence[Box]) -
         f"{sum(truths)} of {len(truths)} true boxes are found; "
         f"{found.count(False)} of {len(found)} found boxes are no true ones"
     )
-    photo = element(
-        "image", href=f"data:image/png;base64,{png}", width=width, height=height, class_="photo"
-    )
+    photo = element("image", href=address, width=width, height=height, class_="photo")
     # the truth last, on top: where both agree it must not vanish
     ordered = sorted(boxes, key=lambda box: box.who == "truth")
     drawn = [_rectangle(box) for box in ordered]

@@ -213,7 +213,8 @@ def _example(experiment: Experiment, example: Example) -> dict[str, Any]:
         )
     if answer.size and exhibit.picture:
         title = f"Test sample {example.row}"
-        chart = box_charts.picture(title, exhibit.picture, answer.size, answer.boxes)
+        photo = f"data:image/{exhibit.picture_format};base64,{exhibit.picture}"
+        chart = box_charts.picture(title, photo, answer.size, answer.boxes)
     return {
         "row": example.row,
         "loss": words.number(example.loss),
