@@ -5,6 +5,7 @@ Letters: `base.py`, and R rows and Q columns of cells, F numbers of a cell, P wi
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -146,7 +147,7 @@ def _levels(image: Array, sides: Array) -> list[_Level]:
         width, height = (round(size * _INNER / side) for size in picture.size)
         resized = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
         # room around the image, for boxes at its edge
-        padded = np.pad(resized, ((CELL, CELL), (CELL, CELL), (0, 0)), mode="edge")
+        padded = _framed(resized, MARGIN * CELL)
         levels.append(_Level(side, cells(padded)))
     return levels
 
@@ -191,12 +192,17 @@ def _window(image: Array, box: Array) -> Array:
     left, top = (box[:2] - margin).tolist()
     right, bottom = (box[2:] + margin).tolist()
     side = SIDE * CELL
-    # a box at the edge: the image is continued, as in `_levels`
-    room = 64
-    padded = np.pad(np.asarray(picture), ((room, room), (room, room), (0, 0)), mode="edge")
+    # a window reaches over the edge: the image is continued, as in `_levels`
+    room = math.ceil(margin.max())
+    framed = Image.fromarray(_framed(np.asarray(picture), room))
     corners = (left + room, top + room, right + room, bottom + room)
-    window = Image.fromarray(padded).resize((side, side), Image.Resampling.BILINEAR, box=corners)
+    window = framed.resize((side, side), Image.Resampling.BILINEAR, box=corners)
     return cells(np.asarray(window)).ravel()
+
+
+def _framed(image: Array, room: int) -> Array:
+    """An image (H, W, 3) with its outermost pixels repeated on all sides."""
+    return np.pad(image, ((room, room), (room, room), (0, 0)), mode="edge")
 
 
 def _machine(windows: Array, is_object: Array, penalty: float) -> Array:

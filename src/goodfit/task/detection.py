@@ -53,9 +53,9 @@ class _Cells(NamedTuple):
 class Detection(Task):
     """Peaks of a heat map for each class, with sizes: CenterNet (Zhou et al. 2019).
 
-    Outputs are (B, K + 4, H, W): a logit for each class, the offset of the centre in its cell, and
-    the logarithm of width and height in units of `spec.facts["box_side"]`. Predictions are the
-    hundred surest detections, (B, 100, 6).
+    Outputs are (B, K + 4, H, W): a logit for each class, where the centre is, in cells from the
+    corner of this one, and the logarithm of width and height in units of `spec.facts["box_side"]`.
+    Predictions are the hundred surest detections, (B, 100, 6).
     """
 
     kinds = ("boxes",)
