@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torch import Tensor
 
-from goodfit.evaluation.bootstrap import distribution, resamples
+from goodfit.evaluation.bootstrap import Resamples, intervals
 from goodfit.metrics.average_precision import NOTHING, average_precision, matches, overlap
 
 SLOTS = 30
@@ -173,8 +173,10 @@ def test_a_thousand_resampled_test_sets_take_seconds() -> None:
     drawn = random_set(3, 44, 1)
     names = ("score", "label", "hit", "truths")
     of_images = dict(zip(names, statistics(*drawn, 1), strict=True))
-    draws = resamples(torch.arange(44), 1000, seed=0)
+    draws = Resamples(torch.arange(44), 1000, seed=0)
+    metrics = {"map": lambda item: average_precision(**item)}
     started = time.process_time()
-    values = distribution(lambda item: average_precision(**item), of_images, draws)
+    scored = intervals(metrics, {"network": of_images}, draws, additive=False)
+    values = scored["network"]["map"].values
     assert time.process_time() - started < 10  # 0.4 measured
     assert 0.005 < values.std() < 0.1

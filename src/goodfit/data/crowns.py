@@ -14,8 +14,8 @@ import base64
 import binascii
 import io
 import xml.etree.ElementTree as ET
-import zipfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from goodfit.data.base import Array, DataSet, check_columns
 from goodfit.errors import UserError
 from goodfit.records import Exhibit
 from goodfit.schema import Count, Fraction, Source
+from goodfit.system.archive import member, members
 
 FOLDER = "deepforest/data/"
 LABEL = "Tree"  # SOAP tells Alive from Dead, the other sites do not
@@ -53,12 +54,14 @@ class Crowns(DataSet):
     band into another.
     """
 
+    sources = ("wheel",)
     inputs = ("image",)
     targets = ("boxes", "classes")
     kind = "boxes"
     modality = "image"
     label = "boxes"
     cluster = "block of tiles"
+    chunk = 64  # tiles: 13 MB
     rule = (
         "bands of each photo: train on the left, then validation, test on the right; "
         "the same sites, other ground"
@@ -134,12 +137,10 @@ class Crowns(DataSet):
         return pd.DataFrame({"image": images})
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
-        """Mean and deviation of each colour in train, the most crowns of a tile, and their side.
+        """The most crowns of a tile of train, and their side.
 
-        The side is the geometric mean of all widths and heights.
+        The side is the geometric mean of all widths and heights. Colours come with `fit_content`.
         """
-        pixels = np.concatenate([image.reshape(-1, 3) for image in train["image"]])
-        mean, std = pixels.mean(0, dtype=np.float64), pixels.std(0, dtype=np.float64)
         most = max(map(len, train["boxes"]))
         boxes = np.concatenate(list(train["boxes"]))
         side = float(np.exp(np.log(boxes[:, 2:] - boxes[:, :2]).mean()))
@@ -147,17 +148,27 @@ class Crowns(DataSet):
             data="goodfit.data.crowns.Crowns",
             kind=self.kind,
             outputs=1,
-            inputs={
-                "image": Field(
-                    (3, self.side, self.side), "uint8", tuple(mean.tolist()), tuple(std.tolist())
-                )
-            },
+            inputs={"image": Field((3, self.side, self.side), "uint8")},
             targets={
                 "boxes": Field((None, 4), "float32", longest=most),
                 "classes": Field((None,), "int64", fill=-1, longest=most, labels=(LABEL,)),
             },
             facts={"box_side": side},
         )
+
+    def fit_content(self, spec: DataSpec, train: Iterator[pd.DataFrame]) -> DataSpec:
+        """The mean and deviation of each colour in train."""
+        count, total, squares = 0, np.zeros(3), np.zeros(3)
+        for rows in train:
+            for image in rows["image"]:
+                pixels = image.reshape(-1, 3).astype(np.float64)
+                count += len(pixels)
+                total += pixels.sum(0)
+                squares += (pixels**2).sum(0)
+        mean = total / count
+        std = np.sqrt(squares / count - mean**2)
+        image = replace(spec.inputs["image"], mean=tuple(mean.tolist()), std=tuple(std.tolist()))
+        return replace(spec, inputs={"image": image})
 
     @staticmethod
     def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:
@@ -174,7 +185,7 @@ class Crowns(DataSet):
             encoded[:, : pixels.shape[0], : pixels.shape[1]] = pixels.transpose(2, 0, 1)
         return {"image": images}
 
-    def encode_targets(self, rows: pd.DataFrame, spec: DataSpec) -> dict[str, list[Array]]:  # type: ignore[override]
+    def encode_targets(self, rows: pd.DataFrame, spec: DataSpec) -> dict[str, list[Array]]:
         """`boxes` (M, 4) of each tile in pixels, and `classes` (M,), all of them trees."""
         boxes = [boxes.astype(np.float32) for boxes in rows["boxes"]]
         return {"boxes": boxes, "classes": [np.zeros(len(each), np.int64) for each in boxes]}
@@ -229,7 +240,7 @@ def _starts(start: int, end: int, side: int, step: int) -> range:
 
 def _photos(wheel: Path) -> Iterator[_Photo]:
     """The photos of a wheel that have a description, a Pascal VOC file of the same name."""
-    for name, content in _members(wheel):
+    for name, content in members(wheel):
         if name.startswith(FOLDER) and name.endswith(".xml"):
             yield _photo(name, content)
 
@@ -252,21 +263,7 @@ def _photo(name: str, content: bytes) -> _Photo:
 
 def _pixels(wheel: Path, photo: str) -> Array:
     """A photo of the wheel, (H, W, 3) bytes."""
-    name = f"{FOLDER}{photo}.png"
-    for member, content in _members(wheel):
-        if member == name:
-            return _opened(content)
-    raise UserError(f"{wheel.name} lacks {name}")
-
-
-def _members(wheel: Path) -> Iterator[tuple[str, bytes]]:
-    """The files in a wheel, by name."""
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            for name in archive.namelist():
-                yield name, archive.read(name)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"{wheel.name} is no wheel: {error}") from None
+    return _opened(member(wheel, f"{FOLDER}{photo}.png"))
 
 
 def _bytes(image: Any, height: int, width: int) -> Array:
