@@ -21,6 +21,7 @@ from goodfit.system.files import read_json
 if TYPE_CHECKING:
     from torch import Tensor
 
+END = 2  # the last token of every text that a network reads or writes
 # tokens of every vocabulary: behind the end of a text, and for a word that train lacks
 PAD, UNKNOWN = 0, 1
 LENGTH = "_length"  # ends the name under which a batch holds the lengths of a ragged field

@@ -1,0 +1,23 @@
+"""Libraries that only some experiments need: they are installed with an extra of the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from goodfit.errors import UserError
+
+
+@contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Around imports that come with `extra`: one that is missing is told in a line.
+
+    Raises:
+        UserError: a library of the extra is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f'{error.name} is not installed; it comes with pip install "goodfit[{extra}]"'
+        ) from None

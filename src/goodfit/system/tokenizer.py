@@ -1,0 +1,57 @@
+"""Byte-level BPE: texts to tokens and back without loss, and without an unknown word.
+
+Sennrich et al. 2016, on bytes as in Radford et al. 2019. Texts are encoded one by one: the batched
+calls start threads, and a process that forks afterwards is warned, and may wait for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from goodfit.system.extras import needs
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+def learn(texts: Iterable[str], size: int, reserved: Sequence[str]) -> bytes:
+    """The content of a tokenizer.json with at most `size` tokens; `reserved` are the first of them.
+
+    Each of the 256 bytes is a token, so that there may be more than `size`.
+
+    Raises:
+        UserError: the extra `text` is not installed.
+    """
+    with needs("text"):
+        from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    # no space before the first word: decoding would not take it away again
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=list(reserved),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer.to_str().encode()
+
+
+@lru_cache(maxsize=4)
+def load(content: bytes) -> Tokenizer:
+    """The tokenizer of a tokenizer.json.
+
+    Raises:
+        UserError: the extra `text` is not installed.
+    """
+    with needs("text"):
+        from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(content.decode())
+    # what a text says of "<end>" is a text; the file does not keep this setting
+    tokenizer.encode_special_tokens = True
+    return tokenizer
