@@ -12,7 +12,7 @@ from goodfit.system import tokenizer
 
 RESERVED = ["<pad>", "<unk>", "<end>"]
 TEXTS = ["Choose Format - Rows - Show.", "Choisissez Format - Lignes - Afficher.", "Show rows."]
-CONTENT = tokenizer.learn(TEXTS, 300, RESERVED)
+CONTENT = tokenizer.learn(TEXTS, 290, RESERVED)
 
 
 @pytest.mark.parametrize(
@@ -35,14 +35,14 @@ def test_reserved_tokens_are_the_first_and_no_part_of_a_text() -> None:
 
 def test_frequent_words_become_few_tokens() -> None:
     made = tokenizer.load(CONTENT)
-    assert made.get_vocab_size() == 300
+    assert made.get_vocab_size() == 290
     assert len(made.encode("Choose Format").ids) < len(made.encode("Zhygkq Qwxzvk").ids)
 
 
 def test_what_is_learned_depends_on_the_texts_alone() -> None:
-    assert tokenizer.learn(TEXTS, 300, RESERVED) == CONTENT
-    assert tokenizer.learn(TEXTS[::-1], 300, RESERVED) == CONTENT
-    assert tokenizer.learn(TEXTS[:2], 300, RESERVED) != CONTENT
+    assert tokenizer.learn(TEXTS, 290, RESERVED) == CONTENT
+    assert tokenizer.learn(TEXTS[::-1], 290, RESERVED) == CONTENT
+    assert tokenizer.learn(TEXTS[:2], 290, RESERVED) != CONTENT
 
 
 def test_a_missing_library_is_told_with_the_extra_that_has_it(
@@ -50,7 +50,7 @@ def test_a_missing_library_is_told_with_the_extra_that_has_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(UserError) as told:
-        tokenizer.learn(TEXTS, 300, RESERVED)
+        tokenizer.learn(TEXTS, 290, RESERVED)
     assert str(told.value).splitlines() == [
         'tokenizers is not installed; it comes with pip install "goodfit[text]"'
     ]

@@ -98,6 +98,25 @@ def grouped(groups: Array, strata: Array, test: float, validation: float, seed: 
     return _without_empty(np.array(SPLITS)[split_of[group_of]])
 
 
+def without_copies(names: Array, duplicate_group: Array) -> Array:
+    """The names (N,), with held-out rows in no split where their group (N,) is in an earlier one.
+
+    Earlier is train for validation, and both of them for test. For groups that are looser than
+    equal inputs, such as sentences that differ in their numbers: to keep them together, too, would
+    join nearly all pages of a manual.
+
+    Raises:
+        UserError: a split is left without rows.
+    """
+    kept = names.copy()
+    seen: set[Any] = set()
+    for name in SPLITS:
+        rows = names == name
+        kept[rows & np.isin(duplicate_group, list(seen))] = NO_SPLIT
+        seen |= set(duplicate_group[rows].tolist())
+    return _without_empty(kept)
+
+
 def by_time(first: Array, last: Array, validation_from: Any, test_from: Any) -> Array:
     """Names of splits, (N,), by the times (N,) at which each target begins and ends.
 
