@@ -17,7 +17,14 @@ CONTENT = tokenizer.learn(TEXTS, 290, RESERVED)
 
 @pytest.mark.parametrize(
     "text",
-    ["Été : 12,5 %", " two  spaces ", "<end> <pad>", "日本語 \N{GRINNING FACE}", "a\nb", "cafe\u0301"],
+    [
+        "Été : 12,5 %",
+        " two  spaces ",
+        "<end> <pad>",
+        "日本語 \N{GRINNING FACE}",
+        "a\nb",
+        "cafe\u0301",
+    ],
 )
 def test_a_text_comes_back_whole(text: str) -> None:
     """Also one that train lacks, and one that is written like a reserved token."""
