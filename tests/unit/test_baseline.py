@@ -11,6 +11,7 @@ from goodfit.baseline.base import Baseline, LabelledSamples, Samples
 from goodfit.baseline.logistic import Logistic
 from goodfit.baseline.svm import SupportVectors
 from goodfit.baseline.tfidf import TfIdf
+from goodfit.baseline.translation_memory import TranslationMemory
 from goodfit.contract import DataSpec, Field
 from goodfit.task.base import Task
 from goodfit.task.classification import Classification
@@ -115,3 +116,18 @@ def test_a_class_that_validation_lacks_is_no_obstacle(method: type) -> None:
 
     probabilities = predictions(method(), samples([0, 1] * 10), samples([1, 1, 1]), samples([0, 1]))
     assert probabilities.argmax(1).tolist() == [0, 1]
+
+
+def test_a_translation_memory_gives_the_text_of_the_most_similar_source() -> None:
+    """Of equally similar ones the first, and nothing of validation or test."""
+    sources = ["opens the file", "closes a window", "closes a window", "deletes all the files"]
+    texts = [np.array([5, 6, 2]), np.array([7, 2]), np.array([8, 2]), np.array([9, 2])]
+    train = LabelledSamples({}, pd.DataFrame({"source": sources}), {"text": texts})  # type: ignore[dict-item]
+    held_out = LabelledSamples(
+        {}, pd.DataFrame({"source": ["a window"]}), {"text": [np.array([4])]}
+    )  # type: ignore[dict-item]
+    method = TranslationMemory()
+    method.fit(train, held_out, spec("text", 10))
+    asked = ["a window closes", "opens this file", "deletes files", "\N{GREEK SMALL LETTER PI}"]
+    given = method.predict(Samples({}, pd.DataFrame({"source": asked})))
+    assert given.tolist() == [[7, 2, 0], [5, 6, 2], [9, 2, 0], [5, 6, 2]]

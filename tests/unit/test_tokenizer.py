@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pytest
 
 from goodfit.contract import END, PAD, UNKNOWN
@@ -61,3 +62,10 @@ def test_a_missing_library_is_told_with_the_extra_that_has_it(
     assert str(told.value).splitlines() == [
         'tokenizers is not installed; it comes with pip install "goodfit[text]"'
     ]
+
+
+def test_texts_of_different_lengths_are_padded_to_the_longest() -> None:
+    texts = [np.array([5, END]), np.array([END])]
+    assert tokenizer.padded(texts, PAD).tolist() == [[5, END], [END, PAD]]
+    assert tokenizer.padded(np.array([[5, END]]), PAD).tolist() == [[5, END]]
+    assert tokenizer.padded([], PAD).shape == (0, 0)

@@ -2,18 +2,24 @@
 
 Sennrich et al. 2016, on bytes as in Radford et al. 2019. Texts are encoded one by one: the batched
 calls start threads, and a process that forks afterwards is warned, and may wait for ever.
+
+Letters: B texts, T tokens of the longest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from goodfit.system.extras import needs
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+Array = np.ndarray[Any, Any]
 
 
 def learn(texts: Iterable[str], size: int, reserved: Sequence[str]) -> bytes:
@@ -55,3 +61,12 @@ def load(content: bytes) -> Tokenizer:
     # what a text says of "<end>" is a text; the file does not keep this setting
     tokenizer.encode_special_tokens = True
     return tokenizer
+
+
+def padded(texts: Iterable[Array], fill: int) -> Array:
+    """Tokens (B, T) of texts (T,) each, with `fill` behind the end of the shorter ones."""
+    rows = list(texts)
+    tokens = np.full((len(rows), max(map(len, rows), default=0)), fill, np.int64)
+    for row, text in enumerate(rows):
+        tokens[row, : len(text)] = text
+    return tokens
