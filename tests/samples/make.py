@@ -12,6 +12,7 @@ import io
 import lzma
 import pickle
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -52,6 +53,35 @@ OLD_NAMES = {
     b"cpandas\nRangeIndex\n": b"cpandas.core.indexes.range\nRangeIndex\n",
     b"cnumpy._core.multiarray\n": b"cnumpy.core.multiarray\n",
 }
+
+# in English and in French
+VERBS = (
+    ("Opens the ", "Ouvre "),
+    ("Closes the ", "Ferme "),
+    ("Deletes the ", "Supprime "),
+    ("Prints the ", "Imprime "),
+    ("Renames the ", "Renomme "),
+    ("Copies the ", "Copie "),
+    ("Shows the ", "Affiche "),
+    ("Hides the ", "Masque "),
+)
+NOUNS = (
+    ("selected file", "le fichier sélectionné"),
+    ("active window", "la fenêtre active"),
+    ("first sheet", "la première feuille"),
+    ("whole table", "le tableau entier"),
+    ("new page", "la nouvelle page"),
+    ("last row", "la dernière ligne"),
+    ("status bar", "la barre d'état"),
+    ("old version", "l'ancienne version"),
+)
+HOW = (
+    ("", ""),
+    (" at once", " aussitôt"),
+    (" without a question", " sans question"),
+    (" of the document", " du document"),
+)
+SAME = ("See also the menu Tools.", "Voir aussi le menu Outils.")
 
 
 def mnist() -> str:
@@ -195,6 +225,45 @@ def crowns() -> bytes:
     return stream.getvalue()
 
 
+def help_pages(language: str, sentences: int) -> bytes:
+    """The tar of 24 help pages; `sentences` is 0 for the English and 1 for the French ones.
+
+    Sentences differ in their numbers from page to page, one is the same on all, one is not
+    translated, one is too short, and tags divide words.
+    """
+    rng = np.random.default_rng(5)
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for page in range(24):
+            lines = ['<html><head><meta charset="utf-8"></head><body>']
+            lines.append('<p id="par_same">x</p><h1 id="hd_id1">Help</h1>')
+            for paragraph in range(8):
+                parts = [
+                    pairs[rng.integers(len(pairs))][sentences] for pairs in (VERBS, NOUNS, HOW)
+                ]
+                text = f"{parts[0]}<b>{parts[1]}</b>{parts[2]} ({page}{paragraph})."
+                lines.append(f'<p id="par_id{paragraph}">{text}</p>')
+            lines.append('<p id="par_id8">Sub Example As Object</p>')
+            lines.append(f'<p id="par_id9">{SAME[sentences]}</p></body></html>')
+
+            content = "\n".join(lines).encode()
+            name = f"./usr/share/libreoffice/help/{language}/text/guide/page{page}.html"
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def debian_package(data: bytes) -> bytes:
+    """An archive of ar with the members of deb(5): `data` is a tar, and becomes data.tar.xz."""
+    members = {"debian-binary": b"2.0\n", "control.tar.xz": b"", "data.tar.xz": lzma.compress(data)}
+    package = b"!<arch>\n"
+    for name, content in members.items():
+        header = f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(content):<10}`\n"
+        package += header.encode() + content + b"\n" * (len(content) % 2)
+    return package
+
+
 def old_pickle(frame: pd.DataFrame) -> bytes:
     """A pickle as the published file holds it: column names are Python's texts, not pyarrow's."""
     frame.columns = pd.Index(frame.columns.tolist(), dtype=object)
@@ -213,6 +282,8 @@ def contents() -> dict[str, bytes]:
         "elecdemand.pkl.compress": old_pickle(electricity()),
         "table.csv": table().encode(),
         "deepforest-2.1.0-py3-none-any.whl": crowns(),
+        "libreoffice-help-en-us_4%3a7.4.7-1+deb12u14.deb": help_pages("en-US", 0),
+        "libreoffice-help-fr_4%3a7.4.7-1+deb12u14.deb": help_pages("fr", 1),
     }
 
 
@@ -224,6 +295,8 @@ def compressed(name: str, content: bytes) -> bytes:
         return bz2.compress(content)
     if name.endswith(".compress"):
         return lzma.compress(content)
+    if name.endswith(".deb"):
+        return debian_package(content)
     return content
 
 
