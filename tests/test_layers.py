@@ -103,6 +103,8 @@ INPUTS = {given for name in tiny.names("data") for given in tiny.gives(name)}
 # networks, augmentations and baselines are made for certain inputs: their names are their interface
 OWN_NAMES = {"data", "task", "model", "augment", "baseline"}
 ELSEWHERE = [path for path in files() if room_of(path) not in OWN_NAMES]
+# what a run is told there is a text for MLflow
+OTHER_MEANINGS = {"tracking/spool.py": {"text"}}
 
 
 def asked_for(tree: ast.AST) -> Iterator[str]:
@@ -127,7 +129,8 @@ def asked_for(tree: ast.AST) -> Iterator[str]:
 @pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_outside_data_and_tasks_nobody_asks_for_a_kind_of_target_or_an_input(path: Path) -> None:
     """So a task, and a data set, is one file."""
-    assert set(asked_for(ast.parse(path.read_text()))) & (KINDS | INPUTS) == set()
+    other = OTHER_MEANINGS.get(str(path.relative_to(PACKAGE)), set())
+    assert set(asked_for(ast.parse(path.read_text()))) & (KINDS | INPUTS) - other == set()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 The text is MPL-2.0, from Debian's packages libreoffice-help-en-us and libreoffice-help-fr: the same
 pages in both, and the same identifiers of paragraphs.
 
-Letters: N paragraphs, B paragraphs that are encoded together.
+Letters: N paragraphs, B paragraphs that are encoded together, T tokens of one.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class LibreOfficeHelp(DataSet):
 
     @staticmethod
     def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, list[Array]]:  # type: ignore[override]
-        """`source`: B arrays of tokens, each ending with `END`.
+        """`source`: B arrays (T,) of tokens, each ending with `END`.
 
         Raises:
             UserError: the column `source` is missing, or a cell is no text.
@@ -143,7 +143,7 @@ class LibreOfficeHelp(DataSet):
         return {"source": _encoded(rows["source"], spec.assets[_TOKENIZER])}
 
     def encode_targets(self, rows: pd.DataFrame, spec: DataSpec) -> dict[str, list[Array]]:  # type: ignore[override]
-        """`text`: B arrays of tokens, each ending with `END`."""
+        """`text`: B arrays (T,) of tokens, each ending with `END`."""
         return {"text": _encoded(rows["target"], spec.assets[_TOKENIZER])}
 
     @staticmethod

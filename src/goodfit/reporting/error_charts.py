@@ -39,6 +39,7 @@ Z = 1.96  # 95 % of a normal distribution
 _NAME_LETTER = 6.6  # width of a letter of a class name, in pixels
 _TILTED_LETTER = 4.8  # height of such a letter's share of a name at 45 degrees
 _BINS = 10  # of confidence, as in goodfit.task.diagnostics
+_METHODS = ("accent", "truth", "muted", "other")  # colours of curves, the network's first
 
 
 class Figure(NamedTuple):
@@ -97,6 +98,9 @@ def draw(chart: Chart, *, unit: str | None, step: str | None) -> Figure:
             caption = (
                 "How exact boxes are: the curve of a method that misses their edges falls early."
             )
+        case "curves":
+            drawing = curves(chart.title, data)
+            caption = data["caption"]
         case "forecast":
             name = f"Test sample {data['row']}"
             drawing = forecast(name, dict(data["curves"]), unit=unit, step=step)
@@ -198,21 +202,39 @@ def residuals(data: Mapping[str, Any], unit: str | None) -> Markup:
 
 def by_step(errors: Mapping[str, Sequence[float]], unit: str | None, step: str | None) -> Markup:
     """Mean absolute error (T,) of up to four methods by step; the first counts as the network."""
-    css_classes = ("accent", "truth", "muted", "other")
-    curves = []
+    lines = []
     # not strict: there are colours for four methods, and there may be fewer
-    for (title, values), css_class in zip(errors.items(), css_classes, strict=False):
-        curves.append(Line(title, range(1, len(values) + 1), values, css_class))
+    for (title, values), css_class in zip(errors.items(), _METHODS, strict=False):
+        lines.append(Line(title, range(1, len(values) + 1), values, css_class))
 
-    network = curves[0].y
+    network = lines[0].y
     worst = max(range(len(network)), key=lambda index: network[index])
     return line_chart(
         "Error by step of the horizon",
         f"The network's error is largest at step {worst + 1}: {number(network[worst])}.",
-        curves,
+        lines,
         include_zero=True,
         x_label=f"steps{_of(step)} ahead",
         y_label=f"mean absolute error{words.unit(unit)}",
+    )
+
+
+def curves(title: str, data: Mapping[str, Any]) -> Markup:
+    """A score of up to four methods at some values of `x`; the first counts as the network."""
+    x = data["x"]
+    lines = []
+    for (name, values), css_class in zip(data["curves"], _METHODS, strict=False):
+        lines.append(Line(name, x, values, css_class))
+
+    first, last = (number(lines[0].y[index]) for index in (0, -1))
+    description = f"The network's is {first} at {number(x[0])} and {last} at {number(x[-1])}."
+    return line_chart(
+        title,
+        description,
+        lines,
+        include_zero=True,
+        x_label=data["x_label"],
+        y_label=data["y_label"],
     )
 
 

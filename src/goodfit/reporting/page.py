@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from goodfit.paths import Paths
-from goodfit.records import Example, Interval
-from goodfit.reporting import box_charts, charts, error_charts, facts, words
+from goodfit.records import Answer, Example, Interval
+from goodfit.reporting import box_charts, charts, differences, error_charts, facts, words
 from goodfit.reporting.facts import Experiment
 from goodfit.system import units
 
@@ -195,13 +195,6 @@ def _example(experiment: Experiment, example: Example) -> dict[str, Any]:
     """One sample for the template: its answer in words, curves or boxes, and its inputs."""
     answer, exhibit = example.answer, example.exhibit
     unit = f" {experiment.unit}" if experiment.unit else ""
-    statements = []
-    for statement in answer.statements:
-        value, probability = statement.value, statement.probability
-        value_text = value if isinstance(value, str) else words.number(value, 4) + unit
-        probability_text = None if probability is None else words.probability(probability)
-        statements.append((statement.who, value_text, probability_text))
-
     chart = None
     if answer.curves:
         chart = error_charts.forecast(
@@ -219,11 +212,30 @@ def _example(experiment: Experiment, example: Example) -> dict[str, Any]:
         "row": example.row,
         "loss": words.number(example.loss),
         "wrong": answer.wrong,
-        "statements": statements,
+        "statements": _statements(answer, unit),
         "chart": chart,
         "has_boxes": answer.size is not None,
         "exhibit": exhibit,
     }
+
+
+def _statements(answer: Answer, unit: str) -> list[tuple[str, str, str | None]]:
+    """Who says what with which probability; of two texts the words that differ are marked."""
+    statements = answer.statements
+    texts = [item.value for item in statements if isinstance(item.value, str)]
+    # a class has a probability, and no words of its own
+    if len(texts) == len(statements) == 2 and statements[0].probability is None:
+        marked = differences.marked(*texts)
+        return [(item.who, text, None) for item, text in zip(statements, marked, strict=True)]
+
+    rows = []
+    for item in statements:
+        value = item.value
+        if not isinstance(value, str):
+            value = words.number(value, 4) + unit
+        probability = None if item.probability is None else words.probability(item.probability)
+        rows.append((item.who, value, probability))
+    return rows
 
 
 @cache

@@ -20,6 +20,9 @@ SCORES = {
     "r2": "R\N{SUPERSCRIPT TWO}",
     "map": "mAP (mean of overlaps)",
     "ap50": "AP at overlap 0.5",
+    "chrf": "chrF",
+    "bleu": "BLEU",
+    "exact": "share of exact texts",
 }
 
 

@@ -193,8 +193,9 @@ class Generation(Task):
             "curves": curves,
             "x_label": "words of the true text",
             "y_label": "chrF",
+            "caption": f"Test samples in {len(groups)} groups of one size, from short to long.",
         }
-        return [Chart("curves", "chrF by length", numbers)]
+        return [Chart("curves", "chrF by the length of the text", numbers)]
 
     def answer(self, prediction: Tensor, text: Tensor, text_length: Tensor) -> Answer:  # type: ignore[override]
         """Both texts, from tokens (T,) and (T,); a text is near or far, not right or wrong."""
