@@ -266,3 +266,13 @@ def test_the_chart_tells_the_score_of_short_and_of_long_texts() -> None:
     curves = dict(chart.data["curves"])
     assert curves["network"] == pytest.approx([100.0] * 4)
     assert max(curves["copy"]) < 60
+
+
+def test_no_sample_is_written_no_text() -> None:
+    for beams in (1, 3):
+        made = task(beams=beams)
+        written = made.infer({"source": SOURCE[:0]})
+        assert made.decode(written).columns.tolist() == ["text"]
+        assert len(written) == 0
+        nothing = made.infer({"source": SOURCE[:0, :0]})
+        assert len(made.decode(nothing)) == 0

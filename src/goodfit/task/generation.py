@@ -72,6 +72,11 @@ class Generation(Task):
 
         T is the length of the longest of train, of which there is none longer.
         """
+        first = next(iter(inputs.values()))
+        longest = self.spec.targets["text"].longest
+        if not len(first):  # a served model is asked for the columns of its answer, too
+            return torch.empty(0, longest, dtype=torch.long, device=first.device)
+
         model: Any = self.model
         memory = model.read(**inputs)
 
@@ -79,12 +84,11 @@ class Generation(Task):
             logits, grown = model.step(tokens, memory, cache)
             return logits, grown
 
-        first = next(iter(inputs.values()))
         return search(
             step,
             len(first),
             beams=self.beams,
-            longest=self.spec.targets["text"].longest,
+            longest=longest,
             length_penalty=self.length_penalty,
             device=first.device,
         )
