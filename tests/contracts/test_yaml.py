@@ -69,6 +69,21 @@ def test_every_module_with_a_concrete_class_has_its_yaml(group: str) -> None:
     assert targets == modules
 
 
+@pytest.mark.parametrize(
+    "experiment", sorted(path.stem for path in (tiny.ROOT / "conf/size/full").glob("*.yaml"))
+)
+def test_a_full_size_is_its_experiment_with_other_numbers(experiment: str) -> None:
+    overrides = [f"experiment={experiment}", "~tuned"]
+    quick = tree.frozen(compose(tiny.ROOT, overrides))
+    composed = compose(tiny.ROOT, [*overrides, f"size=full/{experiment}"])
+    check(composed)
+    full = tree.frozen(composed)
+    assert full != quick
+    for group in MIRRORED:
+        assert full[group].keys() == quick[group].keys()
+        assert full[group]["_target_"] == quick[group]["_target_"]
+
+
 def test_config_yaml_names_every_group() -> None:
     content = yaml.safe_load((tiny.ROOT / "conf/config.yaml").read_text())
     named: set[str] = set()

@@ -80,7 +80,9 @@ def test_a_text_does_not_depend_on_the_others_of_the_batch(beams: int) -> None:
         assert made.decode(alone)["text"].tolist() == [text]
 
 
-def table(rows: dict[tuple[int, ...], dict[int, float]], tokens: Tensor, cache: Cache) -> Tensor:
+def table(
+    rows: dict[tuple[int, ...], dict[int, float]], tokens: Tensor, cache: Cache
+) -> tuple[Tensor, Cache]:
     """The step of a network that is a table: from the tokens so far to probabilities."""
     said = torch.cat([*cache, tokens[:, None]], 1)
     logits = torch.full((len(tokens), 6), 1e-9)
@@ -125,6 +127,27 @@ def test_without_a_length_penalty_the_shorter_text_wins(
         step, 1, beams=2, longest=9, length_penalty=penalty, device=torch.device("cpu")
     )
     assert [token for token in written[0].tolist() if token != PAD] == expected
+
+
+def test_a_search_that_is_over_is_not_opened_again_while_others_go_on() -> None:
+    """4 5 would be the better text in the end, but the search for the first sample ended before."""
+    tables = (
+        {(): {END: 0.5, 4: 0.4}, (4,): {5: 1.0}},
+        {(3,) * length: {3: 1.0} for length in range(6)},
+    )
+
+    def step(tokens: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
+        rows = []
+        for sample, rows_of in enumerate(tables):
+            past = tuple(tensor[sample : sample + 1] for tensor in cache)
+            rows.append(table(rows_of, tokens[sample : sample + 1], past))
+        logits, caches = zip(*rows, strict=True)
+        return torch.cat(logits), (torch.cat([said for (said,) in caches]),)
+
+    options = {"beams": 1, "longest": 9, "length_penalty": 1.0, "device": torch.device("cpu")}
+    first, second = search(step, 2, **options).tolist()  # type: ignore[arg-type]
+    assert first == [END] + [PAD] * 8
+    assert second == [3] * 6 + [END] + [PAD] * 2
 
 
 def test_a_text_without_an_end_is_cut_at_the_longest_of_train() -> None:
