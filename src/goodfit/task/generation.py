@@ -141,11 +141,12 @@ class Generation(Task):
             "exact": lambda sums: sums["exact"] / sums["texts"],
         }
 
-    def watch(self, output: Tensor, text: Tensor, text_length: Tensor) -> Statistics:
+    def watch(self, output: Tensor, **targets: Tensor) -> Statistics:
         """`log_likelihood` in nats, `hits` and `tokens` of each text, (B,) each.
 
         Of logits (B, T, V) given the true tokens (B, T): a hit is a token that is the likeliest.
         """
+        text, text_length = targets["text"], targets["text_length"]
         there = _there(text, text_length)
         logits, tokens = output[there].float(), text[there]
         log_likelihood = -F.cross_entropy(logits, tokens, reduction="none")
