@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import ast
 import sys
+import tomllib
+from importlib import metadata
 from importlib.metadata import packages_distributions
 
+import pytest
 import tiny
+from packaging.requirements import Requirement
 
+from goodfit.config.compose import compose
 from goodfit.config.signature import source_file
+from goodfit.errors import UserError
 from goodfit.provenance.code import Roots, imported_names, source_hashes
-from goodfit.tracking.package import REQUIREMENTS
+from goodfit.system.extras import EXTRAS
+from goodfit.tracking.package import REQUIREMENTS, requirements
 
 GROUPS = ("data", "model", "task")
 
@@ -33,4 +40,36 @@ def test_the_requirements_are_all_that_loading_and_predicting_imports() -> None:
 
     foreign = packages - sys.stdlib_module_names - {"goodfit", "mlflow"}
     distributions = packages_distributions()
-    assert {distributions[name][0] for name in foreign} == set(REQUIREMENTS)
+    assert {distributions[name][0] for name in foreign} == set(REQUIREMENTS) | set(EXTRAS)
+
+
+def test_only_a_model_that_needs_an_extra_asks_for_it() -> None:
+    """Of text; lxml reads raw data, but in the module whose encoding a served model uses."""
+    plain = requirements(compose(tiny.ROOT, [f"experiment={tiny.QUICK}"]))
+    assert [line.partition("==")[0] for line in plain] == list(REQUIREMENTS)
+    texts = requirements(compose(tiny.ROOT, ["experiment=translation"]))
+    assert texts[: len(plain)] == plain
+    assert {line.partition("==")[0] for line in texts} - set(REQUIREMENTS) == set(EXTRAS)
+
+
+def test_a_library_that_is_not_installed_is_told_with_its_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    installed = metadata.version
+
+    def version(name: str) -> str:
+        if name == "tokenizers":
+            raise metadata.PackageNotFoundError(name)
+        return installed(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    with pytest.raises(UserError, match=r'^tokenizers is not installed.*"goodfit\[text\]"$'):
+        source_hashes(Roots(("goodfit.system.tokenizer",)))
+
+
+def test_every_library_of_an_extra_is_declared_there() -> None:
+    content = tomllib.loads((tiny.ROOT / "pyproject.toml").read_text())
+    declared = content["project"]["optional-dependencies"]
+    for library, extra in EXTRAS.items():
+        names = [Requirement(line).name for line in declared[extra]]
+        assert library in names

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from goodfit.config.signature import source_file
 from goodfit.provenance.environment import version
+from goodfit.system.extras import EXTRAS, needs
 
 # a change of these versions can change the numbers, so it re-runs the stages that import them
 _COMPUTING = {
@@ -24,6 +25,7 @@ _COMPUTING = {
     "pandas",
     "scipy",
     "sklearn",
+    *EXTRAS,
 }
 # a registered model carries the code that loads it
 _REGISTRY = (
@@ -93,6 +95,9 @@ def source_hashes(roots: Roots) -> dict[str, str]:
 
     Written into the composed configuration, it makes DVC re-run a stage when, and only when, code
     that the stage can reach has changed: a new network in src/goodfit/model re-runs nothing.
+
+    Raises:
+        UserError: a library of an extra is not installed.
     """
     sources: dict[str, Path] = {}
     libraries: set[str] = set()
@@ -115,7 +120,7 @@ def source_hashes(roots: Roots) -> dict[str, str]:
         sources[Path(file).name] = Path(file)
 
     hashes = {name: _file_hash(path) for name, path in sorted(sources.items())}
-    return hashes | {f"{name} (version)": version(name) for name in sorted(libraries)}
+    return hashes | {f"{name} (version)": _version(name) for name in sorted(libraries)}
 
 
 def digest(hashes: Mapping[str, str]) -> str:
@@ -146,6 +151,23 @@ def imported_names(tree: ast.AST) -> Iterator[str]:
                 yield alias.name
         else:
             yield from imported_names(node)
+
+
+def optional_libraries(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """The libraries of extras that a model of the configuration `content` can import.
+
+    Raises:
+        UserError: one of them is not installed.
+    """
+    reached = source_hashes(stage_roots(content)["register"])
+    return tuple(name for name in EXTRAS if f"{name} (version)" in reached)
+
+
+def _version(library: str) -> str:
+    if library not in EXTRAS:
+        return version(library)
+    with needs(EXTRAS[library]):
+        return version(library)
 
 
 def _is_for_types(node: ast.AST) -> bool:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from goodfit.errors import UserError
 
+EXTRAS = {"lxml": "text", "sacrebleu": "text", "tokenizers": "text"}  # libraries, by import name
+
 
 @contextmanager
 def needs(extra: str) -> Iterator[None]:

@@ -6,10 +6,14 @@ It holds the source of goodfit, the model's files, signature, input example, exa
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from goodfit.config import tree
 from goodfit.data.base import arrays_as_lists
 from goodfit.paths import Paths
+from goodfit.provenance.code import optional_libraries
 from goodfit.provenance.environment import version
 from goodfit.system.files import sha256
 from goodfit.tracking.runs import Run
@@ -18,7 +22,8 @@ PACKAGE = Path(__file__).parents[1]
 # a path: importing the module sets MLflow's current model, which MLflow does when it loads one
 MODEL_CODE = Path(__file__).with_name("pyfunc.py")
 MODEL_FILES = ("weights.pt", "spec.json", "config.yaml")
-# of all that loading and predicting can import, whatever the data set; MLflow adds itself
+# of all that loading and predicting can import, whatever the data set; those of extras, and MLflow
+# itself, are added
 REQUIREMENTS = (
     "torch",
     "pytorch-lightning",
@@ -52,6 +57,16 @@ def log_and_register(run: Run, name: str, paths: Paths) -> str:
     return number
 
 
+def requirements(config: Mapping[str, Any]) -> list[str]:
+    """The exact versions that a model of this configuration asks for.
+
+    Raises:
+        UserError: a library of an extra that it needs is not installed.
+    """
+    packages = [*REQUIREMENTS, *optional_libraries(config)]
+    return [f"{package}=={version(package)}" for package in packages]
+
+
 def _log_model(run: Run, name: str, paths: Paths) -> str:
     import mlflow
     import pandas as pd
@@ -70,7 +85,7 @@ def _log_model(run: Run, name: str, paths: Paths) -> str:
             code_paths=[str(PACKAGE)],
             signature=infer_signature(example, answer),
             input_example=example,
-            pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
+            pip_requirements=requirements(tree.load(paths.model / "config.yaml")),
             registered_model_name=name,
         )
     return str(info.registered_model_version)
