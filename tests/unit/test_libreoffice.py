@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import tarfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -64,6 +66,13 @@ def test_packages_that_have_nothing_in_common_but_code_are_refused() -> None:
     other = {**RAW, "french": tiny.SAMPLES / "libreoffice-help-en-us_4%3a7.4.7-1+deb12u14.deb"}
     with pytest.raises(UserError, match="no translated paragraph of at most 14 words"):
         data_set().read(other)
+
+
+def test_an_archive_without_help_pages_is_refused_by_its_name(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "other.tar", "w") as archive:
+        archive.add(tiny.SAMPLES / "table.csv", "usr/share/libreoffice/help/fr/text/table.csv")
+    with pytest.raises(UserError, match=r"other\.tar has no pages"):
+        pages(tmp_path / "other.tar")
 
 
 @pytest.mark.parametrize(
