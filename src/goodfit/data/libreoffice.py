@@ -130,7 +130,7 @@ class LibreOfficeHelp(DataSet):
         )
 
     @staticmethod
-    def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, list[Array]]:  # type: ignore[override]
+    def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, list[Array]]:
         """`source`: B arrays (T,) of tokens, each ending with `END`.
 
         Raises:
@@ -142,7 +142,7 @@ class LibreOfficeHelp(DataSet):
                 raise UserError(f"source of row {row} is {source!r}; expected a text")
         return {"source": _encoded(rows["source"], spec.assets[_TOKENIZER])}
 
-    def encode_targets(self, rows: pd.DataFrame, spec: DataSpec) -> dict[str, list[Array]]:  # type: ignore[override]
+    def encode_targets(self, rows: pd.DataFrame, spec: DataSpec) -> dict[str, list[Array]]:
         """`text`: B arrays (T,) of tokens, each ending with `END`."""
         return {"text": _encoded(rows["target"], spec.assets[_TOKENIZER])}
 
