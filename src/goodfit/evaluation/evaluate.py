@@ -153,7 +153,8 @@ def _rows(data: Path, split: str) -> pd.DataFrame:
 
 def _tensor(values: np.ndarray[Any, Any]) -> Tensor:
     # the type of the network's predictions: both are scored by the same arithmetic
-    return torch.from_numpy(np.asarray(values, np.float32))
+    is_token = values.dtype.kind in "iu"
+    return torch.from_numpy(np.asarray(values, np.int64 if is_token else np.float32))
 
 
 def _intervals(scores: dict[str, Resampled]) -> dict[str, Interval]:
