@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from goodfit.contract import DataSpec
-from goodfit.data.split import SPLITS
+from goodfit.data.split import NO_SPLIT, SPLITS
 from goodfit.data.table import Table
 from goodfit.errors import UserError
 from goodfit.records import Copies
@@ -47,6 +47,24 @@ def test_equal_inputs_are_kept_and_counted(tmp_path: Path) -> None:
         rows=int(rows.duplicated(inputs).sum()),
         with_another_target=int((rows["y"] != first).sum()),
     )
+
+
+class Pruned(Table):
+    """Of equal inputs in test the first row alone is kept."""
+
+    def split(self, rows: pd.DataFrame, duplicate_group: np.ndarray) -> np.ndarray:
+        names = np.full(len(rows), "train", object)
+        names[duplicate_group > 12] = "validation"
+        names[duplicate_group > 19] = "test"
+        is_copy = pd.Series(duplicate_group).duplicated().to_numpy()
+        names[(names == "test") & is_copy] = NO_SPLIT
+        return names
+
+
+def test_a_copy_that_is_left_out_is_in_no_second_split(tmp_path: Path) -> None:
+    manifest = prepare(table(Pruned), survey(tmp_path), tmp_path / "out", made_with={})
+    assert manifest.samples("test") == 7
+    assert manifest.in_no_split > 50
 
 
 @pytest.mark.fault(23)

@@ -94,11 +94,15 @@ def _check_one_each(claim: str, values: Any) -> None:
 
 
 def _ones(fields: Mapping[str, Field], length: int) -> dict[str, Tensor]:
-    """Two samples of ones of each array (B, ...), of `length` where they are ragged."""
+    """Two samples of ones of each array (B, ...), of `length` where they are ragged.
+
+    Where a field names classes, of zeros: of a single class, there is no other number.
+    """
     ones = {}
     for name, field in fields.items():
         shape = field.sized(length)
-        ones[name] = torch.ones(_SAMPLES, *shape, dtype=getattr(torch, field.dtype))
+        fill = torch.zeros if field.labels else torch.ones
+        ones[name] = fill(_SAMPLES, *shape, dtype=getattr(torch, field.dtype))
         if field.is_ragged:
             ones[f"{name}{LENGTH}"] = torch.full((_SAMPLES,), length)
     return ones
