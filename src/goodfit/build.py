@@ -100,10 +100,12 @@ def guard(cfg: DictConfig) -> Guard:
     return made
 
 
-def baseline(cfg: DictConfig) -> Baseline:
-    """The classical method that the network is compared with."""
-    made: Baseline = make("baseline", cfg.baseline)
-    return made
+def baselines(cfg: DictConfig) -> list[Baseline]:
+    """The classical methods that the network is compared with, the strong one first."""
+    sections = {"baseline": cfg.baseline}
+    for name, section in cfg.other_baselines.items():
+        sections[f"other_baselines.{name}"] = section
+    return [make(key, section) for key, section in sections.items()]
 
 
 def trainer(cfg: DictConfig, **options: Any) -> Any:

@@ -15,7 +15,7 @@ import msgspec  # 20 ms, pydantic 91; `make repro` with nothing to do takes a se
 from goodfit.errors import OtherVersionError
 from goodfit.system.files import read_json, write_json
 
-Role = Literal["strong", "trivial"]
+Role = Literal["strong", "other", "trivial"]  # in the order of tables
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,8 @@ def test_a_baseline_predicts_in_the_form_of_a_network(
     folder = prepared(case)
     spec = DataSpec.read(folder / "spec.json")
     train, validation, test = (samples(folder, name) for name in SPLITS)
-    method = build.baseline(OmegaConf.create({"baseline": tiny.section("baseline", baseline)}))
+    sections = {"baseline": tiny.section("baseline", baseline), "other_baselines": {}}
+    (method,) = build.baselines(OmegaConf.create(sections))
     method.fit(train, validation, spec)
     prediction = method.predict(Samples(test.inputs, test.rows))
     shape = (spec.outputs,) if spec.kind == "class" else spec.targets["target"].shape

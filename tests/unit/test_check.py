@@ -437,3 +437,20 @@ def test_bases_are_followed_in_the_order_of_python(
     assert both.undefined == ()
     assert both.constants == {"title": "half", "kinds": "number"}
     assert half.undefined == ("kinds", "read")
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("goodfit.baseline.blob.Blobs", "there is no goodfit.baseline.blob"),
+        ("goodfit.model.mlp.Mlp", r"only goodfit\.baseline\.\* may be named"),
+        ("goodfit.baseline.ridge.RidgeRegression", "is for targets of kind"),
+        ("goodfit.baseline.svm.SupportVectors", "a second time; leave it out"),
+    ],
+)
+def test_another_baseline_is_checked_as_the_strong_one_is(target: str, message: str) -> None:
+    others = {"other_baselines": {"more": {"_target_": target}}}
+    cfg = OmegaConf.merge(tiny.cfg("mnist"), others)
+    with pytest.raises(UserError, match=message) as refused:
+        check(cfg)  # type: ignore[arg-type]
+    assert "other_baselines.more" in str(refused.value)

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import tiny
 
+from goodfit import build
+from goodfit.baseline.logistic import Logistic
 from goodfit.errors import UserError
 from goodfit.evaluation.evaluate import evaluate
 from goodfit.system.files import read_json
@@ -37,3 +39,20 @@ def test_evaluating_twice_gives_the_same_numbers(trained: Any, data: Path) -> No
         evaluate(tiny.cfg("breast_cancer"), data, trained[0] / "model")[0] for _ in range(2)
     )
     assert replace(first, seconds_per_1000=0.0) == replace(again, seconds_per_1000=0.0)
+
+
+class Again(Logistic):
+    """The same method under another name: no other one fits the data of these tests."""
+
+    title = "logistic again"
+
+
+def test_a_second_baseline_is_scored_and_the_verdict_is_about_the_first(
+    trained: Any, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "baselines", lambda _: [Logistic(), Again()])
+    result, _ = evaluate(tiny.cfg("breast_cancer"), data, trained[0] / "model")
+    assert [item.role for item in result.baselines] == ["strong", "other", "trivial"]
+    strong, other, _ = result.baselines
+    assert strong.scores == other.scores
+    assert Again.title not in result.verdict.text

@@ -172,7 +172,7 @@ def training_of(kind: str) -> dict[str, Any]:
         "best_epoch": 1,
         "steps": 30,
         "scores": {f"{split}/{item}": 0.7 for split in ("train", "val", "gap") for item in names},
-        "cost": {"seconds": 61.0, "parameters": 1234, "peak_memory_mb": 600},
+        "cost": {"seconds": 61.0, "parameters": 1234, "trainable": 1234, "peak_memory_mb": 600},
         "machine": "a processor, 2 cores",
         "commit": "c0ffee",
         "dirty": "false",

@@ -40,6 +40,7 @@ BASES = {
     "guard": "goodfit.guard.base.Guard",
     "baseline": "goodfit.baseline.base.Baseline",
 }
+_OTHERS = "other_baselines."  # begins the sections of those that the verdict is not about
 # called by the program, with arguments that it alone knows
 PARTIAL = {"optimizer", "schedule"}
 # arguments that training gives; a user's own would be lost without a word
@@ -68,6 +69,8 @@ def check(cfg: DictConfig) -> None:
     content: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     for section in ALLOWED:
         _check_part(section, content[section])
+    for name, section in content["other_baselines"].items():
+        _check_part(f"{_OTHERS}{name}", section)
     for section, expected in SECTIONS.items():
         check_value(section, expected, content[section])
 
@@ -76,7 +79,7 @@ def check(cfg: DictConfig) -> None:
     _check_averaging(content)
     _check_unfreezing(content["parameters"])
     _check_kind_of_target(content, parts)
-    _check_inputs(parts)
+    _check_inputs(content, parts)
     _check_scores(content["task"], parts["task"].signature)
 
 
@@ -87,7 +90,7 @@ def mode(cfg: DictConfig) -> str:
 
 def allowed(section: str, target: str) -> bool:
     """Whether a section of the configuration may name this target."""
-    prefix = ALLOWED[section]
+    prefix = ALLOWED[_group(section)]
     return target.startswith(prefix) if prefix.endswith(".") else target == prefix
 
 
@@ -99,7 +102,7 @@ def check_allowed(section: str, target: str) -> None:
     """
     if not allowed(section, target):
         raise UserError(
-            f"{section}._target_ is '{target}'; only {ALLOWED[section]}* may be named there"
+            f"{section}._target_ is '{target}'; only {ALLOWED[_group(section)]}* may be named there"
         )
 
 
@@ -130,6 +133,23 @@ def _part(section: Mapping[str, Any] | DictConfig) -> _Part:
     return _Part(target.rpartition(".")[2], declared)
 
 
+def _group(section: str) -> str:
+    """The group of conf/ that a section is from."""
+    return "baseline" if section.startswith(_OTHERS) else section
+
+
+def _baselines(content: Mapping[str, Any]) -> dict[str, _Part]:
+    """All baselines by their sections, the strong one first."""
+    sections = {"baseline": content["baseline"]}
+    targets = [content["baseline"]["_target_"]]
+    for name, section in content["other_baselines"].items():
+        if section["_target_"] in targets:
+            raise UserError(f"{_OTHERS}{name} is {section['_target_']} a second time; leave it out")
+        targets.append(section["_target_"])
+        sections[f"{_OTHERS}{name}"] = section
+    return {name: _part(section) for name, section in sections.items()}
+
+
 def _check_sections(cfg: DictConfig) -> None:
     """Every section is there, and no other."""
     if OmegaConf.is_missing(cfg, "name"):
@@ -149,7 +169,8 @@ def _check_part(key: str, section: Any) -> None:
     """A section names a class that it may name, with the arguments that the class takes."""
     if not isinstance(section, Mapping) or "_target_" not in section:
         raise UserError(
-            f"'{key}' names no class; expected {key}._target_ ({ALLOWED[key]}*) and its arguments"
+            f"'{key}' names no class; "
+            f"expected {key}._target_ ({ALLOWED[_group(key)]}*) and its arguments"
         )
     target = str(section["_target_"])
     check_allowed(key, target)
@@ -203,7 +224,7 @@ def _check_hyperparameters(key: str, target: str, section: Mapping[str, Any]) ->
 
 def _check_class(key: str, target: str, declared: Signature) -> None:
     """The target can be used as what the section stands for."""
-    base = BASES.get(key)
+    base = BASES.get(_group(key))
     if base and base not in declared.classes:
         raise UserError(f"{key}._target_: {target} is not derived from {base}")
     if key == "model" and not declared.forward:
@@ -310,8 +331,7 @@ def _check_kind_of_target(content: Mapping[str, Any], parts: Mapping[str, _Part]
     """Task and baseline are for the kind of target that the data set has, by the same names."""
     constant = parts["data"].signature.constants["kind"]
     kind = content["data"].get("kind", constant)  # of a table, it is a hyperparameter
-    for section in ("task", "baseline"):
-        name, part = parts[section]
+    for section, (name, part) in {"task": parts["task"], **_baselines(content)}.items():
         kinds = part.constants["kinds"]
         if kind not in kinds:
             raise UserError(
@@ -328,15 +348,16 @@ def _check_kind_of_target(content: Mapping[str, Any], parts: Mapping[str, _Part]
         )
 
 
-def _check_inputs(parts: Mapping[str, _Part]) -> None:
-    """The baseline can use an input, and the augmentation finds all that it changes."""
+def _check_inputs(content: Mapping[str, Any], parts: Mapping[str, _Part]) -> None:
+    """A baseline can use an input, and the augmentation finds all that it changes."""
     gives = list(parts["data"].signature.constants["inputs"])
-    name, baseline = parts["baseline"]
-    takes = list(baseline.constants["inputs"])
-    if not set(takes) & set(gives):
-        raise UserError(
-            f"baseline {name} takes {takes}, the data set gives {gives}; choose another baseline="
-        )
+    for section, (name, baseline) in _baselines(content).items():
+        takes = list(baseline.constants["inputs"])
+        if not set(takes) & set(gives):
+            raise UserError(
+                f"{section} {name} takes {takes}, the data set gives {gives}; "
+                f"choose another {section}="
+            )
 
     name, augment = parts["augment"]
     gathered = [item for item in gives if item in parts["model"].signature.forward]

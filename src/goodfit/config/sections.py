@@ -76,6 +76,7 @@ class _Tracking(_ClosedSection):
 SECTIONS: dict[str, Any] = {
     "name": Name,
     "seed": Whole,
+    "other_baselines": dict[Name, Any],
     "average": Fraction,
     "resume": Literal["auto", "must", "never"],
     "loader": _Loader,

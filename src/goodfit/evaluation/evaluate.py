@@ -59,7 +59,9 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
     baselines = _baselines(cfg, data, task, test)
     clusters = test.clusters
     draws = Resamples(clusters, cfg.evaluate.resamples, seed=0)
-    methods = _strong_first(results.statistics, baselines)
+    # in the order of `Task.diagnose`
+    methods = {"network": results.statistics}
+    methods |= {title: baseline.statistics for title, baseline in baselines.items()}
     scores = intervals(task.metrics(), methods, draws, additive=task.additive)
     network = scores["network"]
     scored = {title: (baseline.role, scores[title]) for title, baseline in baselines.items()}
@@ -99,33 +101,24 @@ def _predictor(data: Path, model: Path) -> Predictor:
 
 
 def _baselines(cfg: DictConfig, data: Path, task: Task, test: Packed) -> dict[str, _Baseline]:
-    """The trivial baselines and the strong one, by title; of test they are handed inputs alone."""
+    """All baselines by title, the strong one first; of test they are handed inputs alone."""
     train, validation = (_labelled(data, split, task.spec) for split in ("train", "validation"))
     samples = _samples(data, "test", task.spec)
 
-    strong = build.baseline(cfg)
-    started = time.monotonic()
-    strong.fit(train, validation, task.spec)
-    prediction = strong.predict(samples)
-    print(f"baseline {strong.title}: {time.monotonic() - started:.1f} s", flush=True)
-
-    baselines = {}
     targets = test.batch(torch.arange(len(test))).targets
+    baselines: dict[str, _Baseline] = {}
+    for baseline in build.baselines(cfg):
+        started = time.monotonic()
+        baseline.fit(train, validation, task.spec)
+        prediction = baseline.predict(samples)
+        print(f"baseline {baseline.title}: {time.monotonic() - started:.1f} s", flush=True)
+        role: Role = "other" if baselines else "strong"
+        statistics = task.statistics(_tensor(prediction), **targets)
+        baselines[baseline.title] = _Baseline(role, statistics)
     for title, values in task.trivial(train.targets, samples.inputs, len(test)).items():
         statistics = task.statistics(_tensor(values), **targets)
         baselines[title] = _Baseline("trivial", statistics)
-    statistics = task.statistics(_tensor(prediction), **targets)
-    baselines[strong.title] = _Baseline("strong", statistics)
     return baselines
-
-
-def _strong_first(network: Statistics, baselines: dict[str, _Baseline]) -> dict[str, Statistics]:
-    """All statistics (N, ...) in the order of `Task.diagnose`: network, strong, trivial."""
-    methods = {"network": network}
-    # False sorts before True, and the sort is stable
-    for title in sorted(baselines, key=lambda title: baselines[title].role != "strong"):
-        methods[title] = baselines[title].statistics
-    return methods
 
 
 def _arrays(methods: dict[str, Statistics]) -> Arrays:

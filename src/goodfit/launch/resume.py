@@ -25,7 +25,15 @@ from goodfit.training.checkpoint_files import read_note, remove, step_checkpoint
 
 ROOT = Path("build/checkpoints")
 # what may differ between a training and its continuation: none of it changes a weight
-_FREE = {"baseline", "checkpoint", "evaluate", "name", "resume", "tracking"}
+_FREE = {
+    "baseline",
+    "checkpoint",
+    "evaluate",
+    "name",
+    "other_baselines",
+    "resume",
+    "tracking",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

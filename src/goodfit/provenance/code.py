@@ -57,7 +57,7 @@ def stage_roots(content: Mapping[str, Any]) -> dict[str, Roots]:
     """
 
     def targets(*groups: str) -> tuple[str, ...]:
-        return tuple(content[group]["_target_"].rpartition(".")[0] for group in groups)
+        return tuple(_module(content[group]) for group in groups)
 
     return {
         "prepare": Roots(
@@ -75,6 +75,7 @@ def stage_roots(content: Mapping[str, Any]) -> dict[str, Roots]:
             reached=(
                 "goodfit.evaluation.evaluate",
                 *targets("model", "task", "baseline", "data"),
+                *(_module(section) for section in content["other_baselines"].values()),
             ),
             alone=("goodfit.stages.evaluate",),
         ),
@@ -88,6 +89,12 @@ def stage_roots(content: Mapping[str, Any]) -> dict[str, Roots]:
             alone=("goodfit.stages.register",),
         ),
     }
+
+
+def _module(section: Mapping[str, Any]) -> str:
+    """The module of the class that a section names."""
+    module: str = section["_target_"].rpartition(".")[0]
+    return module
 
 
 def source_hashes(roots: Roots) -> dict[str, str]:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import yaml
 
@@ -18,7 +18,7 @@ from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.provenance import dvc
-from goodfit.records import Comparison, Evaluation, Interval, Manifest, Method, Training
+from goodfit.records import Comparison, Evaluation, Interval, Manifest, Method, Role, Training
 from goodfit.reporting.charts import Row
 from goodfit.reporting.words import measured
 from goodfit.system.files import read_json
@@ -102,7 +102,7 @@ class Experiment:
     @property
     def baselines(self) -> list[Method]:
         """All baselines, the strong one first."""
-        return sorted(self.evaluation.baselines, key=lambda item: item.role != "strong")
+        return sorted(self.evaluation.baselines, key=_rank)
 
     def rows(self, *, trivial: bool = True) -> list[Row]:
         """The headline score of the network and of the baselines, for a forest plot."""
@@ -111,7 +111,7 @@ class Experiment:
         rows = [_row(title, headline, measured(headline), strong=True)]
         for item in self.baselines:
             score = item.scores[self.evaluation.score]
-            if item.role == "strong":
+            if item.role != "trivial":
                 rows.append(_row(item.title, score, measured(score)))
             elif trivial:
                 title = f"{item.title} (trivial)"
@@ -121,10 +121,10 @@ class Experiment:
     def differences(self) -> list[Row]:
         """The paired differences from each baseline, for a forest plot, the strong one first."""
         rows = []
-        for item in sorted(self.evaluation.verdict.against, key=_is_trivial):
+        for item in sorted(self.evaluation.verdict.against, key=_rank):
             title = f"than {item.title}"
             text = measured(item.difference, sign=True)
-            trivial = _is_trivial(item)
+            trivial = item.role == "trivial"
             row = _row(title, item.difference, text, strong=not trivial, may_overflow=trivial)
             rows.append(row)
         return rows
@@ -251,8 +251,9 @@ def half_width(interval: Interval) -> float:
     return half if math.isfinite(half) else 0.0
 
 
-def _is_trivial(item: Comparison) -> bool:
-    return item.role != "strong"
+def _rank(item: Method | Comparison) -> int:
+    """Where a baseline stands in tables, by its role."""
+    return get_args(Role).index(item.role)
 
 
 def _row(
