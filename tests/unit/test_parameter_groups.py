@@ -93,9 +93,9 @@ class Net(nn.Module):
 
 
 @pytest.mark.parametrize("model", DECAYED)
-def test_of_each_network_the_matrices_decay(model: str, prepared: Prepared) -> None:
+def test_of_each_network_the_matrices_decay_by_default(model: str, prepared: Prepared) -> None:
     case = CASES[model]
-    cfg = tiny.cfg(case, model=model, parameters={"no_decay": "norms_and_biases"})
+    cfg = tiny.cfg(case, model=model)
     network = build.task(cfg, DataSpec.read(prepared(case) / "spec.json")).model
     groups = parameter_groups(network, build.parameter_rules(cfg))
     by_decay = {group.get("weight_decay"): names_of(network, group["params"]) for group in groups}
