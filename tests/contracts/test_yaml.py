@@ -108,7 +108,9 @@ def test_an_experiment_says_only_what_differs_from_the_defaults(experiment: str)
     content = yaml.safe_load((tiny.ROOT / f"conf/experiment/{experiment}.yaml").read_text())
     groups = []
     for item in content.pop("defaults"):
-        groups += [f"{key.removeprefix('override /')}={name}" for key, name in item.items()]
+        for key, name in item.items():  # what overrides nothing is added
+            chosen = key.removeprefix("override ")
+            groups.append(f"{'' if chosen != key else '+'}{chosen.removeprefix('/')}={name}")
     plain = compose(tiny.ROOT, ["name=x", *groups])
 
     del content["name"]

@@ -291,3 +291,10 @@ def test_parameters_in_two_groups_of_equal_options_are_stepped_as_in_one(
         stepped.append(bits(net))
     one, two = stepped
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_gradients_are_clipped_before_a_fused_step_in_mixed_precision(home: Home) -> None:
+    cfg = home(trainer={"precision": "bf16-mixed", "gradient_clip_val": 1.0, "max_epochs": 1})
+    assert cfg.optimizer.fused
+    trained = fit(cfg, out=Path("model"))
+    assert math.isfinite(trained.score)

@@ -30,6 +30,9 @@ def make_optimizer(
     for group in made.param_groups:
         # before the schedule is made, which multiplies the rate that each group begins with
         group["lr"] *= group["lr_factor"]
+    # a fused one says that it divides by the scale of the loss in its step, and Lightning then
+    # refuses to clip gradients in any mixed precision; losses are not scaled here (config/sections)
+    made._step_supports_amp_scaling = False  # type: ignore[attr-defined]
     return made
 
 
