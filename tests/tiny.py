@@ -82,12 +82,12 @@ def takes(model: str) -> tuple[set[str], set[str]]:
     return set(network.forward) - set(network.optional), set(network.forward)
 
 
-def models(case: str) -> list[str]:
-    """The networks that take what a data set gives."""
+def models(case: str, task: str | None = None) -> list[str]:
+    """The networks that take what a data set gives, for one of its tasks, or for `task`."""
+    wanted = tasks(case) if task is None else [task]
     fitting = []
     for name in names("model"):
-        needed, known = takes(name)
-        if needed <= gives(case) <= known:
+        if any(_is_pair(name, case, each) for each in wanted):
             fitting.append(name)
     return fitting
 
@@ -118,7 +118,11 @@ def cfg(case: str, **changes: Any) -> DictConfig:
     `changes` are sections or plain values to merge; model, task and baseline are names. Those that
     are not given are the first that fit the data set.
     """
-    fitting = {"model": models(case), "task": tasks(case), "baseline": baselines(case)}
+    fitting = {
+        "model": models(case, changes.get("task")),
+        "task": tasks(case),
+        "baseline": baselines(case),
+    }
     chosen = {}
     for part in PARTS:
         named = changes.pop(part, None)
@@ -138,6 +142,15 @@ def calm(content: DictConfig) -> DictConfig:
         if name in content.model:
             content.model[name] = NOISE[name]
     return content
+
+
+def _is_pair(model: str, case: str, task: str) -> bool:
+    """Whether a network takes what data and task give it, and gives what the task reads."""
+    reader = _signature(section("task", task))
+    needed, known = takes(model)
+    inputs, fed = gives(case), set(reader.constants["feeds"])
+    form = _signature(section("model", model)).output_form
+    return needed - fed <= inputs and inputs | fed <= known and form == reader.output_form
 
 
 def _variants(data: str) -> dict[str, Any]:

@@ -97,6 +97,35 @@ def test_the_network_has_the_methods_that_the_task_calls(
 
 
 @pytest.mark.parametrize(
+    ("network", "task", "message"),
+    [
+        ({}, {}, None),
+        ({"output_form": "map"}, {"output_form": "map"}, None),
+        ({}, {"output_form": "map"}, "task Generation reads a map, Cnn gives a row"),
+        ({"output_form": "sequence"}, {}, "task Generation reads a row, Cnn gives a sequence"),
+    ],
+)
+def test_the_network_gives_the_form_of_output_that_the_task_reads(
+    network: dict[str, str], task: dict[str, str], message: str | None
+) -> None:
+    made = parts({"forward": ("source",), "constants": network}, {"constants": task})
+    if message is None:
+        _check_network(made)
+        return
+    with pytest.raises(UserError, match=f"{message}; choose another model= or task="):
+        _check_network(made)
+
+
+@pytest.mark.parametrize(("model", "case"), [("cnn", "crowns-small"), ("centernet", "mnist")])
+def test_a_network_for_whole_images_and_one_for_places_in_them_are_not_exchanged(
+    model: str, case: str
+) -> None:
+    """Their inputs have the same name: without the form, both pairs would start a training."""
+    with pytest.raises(UserError, match=r"reads a (map|row), \w+ gives a (map|row)"):
+        check(tiny.cfg(case, model=model))
+
+
+@pytest.mark.parametrize(
     ("loss", "fits"),
     [(("text",), True), (("text", "text_length"), True), (("text", "source_length"), False)],
 )

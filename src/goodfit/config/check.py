@@ -271,7 +271,10 @@ def _given(section: Mapping[str, Any]) -> set[str]:
 
 
 def _check_network(parts: Mapping[str, _Part]) -> None:
-    """Data set and task give what the network's `forward` needs, by name; data may give more."""
+    """Data set and task give what the network's `forward` needs, by name; data may give more.
+
+    The network has the methods that the task calls, and gives an output of the form that it reads.
+    """
     name, model = parts["model"]
     task_name, task = parts["task"]
     gives = list(parts["data"].signature.constants["inputs"])
@@ -288,6 +291,11 @@ def _check_network(parts: Mapping[str, _Part]) -> None:
             f"{list(model.forward)}; choose another model= or task="
         )
     _check_methods(parts)
+    if task.output_form != model.output_form:
+        raise UserError(
+            f"task {task_name} reads a {task.output_form}, {name} gives a {model.output_form}; "
+            "choose another model= or task="
+        )
 
 
 def _check_methods(parts: Mapping[str, _Part]) -> None:

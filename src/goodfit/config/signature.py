@@ -42,6 +42,11 @@ class Signature:
         """The arguments of `forward` that have no default."""
         return tuple(name for name in self.forward if name not in self.optional)
 
+    @property
+    def output_form(self) -> str:
+        """The form of a network's output, or of that which a task reads: a row unless declared."""
+        return str(self.constants.get("output_form", "row"))
+
 
 @dataclass(frozen=True)
 class _Module:

@@ -29,6 +29,8 @@ class CenterNet(nn.Module):
     start rare.
     """
 
+    output_form = "map"
+
     def __init__(self, spec: DataSpec, *, width: Count, stages: Count, blocks: Count) -> None:
         super().__init__()
         image = spec.inputs["image"]

@@ -41,6 +41,8 @@ class Seq2Seq(nn.Module):
         UserError: `width` is odd, or no multiple of `heads`.
     """
 
+    output_form = "sequence"
+
     def __init__(
         self, spec: DataSpec, *, width: Count, heads: Count, blocks: Count, dropout: Fraction
     ) -> None:

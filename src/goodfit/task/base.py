@@ -35,8 +35,10 @@ class Task(pl.LightningModule):
     "min", in which each score of predictions improves. `watched` does so for the scores of each
     epoch, where predictions cost too much for that; {} says that they are the same. `feeds` are
     arguments of the network's `forward` that the task itself gives in `run`, and `network_methods`
-    what the network must have beside `forward`. Scores of an `additive` task are functions of the
-    sums of statistics over samples: an epoch then keeps a few numbers (docs/decisions/0024).
+    what the network must have beside `forward`. `output_form` is the form of the output that the
+    task reads, and a network that gives another one declares that: "row", (B, outputs), "map", (B,
+    outputs, H, W), or "sequence", (B, T, outputs). Scores of an `additive` task are functions of
+    the sums of statistics over samples: an epoch then keeps a few numbers (docs/decisions/0024).
 
     The arguments of `loss` behind `output` are the names of the targets, and `units`, `statistics`
     and `watch` take the same. A score of an epoch is computed once, from the statistics of all its
@@ -48,6 +50,7 @@ class Task(pl.LightningModule):
     watched: ClassVar[dict[str, str]] = {}
     feeds: ClassVar[tuple[str, ...]] = ()
     network_methods: ClassVar[tuple[str, ...]] = ()
+    output_form: ClassVar[str] = "row"
     additive: ClassVar[bool] = False
     # of the losses of test samples: at these a report shows samples beside the worst ones
     quantiles: ClassVar[tuple[float, ...]] = ()

@@ -57,6 +57,7 @@ class Detection(Task):
 
     kinds = ("boxes",)
     scores = {"map": "max", "ap50": "max"}  # noqa: RUF012 - read as a literal
+    output_form = "map"
     quantiles = (0.1, 0.3, 0.5, 0.7)
 
     def __init__(

@@ -39,6 +39,7 @@ class Generation(Task):
     watched: ClassVar[dict[str, str]] = {"perplexity": "min", "token_accuracy": "max"}
     feeds: ClassVar[tuple[str, ...]] = ("previous",)
     network_methods: ClassVar[tuple[str, ...]] = ("read", "step")
+    output_form: ClassVar[str] = "sequence"
     additive: ClassVar[bool] = True
 
     def __init__(
