@@ -281,7 +281,7 @@ def contents() -> dict[str, bytes]:
         "rotten_tomatoes_corpus_full.csv.bz2": reviews().encode(),
         "elecdemand.pkl.compress": old_pickle(electricity()),
         "table.csv": table().encode(),
-        "deepforest-2.1.0-py3-none-any.whl": crowns(),
+        "deepforest-2.1.0.whl": crowns(),
         "libreoffice-help-en-us_4%3a7.4.7-1+deb12u14.deb": help_pages("en-US", 0),
         "libreoffice-help-fr_4%3a7.4.7-1+deb12u14.deb": help_pages("fr", 1),
     }

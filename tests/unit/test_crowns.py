@@ -16,7 +16,7 @@ from PIL import Image
 from goodfit.data.crowns import Crowns, visible
 from goodfit.errors import UserError
 
-WHEEL = "deepforest-2.1.0-py3-none-any.whl"
+WHEEL = "deepforest-2.1.0.whl"
 SIDE = 64
 
 
