@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,11 @@ import pytest
 import tiny
 
 from goodfit import build
-from goodfit.contract import DataSpec
-from goodfit.data.base import DataSet
+from goodfit.contract import DataSpec, Field
+from goodfit.data.base import DataSet, Encoded
 from goodfit.data.split import SPLITS
 from goodfit.records import Exhibit, Manifest
-from goodfit.store.arrays import Packed
+from goodfit.store.arrays import Packed, read_arrays
 from goodfit.store.prepare import assign_splits, prepare
 
 pytestmark = pytest.mark.parametrize("case", tiny.cases())
@@ -27,11 +27,36 @@ def data_set(case: str) -> DataSet:
 
 
 def split_rows(data: DataSet) -> dict[str, pd.DataFrame]:
-    """The rows of the sample by the name of their split."""
+    """The rows of the sample, with their content, by the name of their split."""
     files = tiny.raw(data)
     rows = data.read(files)
     names, _ = assign_splits(data, files, rows)
-    return {split: rows[names == split] for split in SPLITS}
+    return {split: data.load(files, rows[names == split]) for split in SPLITS}
+
+
+def fitted(data: DataSet, train: pd.DataFrame) -> DataSpec:
+    """What is learned from train, as prepare learns it."""
+    return data.fit_content(data.fit(train), iter([train]))
+
+
+def has_the_form(encoded: Encoded, field: Field) -> bool:
+    """Whether each sample has the shape and the type that the spec promises."""
+    if not field.is_ragged:
+        assert isinstance(encoded, np.ndarray)
+        return (encoded.shape[1:], str(encoded.dtype)) == (field.shape, field.dtype)
+    assert isinstance(encoded, list)
+    forms = {(sample.shape[1:], str(sample.dtype)) for sample in encoded}
+    return forms == {(field.shape[1:], field.dtype)}
+
+
+def is_same(first: Mapping[str, Encoded], second: Mapping[str, Encoded]) -> bool:
+    """Whether two encodings hold the same samples."""
+    assert set(first) == set(second)
+    for name in first:
+        pairs = zip(first[name], second[name], strict=True)
+        if not all(np.array_equal(*pair) for pair in pairs):
+            return False
+    return True
 
 
 def test_its_sample_is_there(case: str) -> None:
@@ -54,21 +79,24 @@ def test_its_modality_is_named(case: str) -> None:
 def test_encode_gives_exactly_the_shapes_and_types_of_the_spec(case: str) -> None:
     data = data_set(case)
     splits = split_rows(data)
-    spec = data.fit(splits["train"])
+    spec = fitted(data, splits["train"])
     arrays = data.encode(splits["test"], spec)
-    encoded = {name: (array.shape[1:], str(array.dtype)) for name, array in arrays.items()}
-    assert encoded == {name: (field.shape, field.dtype) for name, field in spec.inputs.items()}
+    assert set(arrays) == set(spec.inputs)
+    for name, field in spec.inputs.items():
+        assert len(arrays[name]) == len(splits["test"])
+        assert has_the_form(arrays[name], field), name
 
 
 def test_the_target_has_the_shape_and_type_of_the_spec(case: str) -> None:
     data = data_set(case)
     splits = split_rows(data)
-    spec = data.fit(splits["train"])
+    spec = fitted(data, splits["train"])
     targets = data.encode_targets(splits["test"], spec)
     assert set(targets) == set(spec.targets) == set(data.targets)
     assert not set(spec.targets) & set(spec.inputs)  # a file of a split is named after either
     for name, field in spec.targets.items():
-        assert (targets[name].shape[1:], str(targets[name].dtype)) == (field.shape, field.dtype)
+        assert len(targets[name]) == len(splits["test"])
+        assert has_the_form(targets[name], field), name
 
 
 def test_each_row_has_a_cluster_and_named_ones_hold_several(case: str, prepared: Prepared) -> None:
@@ -84,14 +112,36 @@ def test_each_row_has_a_cluster_and_named_ones_hold_several(case: str, prepared:
 def test_encode_gives_one_sample_for_each_row_whatever_the_others_are(case: str) -> None:
     data = data_set(case)
     rows = split_rows(data)["train"]
-    spec = data.fit(rows)
+    spec = fitted(data, rows)
     together, alone = data.encode(rows.head(5), spec), data.encode(rows.iloc[[3]], spec)
     assert all(np.array_equal(together[name][3], alone[name][0]) for name in together)
+    targets = data.encode_targets(rows.head(5), spec), data.encode_targets(rows.iloc[[3]], spec)
+    assert all(np.array_equal(targets[0][name][3], targets[1][name][0]) for name in targets[0])
+
+
+def test_the_content_of_a_row_does_not_depend_on_what_is_loaded_with_it(case: str) -> None:
+    data = data_set(case)
+    rows = data.read(tiny.raw(data))
+    together = data.load(tiny.raw(data), rows.head(5)).iloc[3]
+    alone = data.load(tiny.raw(data), rows.iloc[[3]]).iloc[0]
+    assert list(together.index) == list(alone.index)
+    assert all(np.array_equal(together[name], alone[name]) for name in together.index)
+
+
+def test_the_length_of_the_longest_sample_of_train_is_in_the_spec(
+    case: str, prepared: Prepared
+) -> None:
+    """0 where all are alike."""
+    spec, train = DataSpec.read(prepared(case) / "spec.json"), Packed(prepared(case), "train")
+    arrays = {**train.inputs, **train.targets}
+    for name, field in (spec.inputs | spec.targets).items():
+        lengths = getattr(arrays[name], "lengths", None)
+        assert field.longest == (0 if lengths is None else int(lengths.max())), name
 
 
 def test_the_spec_comes_back_from_its_file(case: str, tmp_path: Path) -> None:
     data = data_set(case)
-    spec = data.fit(split_rows(data)["train"])
+    spec = fitted(data, split_rows(data)["train"])
     spec.write(tmp_path / "spec.json")
     assert DataSpec.read(tmp_path / "spec.json") == spec
 
@@ -100,11 +150,10 @@ def test_encode_gives_the_same_with_the_spec_from_its_file(case: str, tmp_path: 
     """Equal specs may still differ in the order of their facts."""
     data = data_set(case)
     splits = split_rows(data)
-    spec = data.fit(splits["train"])
+    spec = fitted(data, splits["train"])
     spec.write(tmp_path / "spec.json")
-    fitted = data.encode(splits["test"], spec)
     stored = data.encode(splits["test"], DataSpec.read(tmp_path / "spec.json"))
-    assert all(np.array_equal(fitted[name], stored[name]) for name in fitted)
+    assert is_same(data.encode(splits["test"], spec), stored)
 
 
 def test_the_spec_names_the_class_that_made_it(case: str, prepared: Prepared) -> None:
@@ -116,11 +165,16 @@ def test_no_key_is_in_two_splits(case: str) -> None:
     data = data_set(case)
     keys = []
     for rows in split_rows(data).values():
-        # windows that overlap have no keys; their first column, the start, tells them apart
-        row_keys = data.key(rows) or [str(start).encode() for start in rows.iloc[:, 0]]
-        keys.append(set(row_keys))
+        # windows and tiles that overlap have no keys; where each lies tells them apart
+        keys.append(set(data.key(rows) or places(rows)))
     assert all(keys)
     assert sum(map(len, keys)) == len(set.union(*keys))
+
+
+def places(rows: pd.DataFrame) -> list[bytes]:
+    """The cells of each row that are no arrays."""
+    cells = [name for name in rows if not isinstance(rows[name].iloc[0], np.ndarray)]
+    return [repr(list(row)).encode() for row in rows[cells].itertuples(index=False)]
 
 
 def test_no_sample_is_lost_between_reading_and_packing(case: str, prepared: Prepared) -> None:
@@ -156,8 +210,11 @@ def test_what_is_fitted_has_seen_train_only(case: str, tmp_path: Path) -> None:
     prepare(data, tiny.raw(data), tmp_path / "original", made_with={})
     prepare(changed, tiny.raw(data), tmp_path / "changed", made_with={})
 
-    targets = [tmp_path / name / "test/target.npy" for name in ("original", "changed")]
-    assert targets[0].read_bytes() != targets[1].read_bytes()
+    was_changed = []
+    for target in data.targets:
+        files = [tmp_path / name / f"test/{target}.npy" for name in ("original", "changed")]
+        was_changed.append(files[0].read_bytes() != files[1].read_bytes())
+    assert any(was_changed)
     specs = [DataSpec.read(tmp_path / name / "spec.json") for name in ("original", "changed")]
     assert {**specs[0].__dict__, "data": ""} == {**specs[1].__dict__, "data": ""}
 
@@ -180,7 +237,8 @@ def test_the_manifest_names_every_array(case: str, prepared: Prepared) -> None:
 def test_a_raw_example_is_encoded_without_its_target(case: str, prepared: Prepared) -> None:
     data = data_set(case)
     spec = DataSpec.read(prepared(case) / "spec.json")
-    example = data.example(data.read(tiny.raw(data)))
+    rows = data.read(tiny.raw(data)).head(3)
+    example = data.example(data.load(tiny.raw(data), rows))
     assert data.label not in example
     arrays = data.encode(example, spec)
     assert {len(array) for array in arrays.values()} == {len(example)}
@@ -189,10 +247,11 @@ def test_a_raw_example_is_encoded_without_its_target(case: str, prepared: Prepar
 def test_a_reader_is_shown_something_of_its_first_sample(case: str, prepared: Prepared) -> None:
     """From the arrays of test and its readable rows, as an evaluation shows it."""
     folder = prepared(case)
-    inputs = Packed(folder, "test").inputs
-    sample = {name: array[0].numpy() for name, array in inputs.items()}
+    spec = DataSpec.read(folder / "spec.json")
+    inputs = read_arrays(folder / "test", spec.inputs)
+    sample = {name: np.array(array[0]) for name, array in inputs.items()}
     row = pd.read_parquet(folder / "test/rows.parquet").iloc[0]
-    exhibit = data_set(case).show(sample, row, DataSpec.read(folder / "spec.json"))
+    exhibit = data_set(case).show(sample, row, spec)
     assert isinstance(exhibit, Exhibit)
     assert exhibit.picture or exhibit.text or exhibit.curve or exhibit.cells
 
