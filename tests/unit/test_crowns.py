@@ -199,7 +199,7 @@ def test_a_wheel_with_faults_is_refused_in_a_line(tmp_path: Path) -> None:
         data.read(raw(wheel(tmp_path / "c.whl", xml=content)))
 
     rows = data.read(raw())
-    with pytest.raises(UserError, match=r"lacks deepforest/data/SITE_0\.png"):
+    with pytest.raises(UserError, match=r"lacks the member .deepforest/data/SITE_0\.png"):
         data.load(raw(wheel(tmp_path / "d.whl", png=None)), rows)
     small = base64.b64decode(png(np.zeros((20, 20, 3), np.uint8)))
     with pytest.raises(UserError, match="smaller than its XML says"):
