@@ -79,7 +79,9 @@ class _Numbers:
         return ((numbers - field.mean[0]) / field.std[0]).reshape(len(numbers), -1)
 
     def readable(self, task: Task, targets: Targets) -> pd.DataFrame:
-        return pd.DataFrame(self.spoiled(task, targets, 0.0).flatten(1).numpy())
+        return pd.DataFrame(
+            self.spoiled(task, targets, 0.0).reshape(len(targets["target"]), -1).numpy()
+        )
 
     def check(self, task: Task, prediction: np.ndarray[Any, Any], samples: int) -> None:
         assert prediction.shape == (samples, *self._form(task))

@@ -14,24 +14,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import answers
 import numpy as np
 import pytest
 import tiny
 import torch
+from answers import Targets
 from torch import Tensor
 
 from goodfit import build
-from goodfit.contract import DataSpec
+from goodfit.contract import PAD, DataSpec
 from goodfit.errors import UserError
 from goodfit.records import Answer, Chart
 from goodfit.reporting import error_charts
-from goodfit.store.arrays import Packed
-from goodfit.task.base import Statistics, Task
+from goodfit.store.arrays import Packed, read_arrays
+from goodfit.task.base import Task
 from goodfit.task.epoch import StepResult, score_rows, totals
 
 Prepared = Callable[[str], Path]
 # a share is best at one, an error at zero
-BEST = {"r2": 1.0, "accuracy": 1.0, "f1": 1.0, "auroc": 1.0}
+BEST = {"r2": 1.0, "accuracy": 1.0, "f1": 1.0, "auroc": 1.0, "map": 1.0, "ap50": 1.0}
+BEST |= {"chrf": 100.0, "bleu": 100.0, "exact": 1.0}
 FEW = 20  # samples, where each is looked at by itself
 
 
@@ -40,7 +43,7 @@ def pairs() -> list[tuple[str, str]]:
     fitting = []
     for name in tiny.names("task"):
         for case in tiny.cases():
-            if name in tiny.tasks(case) and tiny.models(case):
+            if name in tiny.tasks(case) and tiny.models(case, name):
                 fitting.append((name, case))
     return fitting
 
@@ -53,61 +56,43 @@ def is_additive(name: str) -> bool:
 fits = pytest.mark.parametrize(("name", "case"), pairs())
 
 
-def made(name: str, case: str, folder: Path) -> tuple[Task, Tensor]:
+def made(name: str, case: str, folder: Path) -> tuple[Task, Targets]:
     """A task with its network, and the targets of train."""
     spec = DataSpec.read(folder / "spec.json")
-    return build.task(tiny.cfg(case, task=name), spec), Packed(folder, "train").targets["target"]
+    task = build.task(tiny.cfg(case, task=name), spec)
+    return task, targets_of(folder)
 
 
-def inputs_of(folder: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """The inputs of train, in memory that nobody may write to, as evaluate hands them over."""
-    arrays = {}
-    for name in DataSpec.read(folder / "spec.json").inputs:
-        arrays[name] = np.load(folder / "train" / f"{name}.npy", mmap_mode="r")
-    return arrays
+def targets_of(folder: Path, rows: Tensor | None = None) -> Targets:
+    """The targets of train at `rows`, padded to the longest of them; of all samples by default."""
+    train = Packed(folder, "train").only([])
+    return train.batch(torch.arange(len(train)) if rows is None else rows).targets
 
 
-def perfect(task: Task, target: Tensor) -> Tensor:
+def arrays_of(folder: Path, what: str) -> dict[str, Any]:
+    """The inputs or targets of train, in memory that nobody may write to, as evaluate has them."""
+    return read_arrays(folder / "train", getattr(DataSpec.read(folder / "spec.json"), what))
+
+
+def count(targets: Targets) -> int:
+    """The number of samples."""
+    return len(next(iter(targets.values())))
+
+
+def perfect(task: Task, targets: Targets) -> Tensor:
     """The prediction that says the truth."""
-    if task.spec.kind == "class":
-        return torch.nn.functional.one_hot(target, task.spec.outputs).float()
-    if len(form(task)) == target.ndim:  # several numbers that are to be the same one
-        return target.unsqueeze(-1).repeat(1, *form(task))
-    return target.clone()
+    return answers.perfect(task, targets)
 
 
-def form(task: Task) -> tuple[int, ...]:
-    """The shape (...) of a sample's prediction."""
-    ones = {}
-    for key in task.inputs:
-        field = task.spec.inputs[key]
-        ones[key] = torch.ones(2, *field.shape, dtype=getattr(torch, field.dtype))
-    with torch.no_grad():
-        return tuple(task.infer(ones).shape[1:])
-
-
-def spoiled(task: Task, target: Tensor, share: float) -> Tensor:
+def spoiled(task: Task, targets: Targets, share: float) -> Tensor:
     """The truth mixed with what is as wrong as can be."""
-    right = perfect(task, target)
-    far = 10 * task.spec.targets["target"].std[0] * right.flip(0).sign()
-    wrong = right.roll(1, -1) if task.spec.kind == "class" else right + far
-    return (1 - share) * right + share * wrong
+    return answers.of(task).spoiled(task, targets, share)
 
 
-def statistics(task: Task, prediction: Tensor, target: Tensor) -> Statistics:
-    return task.statistics(prediction, target=target)
-
-
-def score_all(task: Task, prediction: Tensor, target: Tensor) -> dict[str, float]:
+def score_all(task: Task, prediction: Tensor, targets: Targets) -> dict[str, float]:
     """Every score of the task."""
-    of_samples = statistics(task, prediction, target)
+    of_samples = task.statistics(prediction, **targets)
     return score_rows(task.metrics(), of_samples, additive=task.additive)
-
-
-def standardized(spec: DataSpec, target: Tensor) -> Tensor:
-    """Numbers as a network gives them: a row of standard scores for each sample."""
-    field = spec.targets["target"]
-    return ((target - field.mean[0]) / field.std[0]).reshape(len(target), -1)
 
 
 def seed(value: int) -> None:
@@ -116,9 +101,15 @@ def seed(value: int) -> None:
     np.random.seed(value)
 
 
-def answers(task: Task, prediction: Tensor, target: Tensor) -> list[Answer]:
+def answered(task: Task, prediction: Tensor, targets: Targets) -> list[Answer]:
     """The answers for the first few samples."""
-    return [task.answer(*pair) for pair in zip(prediction[:FEW], target[:FEW], strict=True)]
+    rows = range(min(FEW, count(targets)))
+    return [task.answer(prediction[row], **at(targets, row)) for row in rows]
+
+
+def at(targets: Targets, rows: Any) -> Targets:
+    """The targets at one row, or at some."""
+    return {name: values[rows] for name, values in targets.items()}
 
 
 @pytest.mark.parametrize("name", tiny.names("task"))
@@ -136,17 +127,17 @@ def test_scores_and_metrics_have_the_same_names(name: str, case: str, prepared: 
 def test_a_perfect_prediction_gets_the_best_possible_score(
     name: str, case: str, prepared: Prepared
 ) -> None:
-    task, target = made(name, case, prepared(case))
-    scores = score_all(task, perfect(task, target), target)
+    task, targets = made(name, case, prepared(case))
+    scores = score_all(task, perfect(task, targets), targets)
     best = {title: BEST[title] if mode == "max" else 0.0 for title, mode in task.scores.items()}
     assert scores == pytest.approx(best, abs=1e-6)
 
 
 @fits
 def test_a_better_prediction_has_a_better_score(name: str, case: str, prepared: Prepared) -> None:
-    task, target = made(name, case, prepared(case))
-    worse = score_all(task, spoiled(task, target, 0.9), target)
-    better = score_all(task, spoiled(task, target, 0.2), target)
+    task, targets = made(name, case, prepared(case))
+    worse = score_all(task, spoiled(task, targets, 0.9), targets)
+    better = score_all(task, spoiled(task, targets, 0.2), targets)
     for title, mode in task.scores.items():
         assert (better[title] > worse[title]) == (mode == "max"), title
         assert better[title] != worse[title], title
@@ -157,11 +148,12 @@ def test_a_perfect_prediction_scores_at_least_as_well_as_a_trivial_one(
     name: str, case: str, prepared: Prepared
 ) -> None:
     folder = prepared(case)
-    task, target = made(name, case, folder)
-    right = score_all(task, perfect(task, target), target)
-    trivial = task.trivial({"target": target.numpy()}, inputs_of(folder), len(target))
+    task, targets = made(name, case, folder)
+    right = score_all(task, perfect(task, targets), targets)
+    train, inputs = arrays_of(folder, "targets"), arrays_of(folder, "inputs")
+    trivial = task.trivial(train, inputs, count(targets))
     for title, answer in trivial.items():
-        scores = score_all(task, torch.from_numpy(np.asarray(answer, np.float32)), target)
+        scores = score_all(task, answers.tensor(answer), targets)
         for score, mode in task.scores.items():
             sign = 1 if mode == "max" else -1
             said = f"{name} on {case}: '{title}' has {score} {scores[score]}, truth {right[score]}"
@@ -173,9 +165,9 @@ def test_scores_of_many_sums_at_once_are_those_of_the_rows_of_each(
     name: str, case: str, prepared: Prepared
 ) -> None:
     """What the bootstrap of an additive task relies on."""
-    task, target = made(name, case, prepared(case))
-    of_all = statistics(task, spoiled(task, target, 0.3), target)
-    sets = [torch.arange(0, len(target), 3), torch.arange(FEW), torch.tensor([1, 1, 1, 4])]
+    task, targets = made(name, case, prepared(case))
+    of_all = task.statistics(spoiled(task, targets, 0.3), **targets)
+    sets = [torch.arange(0, count(targets), 3), torch.arange(FEW), torch.tensor([1, 1, 1, 4])]
     sums = [totals({key: values[rows] for key, values in of_all.items()}) for rows in sets]
     together = {key: torch.stack([each[key] for each in sums]) for key in of_all}
     for title, score in task.metrics().items():
@@ -200,15 +192,14 @@ def test_what_is_watched_has_the_names_that_are_declared(
 def test_the_loss_is_less_for_an_output_nearer_to_the_truth(
     name: str, case: str, prepared: Prepared
 ) -> None:
-    task, target = made(name, case, prepared(case))
-    spec = task.spec
-    if spec.kind == "class":
-        output = 4 * perfect(task, target)
-    else:
-        output = standardized(spec, perfect(task, target))
-    shift = torch.linspace(0, 3, output.shape[1]) + 1
-    near, far = (task.loss(said, target=target) for said in (output, output + shift))
-    assert near.shape == far.shape == (len(target),)
+    task, targets = made(name, case, prepared(case))
+    output = answers.of(task).output(task, targets, 0.0)
+    # along the numbers of a sample, of a cell or of a place
+    numbers = 2 if task.output_form == "sequence" else 1
+    shift = torch.linspace(0, 3, output.shape[numbers]) + 1
+    shift = shift.reshape(-1, *[1] * (output.ndim - numbers - 1))
+    near, far = (task.loss(said, **targets) for said in (output, output + shift))
+    assert near.shape == far.shape == (count(targets),)
     assert float(near.mean()) < float(far.mean())
 
 
@@ -216,66 +207,89 @@ def test_the_loss_is_less_for_an_output_nearer_to_the_truth(
 def test_a_sample_has_the_loss_units_and_statistics_that_it_has_alone(
     name: str, case: str, prepared: Prepared
 ) -> None:
-    task, target = made(name, case, prepared(case))
-    few = target[:FEW]
-    prediction = spoiled(task, target, 0.3)[:FEW]
-    output = prediction if task.spec.kind == "class" else standardized(task.spec, prediction)
+    """In a batch of its own, and in one that is padded further."""
+    folder = prepared(case)
+    task, targets = made(name, case, folder)
+    of_kind = answers.of(task)
+    prediction = of_kind.spoiled(task, targets, 0.3)[:FEW]
+    output = of_kind.output(task, targets, 0.3, sure=1.0)[:FEW]
 
-    together = (task.loss(output, target=few), task.units(target=few))
-    of_all = statistics(task, prediction, few)
+    few = answers.longer(task, at(targets, slice(FEW)))
+    whole = answers.as_long(task, output, few)
+    together = (task.loss(whole, **few), task.units(**few))
+    of_all = task.statistics(prediction, **few)
+    watched = task.watch(whole, **few)
     for row in range(FEW):
-        one = slice(row, row + 1)
-        alone = (task.loss(output[one], target=few[one]), task.units(target=few[one]))
-        for whole, part in zip(together, alone, strict=True):
-            torch.testing.assert_close(whole[one], part)
-        for key, values in statistics(task, prediction[one], few[one]).items():
-            assert torch.equal(of_all[key][one], values), key
+        single = targets_of(folder, torch.tensor([row]))
+        said = answers.as_long(task, output[row : row + 1], single)
+        alone = (task.loss(said, **single), task.units(**single))
+        for values, part in zip(together, alone, strict=True):
+            torch.testing.assert_close(values[row : row + 1], part)
+        for key, values in task.statistics(prediction[row : row + 1], **single).items():
+            assert torch.equal(of_all[key][row : row + 1], values), key
+        for key, values in task.watch(said, **single).items():
+            torch.testing.assert_close(watched[key][row : row + 1], values)
 
 
 @fits
 def test_predict_undoes_the_scaling_of_the_target(name: str, case: str, prepared: Prepared) -> None:
-    task, target = made(name, case, prepared(case))
-    spec = task.spec
-    if spec.kind == "class":
-        sure = task.predict(30.0 * perfect(task, target))
-        torch.testing.assert_close(sure, perfect(task, target), rtol=0, atol=1e-5)
+    task, targets = made(name, case, prepared(case))
+    said = task.predict(answers.of(task).output(task, targets, 0.0, sure=30.0))
+    truth = perfect(task, targets)
+    if task.spec.kind == "class":
+        torch.testing.assert_close(said, truth, rtol=0, atol=1e-5)
+    elif task.spec.kind == "boxes":
+        # of boxes that are equally sure the order is open; what is not sure counts for nothing
+        for found, boxes in zip(said, truth, strict=True):
+            sure = sorted(found[found[:, 4] > 0.5].tolist())
+            torch.testing.assert_close(
+                torch.tensor(sure).reshape(-1, 6),
+                torch.tensor(sorted(boxes[boxes[:, 4] > 0].tolist())).reshape(-1, 6),
+                rtol=0,
+                atol=1e-3,
+            )
     else:
-        scaled = standardized(spec, perfect(task, target))
-        undone = task.predict(scaled)
-        torch.testing.assert_close(undone, perfect(task, target), rtol=1e-5, atol=1e-4)
+        torch.testing.assert_close(said, truth, rtol=1e-5, atol=1e-4)
 
 
 @fits
 def test_decoded_predictions_say_the_truth_in_a_readable_row_each(
     name: str, case: str, prepared: Prepared
 ) -> None:
-    task, target = made(name, case, prepared(case))
-    table = task.decode(perfect(task, target))
-    assert list(table.index) == list(range(len(target)))
-    if task.spec.kind == "class":
-        assert table["label"].tolist() == [task.spec.labels[code] for code in target.tolist()]
-    else:
+    task, targets = made(name, case, prepared(case))
+    table = task.decode(perfect(task, targets))
+    truth = answers.of(task).readable(task, targets)
+    assert list(table.index) == list(range(count(targets)))
+    if task.spec.kind in ("number", "series"):
         said = table.to_numpy(float).ravel().tolist()
-        assert said == pytest.approx(perfect(task, target).flatten().tolist())
+        assert said == pytest.approx(truth.to_numpy(float).ravel().tolist())
+    else:
+        assert {column: table[column].tolist() for column in truth} == truth.to_dict("list")
 
 
 @fits
 def test_the_scores_of_an_epoch_do_not_depend_on_the_batches(
     name: str, case: str, prepared: Prepared
 ) -> None:
-    task, target = made(name, case, prepared(case))
-    guess = spoiled(task, target, 0.3)
-    losses = torch.arange(len(target)).float()
+    folder = prepared(case)
+    task, targets = made(name, case, folder)
+    of_kind = answers.of(task)
+    guess = of_kind.spoiled(task, targets, 0.3)
+    output = of_kind.output(task, targets, 0.3) if task.watched else guess
+    losses = torch.arange(count(targets)).float()
     rows = []
-    for size in (7, len(target)):
+    for size in (7, count(targets)):
         task._results["val"].clear()
-        parts = (guess.split(size), target.split(size), losses.split(size))
-        for part, truth, loss in zip(*parts, strict=True):
-            result = StepResult(0, 0, loss, task.units(truth), statistics(task, part, truth))
-            task._results["val"].add(result)
+        for part in torch.arange(count(targets)).split(size):
+            truth = targets_of(folder, part)
+            if task.watched:
+                kept = task.watch(answers.as_long(task, output[part], truth), **truth)
+            else:
+                kept = task.statistics(guess[part], **truth)
+            task._results["val"].add(StepResult(0, 0, losses[part], task.units(**truth), kept))
         rows.append(task.reduce("val"))
     assert rows[0] == pytest.approx(rows[1], rel=1e-5)
-    mean = float(losses.sum() / task.units(target).sum())  # of all units, not of samples
+    mean = float(losses.sum() / task.units(**targets).sum())  # of all units, not of samples
     assert rows[0]["val/loss"] == pytest.approx(mean, rel=1e-5)
 
 
@@ -293,22 +307,23 @@ def test_trivial_answers_are_finite_and_have_the_form_of_predictions(
     name: str, case: str, prepared: Prepared
 ) -> None:
     folder = prepared(case)
-    task, train = made(name, case, folder)
-    inputs = {key: array[:FEW] for key, array in inputs_of(folder).items()}
-    trivial = task.trivial({"target": train.numpy()}, inputs, FEW)
+    task, _ = made(name, case, folder)
+    inputs = {key: array[:FEW] for key, array in arrays_of(folder, "inputs").items()}
+    trivial = task.trivial(arrays_of(folder, "targets"), inputs, FEW)
     assert trivial, f"{name} on {case} has no trivial answer"
 
     task.eval()
+    batch = Packed(folder, "train").only(task.inputs).batch(torch.arange(FEW))
     with torch.no_grad():
-        output = task(**{key: torch.from_numpy(array.copy()) for key, array in inputs.items()})
-    prediction = task.predict(output)
+        prediction = task.infer(batch.inputs)
+    answers.of(task).check(task, prediction.numpy(), FEW)
     for title, answer in trivial.items():
         said = f"{name} on {case}, '{title}'"
-        assert answer.shape == tuple(prediction.shape), f"{said}: not the shape of a prediction"
+        # a text is as long as it is
+        shape = answer.shape[:1] if task.output_form == "sequence" else answer.shape
+        assert shape == tuple(prediction.shape[: len(shape)]), f"{said}: not a prediction's shape"
         assert np.isfinite(answer).all(), f"{said}: holds what is no finite number"
-        if task.spec.kind == "class":
-            assert answer.min() >= 0, f"{said}: holds negative probabilities"
-            assert answer.sum(1) == pytest.approx(1.0), f"{said}: rows do not sum to one"
+        answers.of(task).check(task, answer, FEW)
 
 
 @fits
@@ -317,25 +332,27 @@ def test_trivial_answers_depend_on_targets_of_train_and_inputs_alone(
 ) -> None:
     """Neither on weights, nor on chance, nor on what else is asked at the same time."""
     folder = prepared(case)
-    task, train = made(name, case, folder)
-    inputs = inputs_of(folder)
+    task, targets = made(name, case, folder)
+    train, inputs = arrays_of(folder, "targets"), arrays_of(folder, "inputs")
     seed(0)
-    first = task.trivial({"target": train.numpy()}, inputs, len(train))
+    first = task.trivial(train, inputs, count(targets))
 
     with torch.no_grad():
         for parameter in task.model.parameters():
             parameter.fill_(math.nan)
     seed(1)
-    again = task.trivial({"target": train.numpy()}, inputs, len(train))
-    fewer = task.trivial(
-        {"target": train.numpy()}, {key: array[:3] for key, array in inputs.items()}, 3
-    )
+    again = task.trivial(train, inputs, count(targets))
+    fewer = task.trivial(train, {key: array[:3] for key, array in inputs.items()}, 3)
 
     assert list(again) == list(fewer) == list(first), f"{name} on {case}: other titles"
     for title, answer in first.items():
         said = f"{name} on {case}, '{title}'"
         assert np.array_equal(again[title], answer), f"{said}: depends on weights or on chance"
-        assert np.array_equal(fewer[title], answer[:3]), f"{said}: depends on other samples"
+        some = answer[:3]
+        if task.output_form == "sequence":  # as long as the longest of them
+            assert (some[:, fewer[title].shape[1] :] == PAD).all(), f"{said}: cut"
+            some = some[:, : fewer[title].shape[1]]
+        assert np.array_equal(fewer[title], some), f"{said}: depends on other samples"
 
 
 @fits
@@ -344,15 +361,16 @@ def test_charts_can_be_stored_and_drawn(
     name: str, case: str, error: float, prepared: Prepared
 ) -> None:
     folder = prepared(case)
-    task, target = made(name, case, folder)
+    task, targets = made(name, case, folder)
     methods = {
-        "network": statistics(task, spoiled(task, target, error), target),
-        "strong baseline": statistics(task, spoiled(task, target, 0.2), target),
+        "network": task.statistics(spoiled(task, targets, error), **targets),
+        "strong baseline": task.statistics(spoiled(task, targets, 0.2), **targets),
     }
-    trivial = task.trivial({"target": target.numpy()}, inputs_of(folder), len(target))
+    train, inputs = arrays_of(folder, "targets"), arrays_of(folder, "inputs")
+    trivial = task.trivial(train, inputs, count(targets))
     for title, answer in trivial.items():
-        prediction = torch.from_numpy(np.asarray(answer, np.float32))
-        methods[title] = statistics(task, prediction, target)
+        prediction = answers.tensor(answer)
+        methods[title] = task.statistics(prediction, **targets)
     assert task.diagnose(methods), f"{name} on {case} shows no chart of its errors"
 
     for chart in [*task.diagnose(methods), *task.typical(methods)]:
@@ -374,9 +392,9 @@ def test_charts_can_be_stored_and_drawn(
 def test_an_answer_is_wrong_where_the_prediction_is(
     name: str, case: str, prepared: Prepared
 ) -> None:
-    task, target = made(name, case, prepared(case))
-    right = {answer.wrong for answer in answers(task, perfect(task, target), target)}
-    wrong = {answer.wrong for answer in answers(task, spoiled(task, target, 1.0), target)}
+    task, targets = made(name, case, prepared(case))
+    right = {answer.wrong for answer in answered(task, perfect(task, targets), targets)}
+    wrong = {answer.wrong for answer in answered(task, spoiled(task, targets, 1.0), targets)}
     near_or_far = (right, wrong) == ({None}, {None})
     if task.spec.kind == "class" or not near_or_far:
         assert right == {False}, f"{name} on {case}: a perfect answer has wrong={right}"
@@ -384,12 +402,26 @@ def test_an_answer_is_wrong_where_the_prediction_is(
 
 
 @fits
+def test_the_drawn_boxes_of_an_answer_are_hits_where_the_prediction_is_right(
+    name: str, case: str, prepared: Prepared
+) -> None:
+    task, targets = made(name, case, prepared(case))
+    for share, is_hit in ((0.0, True), (1.0, False)):
+        for row, answer in enumerate(answered(task, spoiled(task, targets, share), targets)):
+            assert {box.hit for box in answer.boxes} <= {is_hit}
+            if task.spec.kind == "boxes":
+                assert len(answer.boxes) == 2 * int(targets["boxes_length"][row])
+
+
+@fits
 def test_an_answer_says_something_and_survives_json(
     name: str, case: str, prepared: Prepared
 ) -> None:
-    task, target = made(name, case, prepared(case))
-    for answer in answers(task, spoiled(task, target, 0.3), target):
-        assert answer.statements or answer.curves, f"{name} on {case}: an answer is empty"
+    task, targets = made(name, case, prepared(case))
+    for answer in answered(task, spoiled(task, targets, 0.3), targets):
+        assert answer.statements or answer.curves or answer.boxes, (
+            f"{name} on {case}: an answer is empty"
+        )
         text = json.dumps(answer.to_json(), allow_nan=False)
         back = Answer.of(json.loads(text), Path("answer.json"))
         assert back == answer, f"{name} on {case}: JSON makes {back} of {answer}"
