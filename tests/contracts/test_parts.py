@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from goodfit import build
 from goodfit.augment.per_sample_random import PerSampleRandom
-from goodfit.baseline.base import LabelledSamples, Samples
+from goodfit.baseline.base import Baseline, LabelledSamples, Samples
 from goodfit.contract import Batch, DataSpec
 from goodfit.data.split import SPLITS
 from goodfit.store.arrays import Packed, read_arrays
@@ -157,6 +157,13 @@ def samples(folder: Path, split: str) -> LabelledSamples:
     return LabelledSamples(inputs, rows, read_arrays(folder / split, spec.targets))
 
 
+def made(name: str) -> Baseline:
+    """A baseline as an experiment names it."""
+    sections = {"baseline": tiny.section("baseline", name), "other_baselines": {}}
+    (method,) = build.baselines(OmegaConf.create(sections))
+    return method
+
+
 @baselines
 def test_a_baseline_predicts_in_the_form_of_a_network(
     baseline: str, case: str, prepared: Prepared
@@ -164,8 +171,7 @@ def test_a_baseline_predicts_in_the_form_of_a_network(
     folder = prepared(case)
     spec = DataSpec.read(folder / "spec.json")
     train, validation, test = (samples(folder, name) for name in SPLITS)
-    sections = {"baseline": tiny.section("baseline", baseline), "other_baselines": {}}
-    (method,) = build.baselines(OmegaConf.create(sections))
+    method = made(baseline)
     method.fit(train, validation, spec)
     prediction = method.predict(Samples(test.inputs, test.rows))
     task = build.task(tiny.cfg(case, baseline=baseline), spec)
@@ -185,7 +191,7 @@ def test_a_baseline_answers_a_sample_whatever_the_others_are(
     folder = prepared(case)
     spec = DataSpec.read(folder / "spec.json")
     train, validation, test = (samples(folder, name) for name in SPLITS)
-    method = build.baseline(OmegaConf.create({"baseline": tiny.section("baseline", baseline)}))
+    method = made(baseline)
     method.fit(train, validation, spec)
     together = method.predict(Samples({n: a[:5] for n, a in test.inputs.items()}, test.rows[:5]))
     single = {name: array[3:4] for name, array in test.inputs.items()}

@@ -132,10 +132,10 @@ def test_a_network_for_whole_images_and_one_for_places_in_them_are_not_exchanged
 def test_the_loss_takes_targets_and_their_lengths(loss: tuple[str, ...], fits: bool) -> None:
     made = parts({"forward": ("source",)}, {"loss": loss})
     if fits:
-        _check_kind_of_target({"data": {}}, made)
+        _check_kind_of_target({"data": {}}, made, {})
         return
     with pytest.raises(UserError, match=r"the loss of task Generation takes \['text', 'source"):
-        _check_kind_of_target({"data": {}}, made)
+        _check_kind_of_target({"data": {}}, made, {})
 
 
 def test_methods_are_read_from_the_class_and_its_bases() -> None:

@@ -78,8 +78,9 @@ def check(cfg: DictConfig) -> None:
     _check_network(parts)
     _check_averaging(content)
     _check_unfreezing(content["parameters"])
-    _check_kind_of_target(content, parts)
-    _check_inputs(content, parts)
+    baselines = _baselines(content)
+    _check_kind_of_target(content, parts, baselines)
+    _check_inputs(parts, baselines)
     _check_scores(content["task"], parts["task"].signature)
 
 
@@ -335,11 +336,13 @@ def _check_unfreezing(parameters: Mapping[str, Any]) -> None:
         )
 
 
-def _check_kind_of_target(content: Mapping[str, Any], parts: Mapping[str, _Part]) -> None:
+def _check_kind_of_target(
+    content: Mapping[str, Any], parts: Mapping[str, _Part], baselines: Mapping[str, _Part]
+) -> None:
     """Task and baseline are for the kind of target that the data set has, by the same names."""
     constant = parts["data"].signature.constants["kind"]
     kind = content["data"].get("kind", constant)  # of a table, it is a hyperparameter
-    for section, (name, part) in {"task": parts["task"], **_baselines(content)}.items():
+    for section, (name, part) in {"task": parts["task"], **baselines}.items():
         kinds = part.constants["kinds"]
         if kind not in kinds:
             raise UserError(
@@ -356,10 +359,10 @@ def _check_kind_of_target(content: Mapping[str, Any], parts: Mapping[str, _Part]
         )
 
 
-def _check_inputs(content: Mapping[str, Any], parts: Mapping[str, _Part]) -> None:
+def _check_inputs(parts: Mapping[str, _Part], baselines: Mapping[str, _Part]) -> None:
     """A baseline can use an input, and the augmentation finds all that it changes."""
     gives = list(parts["data"].signature.constants["inputs"])
-    for section, (name, baseline) in _baselines(content).items():
+    for section, (name, baseline) in baselines.items():
         takes = list(baseline.constants["inputs"])
         if not set(takes) & set(gives):
             raise UserError(
