@@ -6,6 +6,7 @@ numbers of a cell, H height and W width of a map.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from goodfit.contract import END, PAD
+from goodfit.contract import END, PAD, DataSpec
+from goodfit.store.arrays import Packed, read_arrays
 from goodfit.system import tokenizer
 from goodfit.task.base import Task
 
@@ -194,6 +196,32 @@ def of(task: Task) -> Answers:
 def perfect(task: Task, targets: Targets) -> Tensor:
     """The prediction (N, ...) that says the truth."""
     return of(task).spoiled(task, targets, 0.0)
+
+
+def targets_of(folder: Path, rows: Tensor | None = None) -> Targets:
+    """The targets of train at `rows`, padded to the longest of them; of all samples by default."""
+    train = Packed(folder, "train").only([])
+    return train.batch(torch.arange(len(train)) if rows is None else rows).targets
+
+
+def arrays_of(folder: Path, what: str) -> dict[str, Any]:
+    """The inputs or targets of train, in memory that nobody may write to, as evaluate has them."""
+    return read_arrays(folder / "train", getattr(DataSpec.read(folder / "spec.json"), what))
+
+
+def count(targets: Targets) -> int:
+    """The number of samples."""
+    return len(next(iter(targets.values())))
+
+
+def at(targets: Targets, rows: Any) -> Targets:
+    """The targets at one row, or at some."""
+    return {name: values[rows] for name, values in targets.items()}
+
+
+def spoiled(task: Task, targets: Targets, share: float) -> Tensor:
+    """The truth mixed with what is as wrong as can be."""
+    return of(task).spoiled(task, targets, share)
 
 
 def tensor(values: np.ndarray[Any, Any]) -> Tensor:

@@ -12,14 +12,13 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import answers
 import numpy as np
 import pytest
 import tiny
 import torch
-from answers import Targets
+from answers import Targets, arrays_of, at, count, perfect, spoiled, targets_of
 from torch import Tensor
 
 from goodfit import build
@@ -27,7 +26,7 @@ from goodfit.contract import PAD, DataSpec
 from goodfit.errors import UserError
 from goodfit.records import Answer, Chart
 from goodfit.reporting import error_charts
-from goodfit.store.arrays import Packed, read_arrays
+from goodfit.store.arrays import Packed
 from goodfit.task.base import Task
 from goodfit.task.epoch import StepResult, score_rows, totals
 
@@ -63,32 +62,6 @@ def made(name: str, case: str, folder: Path) -> tuple[Task, Targets]:
     return task, targets_of(folder)
 
 
-def targets_of(folder: Path, rows: Tensor | None = None) -> Targets:
-    """The targets of train at `rows`, padded to the longest of them; of all samples by default."""
-    train = Packed(folder, "train").only([])
-    return train.batch(torch.arange(len(train)) if rows is None else rows).targets
-
-
-def arrays_of(folder: Path, what: str) -> dict[str, Any]:
-    """The inputs or targets of train, in memory that nobody may write to, as evaluate has them."""
-    return read_arrays(folder / "train", getattr(DataSpec.read(folder / "spec.json"), what))
-
-
-def count(targets: Targets) -> int:
-    """The number of samples."""
-    return len(next(iter(targets.values())))
-
-
-def perfect(task: Task, targets: Targets) -> Tensor:
-    """The prediction that says the truth."""
-    return answers.perfect(task, targets)
-
-
-def spoiled(task: Task, targets: Targets, share: float) -> Tensor:
-    """The truth mixed with what is as wrong as can be."""
-    return answers.of(task).spoiled(task, targets, share)
-
-
 def score_all(task: Task, prediction: Tensor, targets: Targets) -> dict[str, float]:
     """Every score of the task."""
     of_samples = task.statistics(prediction, **targets)
@@ -105,11 +78,6 @@ def answered(task: Task, prediction: Tensor, targets: Targets) -> list[Answer]:
     """The answers for the first few samples."""
     rows = range(min(FEW, count(targets)))
     return [task.answer(prediction[row], **at(targets, row)) for row in rows]
-
-
-def at(targets: Targets, rows: Any) -> Targets:
-    """The targets at one row, or at some."""
-    return {name: values[rows] for name, values in targets.items()}
 
 
 @pytest.mark.parametrize("name", tiny.names("task"))

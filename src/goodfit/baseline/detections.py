@@ -48,9 +48,10 @@ def ap50(found: Array, targets: Mapping[str, Iterable[Any]]) -> float:
 
     `boxes` (M, 4) and `classes` (M,) of each of the N images.
     """
-    boxes = pad_sequence([torch.as_tensor(each) for each in targets["boxes"]], batch_first=True)
+    # copies: torch warns of files that may only be read
+    boxes = pad_sequence([torch.tensor(each) for each in targets["boxes"]], batch_first=True)
     classes = pad_sequence(
-        [torch.as_tensor(each) for each in targets["classes"]],
+        [torch.tensor(each) for each in targets["classes"]],
         batch_first=True,
         padding_value=NOTHING,
     )

@@ -216,6 +216,6 @@ def _overlaps(boxes: Array, truths: Array) -> Array:
     """The largest overlap of each box (P, 4) with one of `truths` (M, 4): (P,)."""
     if not len(truths):
         return np.zeros(len(boxes))
-    pairs = torch.tensor(boxes)[None], torch.tensor(truths)[None]
+    pairs = torch.from_numpy(boxes)[None], torch.tensor(truths)[None]
     largest: Array = overlap(*pairs)[0].amax(1).numpy()
     return largest
