@@ -35,6 +35,7 @@ from goodfit.training.batchnorm import synchronize_batchnorm
 
 Prepared = Callable[[str], Path]
 Make = Callable[..., DictConfig]
+PLAIN = {"fused": False}  # torch has no fused step for the device that is pretended
 AUGMENTED = [
     (name, case)
     for name in tiny.names("augment")
@@ -46,16 +47,18 @@ AUGMENTED = [
 def start(model: str, case: str, folder: Path, device: torch.device) -> tuple[Task, Packed]:
     """A task and its train split, both on the device."""
     torch.manual_seed(0)
-    task = build.task(tiny.calm(tiny.cfg(case, model=model)), DataSpec.read(folder / "spec.json"))
+    cfg = tiny.calm(tiny.cfg(case, model=model, optimizer=PLAIN))
+    task = build.task(cfg, DataSpec.read(folder / "spec.json"))
     return task.to(device), Packed(folder, "train").to(device)
 
 
 def steps(task: Task, data: Packed, device: torch.device) -> list[float]:
     """Losses of three steps of the experiment's optimizer; each must lie on the device."""
-    optimizer = task._optimizer(task.model.parameters())
+    optimizer = task._optimizer(task.model)
     losses = []
     for step in range(3):
-        loss = task.training_step(data.batch(torch.arange(16, device=device)), step)
+        batch = data.only(task.inputs).batch(torch.arange(16, device=device))
+        loss = task.training_step(batch, step)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -101,8 +104,10 @@ def test_every_augmentation_is_made_where_the_data_lie(
     near = change(data.batch(rows), PerSampleRandom(rows, seed=0, epoch=0))
     with pretend.Pretend() as seen:
         moved, there = data.to(pretend.DEVICE), rows.to(pretend.DEVICE)
+        batch = moved.batch(there)  # where samples differ in length, it asks for the longest
         seen.sends.clear()
-        far = change(moved.batch(there), PerSampleRandom(there, seed=0, epoch=0))
+        seen.reads.clear()
+        far = change(batch, PerSampleRandom(there, seed=0, epoch=0))
         assert {array.device for array in far.inputs.values()} == {pretend.DEVICE}
         assert (seen.reads.total(), seen.sends.total()) == (0, 0)
         for name, array in far.inputs.items():
@@ -137,6 +142,7 @@ def make(
         for name in ("augment", "guard"):
             if name in changes:
                 sections[name] = tiny.section(name, changes.pop(name))
+        sections["optimizer"] = PLAIN
         cfg = tiny.cfg("mnist", model="cnn", tracking={"uri": uri}, trainer=trainer, **sections)
         return OmegaConf.merge(cfg, changes)  # type: ignore[return-value]
 

@@ -48,7 +48,9 @@ class Aerial(Augment):
         inputs = {**batch.inputs, "image": changed * gain[:, :, None, None]}
         if "boxes" not in batch.targets:
             return batch._replace(inputs=inputs)
-        size = image.new_tensor([image.shape[3], image.shape[2]], dtype=torch.float32)
+        # filled where the image lies: a list would be sent there
+        width, height = (torch.full((), image.shape[i] * 1.0, device=image.device) for i in (3, 2))
+        size = torch.stack([width, height])
         return batch._replace(inputs=inputs, targets=self._moved(batch.targets, maps, size))
 
     def _maps(self, uniform: Tensor, is_square: bool) -> Tensor:
@@ -76,8 +78,10 @@ class Aerial(Augment):
         """Targets with boxes (B, M, 4) where `maps` (B, 2, 3) put them; `size` is (W, H)."""
         boxes, length = targets["boxes"], targets["boxes_length"]
         points = boxes.reshape(len(boxes), -1, 2) * 2 / size - 1  # (B, 2M, 2)
-        # the inverse of the map: its linear part is a flip times a number
-        back = torch.linalg.inv(maps[:, :, :2])
+        # the linear part is a flip or turn times a number, so its inverse is its transpose over the
+        # square of that; torch.linalg.inv waits for the device, to say whether there is one
+        linear = maps[:, :, :2]
+        back = linear.transpose(1, 2) / linear.square().sum(2, keepdim=True)
         points = (points - maps[:, None, :, 2]) @ back.transpose(1, 2)
         corners = ((points + 1) * size / 2).reshape(*boxes.shape[:2], 2, 2)
 

@@ -67,7 +67,8 @@ class Ragged:
         padded = _empty((len(rows), *shape[1:]), self.values, pin)
         torch.index_select(stretches, 0, first, out=padded)
 
-        if len(rows) and int(lengths.min()) < longest:
+        # on a device it is asked for the longest alone: each number that it tells is a wait
+        if len(rows) and (rows.device.type != "cpu" or int(lengths.min()) < longest):
             behind = torch.arange(longest, device=rows.device) >= lengths[:, None]
             padded.masked_fill_(behind.reshape(*behind.shape, *[1] * (padded.dim() - 2)), self.fill)
         return padded, lengths.pin_memory() if pin else lengths
