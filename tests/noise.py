@@ -17,7 +17,7 @@ WIDTH = 20_000  # numbers of a sample: 80 kB
 
 
 class Noise(StratifiedDataSet):
-    """Two classes of random numbers, of which the first one tells the class.
+    """Two classes of random numbers, of which the first half tells the class.
 
     The raw file holds the number of samples.
     """
@@ -60,5 +60,5 @@ class Noise(StratifiedDataSet):
 
 def _numbers(number: int) -> Array:
     values = np.random.default_rng(number).random(WIDTH, dtype=np.float32)
-    values[0] = number % 2
+    values[: WIDTH // 2] += number % 2
     return values
