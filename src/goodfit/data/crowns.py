@@ -60,7 +60,7 @@ class Crowns(DataSet):
     kind = "boxes"
     modality = "image"
     label = "boxes"
-    cluster = "block of tiles"
+    cluster = "square"  # of 2 x 2 tiles
     chunk = 64  # tiles: 13 MB
     rule = (
         "bands of each photo: train on the left, then validation, test on the right; "
