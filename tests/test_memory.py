@@ -15,7 +15,7 @@ from goodfit.records import Manifest
 
 pytestmark = pytest.mark.slow
 
-LIMIT = 450 * 10**6  # bytes; importing torch and Lightning takes 300 to 350 million of them
+LIMIT = 600 * 10**6  # bytes; importing torch and Lightning takes 350 million of them
 SAMPLES = 4 * LIMIT // (4 * noise.WIDTH)
 
 PREPARE = """
@@ -39,14 +39,15 @@ class Nobody:
         print(row)
 
 quiet_lightning()
-cfg = tiny.cfg("breast_cancer", trainer={"max_epochs": 1}, loader={"batch_size": 64})
+# 120 steps of 64 samples of 80 kB: more than the memory, at random from all that there are
+trainer = {"max_epochs": 1, "limit_train_batches": 120}
+cfg = tiny.cfg("breast_cancer", trainer=trainer, loader={"batch_size": 64})
 cfg.model.width = 4
 task, data = loop.prepare(cfg, Path("data"), Shard())
 optimized = loop.optimize(
     cfg, task, data, folder=Path("checkpoints"), checkpoint=None, recorder=Nobody()
 )
-accuracy = loop.measure(cfg, data, optimized).scores["val/accuracy"]
-assert accuracy > 0.9, accuracy
+assert optimized.history[-1]["val/accuracy"] > 0.9, optimized.history
 """
 
 
