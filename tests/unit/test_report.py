@@ -130,7 +130,12 @@ def make(
 
 def evaluation_of(name: str, kind: str, outcome: int, trivial: int) -> dict[str, Any]:
     against, baselines = [], []
-    for title, role, result in (("guess", "trivial", trivial), ("old method", "strong", outcome)):
+    methods = [
+        ("guess", "trivial", trivial),
+        ("old method", "strong", outcome),
+        ("older method", "other", 1),
+    ]
+    for title, role, result in methods:
         method = {"title": title, "role": role}
         against.append({**method, "outcome": result, "difference": score(0.03 * result)})
         baselines.append({**method, "scores": {item: score(0.6) for item in MODES[kind]}})
@@ -230,6 +235,17 @@ def test_text_of_an_example_is_escaped() -> None:
     page = run("films")
     assert "<script" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_another_baseline_stands_behind_the_strong_one_and_on_its_own_page_alone() -> None:
+    make("films")
+    page = run("films")
+    titles = ["old method", "older method", "guess (trivial)"]
+    first = next(item for item in pictures(page) if "older method" in "".join(item.itertext()))
+    said = "".join(first.itertext())
+    places = [said.index(title) for title in titles]
+    assert places == sorted(places)
+    assert "older method" not in Path("report/index.html").read_text()
 
 
 def test_boxes_lie_on_the_pictures_of_the_worst_and_of_ordinary_samples() -> None:

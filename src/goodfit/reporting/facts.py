@@ -104,16 +104,18 @@ class Experiment:
         """All baselines, the strong one first."""
         return sorted(self.evaluation.baselines, key=_rank)
 
-    def rows(self, *, trivial: bool = True) -> list[Row]:
+    def rows(self, *, only_strong: bool = False) -> list[Row]:
         """The headline score of the network and of the baselines, for a forest plot."""
         headline = self.evaluation.headline
         title = f"network ({self.evaluation.model})"
         rows = [_row(title, headline, measured(headline), strong=True)]
         for item in self.baselines:
+            if only_strong and item.role != "strong":
+                continue
             score = item.scores[self.evaluation.score]
             if item.role != "trivial":
                 rows.append(_row(item.title, score, measured(score)))
-            elif trivial:
+            else:
                 title = f"{item.title} (trivial)"
                 rows.append(_row(title, score, measured(score), may_overflow=True))
         return rows

@@ -58,7 +58,7 @@ def comparison_page(experiments: list[Experiment]) -> str:
     """All experiments in one table as HTML; scores differ in kind, so each has its own scale."""
     rows = []
     for experiment in experiments:
-        network, strong = experiment.rows(trivial=False)
+        network, strong = experiment.rows(only_strong=True)
         intervals = charts.small_forest_plot(
             f"{words.title(experiment.evaluation.score)} of {experiment.name}",
             f"network {network.text}; {strong.title} {strong.text}",
