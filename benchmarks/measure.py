@@ -15,7 +15,18 @@ from rich.table import Table
 
 from goodfit.errors import UserError, nearest
 
-NAMES = ("cnn", "mlp", "batches", "no-op", "checkpoints", "sampler", "devices", "gpu", "sweeps")
+NAMES = (
+    "cnn",
+    "mlp",
+    "batches",
+    "no-op",
+    "checkpoints",
+    "sampler",
+    "ragged",
+    "devices",
+    "gpu",
+    "sweeps",
+)
 Clock = Literal["cpu", "wall"]
 T = TypeVar("T")
 
