@@ -83,6 +83,21 @@ def test_a_rank_that_has_ended_is_not_taken_for_a_frozen_one(
     assert capsys.readouterr().err == ""
 
 
+def test_rank_zero_says_once_that_the_launcher_is_gone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as launcher:
+        name = identity(launcher.pid)
+        watches = [RankWatch(tmp_path, name, rank) for rank in (0, 1)]
+        watches[0].report_if_orphaned()
+        assert capsys.readouterr().err == ""
+        launcher.kill()
+    for watch in (*watches, watches[0]):
+        watch.report_if_orphaned()
+    line = "goodfit: the process that began this training is gone: stopping\n"
+    assert capsys.readouterr().err == line
+
+
 def test_a_machine_counts_as_alive_no_longer_than_it_was() -> None:
     """Else an error that its end causes on another machine would count as the first one."""
     from torch.distributed import TCPStore

@@ -124,6 +124,7 @@ class RankWatch:
         # of each rank the last heartbeat, and when it was first seen: by the monotonic clock, which
         # stands still while the machine sleeps
         self._seen: dict[Path, tuple[float, float]] = {}
+        self._says_orphaned = threading.Lock()  # held once it has been said
 
     def start(self) -> None:
         """In a thread that ends with the process."""
@@ -140,6 +141,19 @@ class RankWatch:
         first = RankError.path(self.folder, 0)
         while time.monotonic() < deadline and not first.exists():
             time.sleep(0.1)
+
+    def report_if_orphaned(self) -> None:
+        """Rank 0 says once that the launcher is gone.
+
+        Also where it ends before its watch has looked: another rank saw it first, and all stop
+        together.
+        """
+        if self.rank == 0 and gone(self.launcher) and self._says_orphaned.acquire(blocking=False):
+            print(
+                "goodfit: the process that began this training is gone: stopping",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def kill_frozen(self) -> None:
         """Kills each rank of this machine that lives, but has had no heartbeat for RANK_TIMEOUT.
@@ -178,12 +192,7 @@ class RankWatch:
                 os._exit(1)
 
     def _stop_as_orphan(self) -> None:
-        if self.rank == 0:
-            print(
-                "goodfit: the process that began this training is gone: stopping",
-                file=sys.stderr,
-                flush=True,
-            )
+        self.report_if_orphaned()
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _other_failed(self) -> bool:

@@ -28,6 +28,7 @@ def main(path: Path) -> None:
             RankError.of_exception(rank, error).write(RankError.path(folder, rank))
         if rank and isinstance(error, SystemExit):
             watch.wait_for_rank_zero()
+        watch.report_if_orphaned()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(exit_code(error))  # destructors of a broken process group wait for the others
