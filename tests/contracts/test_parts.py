@@ -164,15 +164,20 @@ def made(name: str) -> Baseline:
     return method
 
 
+def fitted(name: str, folder: Path) -> tuple[Baseline, DataSpec, LabelledSamples]:
+    """A baseline that has learned from a prepared sample; the spec and test of that."""
+    spec = DataSpec.read(folder / "spec.json")
+    train, validation, test = (samples(folder, split) for split in SPLITS)
+    method = made(name)
+    method.fit(train, validation, spec)
+    return method, spec, test
+
+
 @baselines
 def test_a_baseline_predicts_in_the_form_of_a_network(
     baseline: str, case: str, prepared: Prepared
 ) -> None:
-    folder = prepared(case)
-    spec = DataSpec.read(folder / "spec.json")
-    train, validation, test = (samples(folder, name) for name in SPLITS)
-    method = made(baseline)
-    method.fit(train, validation, spec)
+    method, spec, test = fitted(baseline, prepared(case))
     prediction = method.predict(Samples(test.inputs, test.rows))
     assert np.isfinite(prediction).all()
     if "target" in spec.targets:
@@ -189,11 +194,7 @@ def test_a_baseline_predicts_in_the_form_of_a_network(
 def test_a_baseline_answers_a_sample_whatever_the_others_are(
     baseline: str, case: str, prepared: Prepared
 ) -> None:
-    folder = prepared(case)
-    spec = DataSpec.read(folder / "spec.json")
-    train, validation, test = (samples(folder, name) for name in SPLITS)
-    method = made(baseline)
-    method.fit(train, validation, spec)
+    method, spec, test = fitted(baseline, prepared(case))
     together = method.predict(Samples({n: a[:5] for n, a in test.inputs.items()}, test.rows[:5]))
     single = {name: array[3:4] for name, array in test.inputs.items()}
     alone = method.predict(Samples(single, test.rows.iloc[3:4]))

@@ -14,9 +14,8 @@ from torch import Tensor
 from goodfit.augment.base import Augment
 from goodfit.augment.per_sample_random import PerSampleRandom
 from goodfit.contract import Batch
+from goodfit.metrics.average_precision import NOTHING
 from goodfit.schema import Amount, Fraction, Rate
-
-_NOTHING = -1  # the class of what pads boxes
 
 
 class Aerial(Augment):
@@ -92,7 +91,7 @@ class Aerial(Augment):
 
         order = is_kept.long().argsort(dim=1, descending=True, stable=True)
         inside = torch.where(is_kept[..., None], inside, 0.0).to(boxes.dtype)
-        classes = torch.where(is_kept, targets["classes"], _NOTHING)
+        classes = torch.where(is_kept, targets["classes"], NOTHING)
         kept = is_kept.sum(1)
         return {
             **targets,

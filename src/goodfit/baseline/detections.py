@@ -14,9 +14,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from goodfit.baseline.base import Array
-from goodfit.metrics.average_precision import NOTHING, average_precision, matches, overlap
-
-MOST = 100  # detections of an image, as many as a network may give
+from goodfit.metrics.average_precision import MOST, NOTHING, average_precision, matches, overlap
 
 
 def detections(boxes: Array, score: Array, label: int) -> Array:

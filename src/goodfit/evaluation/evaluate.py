@@ -66,6 +66,7 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
     network = scores["network"]
     scored = {title: (baseline.role, scores[title]) for title, baseline in baselines.items()}
 
+    rows = _rows(data, "test")
     result = Evaluation(
         experiment=cfg.name,
         task=type(task).__name__,
@@ -85,8 +86,8 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
         verdict=verdict(task.score, task.scores[task.score], network, scored),
         charts=tuple(task.diagnose(methods)),
         typical=tuple(task.typical(methods)),
-        examples=worst(predictor, results, test, _rows(data, "test"), cfg.evaluate.examples),
-        ordinary=ordinary(predictor, results, test, _rows(data, "test")),
+        examples=worst(predictor, results, test, rows, cfg.evaluate.examples),
+        ordinary=ordinary(predictor, results, test, rows),
     )
     return result, _arrays(methods)
 

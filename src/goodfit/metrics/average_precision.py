@@ -13,6 +13,7 @@ from torch import Tensor
 # overlaps from which on a detection is a hit: the very floats of pycocotools, for one that meets
 # its threshold exactly
 THRESHOLDS = torch.from_numpy(np.linspace(0.5, 0.95, 10).clip(max=1 - 1e-10))
+MOST = 100  # detections of an image, as COCO counts them
 NOTHING = -1  # the class of a slot without a detection, and of what pads true boxes
 # the recalls at which a curve is read: whole hundredths, as pycocotools computes them
 _RECALLS = torch.from_numpy(np.linspace(0.0, 1.0, 101))

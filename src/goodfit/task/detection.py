@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from goodfit.contract import DataSpec
 from goodfit.metrics.average_precision import (
+    MOST,
     NOTHING,
     THRESHOLDS,
     average_precision,
@@ -30,7 +31,6 @@ from goodfit.records import Answer, Box, Chart
 from goodfit.schema import Amount
 from goodfit.task.base import Array, Partial, Score, Statistics, Task
 
-MOST = 100  # detections of an image, as COCO counts them
 COLUMNS = ("label", "score", "x1", "y1", "x2", "y2")  # of what a caller gets, a list in each cell
 _GEOMETRY = 4  # numbers of a cell behind the classes: the centre's offset, and the size
 _SPREAD = 0.1  # of a peak of the heat map, as a share of the box's side
