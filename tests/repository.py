@@ -22,8 +22,8 @@ FILES = (
     "pipelines",
     "src",
     ".dvc",
-    "gallery",
-    "dvc.yaml",
+    "dvc.yaml",  # without its lock: nothing has run
+    "gallery/dvc.yaml",
     "requirements.lock",
     ".dvcignore",
     ".gitignore",
@@ -74,6 +74,7 @@ def make(path: Path) -> Repository:
         if source.is_dir():
             shutil.copytree(source, path / name, ignore=skip)
         else:
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, path / name)
     made = Repository(path)
     (path / "data/inbox").mkdir(parents=True)

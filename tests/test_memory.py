@@ -31,6 +31,7 @@ TRAIN = """
 from pathlib import Path
 import tiny
 from goodfit.store.loader import Shard
+from goodfit.system import allocator
 from goodfit.training import loop
 from goodfit.training.trainer import quiet_lightning
 
@@ -39,6 +40,7 @@ class Nobody:
         print(row)
 
 quiet_lightning()
+allocator.tune()  # as a session does
 # 120 steps of 64 samples of 80 kB: more than the memory, at random from all that there are
 trainer = {"max_epochs": 1, "limit_train_batches": 120}
 cfg = tiny.cfg("breast_cancer", trainer=trainer, loader={"batch_size": 64})

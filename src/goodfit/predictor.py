@@ -21,9 +21,8 @@ from goodfit.records import Training
 from goodfit.store.arrays import Packed, collate, moved
 from goodfit.store.loader import Batches
 from goodfit.system.files import sha256
-from goodfit.system.tensors import load_tensors
+from goodfit.system.tensors import GrowingTensors, load_tensors, on_device
 from goodfit.task.base import Statistics, Task
-from goodfit.task.epoch import concatenate
 
 Tensors = dict[str, Tensor]  # (B, ...) each, by name
 BATCH = 512  # samples a step without gradients: large enough that a step's overhead vanishes
@@ -113,23 +112,22 @@ class Predictor:
         """
         task, data = self.task, data.only(self.task.inputs)
         batches = Batches(data, size) if rows is None else map(data.batch, torch.split(rows, size))
-        losses, units, statistics, watched = [], [], [], []
+        losses, statistics, watched = GrowingTensors(), GrowingTensors(), GrowingTensors()
         for batch in batches:
             inputs, targets = (moved(part, self._device) for part in (batch.inputs, batch.targets))
             output = task.run(inputs, targets)
-            losses.append(task.loss(output, **targets).cpu())
-            units.append(task.units(**targets).cpu())
+            loss, units = task.loss(output, **targets), task.units(**targets)
+            losses.extend([on_device({"loss": loss, "units": units}, "cpu")])
             if task.watched:
-                watched.append(_on_cpu(task.watch(output, **targets)))
+                watched.extend([on_device(task.watch(output, **targets), "cpu")])
 
             # fed with the truth, an output is no prediction
             prediction = task.infer(inputs) if task.feeds else task.predict(output)
-            statistics.append(_on_cpu(task.statistics(prediction, **targets)))
+            statistics.extend([on_device(task.statistics(prediction, **targets), "cpu")])
         return SampleResults(
-            torch.cat(losses),
-            torch.cat(units),
-            concatenate(statistics),
-            concatenate(watched) if watched else {},
+            **losses.tensors(),
+            statistics=statistics.tensors(),
+            watched=watched.tensors(),
         )
 
     @torch.inference_mode()
@@ -141,11 +139,6 @@ class Predictor:
     @property
     def _device(self) -> torch.device:
         return next(self.task.parameters()).device
-
-
-def _on_cpu(statistics: Statistics) -> Statistics:
-    # not `moved`: a copy from the device that is not waited for may be read before it is there
-    return {name: values.cpu() for name, values in statistics.items()}
 
 
 def _check_weights(folder: Path) -> None:

@@ -28,7 +28,8 @@ from goodfit.records import Answer, Chart
 from goodfit.reporting import error_charts
 from goodfit.store.arrays import Packed
 from goodfit.task.base import Task
-from goodfit.task.epoch import StepResult, score_rows, totals
+from goodfit.task.epoch import score_rows, totals
+from goodfit.task.kept import StepResult
 
 Prepared = Callable[[str], Path]
 # a share is best at one, an error at zero

@@ -21,7 +21,8 @@ from goodfit.store.arrays import Packed
 from goodfit.store.loader import DataModule
 from goodfit.task import epoch
 from goodfit.task.base import Task
-from goodfit.task.epoch import EpochResults, StepResult, score_rows
+from goodfit.task.epoch import EpochResults, score_rows
+from goodfit.task.kept import StepResult
 from goodfit.task.regression import Regression
 from goodfit.training.loop import score_kept_weights
 
@@ -169,7 +170,7 @@ def test_nothing_that_is_kept_holds_a_graph() -> None:
     task = Same(Line(NUMBER), NUMBER, **PARTS)
     loss = task.training_step(batches(10, 10)[0], 0)
     assert loss.requires_grad
-    kept = task._results["train"]._steps[0]
+    kept = task._results["train"]._kept._waiting[0]
     for name, values in {"loss": kept.loss, **kept.statistics}.items():
         assert not values.requires_grad, name
         assert values.grad_fn is None, name

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from goodfit.contract import Batch, DataSpec
 from goodfit.records import Answer, Chart
-from goodfit.task.epoch import EpochResults, StepResult
+from goodfit.task.epoch import EpochResults
+from goodfit.task.kept import StepResult
 
 Array = np.ndarray[Any, Any]
 Statistics = dict[str, Tensor]  # of samples, (B, ...) each

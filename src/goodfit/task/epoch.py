@@ -1,6 +1,6 @@
 """What an epoch keeps of its steps until its scores are computed: sums, or a row for each sample.
 
-Letters: B batch, N samples of an epoch.
+Letters: B batch, N samples of an epoch or of a part of it.
 """
 
 from __future__ import annotations
@@ -12,35 +12,15 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from goodfit.system.tensors import on_device
+from goodfit.task.kept import Kept, Samples, StepResult, in_order
+
 if TYPE_CHECKING:
     from goodfit.task.base import Score, Statistics
 
 # numbers of all ranks that an epoch of a split may keep on the device and in each checkpoint:
 # 40 MB in float32. 1.28 M samples of 1,000 classes would be 5.1 GB
 MOST_KEPT = 10_000_000
-
-
-class StepResult(NamedTuple):
-    """One step of an epoch on one rank: loss (B,), units (B,) and statistics (B, ...) of it."""
-
-    step: int
-    rank: int
-    loss: Tensor
-    units: Tensor
-    statistics: Statistics
-
-    @property
-    def numbers(self) -> int:
-        """How many numbers the statistics are."""
-        return sum(values.numel() for values in self.statistics.values())
-
-    def to(self, device: torch.device | str) -> StepResult:
-        """The same, with its tensors on `device`."""
-        return self._replace(
-            loss=self.loss.to(device),
-            units=self.units.to(device),
-            statistics=_moved(self.statistics, device),
-        )
 
 
 class Sums(NamedTuple):
@@ -51,9 +31,9 @@ class Sums(NamedTuple):
     statistics: Statistics
 
     @classmethod
-    def of(cls, result: StepResult) -> Sums:
-        """Of a step's loss (B,), units (B,) and statistics (B, ...)."""
-        return cls(total(result.loss), total(result.units), totals(result.statistics))
+    def of(cls, loss: Tensor, units: Tensor, statistics: Statistics) -> Sums:
+        """Of the loss (B,), units (B,) and statistics (B, ...) of samples."""
+        return cls(total(loss), total(units), totals(statistics))
 
     def add_(self, other: Sums) -> None:
         """Adds to these, in place."""
@@ -64,7 +44,7 @@ class Sums(NamedTuple):
 
     def to(self, device: torch.device | str) -> Sums:
         """The same on `device`."""
-        return Sums(self.loss.to(device), self.units.to(device), _moved(self.statistics, device))
+        return Sums(self.loss.to(device), self.units.to(device), on_device(self.statistics, device))
 
 
 class EpochResults:
@@ -80,58 +60,54 @@ class EpochResults:
         self.split = split
         self.additive = additive
         self.scored = scored
-        self._clear()
-
-    def _clear(self) -> None:
-        self._steps: list[StepResult] = []
-        self._sums: Sums | None = None
-        self._numbers = 0
-        self._on_host = False
+        self._kept = Kept()
+        self.clear()
 
     def clear(self) -> None:
         """An epoch begins."""
         # `scored` stays: an epoch of train is as large as the one before
-        self._clear()
+        self._kept.clear()
+        self._sums: Sums | None = None
+        self._numbers = 0
+        self._on_host = False
 
     @property
     def is_empty(self) -> bool:
         """Whether no step was added on this rank."""
-        return self._sums is None and not self._steps
+        return self._sums is None and not self._kept
 
     def add(self, result: StepResult) -> None:
         """Keeps a step, with results (B, ...)."""
         if self.additive or not self.scored:
-            self._add_up(result)
+            self._add_up(Sums.of(result.loss, result.units, result.statistics))
             return
-        self._steps.append(result.to("cpu") if self._on_host else result)
+        self._kept.add(result.to("cpu") if self._on_host else result)
         self._numbers += result.numbers
         if self._numbers * _ranks() > MOST_KEPT:
             self._make_room()
 
     def reduce(self, metrics: Mapping[str, Score], device: torch.device) -> dict[str, float]:
         """Loss and scores of all ranks' samples since the epoch began, by name."""
-        steps, by_rank = self._gathered()
+        samples, by_rank = self._gathered()
         sums = _sum_of(by_rank)
         if sums is not None:
             row = {"loss": float(sums.loss / sums.units)}
             return row | (score_sums(metrics, sums.statistics) if self.scored else {})
 
-        if not self._on_host:  # what a checkpoint restored lies on the CPU
-            steps = [result.to(device) for result in steps]
-        loss = torch.cat([result.loss for result in steps])
-        units = torch.cat([result.units for result in steps])
-        row = {"loss": float(loss.sum() / units.sum())}
+        assert samples is not None, f"no step of {self.split} was added"
+        # what a checkpoint restored lies on the CPU
+        samples = samples.to("cpu" if self._on_host else device)
+        row = {"loss": float(samples.loss.sum() / samples.units.sum())}
         if self.scored:
-            statistics = concatenate([result.statistics for result in steps])
-            row |= score_rows(metrics, statistics, additive=False)
+            row |= score_rows(metrics, samples.statistics, additive=False)
         return row
 
     def state(self) -> dict[str, Any]:
         """All ranks' results, as data that a checkpoint may hold."""
-        steps, by_rank = self._gathered()
+        samples, by_rank = self._gathered()
         # plain tuples: a checkpoint is read with weights_only, which refuses other classes
         return {
-            "steps": [tuple(result) for result in steps],
+            "samples": tuple(samples) if samples else None,
             "sums": [tuple(sums) if sums else None for sums in by_rank],
         }
 
@@ -140,11 +116,13 @@ class EpochResults:
 
         `reduce` gathers them again. With another number of ranks the first one has all sums.
         """
-        self._clear()
-        steps = [StepResult(*result) for result in state["steps"]]
+        self.clear()
+        if state["samples"]:
+            samples = Samples(*state["samples"])
+            self._numbers = samples.numbers(rank)
+            if rank == 0:
+                self._kept.load(samples)
         by_rank = [Sums(*sums) if sums else None for sums in state["sums"]]
-        self._numbers = sum(result.numbers for result in steps if result.rank == rank)
-        self._steps = steps if rank == 0 else []
         if len(by_rank) == _ranks():
             self._sums = by_rank[rank]
         elif rank == 0:
@@ -152,8 +130,7 @@ class EpochResults:
         gave_way = any(sums is not None for sums in by_rank)
         self.scored &= self.additive or not gave_way
 
-    def _add_up(self, result: StepResult) -> None:
-        batch = Sums.of(result)
+    def _add_up(self, batch: Sums) -> None:
         if self._sums is None:
             self._sums = batch
             return
@@ -165,14 +142,14 @@ class EpochResults:
         """The bound is passed: of train the loss is kept alone, other rows wait in host memory."""
         if self.split != "train":
             if not self._on_host:
-                self._steps = [result.to("cpu") for result in self._steps]
-            self._on_host = True
+                self._keep_on_host()
             return
 
         self.scored = False
-        for result in self._steps:
-            self._add_up(result._replace(statistics={}))
-        self._steps = []
+        samples = self._kept.samples()
+        if samples:
+            self._add_up(Sums.of(samples.loss, samples.units, {}))
+        self._kept = Kept()
         if not dist.is_initialized() or dist.get_rank() == 0:
             print(
                 f"train: an epoch's statistics are more than {MOST_KEPT:,} numbers; "
@@ -180,26 +157,32 @@ class EpochResults:
                 flush=True,
             )
 
-    def _gathered(self) -> tuple[list[StepResult], list[Sums | None]]:
+    def _keep_on_host(self) -> None:
+        self._on_host = True
+        samples = self._kept.samples()
+        self._kept = Kept()
+        if samples:
+            self._kept.load(samples.to("cpu"))
+
+    def _gathered(self) -> tuple[Samples | None, list[Sums | None]]:
         """The samples of all ranks, sorted by step and rank, or the sums of each rank.
 
         In a fixed order, so that sums of floats do not depend on which rank kept what.
         """
+        samples = self._kept.samples()
         if not dist.is_initialized():
-            return self._steps, [self._sums]
-        mine = [result.to("cpu") for result in self._steps], self._sums and self._sums.to("cpu")
-        by_rank: list[Any] = [None] * _ranks()
-        dist.all_gather_object(by_rank, mine)
+            return samples, [self._sums]
+        mine = samples and samples.to("cpu"), self._sums and self._sums.to("cpu")
+        gathered: list[Any] = [None] * _ranks()
+        dist.all_gather_object(gathered, mine)
 
-        steps = [result for rank_steps, _ in by_rank for result in rank_steps]
-        steps.sort(key=lambda result: (result.step, result.rank))
-        sums = [rank_sums for _, rank_sums in by_rank]
+        parts = [samples for samples, _ in gathered if samples]
+        sums = [rank_sums for _, rank_sums in gathered]
         if not self.additive and any(rank_sums is not None for rank_sums in sums):
             # one rank may pass the bound in a step in which another one does not
             self.scored = False
-            without = [Sums.of(result._replace(statistics={})) for result in steps]
-            return [], [*sums, *without]
-        return steps, sums
+            return None, [*sums, *(Sums.of(part.loss, part.units, {}) for part in parts)]
+        return in_order(parts), sums
 
 
 def score_rows(
@@ -229,14 +212,6 @@ def total(values: Tensor) -> Tensor:
     return values.sum(0, dtype=torch.float64)
 
 
-def concatenate(parts: Sequence[Statistics]) -> Statistics:
-    """The statistics of samples, (N, ...), from those of their batches, (B, ...)."""
-    whole = {}
-    for name in parts[0]:
-        whole[name] = torch.cat([part[name] for part in parts])
-    return whole
-
-
 def _sum_of(by_rank: Sequence[Sums | None]) -> Sums | None:
     """The sum in the order of ranks, in memory of its own; None where no rank has any."""
     summed: Sums | None = None
@@ -253,10 +228,6 @@ def _sum_of(by_rank: Sequence[Sums | None]) -> Sums | None:
 def _clone(sums: Sums) -> Sums:
     statistics = {name: values.clone() for name, values in sums.statistics.items()}
     return Sums(sums.loss.clone(), sums.units.clone(), statistics)
-
-
-def _moved(statistics: Statistics, device: torch.device | str) -> Statistics:
-    return {name: values.to(device) for name, values in statistics.items()}
 
 
 def _ranks() -> int:

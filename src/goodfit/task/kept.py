@@ -1,0 +1,139 @@
+"""What a rank keeps of its steps: a row of numbers for each sample, in memory that lasts.
+
+Letters: B batch, N samples of several steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from goodfit.system.tensors import GrowingTensors, on_device
+
+if TYPE_CHECKING:
+    from goodfit.task.base import Statistics
+
+# steps that are stored at once: a call for each takes 23 us, one for sixteen 5 us a step
+_WAITING = 16
+
+
+class StepResult(NamedTuple):
+    """One step of an epoch on one rank: loss (B,), units (B,) and statistics (B, ...) of it."""
+
+    step: int
+    rank: int
+    loss: Tensor
+    units: Tensor
+    statistics: Statistics
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers the statistics are."""
+        return sum(values.numel() for values in self.statistics.values())
+
+    def to(self, device: torch.device | str) -> StepResult:
+        """The same, with its tensors on `device`."""
+        return self._replace(
+            loss=self.loss.to(device),
+            units=self.units.to(device),
+            statistics=on_device(self.statistics, device),
+        )
+
+
+class Samples(NamedTuple):
+    """Of the samples of several steps: loss (N,), units (N,) and statistics (N, ...).
+
+    `steps` are these steps in order: the number of each, its rank and how many samples it had.
+    """
+
+    steps: list[tuple[int, int, int]]
+    loss: Tensor
+    units: Tensor
+    statistics: Statistics
+
+    def to(self, device: torch.device | str) -> Samples:
+        """The same, with its tensors on `device`."""
+        return self._replace(
+            loss=self.loss.to(device),
+            units=self.units.to(device),
+            statistics=on_device(self.statistics, device),
+        )
+
+    def numbers(self, rank: int) -> int:
+        """How many numbers the statistics of a rank's samples are."""
+        own = sum(samples for _, of, samples in self.steps if of == rank)
+        return own * sum(values[0].numel() for values in self.statistics.values())
+
+
+class Kept:
+    """The samples of one rank's steps so far, each step's after those of the one before."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[int, int, int]] = []
+        self._waiting: list[StepResult] = []
+        self._losses = GrowingTensors()
+        self._statistics = GrowingTensors()
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def add(self, result: StepResult) -> None:
+        """The samples of a further step."""
+        self._steps.append((result.step, result.rank, len(result.loss)))
+        self._waiting.append(result)
+        if len(self._waiting) == _WAITING:
+            self._store_waiting()
+
+    def load(self, samples: Samples) -> None:
+        """Other samples in place of those so far."""
+        self.clear()
+        self._steps += samples.steps
+        self._losses.extend([{"loss": samples.loss, "units": samples.units}])
+        self._statistics.extend([samples.statistics])
+
+    def samples(self) -> Samples | None:
+        """A copy of all samples so far, None where there is no step."""
+        if not self._steps:
+            return None
+        self._store_waiting()
+        statistics = self._statistics.tensors()
+        return Samples(list(self._steps), **self._losses.tensors(), statistics=statistics)
+
+    def clear(self) -> None:
+        """No samples; the memory stays for those of the next epoch."""
+        self._steps.clear()
+        self._waiting.clear()
+        self._losses.clear()
+        self._statistics.clear()
+
+    def _store_waiting(self) -> None:
+        if not self._waiting:
+            return
+        losses = [{"loss": result.loss, "units": result.units} for result in self._waiting]
+        self._losses.extend(losses)
+        self._statistics.extend([result.statistics for result in self._waiting])
+        self._waiting.clear()
+
+
+def in_order(parts: Sequence[Samples]) -> Samples | None:
+    """The samples of all parts, sorted by step and rank; None where there is no part."""
+    if not parts:
+        return None
+    steps = [step for part in parts for step in part.steps]
+    order = sorted(range(len(steps)), key=lambda index: steps[index][:2])
+    sizes = [samples for _, _, samples in steps]
+    blocks = torch.split(torch.arange(sum(sizes)), sizes)
+    rows = torch.cat([blocks[index] for index in order])
+
+    statistics = {}
+    for name in parts[0].statistics:
+        statistics[name] = torch.cat([part.statistics[name] for part in parts])[rows]
+    return Samples(
+        [steps[index] for index in order],
+        torch.cat([part.loss for part in parts])[rows],
+        torch.cat([part.units for part in parts])[rows],
+        statistics,
+    )
