@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import checkpoints, devices, loading, no_op, sweeps, training
+from benchmarks import checkpoints, devices, loading, memory, no_op, sweeps, training
 from benchmarks.measure import Result, table
 
 PROTOCOL = """\
@@ -31,6 +31,7 @@ _PROTOCOLS = (
     checkpoints.PROTOCOL,
     devices.PROTOCOL,
     sweeps.PROTOCOL,
+    memory.PROTOCOL,
 )
 
 
@@ -71,4 +72,6 @@ def _tables(names: Sequence[str], root: Path) -> list[Table | str]:
         tables.append(devices.gpu_line(devices.gpu(root)))
     if "sweeps" in names:
         tables.append(sweeps.table(*sweeps.bench(root, 3)))
+    if "memory" in names:
+        tables += memory.tables(memory.bench(root))
     return tables

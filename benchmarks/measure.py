@@ -26,6 +26,7 @@ NAMES = (
     "devices",
     "gpu",
     "sweeps",
+    "memory",
 )
 Clock = Literal["cpu", "wall"]
 T = TypeVar("T")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import time
@@ -11,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+from benchmarks.processes import most_held
 
 CGROUPS = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")  # of version 1, and of version 2
 LIMITS = ("memory.limit_in_bytes", "memory.max")
@@ -38,34 +39,11 @@ def run(command: list[str], folder: Path, limit: int, env: dict[str, str]) -> He
             cwd=folder,
             env={**os.environ, **env},
             stderr=stream,
+            text=True,
             preexec_fn=(lambda: _join(group)) if group else None,
         )
-        peak = 0
-        while process.poll() is None:
-            peak = max(peak, _anonymous(process.pid))
-            time.sleep(_POLL_SECONDS)
+        peak = most_held(process)
     return Held(process.returncode, errors.read_text(), peak)
-
-
-def _anonymous(pid: int) -> int:
-    """The bytes of a process and its children that are no part of a file."""
-    total = 0
-    for process in [pid, *_children(pid)]:
-        try:
-            status = Path(f"/proc/{process}/status").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        found = re.search(r"RssAnon:\s+(\d+) kB", status)
-        total += int(found[1]) * 1024 if found else 0
-    return total
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    return [int(child) for child in listed]
 
 
 def _join(group: Path) -> None:

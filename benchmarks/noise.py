@@ -35,12 +35,12 @@ class Noise(StratifiedDataSet):
 
     def load(self, raw: Mapping[str, Path], rows: pd.DataFrame) -> pd.DataFrame:
         """The rows with their numbers."""
-        return rows.assign(numbers=[_numbers(number) for number in rows["number"]])
+        return rows.assign(numbers=[_numbers(number) for number in rows["number"]])  # type: ignore[misc]
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
         """Nothing depends on the content."""
         return DataSpec(
-            data="noise.Noise",
+            data="benchmarks.noise.Noise",
             kind=self.kind,
             outputs=2,
             inputs={"numbers": Field((WIDTH,), "float32")},

@@ -1,0 +1,193 @@
+"""The most memory that a process holds as the data grow, beside a loop that holds all of them.
+
+Letters: B samples of a batch, N samples, K classes.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from torch import nn
+
+from benchmarks import noise
+from benchmarks.measure import coloured
+from benchmarks.processes import importing, most_held
+from goodfit.config.compose import compose
+from goodfit.store import prepare
+from goodfit.store.loader import Shard
+from goodfit.system import allocator
+from goodfit.task.epoch import EpochResults
+from goodfit.task.kept import StepResult
+from goodfit.training import loop
+from goodfit.training.trainer import quiet_lightning
+
+PROTOCOL = """\
+memory    The most that a process of its own holds besides pages of files, imports included. Samples
+          of 80 kB are prepared, and trained on for an epoch; by hand they are loaded whole. Scores
+          of 100,000 predictions of 1,000 classes, in steps of 500: from sums, from samples up to
+          the bound of an epoch, and from a list of all that is joined. The goal is the growth from
+          the smallest data to the largest. Drawn as build/memory.svg.
+"""
+_MEGABYTES = (150, 300, 600, 1200, 2400)
+_GOAL = 1.5
+_SAMPLES, _CLASSES, _STEP = 100_000, 1_000, 500
+_BATCH = 64
+_WAYS = {"prepare": "prepare", "epoch": "an epoch", "by_hand": "loaded whole"}
+
+Peaks = dict[str, int]  # the most bytes that each way held
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The peaks of `_WAYS` for each size of the data in megabytes, and those of predictions."""
+
+    of_data: dict[int, Peaks]
+    of_predictions: Peaks
+
+
+def bench(root: Path) -> Memory:
+    """Each way in a process of its own, in the present folder: two minutes on two free cores."""
+    of_data = {}
+    for megabytes in _MEGABYTES:
+        folder = f"data-{megabytes}"
+        samples = megabytes * 10**6 // (4 * noise.WIDTH)
+        of_data[megabytes] = {
+            "prepare": _held("prepared", folder, samples),
+            "epoch": _held("epoch", folder, str(root)),
+            "by_hand": _held("by_hand", folder),
+        }
+        told = ", ".join(f"{_WAYS[way]} {_mb(peak)}" for way, peak in of_data[megabytes].items())
+        print(f"memory, {megabytes} MB of data: {told} MB", flush=True)
+    ways = ("sums", "samples", "list")
+    memory = Memory(of_data, {way: _held("predictions", way) for way in ways})
+    draw(memory, root / "build/memory.svg")
+    return memory
+
+
+def tables(memory: Memory) -> list[Table]:
+    """A row for each size of the data, and one for each way to keep predictions."""
+    data = Table("MB held with ... MB of data", *_WAYS.values(), box=SIMPLE_HEAD)
+    for megabytes, peaks in memory.of_data.items():
+        data.add_row(f"[bold]{megabytes:,}", *(_mb(peaks[way]) for way in _WAYS))
+    first, last = memory.of_data[min(memory.of_data)], memory.of_data[max(memory.of_data)]
+    grown = {way: last[way] / first[way] for way in _WAYS}
+    cells = [coloured(f"{grown[way]:.2f}", good=grown[way] <= _GOAL) for way in _WAYS]
+    data.add_row(f"growth (goal {_GOAL:g})", *cells[:2], f"{grown['by_hand']:.2f}")
+
+    predictions = Table("MB held of predictions", *memory.of_predictions, box=SIMPLE_HEAD)
+    predictions.add_row("", *map(_mb, memory.of_predictions.values()))
+    return [data, predictions]
+
+
+def draw(memory: Memory, path: Path) -> None:
+    """The curves of `_WAYS` as a picture."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    sizes = list(memory.of_data)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # a fixed salt and no date: the same numbers give the same file
+    with rc_context({"svg.hashsalt": "memory", "font.size": 10}):
+        figure = Figure(figsize=(6.4, 3.4), layout="constrained")
+        axes = figure.add_subplot()
+        for way, colour in zip(_WAYS, ("#1b7f79", "#2f5d9b", "#a05a2c"), strict=True):
+            held = [memory.of_data[size][way] / 1e6 for size in sizes]
+            axes.plot(sizes, held, marker="o", color=colour)
+            axes.annotate(_WAYS[way], (sizes[-1], held[-1]), (6, -3), textcoords="offset points")
+        axes.set(xlabel="MB of data", ylabel="MB held at most", ylim=(0, None))
+        axes.set_xlim(0, sizes[-1] * 1.22)
+        axes.spines[["top", "right"]].set_visible(False)
+        figure.savefig(path, metadata={"Date": None})
+
+
+def prepared(folder: str, samples: int) -> None:
+    """Prepares as many samples into a folder."""
+    raw = Path(f"{folder}.txt")
+    raw.write_text(str(samples))
+    data = noise.Noise(sources={}, test=0.1, validation=0.1, split_seed=0)
+    prepare.prepare(data, {"samples": raw}, Path(folder), made_with={})
+
+
+def epoch(folder: str, root: str, steps: int | None = None) -> None:
+    """Trains on prepared data for an epoch, or for as many steps, as a session does."""
+    quiet_lightning()
+    allocator.tune()
+    limit = [] if steps is None else [f"+trainer.limit_train_batches={steps}"]
+    options = ("trainer=cpu", "trainer.max_epochs=1", "model.width=4", "average=null")
+    cfg = compose(
+        Path(root), ["experiment=breast_cancer", *options, f"loader.batch_size={_BATCH}", *limit]
+    )
+    task, data = loop.prepare(cfg, Path(folder), Shard())
+    checkpoints = Path(f"{folder}-checkpoints")
+    optimized = loop.optimize(
+        cfg, task, data, folder=checkpoints, checkpoint=None, recorder=_Printed()
+    )
+    assert optimized.history[-1]["val/accuracy"] > 0.9, optimized.history
+
+
+class _Printed:
+    def log(self, row: Any, step: int = 0) -> None:
+        print(row, flush=True)
+
+
+def by_hand(folder: str) -> None:
+    """The same epoch on an array that is loaded whole."""
+    numbers = torch.from_numpy(np.load(Path(folder) / "train/numbers.npy"))
+    target = torch.from_numpy(np.load(Path(folder) / "train/target.npy"))
+    model = nn.Sequential(nn.Linear(noise.WIDTH, 4), nn.ReLU(), nn.Linear(4, 2))
+    optimizer = torch.optim.AdamW(model.parameters())
+    for rows in torch.split(torch.randperm(len(target)), _BATCH):
+        loss = F.cross_entropy(model(numbers[rows]), target[rows])
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+
+def predictions(way: str) -> None:
+    """An epoch of steps whose predictions (B, K) are kept for its scores, one way or another."""
+    allocator.tune()
+    results = EpochResults("train", additive=way == "sums")
+    listed = []
+    for step in range(_SAMPLES // _STEP):
+        prediction = torch.rand(_STEP, _CLASSES).softmax(1)
+        target = torch.randint(_CLASSES, (_STEP,))
+        if way == "list":
+            listed.append(prediction)
+            continue
+        kept = {"right": (prediction.argmax(1) == target).float()}
+        if way == "samples":
+            kept = {"prediction": prediction, "target": target}
+        loss = F.nll_loss(prediction.log(), target, reduction="none")
+        results.add(StepResult(step, 0, loss, torch.ones(_STEP), kept))
+    if listed:
+        torch.cat(listed)
+    else:
+        results.reduce({}, torch.device("cpu"))
+
+
+def _held(function: str, *arguments: str | int) -> int:
+    """The most bytes that one of this file's functions held."""
+    listed = ", ".join(repr(argument) for argument in arguments)
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"from benchmarks import memory; memory.{function}({listed})"],
+        env=importing(os.environ),
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    peak = most_held(process)
+    assert process.returncode == 0, f"{function} ended with {process.returncode}"
+    return peak
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.0f}"
