@@ -56,7 +56,7 @@ def _tables(names: Sequence[str], root: Path) -> list[Table | str]:
         "no-op": lambda: [no_op.nothing_to_do(root, 3)],
         "checkpoints": lambda: checkpoints.checkpoints(10),
         "sampler": lambda: [loading.sampler(20)],
-        "ragged": lambda: [loading.ragged(20)],
+        "ragged": lambda: loading.ragged(20),
     }
     results: list[Result] = []
     for name in names:

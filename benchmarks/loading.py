@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from benchmarks import made
 from benchmarks.measure import Result, Unit, smallest, take_turns
 from goodfit.contract import Batch
 from goodfit.paths import Paths
+from goodfit.store import ragged as store
 from goodfit.store.arrays import Packed
 from goodfit.store.loader import Batches
 from goodfit.store.ragged import Ragged
@@ -24,7 +26,9 @@ sampler   An epoch of 60,000 images of 28 x 28 bytes in batches of 64, in the or
           entered anywhere, against torch's RandomSampler and BatchSampler with the same gathering.
           Equal: every batch, also after a cut.
 ragged    10,000 texts of 1 to 64 tokens, 16 in the mean, in batches of 96, from values and offsets,
-          against an array padded to the longest text. Equal: every token.
+          against an array padded to the longest text, of which a batch takes as much as its own
+          longest text has. Equal: every batch. Few: as they are; many: as if a padded copy of them
+          were too large to keep in memory.
 """
 
 
@@ -89,30 +93,38 @@ def sampler(turns: int) -> Result:
     return Result("order of samples", *times, 1.05, Unit("ms an epoch", 1e3), "every batch")
 
 
-def ragged(turns: int) -> Result:
-    """Batches of texts of different lengths against those of texts that are padded alike."""
+def ragged(turns: int) -> list[Result]:
+    """Batches of texts of different lengths against those of texts that are padded alike.
+
+    Of texts that are few enough for a padded copy in memory, and of texts that are not.
+    """
     count, size = 10_000, 96
     lengths = torch.from_numpy(np.random.default_rng(0).geometric(1 / 16, count).clip(max=64))
     texts = [torch.randint(3, 3000, (length,)) for length in lengths.tolist()]
     padded = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
     behind = torch.zeros(padded.shape[1], dtype=torch.int64)  # see `Ragged`
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
-    data = Ragged(torch.cat([*texts, behind]), offsets, fill=0)
-
+    values = torch.cat([*texts, behind])
     steps = torch.split(torch.randperm(count), size)
-    for rows in steps:
-        tokens, _ = data.gather(rows)
-        assert torch.equal(tokens, padded[rows][:, : tokens.shape[1]])
 
-    def ours() -> Iterator[object]:
-        return (data.gather(rows) for rows in steps)
+    def plain(rows: Tensor) -> tuple[Tensor, Tensor]:
+        of_batch = lengths.index_select(0, rows)
+        return padded[:, : of_batch.max().item()].index_select(0, rows), of_batch
 
-    def plain() -> Iterator[object]:
-        return ((padded.index_select(0, rows), lengths.index_select(0, rows)) for rows in steps)
+    def result(name: str, goal: float | None) -> Result:
+        data = Ragged(values, offsets, fill=0)
+        for rows in steps:
+            pairs = zip(data.gather(rows), plain(rows), strict=True)
+            assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
+        times = take_turns(
+            turns, lambda: _exhaust(map(data.gather, steps)), lambda: _exhaust(map(plain, steps))
+        )
+        unit = Unit("µs a batch", 1e6 / len(steps))
+        return Result(f"ragged, {name}", *times, goal, unit, "every batch")
 
-    times = take_turns(turns, lambda: _exhaust(ours()), lambda: _exhaust(plain()))
-    unit = Unit("µs a batch", 1e6 / len(steps))
-    return Result("ragged batches", *times, 1.3, unit, "every token")
+    few = result("few texts", 1.3)
+    with patch.object(store, "MOST_PADDED", 0):
+        return [few, result("many texts", None)]
 
 
 def _images(name: str, shape: tuple[int, ...]) -> Packed:

@@ -20,7 +20,7 @@ from goodfit.store.arrays import Packed, collate, read_arrays
 from goodfit.store.loader import Batches, DataModule, Shard
 from goodfit.store.pack import pack
 from goodfit.store.prepare import assign_splits, prepare
-from goodfit.store.ragged import Ragged
+from goodfit.store.ragged import MOST_PADDED, Ragged
 from goodfit.system.files import read_json
 
 LENGTHS = [3, 1, 4, 1, 5, 2]
@@ -45,12 +45,32 @@ def packed(parts: list[Tensor], fill: float = -7) -> Ragged:
 
 @pytest.mark.parametrize("shape", [(), (2,), (2, 3)])
 @pytest.mark.parametrize("rows", [[0], [5, 0, 3], [1, 3], [2, 2, 4], list(range(6))])
-def test_a_batch_is_what_padding_each_sample_gives(shape: tuple[int, ...], rows: list[int]) -> None:
+@pytest.mark.parametrize("most_padded", [0, MOST_PADDED])
+def test_a_batch_is_what_padding_each_sample_gives(
+    shape: tuple[int, ...], rows: list[int], most_padded: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("goodfit.store.ragged.MOST_PADDED", most_padded)
     parts = samples(*shape)
     padded, lengths = packed(parts).gather(torch.tensor(rows))
     expected = pad_sequence([parts[row] for row in rows], batch_first=True, padding_value=-7)
     assert torch.equal(padded, expected)
     assert lengths.tolist() == [LENGTHS[row] for row in rows]
+    assert padded.is_contiguous()
+
+
+@pytest.mark.parametrize(("most_padded", "copied"), [(240, True), (239, False)])
+def test_samples_are_kept_padded_up_to_a_bound(
+    most_padded: int, copied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six samples of up to five numbers of eight bytes: 240 bytes beside values and offsets."""
+    monkeypatch.setattr("goodfit.store.ragged.MOST_PADDED", most_padded)
+    ragged = packed(samples())
+    assert ragged.nbytes == (16 + 5 + 7) * 8 + 240 * copied
+
+    rows = torch.tensor([0, 1])
+    before, _ = ragged.gather(rows)
+    ragged.values.zero_()
+    assert torch.equal(ragged.gather(rows)[0], before) == copied
 
 
 def test_a_batch_without_samples_has_no_elements() -> None:

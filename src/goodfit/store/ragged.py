@@ -6,37 +6,47 @@ longest sample of a batch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
+
+# bytes that all samples may take in memory, each padded to the longest: gathered from such a copy,
+# 96 texts of up to 64 tokens take 11 microseconds, and 46 from their stretches, where overwriting
+# what follows a sample is more than half of the work. To make the copy takes a tenth of a second
+MOST_PADDED = 64 * 2**20
 
 
 @dataclass(frozen=True)
 class Ragged:
     """Sample i is values[offsets[i] : offsets[i + 1]], of values (V, ...) and offsets (N + 1,).
 
-    Behind the last sample follow as many elements as the longest one has.
+    Behind the last sample follow as many elements as the longest one has. Where all samples padded
+    alike take at most `MOST_PADDED` bytes, a copy of that form is made for the first batch.
     """
 
     values: Tensor
     offsets: Tensor
     fill: float
+    # of the padded copy, by L: to make a view takes 2 microseconds, as long as the lengths
+    _views: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     @property
     def nbytes(self) -> int:
-        """Bytes of values and offsets."""
-        return self.values.nbytes + self.offsets.nbytes
+        """Bytes of values and offsets, and of the padded copy where there will be one."""
+        padded = self._padded_bytes if self._padded_bytes <= MOST_PADDED else 0
+        return self.values.nbytes + self.offsets.nbytes + padded
 
     @property
     def device(self) -> torch.device:
         """Where the values lie."""
         return self.values.device
 
-    @property
+    @cached_property
     def lengths(self) -> Tensor:
         """The number of elements of each sample, (N,)."""
         return self.offsets.diff()
@@ -54,25 +64,60 @@ class Ragged:
 
         `rows` lie on the device of the values; `pin` puts both into pinned memory.
         """
-        first = self.offsets.index_select(0, rows)
-        lengths = self.offsets.index_select(0, rows + 1) - first
-        longest = int(lengths.max()) if len(rows) else 0
+        lengths = self.lengths.index_select(0, rows)
+        longest = _longest(lengths)
+        if self._padded is None:
+            padded = self._gather_stretches(rows, lengths, longest, pin=pin)
+        else:
+            view = self._views.get(longest)
+            if view is None:
+                view = self._views[longest] = self._padded[:, :longest]
+            padded = _select(view, rows, pin)
+        return padded, lengths.pin_memory() if pin else lengths
 
+    @cached_property
+    def _padded_bytes(self) -> int:
+        """Bytes of all samples (N, L, ...), each padded to the longest."""
+        return len(self) * _longest(self.lengths) * self.values[:1].nbytes
+
+    @cached_property
+    def _padded(self) -> Tensor | None:
+        """All samples, padded, (N, L, ...); None where they would take too much."""
+        if self._padded_bytes > MOST_PADDED:
+            return None
+        rows = torch.arange(len(self), device=self.device)
+        return self._gather_stretches(rows, self.lengths, _longest(self.lengths))
+
+    def _gather_stretches(
+        self, rows: Tensor, lengths: Tensor, longest: int, *, pin: bool = False
+    ) -> Tensor:
+        """The samples at `rows` (B,) of `lengths` (B,), padded to the `longest`, (B, L, ...)."""
         # every stretch of `longest` values as a view: a sample is copied in one piece, as fast as
         # from a padded array (element by element, 64 x 512 numbers take 4 times as long); what
         # follows it in its stretch is overwritten
         shape = (len(self.values) - longest + 1, longest, *self.values.shape[1:])
         stride = self.values.stride()
         stretches = self.values.as_strided(shape, (stride[0], *stride))
-        padded = _empty((len(rows), *shape[1:]), self.values, pin)
-        torch.index_select(stretches, 0, first, out=padded)
+        padded = _select(stretches, self.offsets.index_select(0, rows), pin)
 
         # on a device it is asked for the longest alone: each number that it tells is a wait
-        if len(rows) and (rows.device.type != "cpu" or int(lengths.min()) < longest):
-            behind = torch.arange(longest, device=rows.device) >= lengths[:, None]
-            padded.masked_fill_(behind.reshape(*behind.shape, *[1] * (padded.dim() - 2)), self.fill)
-        return padded, lengths.pin_memory() if pin else lengths
+        on_cpu = rows.device.type == "cpu"
+        shortest = int(lengths.min()) if on_cpu and len(rows) else 0
+        if shortest < longest:
+            behind = torch.arange(shortest, longest, device=rows.device) >= lengths[:, None]
+            behind = behind.reshape(*behind.shape, *[1] * (padded.dim() - 2))
+            padded[:, shortest:].masked_fill_(behind, self.fill)
+        return padded
 
 
-def _empty(shape: tuple[int, ...], like: Tensor, pin: bool) -> Tensor:
-    return torch.empty(shape, dtype=like.dtype, device=like.device, pin_memory=pin)
+def _longest(lengths: Tensor) -> int:
+    """The largest of the lengths (B,), 0 where there is none."""
+    return int(lengths.max().item()) if lengths.numel() else 0
+
+
+def _select(array: Tensor, rows: Tensor, pin: bool) -> Tensor:
+    """The rows (B,) of an array (N, ...), in pinned memory where asked for."""
+    if not pin:
+        return array.index_select(0, rows)
+    out = torch.empty((len(rows), *array.shape[1:]), dtype=array.dtype, pin_memory=True)
+    return torch.index_select(array, 0, rows, out=out)
