@@ -135,7 +135,10 @@ def loop(cfg: DictConfig, folder: Path) -> ByHand:
     train, validation = Packed(folder, "train"), Packed(folder, "validation")
     model: nn.Module = build.task(cfg, DataSpec.read(folder / "spec.json")).model
     options = {key: value for key, value in cfg.optimizer.items() if not key.startswith("_")}
-    optimizer = torch.optim.AdamW(model.parameters(), **options)
+    matrices = [weight for weight in model.parameters() if weight.ndim > 1]
+    others = [weight for weight in model.parameters() if weight.ndim <= 1]  # norms and biases
+    groups = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, **options)
     size, epochs = cfg.loader.batch_size, cfg.trainer.max_epochs
     total_steps = -(-len(train) // size) * epochs
     schedule = cosine(optimizer, total_steps=total_steps, warmup=cfg.schedule.warmup)
