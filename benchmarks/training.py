@@ -151,7 +151,7 @@ def loop(cfg: DictConfig, folder: Path) -> ByHand:
         order = torch.randperm(len(train), generator=generator)
         for step, rows in enumerate(torch.split(order, size)):
             # as Batches, DataModule and SeedEachStep do: order, augmentation and dropout are equal
-            torch.manual_seed(random_key(cfg.seed, epoch, step))
+            torch.default_generator.manual_seed(random_key(cfg.seed, epoch, step))
             batch = augment(train.batch(rows), PerSampleRandom(rows, seed=cfg.seed, epoch=epoch))
             output = model(**batch.inputs)
             loss = F.cross_entropy(

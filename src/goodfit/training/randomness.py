@@ -25,7 +25,18 @@ class SeedEachStep(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        # some ten microseconds of a step; by Lightning's own way of resuming, none of 20 steps was
-        # that of the training which nobody cut
+        # by Lightning's own way of resuming, none of 20 steps was that of the training which nobody
+        # cut
         key = random_key(self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
-        torch.manual_seed(key)
+        seed_generators(key, trainer.strategy.root_device)
+
+
+def seed_generators(key: int, device: torch.device) -> None:
+    """Seeds the generators of the CPU and of `device`, as torch.manual_seed does.
+
+    That one seeds all types of device: for each that is not in use it keeps the call for later,
+    with the stack as text. In Lightning's depth this took 0.7 ms, as long as a small step.
+    """
+    torch.default_generator.manual_seed(key)
+    if device.type in ("cuda", "mps", "xpu"):
+        getattr(torch, device.type).manual_seed(key)
