@@ -23,7 +23,6 @@ from benchmarks import noise
 from benchmarks.measure import coloured
 from benchmarks.processes import importing, most_held
 from goodfit.config.compose import compose
-from goodfit.store import prepare
 from goodfit.store.loader import Shard
 from goodfit.system import allocator
 from goodfit.task.epoch import EpochResults
@@ -62,14 +61,14 @@ def bench(root: Path) -> Memory:
         folder = f"data-{megabytes}"
         samples = megabytes * 10**6 // (4 * noise.WIDTH)
         of_data[megabytes] = {
-            "prepare": _held("prepared", folder, samples),
-            "epoch": _held("epoch", folder, str(root)),
-            "by_hand": _held("by_hand", folder),
+            "prepare": _held("noise.prepared", folder, samples),
+            "epoch": _held("memory.epoch", folder, str(root)),
+            "by_hand": _held("memory.by_hand", folder),
         }
         told = ", ".join(f"{_WAYS[way]} {_mb(peak)}" for way, peak in of_data[megabytes].items())
         print(f"memory, {megabytes} MB of data: {told} MB", flush=True)
     ways = ("sums", "samples", "list")
-    memory = Memory(of_data, {way: _held("predictions", way) for way in ways})
+    memory = Memory(of_data, {way: _held("memory.predictions", way) for way in ways})
     draw(memory, root / "build/memory.svg")
     return memory
 
@@ -110,23 +109,12 @@ def draw(memory: Memory, path: Path) -> None:
         figure.savefig(path, metadata={"Date": None})
 
 
-def prepared(folder: str, samples: int) -> None:
-    """Prepares as many samples into a folder."""
-    raw = Path(f"{folder}.txt")
-    raw.write_text(str(samples))
-    data = noise.Noise(sources={}, test=0.1, validation=0.1, split_seed=0)
-    prepare.prepare(data, {"samples": raw}, Path(folder), made_with={})
-
-
-def epoch(folder: str, root: str, steps: int | None = None) -> None:
-    """Trains on prepared data for an epoch, or for as many steps, as a session does."""
+def epoch(folder: str, root: str) -> None:
+    """Trains on prepared data for an epoch, as a session does."""
     quiet_lightning()
     allocator.tune()
-    limit = [] if steps is None else [f"+trainer.limit_train_batches={steps}"]
     options = ("trainer=cpu", "trainer.max_epochs=1", "model.width=4", "average=null")
-    cfg = compose(
-        Path(root), ["experiment=breast_cancer", *options, f"loader.batch_size={_BATCH}", *limit]
-    )
+    cfg = compose(Path(root), ["experiment=breast_cancer", *options, f"loader.batch_size={_BATCH}"])
     task, data = loop.prepare(cfg, Path(folder), Shard())
     checkpoints = Path(f"{folder}-checkpoints")
     optimized = loop.optimize(
@@ -176,10 +164,11 @@ def predictions(way: str) -> None:
 
 
 def _held(function: str, *arguments: str | int) -> int:
-    """The most bytes that one of this file's functions held."""
+    """The most bytes that a process held which called a function of this folder."""
+    module = function.partition(".")[0]
     listed = ", ".join(repr(argument) for argument in arguments)
     process = subprocess.Popen(
-        [sys.executable, "-c", f"from benchmarks import memory; memory.{function}({listed})"],
+        [sys.executable, "-c", f"from benchmarks import {module}; {function}({listed})"],
         env=importing(os.environ),
         stdout=subprocess.DEVNULL,
         text=True,

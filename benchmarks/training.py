@@ -9,7 +9,7 @@ import contextlib
 import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import pytorch_lightning as pl
@@ -137,7 +137,7 @@ def loop(cfg: DictConfig, folder: Path) -> ByHand:
     options = {key: value for key, value in cfg.optimizer.items() if not key.startswith("_")}
     matrices = [weight for weight in model.parameters() if weight.ndim > 1]
     others = [weight for weight in model.parameters() if weight.ndim <= 1]  # norms and biases
-    groups = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, **options)
     size, epochs = cfg.loader.batch_size, cfg.trainer.max_epochs
     total_steps = -(-len(train) // size) * epochs
