@@ -15,7 +15,7 @@ from goodfit.config import signature
 from goodfit.config.check import BASES, allowed, check_allowed
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
-from goodfit.schema import ParameterRules, Source
+from goodfit.schema import ParameterRules, Pretrained, Source
 
 if TYPE_CHECKING:
     from goodfit.augment.base import Augment
@@ -86,6 +86,12 @@ def parameter_rules(cfg: DictConfig) -> ParameterRules:
     """How the optimizer treats the network's parameters, and which it leaves alone."""
     content: Any = OmegaConf.to_container(cfg.parameters, resolve=True)
     return ParameterRules(**content)
+
+
+def pretrained(cfg: DictConfig) -> Pretrained:
+    """The weights that a training starts from; they concern nobody who has a trained model."""
+    content: Any = OmegaConf.to_container(cfg.pretrained, resolve=True)
+    return Pretrained(**content)
 
 
 def augment(cfg: DictConfig) -> Augment:

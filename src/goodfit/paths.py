@@ -6,6 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RAW = Path("data/raw")  # of all experiments
+PRETRAINED = Path("data/pretrained")  # of all experiments
+
+
+def pretrained_path(sha256: str | None, filename: str) -> Path:
+    """Where a file of pretrained weights lies; no other file can lie there, nor another version."""
+    return PRETRAINED / (sha256 or "not pinned") / filename
 
 
 @dataclass(frozen=True)

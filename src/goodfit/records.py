@@ -129,6 +129,7 @@ class Training(Record):
     commit: str
     dirty: str
     weights_sha256: str
+    pretrained_sha256: str | None = None  # of the file that it started from
 
 
 @dataclass(frozen=True)

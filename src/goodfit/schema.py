@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +20,7 @@ from pydantic import (
     StrictBool,
     StrictFloat,
     StrictInt,
+    field_validator,
     model_validator,
 )
 
@@ -140,6 +141,58 @@ class ParameterRules(BaseModel):
     groups: tuple[ParameterGroup, ...]
     freeze: tuple[str, ...]
     unfreeze_at: Count | None
+
+
+class Rename(BaseModel):
+    """Names that begin with `file` in a file of weights begin with `network` in the network."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str
+    network: str
+
+
+class Pretrained(BaseModel):
+    """The weights that a network starts from, None for `source` where it starts from its seed.
+
+    Of `rename` the first that matches a name counts; a name that none matches is the same in both.
+    Patterns of `fresh` match the network's names, as those of `ParameterRules` do.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: Source | None
+    rename: tuple[Rename, ...]
+    fresh: tuple[str, ...]
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _named(cls, given: Any) -> Any:
+        """A source that names nothing is None; a file at mirrors is called as the first calls it.
+
+        In a configuration it is always a mapping: DVC compares its `sha256`, and fails without.
+        """
+        if not isinstance(given, Mapping):
+            raise ValueError("expected names and values, such as mirrors and sha256")
+        if not any(given.values()):
+            return None
+        mirrors = given.get("mirrors")
+        if given.get("file") or given.get("package") or not mirrors or isinstance(mirrors, str):
+            return given
+        return {**given, "file": PurePosixPath(str(mirrors[0])).name}
+
+    @model_validator(mode="after")
+    def _is_a_file(self) -> Self:
+        if self.source is None:
+            if self.rename or self.fresh:
+                raise ValueError("rename and fresh are about a file, and source names none")
+            return self
+        if not self.source.file:
+            raise ValueError("expected source.file, for a whole package is no file of weights")
+        sha256 = self.source.sha256
+        if sha256 is not None and re.fullmatch("[0-9a-f]{64}", sha256) is None:
+            raise ValueError("expected 64 hexadecimal digits for source.sha256")
+        return self
 
 
 # all that an annotation of a hyperparameter may name: config/check.py evaluates it with these

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from goodfit.schema import Amount, Count, Fraction, Name, ParameterRules, Rate, Whole
+from goodfit.schema import Amount, Count, Fraction, Name, ParameterRules, Pretrained, Rate, Whole
 
 
 class _OpenSection(BaseModel):
@@ -87,4 +87,5 @@ SECTIONS: dict[str, Any] = {
     "trainer": _Trainer,
     "optimizer": _Optimizer,
     "parameters": ParameterRules,
+    "pretrained": Pretrained,
 }

@@ -30,6 +30,7 @@ from goodfit.paths import Paths
 from goodfit.provenance import environment
 from goodfit.provenance.environment import Commit
 from goodfit.records import Job, Trained, Training
+from goodfit.store.fetch import fetch_weights
 from goodfit.store.loader import DataModule, Shard
 from goodfit.store.manifest import verify
 from goodfit.system import allocator, signals
@@ -103,7 +104,11 @@ def train(
         micro_batches = max(micro_batches, plan.micro_batches)
         accumulated = micro_batches * cfg.trainer.accumulate_grad_batches
         shard = Shard(*devices.ranks(), accumulated)
-        task, data = loop.prepare(cfg, folder, shard)
+        weights = build.pretrained(cfg).source
+        resumes = plan.checkpoint is not None
+        if weights and not resumes:
+            fetch_weights(weights)
+        task, data = loop.prepare(cfg, folder, shard, resumes=resumes)
 
         run = runs.silent() if shard.rank else _open_run(cfg, task, job, plan, commit)
         session = Session(cfg, job, plan, task, data, run, commit, micro_batches)
@@ -264,6 +269,7 @@ def _write_model(session: Session, optimized: Optimized, measured: Measured, fol
     measured.task.spec.write(folder / "spec.json")
     torch.save(measured.task.model.state_dict(), folder / "weights.pt")
 
+    pretrained = build.pretrained(session.cfg).source
     training = Training(
         run_id=session.run.run_id,
         monitor=optimized.monitor,
@@ -276,6 +282,7 @@ def _write_model(session: Session, optimized: Optimized, measured: Measured, fol
         commit=session.commit.sha,
         dirty=session.commit.dirty,
         weights_sha256=sha256(folder / "weights.pt"),
+        pretrained_sha256=pretrained.sha256 if pretrained else None,
     )
     training.write(folder / "train.json")
     with (folder / "history.csv").open("w", newline="") as stream:

@@ -234,6 +234,8 @@ def origin(experiment: Experiment, manifest: Manifest) -> list[tuple[str, str]]:
         ("Prepared data, SHA-256", manifest.sha256),
         ("Test split, SHA-256", manifest.test_sha256),
     ]
+    if training.pretrained_sha256:
+        pairs.append(("Pretrained weights, SHA-256", training.pretrained_sha256))
     for name, path in (("data", paths.prepared), ("model", paths.model)):
         pairs.append((f"DVC's hash of the {name}", dvc.output_hash(path) or "not in dvc.lock yet"))
     return pairs

@@ -1,4 +1,4 @@
-"""Raw data comes from where it was published, and is what it was: pinned by its SHA-256."""
+"""Raw data and weights come from where they were published, and are pinned by their SHA-256."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from goodfit.errors import UserError
-from goodfit.paths import RAW
+from goodfit.paths import PRETRAINED, RAW, pretrained_path
 from goodfit.schema import Source
-from goodfit.system.files import replacing_folder, sha256
+from goodfit.system.files import file_lock, replacing_folder, sha256
 from goodfit.system.secrets import redact
 
 INBOX = Path("data/inbox")  # for files that were downloaded by hand
@@ -58,7 +58,7 @@ def fetch(sources: Mapping[str, Source], folder: Path) -> None:
     with replacing_folder(folder) as part:
         for name, target in raw_files(sources, part).items():
             target.parent.mkdir()
-            _bring(name, sources[name], target)
+            _bring(f"data.sources.{name}", sources[name], target)
 
 
 def raw_files(sources: Mapping[str, Source], folder: Path) -> dict[str, Path]:
@@ -69,8 +69,29 @@ def raw_files(sources: Mapping[str, Source], folder: Path) -> dict[str, Path]:
     return {name: folder / name / source.filename for name, source in sources.items()}
 
 
-def _bring(name: str, source: Source, target: Path) -> None:
-    """Copies the file from the first location that has it with the pinned hash."""
+def fetch_weights(source: Source) -> None:
+    """Brings a file of pretrained weights to its place, if it is not there; as `fetch` does.
+
+    All experiments share it, and the ranks of a training: one of them brings it, the others wait.
+
+    Raises:
+        UserError: no location had a file with the pinned hash.
+    """
+    path = pretrained_path(source.sha256, source.filename)
+    if path.is_file():
+        return
+    with file_lock(PRETRAINED / ".lock"):
+        if path.is_file():
+            return
+        with replacing_folder(path.parent) as part:
+            _bring("pretrained.source", source, part / path.name)
+
+
+def _bring(key: str, source: Source, target: Path) -> None:
+    """Copies the file from the first location that has it with the pinned hash.
+
+    `key` is the configuration's name of the source.
+    """
     refused = []
     for location in _locations(source, target.name):
         fault = _copy(location, target, source.sha256)
@@ -81,7 +102,6 @@ def _bring(name: str, source: Source, target: Path) -> None:
         refused.append(f"{location.name} ({fault})")
 
     tried = "; ".join(refused) or "nothing, no place is named"
-    key = f"data.sources.{name}"
     pin = "" if source.sha256 else f" Pin the hash that you trust as {key}.sha256."
     raise UserError(
         redact(f"no place has {target.name}; tried: {tried}.{pin}\n")

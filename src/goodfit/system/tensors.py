@@ -20,8 +20,12 @@ from goodfit.errors import UserError
 _REFUSED = re.compile(r"(?:GLOBAL|Unsupported global:) (\S+)")
 
 
-def load_tensors(path: Path, map_location: Any = "cpu") -> Any:
+def load_tensors(
+    path: Path, map_location: Any = "cpu", *, advice: str = "use one that training wrote"
+) -> Any:
     """What a file of torch's holds, read as data: nothing in it is run.
+
+    A refusal ends with `advice`.
 
     Raises:
         UserError: the file holds more than tensors, numbers, texts and their containers.
@@ -31,7 +35,7 @@ def load_tensors(path: Path, map_location: Any = "cpu") -> Any:
     except pickle.UnpicklingError as error:
         refused = _REFUSED.search(str(error))
         what = f"it would call {refused[1]}" if refused else "it is no file of numbers and names"
-        raise UserError(f"{path} is refused: {what}; use one that training wrote") from None
+        raise UserError(f"{path} is refused: {what}; {advice}") from None
 
 
 def on_device(tensors: Mapping[str, Tensor], device: torch.device | str) -> dict[str, Tensor]:

@@ -91,17 +91,19 @@ def _recreate(cfg: DictConfig, model: Path, training: Training) -> runs.Run:
     # and taken for the training's own
     content = tree.frozen(tree.load(model / "config.yaml"))
     curves = _learning_curves(model / "history.csv")
+    tags = {
+        "goodfit.recreated_from": training.run_id,
+        "goodfit.weights_sha256": training.weights_sha256,
+    }
+    if training.pretrained_sha256:
+        tags["goodfit.pretrained_sha256"] = training.pretrained_sha256
     network = content["model"]["_target_"].rpartition(".")[2]
     note = f"Recreated from {model}/, which DVC restored; trained as {training.run_id}."
     run = runs.start(
         str(cfg.tracking.uri),
         cfg.name,
         f"{network} (seed {content['seed']}, restored)",
-        tags={
-            "goodfit.recreated_from": training.run_id,
-            "mlflow.note.content": note,
-            "goodfit.weights_sha256": training.weights_sha256,
-        },
+        tags=tags | {"mlflow.note.content": note},
         params=tree.dotted(content),
     )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from goodfit import build
 from goodfit.config import tree
 from goodfit.provenance import dvc, environment
 from goodfit.provenance.environment import Commit
@@ -39,6 +40,9 @@ def open_run(cfg: DictConfig, task: Task, folder: Path, job: Job, commit: Commit
         "goodfit.data_sha256": manifest.sha256,
         "goodfit.data_dvc": dvc.output_hash(folder) or "",
     }
+    weights = build.pretrained(cfg).source
+    if weights:
+        tags["goodfit.pretrained_sha256"] = str(weights.sha256)
     tags |= {f"goodfit.{key}": value for key, value in environment.hardware().items()}
     run = runs.start(
         str(cfg.tracking.uri),

@@ -33,6 +33,7 @@ from goodfit.training.batchnorm import synchronize_batchnorm
 from goodfit.training.checkpoint import BestAndLatest, load
 from goodfit.training.checkpoint_files import read_note
 from goodfit.training.freezing import Freezing, freeze, trainable
+from goodfit.training.pretrained import start_from
 from goodfit.training.progress import LearningCurves
 from goodfit.training.randomness import SeedEachStep
 from goodfit.training.trainer import make_trainer
@@ -73,14 +74,24 @@ class Measured:
     cost: Cost
 
 
-def prepare(cfg: DictConfig, folder: Path, shard: Shard) -> tuple[Task, DataModule]:
-    """A network with fresh weights, which the seed alone decides, and this rank's part of the data.
+def prepare(
+    cfg: DictConfig, folder: Path, shard: Shard, *, resumes: bool = False
+) -> tuple[Task, DataModule]:
+    """A network before its first step, and this rank's part of the data.
+
+    Its weights are those that the seed decides, or pretrained ones, which are not read where the
+    training `resumes` from a checkpoint.
 
     Raises:
-        UserError: network and data do not fit, or a batch cannot be shared as `shard` asks.
+        UserError: network and data do not fit, pretrained weights do not fit the network, or a
+            batch cannot be shared as `shard` asks.
     """
     pl.seed_everything(cfg.seed, verbose=False)
     task = build.task(cfg, DataSpec.read(folder / "spec.json"))
+    if not resumes:
+        taken = start_from(task.model, build.pretrained(cfg))
+        if taken and shard.rank == 0:
+            print(taken, flush=True)
     data = DataModule(
         folder,
         **cfg.loader,
