@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from goodfit.config import tree
 from goodfit.errors import NonFiniteLossError
 from goodfit.launch.fit import fit
-from goodfit.system.files import read_json
+from goodfit.system.files import read_json, sha256
 from goodfit.tracking import database, runs
 from goodfit.training.checkpoint_files import read_note, step_checkpoints, verified
 
@@ -178,6 +178,32 @@ def test_two_processes_freeze_and_unfreeze_as_one_does(home: Home, strategy: str
     assert curve("two", *KEYS) == pytest.approx(curve("one", *KEYS), abs=2e-5)
     one, two = (torch.load(f"{name}/weights.pt", weights_only=True) for name in ("one", "two"))
     assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_start_from_a_file_as_one_does(
+    home: Home, strategy: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fit(calm(home, seed=1), out=Path("before"))
+    file = Path("before/weights.pt")
+    section = {
+        "source": {"mirrors": [str(file.resolve())], "sha256": sha256(file)},
+        "fresh": ["layers.6.*"],
+    }
+    freeze = {"freeze": ["layers.0.*"]}
+    trainer = {"devices": 2, "strategy": strategy}
+    capfd.readouterr()
+    fit(calm(home, pretrained=section, parameters=freeze, trainer=trainer), out=Path("two"))
+    printed = capfd.readouterr().out
+    assert (
+        printed.count("fetched weights.pt from") == printed.count("starting from weights.pt") == 1
+    )
+
+    fit(calm(home, pretrained=section, parameters=freeze), out=Path("one"))
+    assert curve("two", *KEYS) == pytest.approx(curve("one", *KEYS), abs=2e-5)
+    before, after = (torch.load(path, weights_only=True) for path in (file, "two/weights.pt"))
+    equal = [name for name, value in after.items() if torch.equal(value, before[name])]
+    assert equal == ["layers.0.weight", "layers.0.bias"]
 
 
 def begin(home: Home, tmp_path: Path, **changes: object) -> subprocess.Popen[str]:

@@ -15,6 +15,8 @@ import pytest
 import yaml
 from repository import EXPERIMENTS, Repository, make
 
+from goodfit.system.files import sha256
+
 STAGES = ("compose", "fetch", "prepare", "train", "evaluate", "report", "register")
 pytestmark = pytest.mark.slow
 # one file of each room that works with what a training gave
@@ -111,6 +113,38 @@ def test_an_edit_behind_the_training_trains_nothing_again(
 
     comment(copy, "launch/worker.py")
     assert {f"train@{name}" for name in EXPERIMENTS} <= changed_stages(copy)
+
+
+def test_weights_to_start_from_train_again_and_fetch_and_prepare_nothing(
+    repository: Repository, tmp_path: Path
+) -> None:
+    copy = Repository(Path(shutil.copytree(repository.path, tmp_path / "copy", symlinks=True)))
+    shutil.copy(copy.path / "models/breast_cancer/weights.pt", copy.path / "x.pt")
+    pinned = f"pretrained.source.sha256={sha256(copy.path / 'x.pt')}"
+    params = yaml.safe_load((copy.path / "params.yaml").read_text())
+    overrides = params["overrides"]["breast_cancer"]
+
+    overrides += [pinned, "pretrained.source.mirrors=[x.pt]"]
+    copy.edit("params.yaml", **params)
+    composed = [f"compose@{name}" for name in EXPERIMENTS]
+    later = [f"{stage}@breast_cancer" for stage in STAGES[3:]]
+    assert sorted(copy.repro()) == sorted([*composed, *later])
+
+    # the file is known by its hash, wherever it came from
+    (copy.path / "x.pt").unlink()
+    overrides[-1] = "pretrained.source.mirrors=[elsewhere/x.pt]"
+    copy.edit("params.yaml", **params)
+    assert copy.repro() == composed
+
+
+def test_by_hand_a_training_starts_from_a_file(repository: Repository) -> None:
+    file = repository.path / "models/breast_cancer/weights.pt"
+    command = [sys.executable, "pipelines/train.py", "experiment=breast_cancer"]
+    command += ["trainer.max_epochs=1", f"pretrained.source.mirrors=[{file}]"]
+    refused = repository.run(*command, code=2)
+    assert f"SHA-256 {sha256(file)}, none is pinned" in refused
+    printed = repository.run(*command, f"pretrained.source.sha256={sha256(file)}")
+    assert printed.count("starting from weights.pt") == 1
 
 
 def comment(repository: Repository, *files: str) -> None:

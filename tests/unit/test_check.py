@@ -167,6 +167,21 @@ BAD: list[tuple[str, Any, str]] = [
         [{"names": "*", "lr_factor": 0}],
         "parameters.groups.lr_factor: expected greater than 0, got 0",
     ),
+    ("pretrained.source", None, "pretrained.source: expected names and values"),
+    ("pretrained.source.sha256", "ab", "expected file, package, debian or npm"),
+    (
+        "pretrained.source",
+        {"file": "x.pt", "sha256": "ab"},
+        "pretrained: expected 64 hexadecimal digits for source.sha256",
+    ),
+    (
+        "pretrained.source",
+        {"package": "net==1.0", "sha256": None},
+        "pretrained: expected source.file, for a whole package is no file of weights",
+    ),
+    ("pretrained.source.mirors", ["x.pt"], "pretrained.source.mirors: unknown key"),
+    ("pretrained.fresh", ["head.*"], "pretrained: rename and fresh are about a file"),
+    ("pretrained.rename", [{"file": "a."}], "'pretrained.rename.network' is missing"),
     (
         "trainer.callbacks",
         [{"_target_": "os.system"}],

@@ -93,13 +93,28 @@ def test_no_file_of_a_room_that_only_records_is_behind_the_weights(room: str) ->
 
 
 @pytest.mark.parametrize(
-    "file", ["launch/worker.py", "launch/session.py", "training/batchnorm.py", "store/loader.py"]
+    "file",
+    [
+        "launch/worker.py",
+        "launch/session.py",
+        "training/batchnorm.py",
+        "training/pretrained.py",
+        "store/loader.py",
+    ],
 )
 def test_what_brings_a_training_about_is_behind_the_weights(tree: Path, file: str) -> None:
     roots = stage_roots(CONTENT)["train"]
     before = code(tree, roots)
     edit(tree, file)
     assert code(tree, roots) != before
+
+
+def test_how_files_are_fetched_is_not_behind_the_weights(tree: Path) -> None:
+    """A pretrained file is the pinned one, wherever it came from."""
+    roots = stage_roots(CONTENT)["train"]
+    before = code(tree, roots)
+    edit(tree, "store/fetch.py")
+    assert code(tree, roots) == before
 
 
 @pytest.mark.parametrize(

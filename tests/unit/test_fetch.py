@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from goodfit.errors import UserError
-from goodfit.paths import Paths
+from goodfit.paths import PRETRAINED, Paths, pretrained_path
 from goodfit.schema import Source
 from goodfit.stages.fetch import stage
 from goodfit.store.fetch import INBOX, fetch, raw_files
@@ -319,5 +320,26 @@ def test_a_mirror_may_stand_in_the_environment(
     (tmp_path / "x.csv").write_bytes(CONTENT)
     monkeypatch.setenv("MIRROR", str(tmp_path / "x.csv"))
     source = {"package": None, "file": "x.csv", "sha256": HASH, "mirrors": ["${oc.env:MIRROR}"]}
-    stage(OmegaConf.create({"name": "some", "data": {"sources": {"table": source}}}))
+    stage(configuration({"table": source}, {}))
     assert (Paths("some").raw / "table/x.csv").read_bytes() == CONTENT
+    assert not PRETRAINED.exists()
+
+
+def test_the_stage_brings_weights_too(tmp_path: Path) -> None:
+    """So a machine without a network can train: this stage runs where there is one."""
+    (tmp_path / "x.csv").write_bytes(CONTENT)
+    (tmp_path / "x.pt").write_bytes(b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    weights = {"mirrors": [str(tmp_path / "x.pt")], "sha256": digest}
+    table = {"file": "x.csv", "mirrors": [str(tmp_path / "x.csv")], "sha256": HASH}
+    stage(configuration({"table": table}, weights))
+    assert pretrained_path(digest, "x.pt").read_bytes() == b"weights"
+    # prepare reads a folder with the data alone
+    assert [path.name for path in Paths("some").raw.rglob("x.*")] == ["x.csv"]
+
+
+def configuration(sources: dict[str, Any], weights: dict[str, Any]) -> DictConfig:
+    """What the stage reads of a configuration."""
+    pretrained = {"source": weights, "rename": [], "fresh": []}
+    content = {"name": "some", "data": {"sources": sources}, "pretrained": pretrained}
+    return OmegaConf.create(content)

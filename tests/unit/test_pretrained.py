@@ -327,7 +327,7 @@ def safetensors(path: Path) -> None:
 )
 def test_a_file_of_something_else_is_refused(file: Path, write: Callable[[Path], Any]) -> None:
     write(file)
-    with pytest.raises(UserError, match="expected what torch.save") as error:
+    with pytest.raises(UserError, match=r"expected what torch\.save") as error:
         start(file)
     assert len(str(error.value).splitlines()) == 1
 

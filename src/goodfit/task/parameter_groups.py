@@ -78,7 +78,12 @@ def norms_and_biases(model: nn.Module) -> Iterator[str]:
 def frozen_names(model: nn.Module, rules: ParameterRules) -> set[str]:
     """Names of the parameters that `rules.freeze` matches."""
     names = [name for name, _ in model.named_parameters()]
-    return {name for name in names if _matches(name, rules.freeze)}
+    return {name for name in names if matches(name, rules.freeze)}
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns matches the whole name."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def check_patterns(model: nn.Module, rules: ParameterRules) -> None:
@@ -111,10 +116,6 @@ def _options(name: str, rules: ParameterRules) -> tuple[float, float | None]:
         if fnmatchcase(name, group.names):
             return group.lr_factor, group.weight_decay
     return 1.0, None
-
-
-def _matches(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _possible_patterns(names: Iterable[str]) -> set[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Iterable, Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import torch
@@ -19,6 +18,7 @@ from goodfit.paths import pretrained_path
 from goodfit.schema import Pretrained, Rename
 from goodfit.system.files import sha256
 from goodfit.system.tensors import load_tensors
+from goodfit.task.parameter_groups import matches
 
 _EXPECTED = "expected what torch.save(model.state_dict(), path) writes"
 # what torch.load raised for 12,000 texts, random bytes and files that were cut or had other bytes
@@ -128,15 +128,15 @@ def _new_name(name: str, rules: Iterable[Rename]) -> str:
     return name
 
 
-def _fresh(names: Collection[str], patterns: Iterable[str], network: str) -> list[str]:
+def _fresh(names: Collection[str], patterns: Collection[str], network: str) -> list[str]:
     """The network's names that a pattern matches; each of them matches one."""
     for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in names):
+        if not any(matches(name, [pattern]) for name in names):
             raise UserError(
                 f"pretrained.fresh: '{pattern}' matches nothing of {network}."
                 f"{nearest(pattern, names)}"
             )
-    return [name for name in names if any(fnmatchcase(name, item) for item in patterns)]
+    return [name for name in names if matches(name, patterns)]
 
 
 def _check_names(wanted: Collection[str], names: Collection[str], file: str, network: str) -> None:
