@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,7 @@ from goodfit.predictor import Predictor
 from goodfit.records import Training
 from goodfit.schema import Pretrained
 from goodfit.store.fetch import fetch_weights
-from goodfit.system.files import read_json, sha256, write_json
+from goodfit.system.files import file_lock, read_json, sha256, write_json
 from goodfit.training.pretrained import start_from
 
 Home = Callable[..., DictConfig]
@@ -154,6 +157,34 @@ def test_a_file_that_is_there_is_not_fetched_again(
     Path("x.pt").unlink()
     fetch_weights(source)
     assert pretrained_path(source.sha256, "x.pt").read_bytes() == b"content"
+
+
+def test_who_waited_for_the_file_does_not_fetch_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a rank waits for another one; the file is at no mirror, so that it would fail."""
+    monkeypatch.chdir(tmp_path)
+    content = {"mirrors": ["x.pt"], "sha256": hashlib.sha256(b"content").hexdigest()}
+    source = Pretrained(source=content, rename=(), fresh=()).source  # type: ignore[arg-type]
+    assert source is not None
+    path = pretrained_path(source.sha256, "x.pt")
+    with ThreadPoolExecutor(1) as pool:
+        with file_lock(PRETRAINED / ".lock"):
+            waiting = pool.submit(fetch_weights, source)
+            time.sleep(0.5)
+            path.parent.mkdir()
+            path.write_bytes(b"content")
+        waiting.result()
+
+
+def test_weights_that_nobody_fetched_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.pt").write_bytes(b"content")
+    section = Pretrained(**from_file(Path("x.pt")), rename=(), fresh=())
+    with pytest.raises(UserError, match=r"does not exist; training or pipelines/fetch\.py brings"):
+        start_from(Network(), section)
 
 
 def test_of_another_file_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
