@@ -7,8 +7,10 @@ import re
 import shutil
 import subprocess
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -21,8 +23,9 @@ from goodfit.errors import UserError
 from goodfit.paths import PRETRAINED, Paths, pretrained_path
 from goodfit.schema import Source
 from goodfit.stages.fetch import stage
-from goodfit.store.fetch import INBOX, fetch, raw_files
+from goodfit.store.fetch import INBOX, fetch, fetch_weights, raw_files
 from goodfit.system import archive
+from goodfit.system.files import file_lock
 
 CONTENT = b"a,b\n1,2\n"
 HASH = hashlib.sha256(CONTENT).hexdigest()
@@ -330,16 +333,49 @@ def test_the_stage_brings_weights_too(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(CONTENT)
     (tmp_path / "x.pt").write_bytes(b"weights")
     digest = hashlib.sha256(b"weights").hexdigest()
-    weights = {"mirrors": [str(tmp_path / "x.pt")], "sha256": digest}
+    pinned = {"mirrors": [str(tmp_path / "x.pt")], "sha256": digest}
     table = {"file": "x.csv", "mirrors": [str(tmp_path / "x.csv")], "sha256": HASH}
-    stage(configuration({"table": table}, weights))
+    stage(configuration({"table": table}, pinned))
     assert pretrained_path(digest, "x.pt").read_bytes() == b"weights"
     # prepare reads a folder with the data alone
     assert [path.name for path in Paths("some").raw.rglob("x.*")] == ["x.csv"]
 
 
-def configuration(sources: dict[str, Any], weights: dict[str, Any]) -> DictConfig:
+def weights() -> Source:
+    """A file of weights at a path, which is not there."""
+    digest = hashlib.sha256(b"weights").hexdigest()
+    return Source(file="x.pt", mirrors=("x.pt",), sha256=digest)
+
+
+def test_weights_that_are_there_are_not_fetched_again() -> None:
+    Path("x.pt").write_bytes(b"weights")
+    fetch_weights(weights())
+    Path("x.pt").unlink()
+    fetch_weights(weights())
+    assert pretrained_path(weights().sha256, "x.pt").read_bytes() == b"weights"
+
+
+def test_of_other_weights_nothing_stays() -> None:
+    Path("x.pt").write_bytes(b"another")
+    with pytest.raises(UserError, match=r"in pretrained\.source\.mirrors"):
+        fetch_weights(weights())
+    assert [path.name for path in PRETRAINED.rglob("*") if path.is_file()] == [".lock"]
+
+
+def test_who_waited_for_weights_does_not_fetch_them_again() -> None:
+    """As a rank waits for another one; no mirror has them, so that a second try would fail."""
+    path = pretrained_path(weights().sha256, "x.pt")
+    with ThreadPoolExecutor(1) as pool:
+        with file_lock(PRETRAINED / ".lock"):
+            waiting = pool.submit(fetch_weights, weights())
+            time.sleep(0.5)
+            path.parent.mkdir()
+            path.write_bytes(b"weights")
+        waiting.result()
+
+
+def configuration(sources: dict[str, Any], pretrained: dict[str, Any]) -> DictConfig:
     """What the stage reads of a configuration."""
-    pretrained = {"source": weights, "rename": [], "fresh": []}
-    content = {"name": "some", "data": {"sources": sources}, "pretrained": pretrained}
+    section = {"source": pretrained, "rename": [], "fresh": []}
+    content = {"name": "some", "data": {"sources": sources}, "pretrained": section}
     return OmegaConf.create(content)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import time
 import zipfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +21,12 @@ from goodfit import build
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.launch.fit import fit
-from goodfit.paths import PRETRAINED, pretrained_path
+from goodfit.paths import PRETRAINED
 from goodfit.predictor import Predictor
 from goodfit.records import Training
 from goodfit.schema import Pretrained
 from goodfit.store.fetch import fetch_weights
-from goodfit.system.files import file_lock, read_json, sha256, write_json
+from goodfit.system.files import read_json, sha256, write_json
 from goodfit.training.pretrained import start_from
 
 Home = Callable[..., DictConfig]
@@ -144,37 +141,6 @@ def test_a_training_that_goes_on_needs_the_file_no_more(
 def remove_file() -> None:
     (path,) = PRETRAINED.glob("*/*.pt")
     path.unlink()
-
-
-def test_a_file_that_is_there_is_not_fetched_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("x.pt").write_bytes(b"content")
-    source = Pretrained(**from_file(Path("x.pt")), rename=(), fresh=()).source
-    assert source is not None
-    fetch_weights(source)
-    Path("x.pt").unlink()
-    fetch_weights(source)
-    assert pretrained_path(source.sha256, "x.pt").read_bytes() == b"content"
-
-
-def test_who_waited_for_the_file_does_not_fetch_it_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As a rank waits for another one; the file is at no mirror, so that it would fail."""
-    monkeypatch.chdir(tmp_path)
-    content = {"mirrors": ["x.pt"], "sha256": hashlib.sha256(b"content").hexdigest()}
-    source = Pretrained(source=content, rename=(), fresh=()).source  # type: ignore[arg-type]
-    assert source is not None
-    path = pretrained_path(source.sha256, "x.pt")
-    with ThreadPoolExecutor(1) as pool:
-        with file_lock(PRETRAINED / ".lock"):
-            waiting = pool.submit(fetch_weights, source)
-            time.sleep(0.5)
-            path.parent.mkdir()
-            path.write_bytes(b"content")
-        waiting.result()
 
 
 def test_weights_that_nobody_fetched_are_refused(
