@@ -41,6 +41,7 @@ class Generation(Task):
     network_methods: ClassVar[tuple[str, ...]] = ("read", "step")
     output_form: ClassVar[str] = "sequence"
     additive: ClassVar[bool] = True
+    quantiles: ClassVar[tuple[float, ...]] = (0.25, 0.5, 0.75)
 
     def __init__(
         self,
