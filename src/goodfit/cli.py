@@ -58,7 +58,8 @@ def usage(root: Path) -> str:
         "",
     ]
     for folder in sorted((root / "conf").iterdir()):
-        choices = sorted(path.stem for path in folder.glob("*.yaml"))
+        files = [path.relative_to(folder) for path in folder.rglob("*.yaml")]
+        choices = sorted(str(file.with_suffix("")) for file in files)
         if choices:
             lines.append(f"  {folder.name}={'|'.join(choices)}")
     lines += [

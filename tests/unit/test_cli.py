@@ -55,6 +55,21 @@ def call(root: Path, script: str, *arguments: str) -> subprocess.CompletedProces
             ["experiment=mnist", "+modle.lr=1"],
             "unknown key 'modle'. Did you mean 'model'?",
         ),
+        (
+            "train",
+            ["experiment=mnist", "size=full/mnist"],
+            "size/full=mnist does not exist. Known: translation.",
+        ),
+        (
+            "train",
+            ["experiment=translation", "size=full"],
+            "size=full does not exist. Known: full/translation.",
+        ),
+        (
+            "train",
+            ["experiment=translation", "+size=full/translation"],
+            "size has a choice already; replace it with size=full/translation, without a '+'",
+        ),
         ("train", ["experiment=mnist", "seed=${nowhere}"], "nowhere"),
         ("train", ["experiment=mnist", "model.width=[1"], "[1"),
         (
@@ -99,6 +114,7 @@ def test_help_lists_every_group_and_choice_at_once(root: Path) -> None:
         path.name for path in (root / "conf").iterdir() if path.is_dir() and tiny.names(path.name)
     ]
     assert all(f"  {group}={'|'.join(tiny.names(group))}" in done.stdout for group in groups)
+    assert "  size=full/translation\n" in done.stdout
     assert done.returncode == 0
     assert seconds < 1.5
 

@@ -17,6 +17,9 @@ _NO_CHOICE = re.compile(r"Could not find '(?P<group>[\w/]+)/(?P<choice>[^'/]+)'"
 _NO_KEY = re.compile(r"(?:Could not override|Key) '(?P<key>[\w.@/]+)'")
 _FULL_KEY = re.compile(r"full_key: (?P<key>\S+)")
 _NO_GROUP = re.compile(r"You must specify '(?P<group>[\w/]+)'")
+_TWO_CHOICES = re.compile(
+    r"Multiple values for (?P<group>[\w/]+)\. .* 'override [\w/]+: (?P<choice>[\w/]+)'"
+)
 _NULL_GROUP = "group override must be"
 
 
@@ -42,6 +45,11 @@ def explain(error: BaseException, root: Path) -> str:
     if no_choice:
         group, choice = no_choice["group"], no_choice["choice"]
         return f"{group}={choice} does not exist.{nearest(choice, _choices(root, group))}"
+
+    two_choices = _TWO_CHOICES.search(text)
+    if two_choices:
+        group, choice = two_choices["group"], two_choices["choice"]
+        return f"{group} has a choice already; replace it with {group}={choice}, without a '+'"
 
     no_key = _NO_KEY.search(text)
     if no_key:
@@ -103,7 +111,10 @@ def _choices(root: Path, group: str) -> list[str]:
     """What a group offers: files of conf/, and what Hydra and its plugins have stored."""
     from hydra.core.config_store import ConfigStore
 
-    names = [path.stem for path in (root / "conf" / group).glob("*.yaml")]
+    folder = root / "conf" / group
+    names = []
+    for path in folder.rglob("*.yaml"):
+        names.append(str(path.relative_to(folder).with_suffix("")))
     with contextlib.suppress(OSError):  # Hydra has nothing stored for the group
         for name in ConfigStore.instance().list(group):
             if name.endswith(".yaml"):
