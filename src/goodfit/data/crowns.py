@@ -24,6 +24,7 @@ import pandas as pd
 
 from goodfit.contract import DataSpec, Field
 from goodfit.data.base import Array, DataSet, check_columns
+from goodfit.data.pixels import as_bytes, as_numbers
 from goodfit.errors import UserError
 from goodfit.records import Exhibit
 from goodfit.schema import Count, Fraction, Source
@@ -273,18 +274,11 @@ def _bytes(image: Any, height: int, width: int) -> Array:
             image = _opened(base64.b64decode(image, validate=True))
         except binascii.Error as error:
             raise UserError(f"an image is a text that is no base64: {error}") from None
-    try:
-        values = np.asarray(image, float)
-    except (ValueError, TypeError) as error:  # rows of several lengths, texts
-        raise UserError(f"an image is no array of numbers: {error}") from None
-
+    values = as_numbers(image)
     fits = values.ndim == 3 and values.shape[2] == 3
     if not fits or values.shape[0] > height or values.shape[1] > width or not values.size:
         raise UserError(f"an image is {values.shape}, expected at most ({height}, {width}, 3)")
-    # as a byte 0.9 would be 0, and so would 256: an image scaled by its sender would be black
-    if not ((values >= 0) & (values <= 255) & (values == np.round(values))).all():
-        raise UserError("an image has values that are no whole numbers from 0 to 255")
-    return values.astype(np.uint8)
+    return as_bytes(values)
 
 
 def _opened(content: bytes) -> Array:

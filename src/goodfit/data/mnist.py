@@ -20,6 +20,7 @@ import pandas as pd
 
 from goodfit.contract import DataSpec, Field
 from goodfit.data.base import Array, StratifiedDataSet, check_columns, class_labels
+from goodfit.data.pixels import as_bytes, as_numbers, is_byte
 from goodfit.errors import UserError
 from goodfit.records import Exhibit
 
@@ -58,7 +59,7 @@ class Mnist(StratifiedDataSet):
             values = np.array(lines, dtype=float)  # (N, 785)
         except ValueError as error:
             raise UserError(f"{path.name}: {error}; expected grey values and a digit") from None
-        wrong = np.argwhere(~_is_grey(values))
+        wrong = np.argwhere(~is_byte(values))
         if len(wrong):
             line, column = wrong[0]
             raise UserError(
@@ -109,20 +110,7 @@ class Mnist(StratifiedDataSet):
 
 def _grey(image: Any) -> Array:
     """The bytes (28, 28) of an image, which may be lists of numbers, as a caller sends them."""
-    try:
-        values = np.asarray(image, float)
-    except (ValueError, TypeError) as error:  # rows of several lengths, texts
-        raise UserError(f"an image is no array of numbers: {error}") from None
+    values = as_numbers(image)
     if values.shape != (SIDE, SIDE):
         raise UserError(f"an image is {values.shape}, expected ({SIDE}, {SIDE})")
-    # as a byte 0.9 would be 0, and so would 256: an image scaled by its sender would be black
-    if not _is_grey(values).all():
-        raise UserError("an image has values that are no whole numbers from 0 to 255")
-    return values.astype(np.uint8)
-
-
-def _is_grey(values: Array) -> Array:
-    """Whether each number, (...), is a grey value: whole, from 0 to 255."""
-    # a comparison with NaN is false
-    is_grey: Array = (values >= 0) & (values <= 255) & (values == np.round(values))
-    return is_grey
+    return as_bytes(values)
