@@ -55,6 +55,15 @@ def test_every_room_has_its_floor() -> None:
     assert rooms == set(FLOOR)
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/images/house.svg"])
+def test_the_table_and_the_picture_have_every_room(page: str) -> None:
+    text = (tiny.ROOT / page).read_text()
+    before, after = ("| `", "` |") if page == "README.md" else (">", "<")
+    for room in FLOOR:
+        file = f"{room}/" if (PACKAGE / room).is_dir() else f"{room}.py"
+        assert f"{before}{file}{after}" in text, file
+
+
 @pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_file_imports_only_what_stands_on_a_lower_floor(path: Path) -> None:
     room = room_of(path)
