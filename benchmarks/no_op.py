@@ -26,10 +26,7 @@ _CONFIG = "[core]\nno_scm = true\nanalytics = false\ncheck_update = false\n"
 def nothing_to_do(root: Path, turns: int) -> Result:
     """Our stages, all done, against stages that only write a file."""
     ours, plain = Path("ours"), Path("plain")
-    shutil.copytree(root / "src", ours / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(root / "conf", ours / "conf")
-    for name in ("dvc.yaml", "params.yaml", "requirements.lock"):
-        shutil.copy(root / name, ours / name)
+    copy_repository(root, ours)
     names = yaml.safe_load((ours / "params.yaml").read_text())["experiments"]
     stages = yaml.safe_load((ours / "dvc.yaml").read_text())["stages"]
     with contextlib.chdir(ours):
@@ -51,6 +48,18 @@ def nothing_to_do(root: Path, turns: int) -> Result:
         )
     title = f"no-op, {len(stages) * len(names)} stages"
     return Result(title, *times, 1.5, Unit("s", 1.0), "nothing ran")
+
+
+def copy_repository(root: Path, folder: Path) -> None:
+    """Copies to `folder` what DVC reads of a fresh clone at `root`, and what the stages compose."""
+    shutil.copytree(root / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(root / "conf", folder / "conf")
+    (folder / "gallery").mkdir()
+    # DVC parses every dvc.yaml of a repository with its lock, also where nobody asks for its stages
+    for name in ("gallery/dvc.yaml", "gallery/dvc.lock"):
+        shutil.copy(root / name, folder / name)
+    for name in ("dvc.yaml", "params.yaml", "requirements.lock", ".dvcignore"):
+        shutil.copy(root / name, folder / name)
 
 
 def _echoing(stages: Iterable[str], names: Sequence[str]) -> dict[str, Any]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+import tiny
+
+from benchmarks import no_op
 from benchmarks.measure import NAMES, Result, Seconds, Unit, chosen
 from goodfit.errors import UserError
 
@@ -19,6 +23,16 @@ def test_named_comparisons_run_once_and_in_the_usual_order() -> None:
 def test_an_unknown_comparison_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(UserError, match=r"named 'checkpoint'\. Did you mean 'checkpoints'\?"):
         chosen(["checkpoint"])
+
+
+def test_doing_nothing_is_measured_with_every_pipeline_that_dvc_reads(tmp_path: Path) -> None:
+    no_op.copy_repository(tiny.ROOT, tmp_path / "copy")
+    for pattern in ("dvc.yaml", "*/dvc.yaml", "*/dvc.lock"):
+        ours, copied = (
+            {path.relative_to(root) for path in root.glob(pattern)}
+            for root in (tiny.ROOT, tmp_path / "copy")
+        )
+        assert copied == ours, pattern
 
 
 def test_ratios_are_smallest_by_smallest_and_the_median_of_neighbours() -> None:
