@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,21 @@ class Lines(StratifiedDataSet):
     def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:
         """The line."""
         return Exhibit(text=bytes(sample["letters"].tolist()).decode())
+
+
+class Slow(Lines):
+    """Takes a tenth of a second for each chunk, to load it and to encode it."""
+
+    def load(self, raw: Mapping[str, Path], rows: pd.DataFrame) -> pd.DataFrame:
+        """As reading from a slow disk."""
+        time.sleep(0.05)
+        return super().load(raw, rows)
+
+    @staticmethod
+    def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Encoded]:
+        """As decoding of large pictures."""
+        time.sleep(0.05)
+        return Lines.encode(rows, spec)
 
 
 class Killed(Lines):

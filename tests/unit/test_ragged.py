@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,6 +154,61 @@ def test_several_processes_write_what_one_writes(
     for name in ("letters.npy", "letters.offsets.npy", "text.npy", "text.offsets.npy"):
         written = (tmp_path / "train" / name).read_bytes()
         assert written == (folder / "train" / name).read_bytes()
+
+
+ENCODING = re.compile(r"encoding slow: (\d+) of 60 samples, (\d+) s left")
+
+
+def test_encoding_that_takes_long_says_how_far_it_is(
+    tmp_path: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("goodfit.store.pack.PATIENCE", math.inf)  # on a busy machine, too
+    data, raw = lines.lines(1, lines.Slow), raw_of(tmp_path)
+    rows, spec = data.read(raw), DataSpec.read(folder / "spec.json")
+    started = time.monotonic()
+    pack(data, raw, rows, spec, tmp_path / "slow")
+    seconds = time.monotonic() - started
+
+    (line,) = ENCODING.finditer(capsys.readouterr().out)
+    done, left = int(line[1]), int(line[2])
+    # six seconds in all: the first line after two, a second one would come after twelve
+    assert 1 <= done <= 20
+    assert left == pytest.approx(seconds - 2, rel=0.5, abs=1)
+
+    data = lines.lines(1)
+    pack(data, raw, rows, spec, tmp_path / "quick")
+    assert capsys.readouterr().out == ""
+
+
+def test_encoding_in_processes_says_how_far_it_is(
+    tmp_path: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("goodfit.store.pack.PATIENCE", 0)
+    monkeypatch.setattr("goodfit.store.progress.SECONDS_BETWEEN_LINES", 0.3)
+    data, raw = lines.lines(1, lines.Slow), raw_of(tmp_path)
+    pack(data, raw, data.read(raw), DataSpec.read(folder / "spec.json"), tmp_path / "slow")
+
+    printed = capsys.readouterr().out
+    assert printed.startswith("encoding 59 chunks in ")
+    done = [int(line[1]) for line in ENCODING.finditer(printed)]
+    assert len(done) >= 2
+    assert done == sorted(set(done))
+
+
+def test_passes_before_the_encoding_say_how_far_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("goodfit.store.progress.SECONDS_BEFORE_FIRST_LINE", 0.2)
+    data, raw = lines.lines(1, lines.Slow), lines.raw(tmp_path)
+    prepare(data, raw, tmp_path / "slow", made_with={})
+    passes = re.findall(r"^(.+): \d+ of \d+ samples, \d+ s left$", capsys.readouterr().out, re.M)
+    assert passes[:3] == ["looking for equal inputs", "fitting to train", "encoding train"]
 
 
 def test_a_process_that_was_killed_is_said(

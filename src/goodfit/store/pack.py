@@ -23,6 +23,7 @@ from goodfit.contract import DataSpec, Field
 from goodfit.data.base import Array, DataSet, Encoded
 from goodfit.errors import UserError
 from goodfit.store.manifest import CLUSTERS, OFFSETS
+from goodfit.store.progress import Progress
 from goodfit.system.hardware import cores
 from goodfit.system.processes import exit_with_parent
 
@@ -47,6 +48,7 @@ def pack(data: DataSet, raw: Raw, rows: pd.DataFrame, spec: DataSpec, folder: Pa
     assert CLUSTERS not in fields, f"an array may not be named {CLUSTERS}"
     folder.mkdir()
     digests: list[bytes] = []
+    progress = Progress(f"encoding {folder.name}", len(rows))
     with ExitStack() as stack:
         writers: dict[str, _Dense | _Ragged] = {}
         for name, field in fields.items():
@@ -57,6 +59,7 @@ def pack(data: DataSet, raw: Raw, rows: pd.DataFrame, spec: DataSpec, folder: Pa
                 _check(name, samples, fields[name], folder.name, is_input=name in spec.inputs)
                 writers[name].append(samples)
             digests += _digests([encoded[name] for name in sorted(spec.inputs)])
+            progress.show(len(digests))
     return np.frombuffer(b"".join(digests), np.uint8).reshape(len(rows), DIGEST)
 
 

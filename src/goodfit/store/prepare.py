@@ -6,7 +6,7 @@ Letters: N rows of the table.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from goodfit.errors import UserError
 from goodfit.records import Copies, Manifest
 from goodfit.store.manifest import CLUSTERS, file_hashes
 from goodfit.store.pack import DIGEST, chunks, pack
+from goodfit.store.progress import Progress
 from goodfit.system.files import replacing_folder, sha256
 
 RAW_ROW = "raw_row"  # the column of rows.parquet that the table of the raw file may not have
@@ -44,8 +45,7 @@ def prepare(
     names, copies = assign_splits(data, raw, rows)
     splits = {split: rows[names == split] for split in SPLITS}
     spec = data.fit(splits["train"])
-    loaded = (data.load(raw, part) for part in chunks(data, splits["train"]))
-    spec = data.fit_content(spec, loaded)
+    spec = data.fit_content(spec, _loaded(data, raw, splits["train"]))
 
     with replacing_folder(out) as part:
         spec.write(part / "spec.json")
@@ -79,6 +79,16 @@ def prepare(
         )
         manifest.write(part / "manifest.json")
     return manifest
+
+
+def _loaded(data: DataSet, raw: Mapping[str, Path], train: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """The rows of train with their content, chunk by chunk."""
+    progress = Progress("fitting to train", len(train))
+    done = 0
+    for part in chunks(data, train):
+        yield data.load(raw, part)
+        done += len(part)
+        progress.show(done)
 
 
 def assign_splits(
@@ -121,6 +131,7 @@ def _key_digests(
     """A digest of each row's inputs and one of its target; None where rows overlap by design."""
     inputs: list[bytes] = []
     targets: list[bytes] = []
+    progress = Progress("looking for equal inputs", len(rows))
     for part in chunks(data, rows):
         loaded = data.load(raw, part)
         keys = data.key(loaded)
@@ -128,6 +139,7 @@ def _key_digests(
             return None
         inputs += [_short_digest(key) for key in keys]
         targets += [_short_digest(str(target).encode()) for target in loaded[data.label]]
+        progress.show(len(inputs))
     return inputs, targets
 
 

@@ -1,0 +1,33 @@
+"""Lines of a pass over samples, for whoever waits for one that takes long."""
+
+from __future__ import annotations
+
+import time
+
+from goodfit.system import units
+
+SECONDS_BEFORE_FIRST_LINE = 2.0  # what is done sooner prints nothing
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress:
+    """Prints how many samples of a pass are done, and how long the others will take.
+
+    `doing` names the pass. Its first line comes after two seconds, the others ten or more apart.
+    """
+
+    def __init__(self, doing: str, samples: int) -> None:
+        self.doing, self.samples = doing, samples
+        self._started = time.monotonic()
+        self._next_line = self._started + SECONDS_BEFORE_FIRST_LINE
+
+    def show(self, done: int) -> None:
+        """A line where it is time for one; `done` counts all samples since the pass began."""
+        now = time.monotonic()
+        if now < self._next_line or not 0 < done < self.samples:
+            return
+
+        left = units.remaining((now - self._started) / done * (self.samples - done))
+        # flushed, for a pipe would hold lines back until it has a block of them
+        print(f"{self.doing}: {done:,} of {self.samples:,} samples, {left} left", flush=True)
+        self._next_line = now + SECONDS_BETWEEN_LINES
