@@ -6,6 +6,7 @@ Letters: B batch, N numbers of a sample.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -27,8 +28,14 @@ class PerSampleRandom:
     """
 
     def __init__(self, rows: Tensor, *, seed: int, epoch: int) -> None:
-        self._state = _mix(rows * _GOLDEN + _mix(torch.tensor(random_key(seed, epoch))))
+        self._rows = rows
+        self._key = random_key(seed, epoch)
         self._drawn = 0  # numbers of each sample so far
+
+    @cached_property
+    def _state(self) -> Tensor:
+        """What each sample's numbers begin with, (B,); an augmentation may draw none."""
+        return _mix(self._rows * _GOLDEN + _mix(torch.tensor(self._key)))
 
     def __call__(self, *shape: int) -> Tensor:
         """The next (B, *shape) numbers in [0, 1), float32 with 24 random bits, where `rows` lie."""

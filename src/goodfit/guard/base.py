@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from itertools import chain
 from typing import Any
 
 import pytorch_lightning as pl
@@ -60,8 +61,9 @@ class Guard(pl.Callback):
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
-        gradients = [weight.grad for weight in pl_module.parameters() if weight.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        weights = chain.from_iterable(group["params"] for group in optimizer.param_groups)
+        norm = torch.nn.utils.get_total_norm([w.grad for w in weights if w.grad is not None])
+        pl_module.gradient_norm = norm  # clipping takes it, instead of computing it again
         # under trainer=fsdp it is a DTensor, of which each rank holds a part
         value = float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
         if not math.isfinite(value):
