@@ -44,7 +44,7 @@ def _limits(root: Path) -> list[int]:
 
 
 def read_only_what_is_asked_for(array: Tensor) -> None:
-    """The kernel reads no pages of a mapped file around those that are touched.
+    """The kernel reads no pages of a mapped file (N, ...) around those that are touched.
 
     Of rows at random it would read as much around each as the disk's setting says: 8 MB for 80 kB
     here, and under a limit of memory the rest is gone before its turn comes.
