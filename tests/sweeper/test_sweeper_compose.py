@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,8 @@ from hydra.core.utils import setup_globals
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from hydra_plugins.hydra_optuna_sweeper._compose import CachingLoader
+from hydra_plugins.hydra_optuna_sweeper._compose import CachingLoader, _copier
+from hydra_plugins.hydra_optuna_sweeper.config import register
 
 FILES = {
     "config.yaml": (
@@ -84,3 +88,40 @@ def test_a_mistake_is_the_same_mistake(loader: ConfigLoaderImpl, job: list[str])
             tried.load_sweep_config(master, job)
         mistakes.append((type(mistake.value), str(mistake.value)))
     assert mistakes[0] == mistakes[1]
+
+
+@pytest.mark.parametrize("choice", ["sampler=tpe", "sampler=cmaes", "pruner=median"])
+def test_a_copy_from_bytes_is_node_for_node_that_of_deepcopy(
+    loader: ConfigLoaderImpl, choice: str
+) -> None:
+    """With the plugin's own classes, which are made and not written out."""
+    register()
+    overrides = ["hydra/sweeper=optuna", f"hydra/sweeper/{choice}"]
+    master = loader.load_configuration("config", overrides, RunMode.MULTIRUN)
+    copier = _copier(master)
+    assert copier.func is pickle.loads  # type: ignore[attr-defined]
+    assert nodes(copier()) == nodes(copy.deepcopy(master)) == nodes(master)
+    assert copier() is not copier()
+
+
+def test_a_configuration_that_pickle_refuses_is_copied_too() -> None:
+    @dataclass
+    class Local:
+        x: int = 1
+
+    config = OmegaConf.structured(Local)
+    copied = _copier(config)()
+    assert nodes(copied) == nodes(config)
+    assert copied is not config
+
+
+def nodes(node: Any) -> Any:
+    """Everything that a node is: its class, metadata, flags, and the nodes below it."""
+    content = node.__dict__.get("_content")
+    if isinstance(content, dict):
+        below: Any = {key: nodes(item) for key, item in content.items()}
+    elif isinstance(content, list):
+        below = [nodes(item) for item in content]
+    else:
+        below = node.__dict__.get("_val", content)
+    return type(node), node._metadata, below

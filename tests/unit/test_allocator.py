@@ -69,6 +69,23 @@ class Ring:
         self.itself = self
 
 
+def test_a_process_is_tuned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To count what is frozen takes as long as to walk through it."""
+    counted = []
+    count = gc.get_freeze_count
+
+    def noted() -> int:
+        counted.append(1)
+        return count()
+
+    monkeypatch.setattr(gc, "get_freeze_count", noted)
+    allocator.tune.cache_clear()
+    allocator.tune()
+    allocator.tune()
+    assert len(counted) == 1
+    gc.unfreeze()
+
+
 def test_only_what_is_alive_at_the_first_call_is_left_out_of_the_search_for_garbage() -> None:
     gc.unfreeze()
     first = Ring()

@@ -134,11 +134,54 @@ def test_a_run_that_ends_while_another_lists_runs_keeps_its_own_status(
 
 
 def test_the_process_that_resumes_a_run_is_the_process_of_the_run(uri: str) -> None:
-    run = begin(uri)
+    run = runs.find(uri, begin(uri).run_id)
+    assert run is not None
     run.client.set_tag(run.run_id, "goodfit.process", f"{socket.gethostname()}:1@0")
     with runs.run_status(run):
         begin(uri)
         assert status(uri, run.run_id) == runs.RUNNING
+
+
+def test_a_run_that_has_just_begun_is_not_opened_again(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(uri)
+    opened = []
+    update = type(run.client).update_run
+
+    def counted(self: Any, run_id: str, **changes: Any) -> None:
+        opened.append(changes)
+        update(self, run_id, **changes)
+
+    monkeypatch.setattr(type(run.client), "update_run", counted)
+    with runs.run_status(run):
+        assert not opened
+        assert status(uri, run.run_id) == runs.RUNNING
+    with runs.run_status(run):  # it has ended meanwhile
+        assert opened == [{"status": runs.RUNNING}]
+        assert status(uri, run.run_id) == runs.RUNNING
+    assert status(uri, run.run_id) == runs.FINISHED
+
+
+def test_what_a_run_used_is_recorded_in_one_call(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = begin(uri)
+    calls = []
+    log = type(run.client).log_inputs
+
+    def counted(self: Any, run_id: str, inputs: list[Any]) -> None:
+        calls.append(run_id)
+        log(self, run_id, inputs)
+
+    monkeypatch.setattr(type(run.client), "log_inputs", counted)
+    shared = {"digest": "d" * 40, "source": "{}", "profile": '{"samples": 3}'}
+    contexts = {"x/train": "training", "x/validation": "validation"}
+    used = [runs.DataInput(name=name, context=contexts[name], **shared) for name in contexts]
+    runs.log_data_inputs(run, used)
+
+    assert calls == [run.run_id]
+    recorded = run.client.get_run(run.run_id).inputs.dataset_inputs
+    assert {item.dataset.name: item.tags[0].value for item in recorded} == contexts
+    assert {item.dataset.digest for item in recorded} == {"d" * 36}
 
 
 def test_a_run_that_goes_on_after_a_failure_does_not_say_how_it_ended(uri: str) -> None:

@@ -250,10 +250,10 @@ def _save(session: Session, optimized: Optimized, measured: Measured) -> Path | 
     """Final numbers go to the run, and the model to its folder, None where none is kept."""
     run = session.run
     attach.log_training(run, measured.scores, measured.cost)
-    run.flush()
     if not session.job.keep:
-        return None
+        return None  # the end of the run, which follows, flushes
 
+    run.flush()
     folder = session.job.out or Path("build/runs") / run.run_id
     with replacing_folder(folder) as part:
         _write_model(session, optimized, measured, part)

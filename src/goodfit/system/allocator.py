@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+from functools import cache
 
 # options of mallopt, in glibc's malloc.h
 _M_TRIM_THRESHOLD = -1
@@ -12,6 +13,8 @@ _M_MMAP_THRESHOLD = -3
 _LARGEST_INT = 2**31 - 1
 
 
+# cached: to count what is frozen, as `freeze_imports` does, takes 0.04 s, a tenth of a short trial
+@cache
 def tune() -> None:
     """All three of this file, for a process that trains; a second call does nothing more."""
     keep_freed_memory()

@@ -62,14 +62,14 @@ def log_evaluation(run: runs.Run, cfg: DictConfig, result: Evaluation, folder: P
 
     paths = Paths(cfg.name)
     source = {"path": str(paths.prepared / "test"), "sha256": result.test_sha256}
-    runs.log_data_input(
-        run,
+    data = runs.DataInput(
         name=f"{cfg.name}/test",
         digest=dvc.output_hash(paths.prepared) or result.test_sha256,
         source=json.dumps(source),
         context="testing",
         profile=json.dumps({"samples": result.samples}),
     )
+    runs.log_data_inputs(run, [data])
     run.folder(folder, "evaluation", later=paths.evaluation)
 
 

@@ -106,12 +106,17 @@ def _log_lineage(
     if commit.diff:
         run.text("lineage/uncommitted.diff", commit.diff, config)
 
+    digest = dvc.output_hash(folder) or manifest.sha256
+    inputs = []
     for split, context in _CONTEXTS.items():
-        runs.log_data_input(
-            run,
-            name=f"{cfg.name}/{split}",
-            digest=dvc.output_hash(folder) or manifest.sha256,
-            source=json.dumps({"path": str(folder / split), "raw_sha256": manifest.raw_sha256}),
-            context=context,
-            profile=json.dumps(manifest.counts[split]),
+        source = {"path": str(folder / split), "raw_sha256": manifest.raw_sha256}
+        inputs.append(
+            runs.DataInput(
+                name=f"{cfg.name}/{split}",
+                digest=digest,
+                source=json.dumps(source),
+                context=context,
+                profile=json.dumps(manifest.counts[split]),
+            )
         )
+    runs.log_data_inputs(run, inputs)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ class Run:
         self._buffer: list[tuple[str, float, int, int]] = []  # name, value, milliseconds, step
         self._sent_at = time.monotonic()
         self._last_step: dict[str, int] = {}  # of each metric, when the run was resumed
+        self._is_open = False  # it is RUNNING, and this process is known as its writer
 
     @property
     def experiment(self) -> str:
@@ -56,6 +58,8 @@ class Run:
 
     def reopen(self) -> None:
         """The run is RUNNING, and this process is the one that writes it."""
+        if self._is_open:
+            return
         # a run that is taken up by its id keeps the status with which it ended, FAILED for example
         self._outbox.put(tags={_PROCESS_TAG: identity()}, status=RUNNING)
         self._outbox.flush()
@@ -97,6 +101,7 @@ class Run:
 
     def end(self, status: str) -> None:
         """Sends what is buffered, then the status: the last that is written of the run."""
+        self._is_open = False
         self._send_buffer()
         self._outbox.put(status=status, time=int(time.time() * 1000))
         self._outbox.flush()
@@ -153,6 +158,7 @@ def start(
     all_tags |= {_PROCESS_TAG: identity(), "mlflow.runName": name}
     created = client.create_run(experiment_id, tags=all_tags, run_name=name)
     run = Run(client, created.info.run_id)
+    run._is_open = True
     try:
         _log_params(run, params)
     except BaseException:
@@ -217,26 +223,37 @@ def mark_killed(client: MlflowClient, experiment: str) -> None:
             client.set_terminated(run_id, KILLED)
 
 
-def log_data_input(
-    run: Run, *, name: str, digest: str, source: str, context: str, profile: str
-) -> None:
-    """Records which data the run used, as MLflow's dataset input."""
+@dataclass(frozen=True, kw_only=True)
+class DataInput:
+    """Data that a run used: a name, a digest, JSON on the source and on what it holds, for what."""
+
+    name: str
+    digest: str
+    source: str
+    context: str
+    profile: str
+
+
+def log_data_inputs(run: Run, inputs: Sequence[DataInput]) -> None:
+    """Records which data the run used, as MLflow's dataset inputs, in one call."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
     from mlflow.exceptions import MlflowException
 
-    data = Dataset(
-        name=name,
-        digest=digest[:_DIGEST_CHARACTERS],
-        source_type="dvc",
-        source=source,
-        profile=profile,
-    )
-    inputs = [DatasetInput(data, [InputTag("mlflow.data.context", context)])]
+    logged = []
+    for data in inputs:
+        dataset = Dataset(
+            name=data.name,
+            digest=data.digest[:_DIGEST_CHARACTERS],
+            source_type="dvc",
+            source=data.source,
+            profile=data.profile,
+        )
+        logged.append(DatasetInput(dataset, [InputTag("mlflow.data.context", data.context)]))
     try:
-        run.client.log_inputs(run.run_id, inputs)
+        run.client.log_inputs(run.run_id, logged)
     except MlflowException:
         # another run has inserted the same data set between MLflow's query and its own insert
-        run.client.log_inputs(run.run_id, inputs)
+        run.client.log_inputs(run.run_id, logged)
 
 
 def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:

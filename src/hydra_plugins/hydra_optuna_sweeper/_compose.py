@@ -7,7 +7,9 @@ last 0.3 s.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import pickle
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
@@ -23,7 +25,7 @@ class CachingLoader:
 
     def __init__(self, loader: Any) -> None:
         self._loader = loader
-        self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._copies: dict[tuple[str, ...], Callable[[], DictConfig]] = {}
         self._groups: dict[str, bool] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -46,12 +48,12 @@ class CachingLoader:
             str(override.key_or_group if override in values else override.input_line)
             for override in overrides
         )
-        if shape not in self._composed:
-            if len(self._composed) >= _CACHE_SIZE:
-                self._composed.clear()
-            self._composed[shape] = self._compose(master_config, sweep_overrides)
+        if shape not in self._copies:
+            if len(self._copies) >= _CACHE_SIZE:
+                self._copies.clear()
+            self._copies[shape] = _copier(self._compose(master_config, sweep_overrides))
 
-        config = copy.deepcopy(self._composed[shape])
+        config = self._copies[shape]()
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
         naming = config.hydra.job.config.override_dirname
         config.hydra.overrides.task = list(sweep_overrides)
@@ -93,6 +95,15 @@ class CachingLoader:
         if key not in self._groups:
             self._groups[key] = self._loader.repository.group_exists(key)
         return self._groups[key]
+
+
+def _copier(config: DictConfig) -> Callable[[], DictConfig]:
+    """Makes a copy of a configuration with each call: from bytes in 0.7 ms, by deepcopy in 10."""
+    try:
+        content = pickle.dumps(config)
+    except (pickle.PicklingError, AttributeError, TypeError):  # of a class inside a function
+        return partial(copy.deepcopy, config)
+    return partial(pickle.loads, content)
 
 
 def _overlap(key: str, other: str) -> bool:

@@ -160,7 +160,11 @@ def _node(module: str, name: str, defaults: dict[str, Any]) -> Any:
     fields: list[Any] = [("_target_", str, field(default=f"optuna.{module}.{name}"))]
     for key, value in defaults.items():
         fields.append((key, Any, field(default_factory=partial(copy.deepcopy, value))))
-    return make_dataclass(f"{name}Conf", fields)
+    made = make_dataclass(f"{name}Conf", fields)
+    # where pickle looks for it: a worker copies the configuration of each trial from bytes
+    made.__module__ = __name__
+    globals()[made.__name__] = made
+    return made
 
 
 def register() -> None:
