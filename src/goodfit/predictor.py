@@ -117,13 +117,13 @@ class Predictor:
             inputs, targets = (moved(part, self._device) for part in (batch.inputs, batch.targets))
             output = task.run(inputs, targets)
             loss, units = task.loss(output, **targets), task.units(**targets)
-            losses.extend([on_device({"loss": loss, "units": units}, "cpu")])
+            losses.append(on_device({"loss": loss, "units": units}, "cpu"))
             if task.watched:
-                watched.extend([on_device(task.watch(output, **targets), "cpu")])
+                watched.append(on_device(task.watch(output, **targets), "cpu"))
 
             # fed with the truth, an output is no prediction
             prediction = task.infer(inputs) if task.feeds else task.predict(output)
-            statistics.extend([on_device(task.statistics(prediction, **targets), "cpu")])
+            statistics.append(on_device(task.statistics(prediction, **targets), "cpu"))
         return SampleResults(
             **losses.tensors(),
             statistics=statistics.tensors(),

@@ -170,7 +170,8 @@ def test_nothing_that_is_kept_holds_a_graph() -> None:
     task = Same(Line(NUMBER), NUMBER, **PARTS)
     loss = task.training_step(batches(10, 10)[0], 0)
     assert loss.requires_grad
-    kept = task._results["train"]._kept._waiting[0]
+    kept = task._results["train"]._kept.samples()
+    assert kept is not None
     for name, values in {"loss": kept.loss, **kept.statistics}.items():
         assert not values.requires_grad, name
         assert values.grad_fn is None, name

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,16 +59,16 @@ class GrowingTensors:
     def __len__(self) -> int:
         return self._rows
 
-    def extend(self, parts: Sequence[Mapping[str, Tensor]]) -> None:
-        """Adds the rows of all `parts`, (B, ...) each, on whose device all rows then lie."""
-        first = next(iter(parts[0]), None)
+    def append(self, part: Mapping[str, Tensor]) -> None:
+        """Adds rows, (B, ...) each; all rows then lie on the device of these."""
+        first = next(iter(part.values()), None)
         if first is None:
             return
-        rows = self._rows + sum(len(part[first]) for part in parts)
-        for name, example in parts[0].items():
-            room = self._reserve(name, rows, example)
-            torch.cat([part[name] for part in parts], out=room[self._rows : rows])
-        self._rows = rows
+        count = len(first)
+        for name, values in part.items():
+            room = self._reserve(name, self._rows + count, values)
+            room.narrow(0, self._rows, count).copy_(values)
+        self._rows += count
 
     def tensors(self) -> dict[str, Tensor]:
         """A copy of the rows so far, (N, ...) by name."""

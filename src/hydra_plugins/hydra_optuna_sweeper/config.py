@@ -161,10 +161,15 @@ def _node(module: str, name: str, defaults: dict[str, Any]) -> Any:
     for key, value in defaults.items():
         fields.append((key, Any, field(default_factory=partial(copy.deepcopy, value))))
     made = make_dataclass(f"{name}Conf", fields)
-    # where pickle looks for it: a worker copies the configuration of each trial from bytes
     made.__module__ = __name__
-    globals()[made.__name__] = made
     return made
+
+
+# when this file is imported, and not in `register`: pickle looks for them here, in a worker that
+# copies the configuration of each trial from bytes, and in a job of Slurm, which registers nothing
+for _module, _classes in {"samplers": SAMPLERS, "pruners": PRUNERS}.items():
+    for _name, _defaults in _classes.items():
+        globals()[f"{_name}Conf"] = _node(_module, _name, _defaults)
 
 
 def register() -> None:
@@ -173,9 +178,9 @@ def register() -> None:
     store.store(
         group="hydra/sweeper", name="optuna", node=OptunaSweeperConf, provider="optuna_sweeper"
     )
-    for group, classes in {"sampler": SAMPLERS, "pruner": PRUNERS}.items():
-        for choice, name in _GROUPS[group].items():
-            node = _node(f"{group}s", name, classes[name])
+    for group, choices in _GROUPS.items():
+        for choice, name in choices.items():
+            node = globals()[f"{name}Conf"]
             store.store(
                 group=f"hydra/sweeper/{group}", name=choice, node=node, provider="optuna_sweeper"
             )
