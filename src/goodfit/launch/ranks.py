@@ -195,7 +195,7 @@ def _recorded(cfg: DictConfig, plan: Plan | None) -> Iterator[None]:
 
 
 def _record(cfg: DictConfig, plan: Plan, begun: BegunTraining, error: BaseException) -> None:
-    """A non-finite loss ends the training for good; a run whose process is gone is KILLED."""
+    """A non-finite loss is FAILED, for good; another run whose process is gone is KILLED."""
     from goodfit.tracking import runs  # imports MLflow when a run is asked for
 
     is_verdict = isinstance(error, NonFiniteLossError) and begun.ended is None
@@ -207,8 +207,9 @@ def _record(cfg: DictConfig, plan: Plan, begun: BegunTraining, error: BaseExcept
         if run:
             runs.mark_killed(run.client, run.experiment)
         if run and is_verdict:
+            # whether rank 0 met its end by itself or was ended with the others
             run.tag(ended=reason)
-            run.flush()
+            run.end(runs.FAILED)
 
 
 def _raise_for(exits: Sequence[MachineExit]) -> None:
