@@ -82,8 +82,9 @@ def test_rows_that_inference_mode_has_seen_may_be_written_outside_of_it() -> Non
     growing = GrowingTensors()
     with torch.inference_mode():
         growing.append(rows(4)[0])
+    growing.clear()  # the room stays
     growing.append(rows(2)[0])
-    assert growing.tensors()["one"].tolist() == [0, 1, 2, 3, 0, 1]
+    assert growing.tensors()["one"].tolist() == [0, 1]
 
 
 def test_samples_stand_in_the_order_of_their_steps() -> None:
