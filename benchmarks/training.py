@@ -73,7 +73,7 @@ def cnn(root: Path) -> Result:
 
 def mlp(root: Path) -> Result:
     """A small network on a table: a step is short, so what surrounds it shows."""
-    return _compare("training, MLP", root, 2.0, 5, made.table, _MLP)
+    return _compare("training, MLP", root, 1.25, 5, made.table, _MLP)
 
 
 def _compare(
