@@ -21,12 +21,12 @@ from torch import nn
 
 from benchmarks import noise
 from benchmarks.measure import coloured
-from benchmarks.processes import importing, most_held
+from benchmarks.processes import peak_memory, with_python_path
 from goodfit.config.compose import compose
 from goodfit.store.loader import Shard
 from goodfit.system import allocator
 from goodfit.task.epoch import EpochResults
-from goodfit.task.kept import StepResult
+from goodfit.task.kept import Samples
 from goodfit.training import loop
 from goodfit.training.trainer import quiet_lightning
 
@@ -160,7 +160,7 @@ def predictions(way: str) -> None:
         if way == "samples":
             kept = {"prediction": prediction, "target": target}
         loss = F.nll_loss(prediction.log(), target, reduction="none")
-        results.add(StepResult(step, 0, loss, torch.ones(_STEP), kept))
+        results.add(Samples.of_step(step, 0, loss, torch.ones(_STEP), kept))
     if listed:
         torch.cat(listed)
     else:
@@ -173,11 +173,11 @@ def _held(function: str, *arguments: str | int) -> int:
     listed = ", ".join(repr(argument) for argument in arguments)
     process = subprocess.Popen(
         [sys.executable, "-c", f"from benchmarks import {module}; {function}({listed})"],
-        env=importing(os.environ),
+        env=with_python_path(os.environ),
         stdout=subprocess.DEVNULL,
         text=True,
     )
-    peak = most_held(process)
+    peak = peak_memory(process)
     assert process.returncode == 0, f"{function} ended with {process.returncode}"
     return peak
 

@@ -1,4 +1,4 @@
-"""A data set as large as a test wants: each sample is made from its number when it is loaded."""
+"""A data set as large as is asked for: each sample is made from its number when it is loaded."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def run_python(*arguments: str, environment: Mapping[str, str] | None = None) ->
     """
     done = subprocess.run(
         [sys.executable, *arguments],
-        env=importing(os.environ if environment is None else environment),
+        env=with_python_path(os.environ if environment is None else environment),
         capture_output=True,
         text=True,
         check=False,
@@ -29,13 +29,13 @@ def run_python(*arguments: str, environment: Mapping[str, str] | None = None) ->
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def importing(environment: Mapping[str, str]) -> dict[str, str]:
+def with_python_path(environment: Mapping[str, str]) -> dict[str, str]:
     """The same environment, in which Python finds this folder."""
     paths = [str(ROOT), *filter(None, [environment.get("PYTHONPATH")])]
     return {**environment, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def most_held(process: subprocess.Popen[str]) -> int:
+def peak_memory(process: subprocess.Popen[str]) -> int:
     """Waits for the end of a process; the most bytes that it held besides pages of files."""
     peak = 0
     while process.poll() is None:

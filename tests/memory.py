@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.processes import most_held
+from benchmarks.processes import peak_memory
 
 CGROUPS = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")  # of version 1, and of version 2
 LIMITS = ("memory.limit_in_bytes", "memory.max")
@@ -42,7 +42,7 @@ def run(command: list[str], folder: Path, limit: int, env: dict[str, str]) -> He
             text=True,
             preexec_fn=(lambda: _join(group)) if group else None,
         )
-        peak = most_held(process)
+        peak = peak_memory(process)
     return Held(process.returncode, errors.read_text(), peak)
 
 

@@ -9,7 +9,7 @@ import memory
 import pytest
 
 from benchmarks import noise
-from benchmarks.processes import ROOT, importing
+from benchmarks.processes import ROOT, with_python_path
 from goodfit.data.split import SPLITS
 from goodfit.records import Manifest
 
@@ -22,7 +22,7 @@ SAMPLES = 4 * LIMIT // (4 * noise.WIDTH)
 def run(call: str, folder: Path) -> memory.Held:
     """Runs one of the functions by which `make bench` draws its curve."""
     script = f"from benchmarks import {call.partition('.')[0]}; {call}"
-    return memory.run([sys.executable, "-c", script], folder, LIMIT, importing({}))
+    return memory.run([sys.executable, "-c", script], folder, LIMIT, with_python_path({}))
 
 
 def test_data_four_times_as_large_as_the_memory_are_prepared_and_trained_on(tmp_path: Path) -> None:

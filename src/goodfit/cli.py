@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from goodfit.errors import FailureError, UserError
-from goodfit.paths import Paths
+from goodfit.paths import Paths, choices
 from goodfit.system import signals
 from goodfit.system.secrets import redact
 
@@ -58,10 +58,9 @@ def usage(root: Path) -> str:
         "",
     ]
     for folder in sorted((root / "conf").iterdir()):
-        files = [path.relative_to(folder) for path in folder.rglob("*.yaml")]
-        choices = sorted(str(file.with_suffix("")) for file in files)
-        if choices:
-            lines.append(f"  {folder.name}={'|'.join(choices)}")
+        offered = choices(folder)
+        if offered:
+            lines.append(f"  {folder.name}={'|'.join(offered)}")
     lines += [
         "",
         "--cfg job shows the composed configuration; -m runs several: model.width=32,64; "

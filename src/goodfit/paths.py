@@ -9,6 +9,12 @@ RAW = Path("data/raw")  # of all experiments
 PRETRAINED = Path("data/pretrained")  # of all experiments
 
 
+def choices(folder: Path) -> list[str]:
+    """What a group of conf/ offers, sorted: its files, those of sub-folders with their path."""
+    files = [path.relative_to(folder) for path in folder.rglob("*.yaml")]
+    return sorted(str(file.with_suffix("")) for file in files)
+
+
 def pretrained_path(sha256: str | None, filename: str) -> Path:
     """Where a file of pretrained weights lies; no other file can lie there, nor another version."""
     return PRETRAINED / (sha256 or "not pinned") / filename

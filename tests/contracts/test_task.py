@@ -29,7 +29,7 @@ from goodfit.reporting import error_charts
 from goodfit.store.arrays import Packed
 from goodfit.task.base import Task
 from goodfit.task.epoch import score_rows, totals
-from goodfit.task.kept import StepResult
+from goodfit.task.kept import Samples
 
 Prepared = Callable[[str], Path]
 # a share is best at one, an error at zero
@@ -255,7 +255,7 @@ def test_the_scores_of_an_epoch_do_not_depend_on_the_batches(
                 kept = task.watch(answers.as_long(task, output[part], truth), **truth)
             else:
                 kept = task.statistics(guess[part], **truth)
-            task._results["val"].add(StepResult(0, 0, losses[part], task.units(**truth), kept))
+            task._results["val"].add(Samples.of_step(0, 0, losses[part], task.units(**truth), kept))
         rows.append(task.reduce("val"))
     assert rows[0] == pytest.approx(rows[1], rel=1e-5)
     mean = float(losses.sum() / task.units(**targets).sum())  # of all units, not of samples

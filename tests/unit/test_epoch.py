@@ -22,7 +22,7 @@ from goodfit.store.loader import DataModule
 from goodfit.task import epoch
 from goodfit.task.base import Task
 from goodfit.task.epoch import EpochResults, score_rows
-from goodfit.task.kept import StepResult
+from goodfit.task.kept import Samples
 from goodfit.task.regression import Regression
 from goodfit.training.loop import score_kept_weights
 
@@ -89,7 +89,7 @@ def test_counts_beyond_float32_are_exact() -> None:
     results = EpochResults("val", additive=True)
     ones = torch.ones(1_000_000)
     for step in range(20):
-        results.add(StepResult(step, 0, ones, ones, {"samples": ones}))
+        results.add(Samples.of_step(step, 0, ones, ones, {"samples": ones}))
     row = results.reduce({"samples": lambda sums: sums["samples"]}, CPU)
     assert row == {"loss": 1.0, "samples": 20_000_000.0}
 
@@ -208,7 +208,7 @@ def steps_of(task: Task, parts: list[Batch], *, rank: int, first: int = 0) -> No
             output = task.run(batch.inputs, batch.targets)
             statistics = task.watch(output, **batch.targets)
             loss, units = task.loss(output, **batch.targets), task.units(**batch.targets)
-        task._results["train"].add(StepResult(index, rank, loss, units, statistics))
+        task._results["train"].add(Samples.of_step(index, rank, loss, units, statistics))
 
 
 def test_two_ranks_have_the_row_of_one_and_go_on_bit_by_bit(

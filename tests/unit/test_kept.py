@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from goodfit.system.tensors import GrowingTensors
-from goodfit.task.kept import Kept, StepResult, in_order
+from goodfit.task.kept import Kept, Samples, in_order
 
 # prints the most memory that 200 steps took, in batches of 5 MB; as in a training, nothing of a
 # step lives on but what is kept of its samples
@@ -17,7 +17,7 @@ STEPS = """
 import resource
 import torch
 from goodfit.system import allocator
-from goodfit.task.kept import Kept, StepResult
+from goodfit.task.kept import Kept, Samples
 
 def held():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -28,7 +28,7 @@ for step in range(200):
     batch = torch.zeros(64, 20_000)
     loss, units = batch.sum(1), torch.ones(64)
     statistics = {"prediction": batch[:, :2].clone(), "target": batch[:, 2].clone()}
-    kept.add(StepResult(step, 0, loss, units, statistics))
+    kept.add(Samples.of_step(step, 0, loss, units, statistics))
     size = batch.nbytes
     del batch, loss, units, statistics
 print((held() - before) / size)
@@ -67,6 +67,23 @@ def test_rows_are_those_that_were_added_in_order() -> None:
             assert tensors[name].dtype == values.dtype
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"one": torch.ones(2)},  # "pairs" would keep what the room held
+        {"one": torch.ones(2), "pairs": torch.ones(2, 1)},
+        {"one": torch.ones(2), "pairs": torch.ones(1, 2)},
+        {"one": torch.ones(2), "pairs": torch.ones(2, 2).double()},
+    ],
+)
+def test_rows_of_another_form_are_never_stored(part: dict[str, torch.Tensor]) -> None:
+    growing = GrowingTensors()
+    growing.append({"one": torch.zeros(5), "pairs": torch.zeros(5, 2)})
+    growing.clear()  # so that there is room for them
+    with pytest.raises(AssertionError):
+        growing.append(part)
+
+
 def test_what_was_given_out_is_a_copy_without_room_behind_it() -> None:
     growing = GrowingTensors()
     growing.append(rows(10)[0])
@@ -92,7 +109,7 @@ def test_samples_stand_in_the_order_of_their_steps() -> None:
     assert kept.samples() is None
     for step in range(40):
         values = torch.full((3,), float(step))
-        kept.add(StepResult(step, 0, values, values, {"target": values}))
+        kept.add(Samples.of_step(step, 0, values, values, {"target": values}))
     samples = kept.samples()
     assert samples is not None
     assert samples.steps == [(step, 0, 3) for step in range(40)]
@@ -108,7 +125,7 @@ def test_samples_of_ranks_are_sorted_by_step_and_rank() -> None:
         kept = Kept()
         for step in steps:
             values = torch.full((step + 1,), float(10 * step + rank))
-            kept.add(StepResult(step, rank, values, values + 0.5, {"target": -values}))
+            kept.add(Samples.of_step(step, rank, values, values + 0.5, {"target": -values}))
         samples = kept.samples()
         assert samples is not None
         parts.append(samples)

@@ -26,6 +26,7 @@ V2, V1 = "0::/job/step\n", "5:cpu:/\n4:memory:/job\n1:name=systemd:/\n0::/\n"
         (V2, {}, MACHINE),
         (V2, {"job/step/memory.max": "max\n"}, MACHINE),
         (V2, {"job/step/memory.max": "600000000\n"}, 600_000_000),
+        (V2, {"job/step/memory.max": "max\n", "job/memory.max": "300000000\n"}, 300_000_000),
         # in a container, whose own group is the root that it sees
         (V2, {"memory.max": "500000000\n"}, 500_000_000),
         (V1, {"memory/job/memory.limit_in_bytes": "400000000\n"}, 400_000_000),
@@ -42,11 +43,11 @@ def test_the_limit_of_a_container_is_the_memory(
         path = tmp_path / "sys/fs/cgroup" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
-    assert paging.memory(tmp_path) == limit
+    assert paging.memory_limit(tmp_path) == limit
 
 
 def test_without_control_groups_the_memory_is_that_of_the_machine(tmp_path: Path) -> None:
-    assert paging.memory(tmp_path) == MACHINE
+    assert paging.memory_limit(tmp_path) == MACHINE
 
 
 ROWS, WIDTH = 1_000, 20_000  # 80 MB
@@ -95,7 +96,7 @@ def test_of_arrays_beyond_memory_only_the_rows_of_a_batch_are_read(
     rows = torch.arange(50, ROWS, 100)
     read = {}
     for memory in (10**12, 10**8):
-        monkeypatch.setattr(paging, "memory", lambda memory=memory: memory)
+        monkeypatch.setattr(paging, "memory_limit", lambda memory=memory: memory)
         data = Packed(folder, "train").only(["numbers"])
         forget(folder / "train/numbers.npy")
         read[memory] = read_from_disk(data, rows)
@@ -112,7 +113,7 @@ def test_batches_are_the_same_whatever_the_memory(
     folder = prepared(tmp_path)
     rows = torch.tensor([999, 0, 5, 5, 42])
     ample = Packed(folder, "train").batch(rows)
-    monkeypatch.setattr(paging, "memory", lambda: 10**6)
+    monkeypatch.setattr(paging, "memory_limit", lambda: 10**6)
     scarce = Packed(folder, "train").batch(rows)
     assert scarce.inputs["numbers"][:, 0].tolist() == rows.tolist()
     assert scarce.inputs["text"][0, :6, 0].tolist() == [999.0] * 6

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from goodfit.config import tree
 from goodfit.errors import nearest
+from goodfit.paths import choices
 
 _NO_CHOICE = re.compile(r"Could not find '(?P<group>[\w/]+)/(?P<choice>[^'/]+)'")
 _NO_KEY = re.compile(r"(?:Could not override|Key) '(?P<key>[\w.@/]+)'")
@@ -111,10 +112,7 @@ def _choices(root: Path, group: str) -> list[str]:
     """What a group offers: files of conf/, and what Hydra and its plugins have stored."""
     from hydra.core.config_store import ConfigStore
 
-    folder = root / "conf" / group
-    names = []
-    for path in folder.rglob("*.yaml"):
-        names.append(str(path.relative_to(folder).with_suffix("")))
+    names = choices(root / "conf" / group)
     with contextlib.suppress(OSError):  # Hydra has nothing stored for the group
         for name in ConfigStore.instance().list(group):
             if name.endswith(".yaml"):

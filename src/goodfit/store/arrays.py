@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from goodfit.contract import LENGTH, Batch, DataSpec, Field
 from goodfit.data.base import Encoded
 from goodfit.store.manifest import CLUSTERS, OFFSETS
-from goodfit.store.ragged import Ragged
+from goodfit.store.ragged import Ragged, select
 from goodfit.system import paging
 
 # of the memory: what arrays may take before the kernel is told which rows to read, and to read no
@@ -41,10 +41,10 @@ class Packed:
         self.inputs = _columns(self._folder, spec.inputs)
         self.targets = _columns(self._folder, spec.targets)
         self._arguments = frozenset(spec.arguments(spec.inputs))
-        self._exceeds_memory = self.size > _LARGEST_SHARE * paging.memory()
+        self._exceeds_memory = self.size > _LARGEST_SHARE * paging.memory_limit()
         if self._exceeds_memory:
-            for array in (*self.inputs.values(), *self.targets.values()):
-                paging.read_only_what_is_asked_for(_values(array))
+            for array in self._all:
+                paging.disable_readahead(_values(array))
 
     def __len__(self) -> int:
         return len(self._any)
@@ -63,7 +63,7 @@ class Packed:
     @property
     def size(self) -> int:
         """Bytes of all arrays."""
-        return sum(array.nbytes for array in (*self.inputs.values(), *self.targets.values()))
+        return sum(array.nbytes for array in self._all)
 
     @property
     def clusters(self) -> Tensor:
@@ -73,11 +73,7 @@ class Packed:
     @property
     def lengths(self) -> Tensor | None:
         """The elements of each sample's ragged arrays, (N,); None where all samples are alike."""
-        ragged = [
-            array.lengths
-            for array in (*self.inputs.values(), *self.targets.values())
-            if isinstance(array, Ragged)
-        ]
+        ragged = [array.lengths for array in self._all if isinstance(array, Ragged)]
         return torch.stack(ragged).sum(0) if ragged else None
 
     @property
@@ -88,7 +84,11 @@ class Packed:
     @property
     def _any(self) -> Column:
         """One of the arrays: all have as many samples, and lie on the same device."""
-        return next(iter((*self.inputs.values(), *self.targets.values())))
+        return self._all[0]
+
+    @property
+    def _all(self) -> tuple[Column, ...]:
+        return (*self.inputs.values(), *self.targets.values())
 
     def to(self, device: torch.device) -> Packed:
         """A copy of all arrays in the memory of `device`; the original stays where it is."""
@@ -104,8 +104,8 @@ class Packed:
         A ragged array `text` becomes `text` (B, L, ...) and `text_length` (B,).
         """
         if self._exceeds_memory:
-            for array in (*self.inputs.values(), *self.targets.values()):
-                _begin_to_read(array, rows)
+            for array in self._all:
+                _prefetch(array, rows)
         inputs = _gather(self.inputs, rows, pin)
         for name in inputs.keys() - self._arguments:
             del inputs[name]
@@ -150,12 +150,12 @@ def _values(column: Column) -> Tensor:
     return column.values if isinstance(column, Ragged) else column
 
 
-def _begin_to_read(column: Column, rows: Tensor) -> None:
+def _prefetch(column: Column, rows: Tensor) -> None:
     if isinstance(column, Ragged):
         starts, lengths = column.offsets[rows], column.lengths[rows]
-        paging.begin_to_read(column.values, starts, lengths)
+        paging.prefetch(column.values, starts, lengths)
     else:
-        paging.begin_to_read(column, rows, torch.ones_like(rows))
+        paging.prefetch(column, rows, torch.ones_like(rows))
 
 
 def _gather(columns: Mapping[str, Column], rows: Tensor, pin: bool) -> dict[str, Tensor]:
@@ -163,17 +163,9 @@ def _gather(columns: Mapping[str, Column], rows: Tensor, pin: bool) -> dict[str,
     for name, column in columns.items():
         if isinstance(column, Ragged):
             gathered[name], gathered[f"{name}{LENGTH}"] = column.gather(rows, pin=pin)
-        elif pin:
-            gathered[name] = _gather_pinned(column, rows)
         else:
-            gathered[name] = column.index_select(0, rows)
+            gathered[name] = select(column, rows, pin=pin)
     return gathered
-
-
-def _gather_pinned(array: Tensor, rows: Tensor) -> Tensor:
-    """`index_select` into pinned memory, which torch keeps until a copy from it is done."""
-    out = torch.empty((len(rows), *array.shape[1:]), dtype=array.dtype, pin_memory=True)
-    return torch.index_select(array, 0, rows, out=out)
 
 
 def _columns(folder: Path, fields: Mapping[str, Field]) -> dict[str, Column]:

@@ -72,7 +72,7 @@ class Ragged:
             view = self._views.get(longest)
             if view is None:
                 view = self._views[longest] = self._padded[:, :longest]
-            padded = _select(view, rows, pin)
+            padded = select(view, rows, pin=pin)
         return padded, lengths.pin_memory() if pin else lengths
 
     @cached_property
@@ -98,7 +98,7 @@ class Ragged:
         shape = (len(self.values) - longest + 1, longest, *self.values.shape[1:])
         stride = self.values.stride()
         stretches = self.values.as_strided(shape, (stride[0], *stride))
-        padded = _select(stretches, self.offsets.index_select(0, rows), pin)
+        padded = select(stretches, self.offsets.index_select(0, rows), pin=pin)
 
         # on a device it is asked for the longest alone: each number that it tells is a wait
         on_cpu = rows.device.type == "cpu"
@@ -115,8 +115,11 @@ def _longest(lengths: Tensor) -> int:
     return int(lengths.max().item()) if lengths.numel() else 0
 
 
-def _select(array: Tensor, rows: Tensor, pin: bool) -> Tensor:
-    """The rows (B,) of an array (N, ...), in pinned memory where asked for."""
+def select(array: Tensor, rows: Tensor, *, pin: bool) -> Tensor:
+    """The rows (B,) of an array (N, ...): (B, ...), in pinned memory where asked for.
+
+    Torch keeps pinned memory until a copy from it is done.
+    """
     if not pin:
         return array.index_select(0, rows)
     out = torch.empty((len(rows), *array.shape[1:]), dtype=array.dtype, pin_memory=True)

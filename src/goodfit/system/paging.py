@@ -19,31 +19,31 @@ _WILL_NEED = 3
 _LIMITS = ("memory.max", "memory.limit_in_bytes")  # of control groups of version 2, and of 1
 
 
-def memory(root: Path = Path("/")) -> int:
+def memory_limit(root: Path = Path("/")) -> int:
     """The bytes of memory that this process may use: those of the machine, or of its container."""
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return min([physical, *_limits(root)])
 
 
 def _limits(root: Path) -> list[int]:
-    """The limits of the control groups that this process is in; none is written as `max`."""
+    """The limits of the control groups around this process; where there is none stands `max`."""
     limits = []
     with contextlib.suppress(FileNotFoundError):  # not on macOS
         for line in (root / "proc/self/cgroup").read_text().splitlines():
             _, controllers, group = line.split(":", 2)
-            mount = root / "sys/fs/cgroup" / ("memory" if controllers else "")
             if controllers not in ("", "memory"):
                 continue
-            # a container sees its own group as the root, whatever its path is outside
-            folder = mount / group.lstrip("/")
-            for name in _LIMITS:
-                for path in {folder / name, mount / name}:
+            mount = root / "sys/fs/cgroup" / ("memory" if controllers else "")
+            inner = mount / group.lstrip("/")
+            # Slurm limits the job, not its step; a container sees its own group as the root
+            for folder in [inner, *inner.parents[: len(inner.parts) - len(mount.parts)]]:
+                for name in _LIMITS:
                     with contextlib.suppress(OSError, ValueError):
-                        limits.append(int(path.read_text()))
+                        limits.append(int((folder / name).read_text()))
     return limits
 
 
-def read_only_what_is_asked_for(array: Tensor) -> None:
+def disable_readahead(array: Tensor) -> None:
     """The kernel reads no pages of a mapped file (N, ...) around those that are touched.
 
     Of rows at random it would read as much around each as the disk's setting says: 8 MB for 80 kB
@@ -52,7 +52,7 @@ def read_only_what_is_asked_for(array: Tensor) -> None:
     _advise(array, 0, array.nbytes, _RANDOM)
 
 
-def begin_to_read(array: Tensor, starts: Tensor, lengths: Tensor) -> None:
+def prefetch(array: Tensor, starts: Tensor, lengths: Tensor) -> None:
     """The kernel begins to read elements of a mapped file's first dimension (N, ...).
 
     From each of `starts` (B,) as many as `lengths` (B,) says. It does so in the background: whoever

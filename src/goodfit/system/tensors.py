@@ -60,14 +60,21 @@ class GrowingTensors:
         return self._rows
 
     def append(self, part: Mapping[str, Tensor]) -> None:
-        """Adds rows, (B, ...) each; all rows then lie on the device of these."""
+        """Adds rows, (B, ...) each; all rows then lie on the device of these.
+
+        Names, types and shapes but for B are those of the rows before.
+        """
         first = next(iter(part.values()), None)
         if first is None:
             return
         count = len(first)
+        assert not self._room or part.keys() == self._room.keys(), (part.keys(), self._room.keys())
         for name, values in part.items():
             room = self._reserve(name, self._rows + count, values)
-            room.narrow(0, self._rows, count).copy_(values)
+            # it would spread (B, 1) over (B, 3), and cut float64 to float32, without a word
+            assert values.shape == (count, *room.shape[1:]), (name, values.shape, room.shape)
+            assert values.dtype == room.dtype, (name, values.dtype, room.dtype)
+            room[self._rows : self._rows + count] = values
         self._rows += count
 
     def tensors(self) -> dict[str, Tensor]:

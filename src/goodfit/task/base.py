@@ -22,7 +22,7 @@ from torch.optim import Optimizer
 from goodfit.contract import Batch, DataSpec
 from goodfit.records import Answer, Chart
 from goodfit.task.epoch import EpochResults
-from goodfit.task.kept import StepResult
+from goodfit.task.kept import Samples
 
 Array = np.ndarray[Any, Any]
 Statistics = dict[str, Tensor]  # of samples, (B, ...) each
@@ -313,7 +313,8 @@ class Task(pl.LightningModule):
             # detached, too: what is the output itself would keep the activations of every step
             statistics = {name: values.detach() for name, values in statistics.items()}
         # what is kept is unweighted: `reduce` counts units
-        results.add(StepResult(step, self.global_rank, loss.detach(), units, statistics))
+        rank = self.global_rank
+        results.add(Samples.of_step(step, rank, loss.detach(), units, statistics))
         return loss.sum() / units.sum()
 
 

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from goodfit.system.tensors import on_device
-from goodfit.task.kept import Kept, Samples, StepResult, in_order
+from goodfit.task.kept import Kept, Samples, in_order
 
 if TYPE_CHECKING:
     from goodfit.task.base import Score, Statistics
@@ -76,13 +76,13 @@ class EpochResults:
         """Whether no step was added on this rank."""
         return self._sums is None and not self._kept
 
-    def add(self, result: StepResult) -> None:
+    def add(self, result: Samples) -> None:
         """Keeps a step, with results (B, ...)."""
         if self.additive or not self.scored:
             self._add_up(Sums.of(result.loss, result.units, result.statistics))
             return
         self._kept.add(result.to("cpu") if self._on_host else result)
-        self._numbers += result.numbers
+        self._numbers += result.numbers()
         if self._numbers * _ranks() > MOST_KEPT:
             self._make_room()
 
@@ -121,7 +121,7 @@ class EpochResults:
             samples = Samples(*state["samples"])
             self._numbers = samples.numbers(rank)
             if rank == 0:
-                self._kept.load(samples)
+                self._kept.add(samples)
         by_rank = [Sums(*sums) if sums else None for sums in state["sums"]]
         if len(by_rank) == _ranks():
             self._sums = by_rank[rank]
@@ -162,7 +162,7 @@ class EpochResults:
         samples = self._kept.samples()
         self._kept = Kept()
         if samples:
-            self._kept.load(samples.to("cpu"))
+            self._kept.add(samples.to("cpu"))
 
     def _gathered(self) -> tuple[Samples | None, list[Sums | None]]:
         """The samples of all ranks, sorted by step and rank, or the sums of each rank.

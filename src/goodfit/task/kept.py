@@ -17,31 +17,8 @@ if TYPE_CHECKING:
     from goodfit.task.base import Statistics
 
 
-class StepResult(NamedTuple):
-    """One step of an epoch on one rank: loss (B,), units (B,) and statistics (B, ...) of it."""
-
-    step: int
-    rank: int
-    loss: Tensor
-    units: Tensor
-    statistics: Statistics
-
-    @property
-    def numbers(self) -> int:
-        """How many numbers the statistics are."""
-        return sum(values.numel() for values in self.statistics.values())
-
-    def to(self, device: torch.device | str) -> StepResult:
-        """The same, with its tensors on `device`."""
-        return self._replace(
-            loss=self.loss.to(device),
-            units=self.units.to(device),
-            statistics=on_device(self.statistics, device),
-        )
-
-
 class Samples(NamedTuple):
-    """Of the samples of several steps: loss (N,), units (N,) and statistics (N, ...).
+    """Of the samples of one or more steps: loss (N,), units (N,) and statistics (N, ...).
 
     `steps` are these steps in order: the number of each, its rank and how many samples it had.
     """
@@ -51,6 +28,13 @@ class Samples(NamedTuple):
     units: Tensor
     statistics: Statistics
 
+    @classmethod
+    def of_step(
+        cls, step: int, rank: int, loss: Tensor, units: Tensor, statistics: Statistics
+    ) -> Samples:
+        """Of one step on one rank: loss (B,), units (B,) and statistics (B, ...)."""
+        return cls([(step, rank, len(loss))], loss, units, statistics)
+
     def to(self, device: torch.device | str) -> Samples:
         """The same, with its tensors on `device`."""
         return self._replace(
@@ -59,10 +43,10 @@ class Samples(NamedTuple):
             statistics=on_device(self.statistics, device),
         )
 
-    def numbers(self, rank: int) -> int:
-        """How many numbers the statistics of a rank's samples are."""
-        own = sum(samples for _, of, samples in self.steps if of == rank)
-        return own * sum(values[0].numel() for values in self.statistics.values())
+    def numbers(self, rank: int | None = None) -> int:
+        """How many numbers the statistics are: of a rank's samples, of all where it is None."""
+        samples = sum(count for _, of, count in self.steps if rank is None or of == rank)
+        return samples * sum(values.shape[1:].numel() for values in self.statistics.values())
 
 
 class Kept:
@@ -79,15 +63,8 @@ class Kept:
     def __len__(self) -> int:
         return len(self._steps)
 
-    def add(self, result: StepResult) -> None:
-        """The samples of a further step."""
-        self._steps.append((result.step, result.rank, len(result.loss)))
-        self._losses.append({"loss": result.loss, "units": result.units})
-        self._statistics.append(result.statistics)
-
-    def load(self, samples: Samples) -> None:
-        """Other samples in place of those so far."""
-        self.clear()
+    def add(self, samples: Samples) -> None:
+        """Those of further steps."""
         self._steps += samples.steps
         self._losses.append({"loss": samples.loss, "units": samples.units})
         self._statistics.append(samples.statistics)
