@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import weakref
 
 import pytest
 import torch
@@ -42,6 +43,17 @@ def test_of_200_batches_no_more_than_a_few_are_held() -> None:
     ).stdout
     # as a list of small tensors, what is kept held the places of 190 batches
     assert float(printed) < 6
+
+
+def test_no_tensor_of_a_step_lives_on() -> None:
+    # true of every heap, where what 200 batches hold depends on how this one lays them out
+    kept = Kept()
+    for step in range(3):
+        loss, units, statistics = torch.ones(4), torch.ones(4), {"target": torch.ones(4, 2)}
+        tensors = [weakref.ref(tensor) for tensor in (loss, units, statistics["target"])]
+        kept.add(Samples.of_step(step, 0, loss, units, statistics))
+        del loss, units, statistics
+        assert [tensor() for tensor in tensors] == [None] * 3
 
 
 def rows(*sizes: int) -> list[dict[str, torch.Tensor]]:
