@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import checkpoints, devices, loading, memory, no_op, sweeps, training
+from benchmarks import checkpoints, devices, lightning, loading, memory, no_op, sweeps, training
 from benchmarks.measure import Result, table
 
 PROTOCOL = """\
@@ -26,6 +26,7 @@ clock shows.
 _PROTOCOLS = (
     PROTOCOL,
     training.PROTOCOL,
+    lightning.PROTOCOL,
     loading.PROTOCOL,
     no_op.PROTOCOL,
     checkpoints.PROTOCOL,
@@ -52,6 +53,7 @@ def _tables(names: Sequence[str], root: Path) -> list[Table | str]:
     with_plain_way: dict[str, Callable[[], list[Result]]] = {
         "cnn": lambda: [training.cnn(root)],
         "mlp": lambda: [training.mlp(root)],
+        "lightning": lambda: [lightning.mlp(root)],
         "batches": lambda: [loading.batches(5)],
         "no-op": lambda: [no_op.nothing_to_do(root, 3)],
         "checkpoints": lambda: checkpoints.checkpoints(10),

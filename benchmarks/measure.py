@@ -18,6 +18,7 @@ from goodfit.errors import UserError, nearest
 NAMES = (
     "cnn",
     "mlp",
+    "lightning",
     "batches",
     "no-op",
     "checkpoints",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -24,7 +24,7 @@ from goodfit import build
 from goodfit.augment.per_sample_random import PerSampleRandom
 from goodfit.config import tree
 from goodfit.config.compose import compose
-from goodfit.contract import DataSpec, random_key
+from goodfit.contract import Batch, DataSpec, random_key
 from goodfit.launch.fit import fit
 from goodfit.paths import Paths
 from goodfit.records import Training
@@ -38,15 +38,16 @@ training  From Trainer.fit's first line to its last and the sending of metrics t
           a loop of 30 lines that sees the same batches. Equal: the largest difference between the
           weights that both keep.
 """
+_COMMON = ("trainer=cpu", "early_stopping.patience=99", "tracking.uri='sqlite:///mlflow.db'")
 # what a run costs once, such as its first checkpoint, weighs as in a real one
-_CNN = ("experiment=mnist", "trainer.max_epochs=8")
-_MLP = (
+CNN = ("experiment=mnist", "trainer.max_epochs=8", *_COMMON)
+MLP = (
     "experiment=breast_cancer",
     "model.width=64",
     "loader.batch_size=128",
     "trainer.max_epochs=3",
+    *_COMMON,
 )
-_COMMON = ("trainer=cpu", "early_stopping.patience=99", "tracking.uri='sqlite:///mlflow.db'")
 
 Weights = Mapping[str, Tensor]
 
@@ -68,12 +69,12 @@ class ByHand(NamedTuple):
 
 def cnn(root: Path) -> Result:
     """Convolutions on grey images: a step is long."""
-    return _compare("training, CNN", root, 1.1, 3, made.images, _CNN)
+    return _compare("training, CNN", root, 1.1, 3, made.images, CNN)
 
 
 def mlp(root: Path) -> Result:
     """A small network on a table: a step is short, so what surrounds it shows."""
-    return _compare("training, MLP", root, 1.25, 5, made.table, _MLP)
+    return _compare("training, MLP", root, 1.25, 5, made.table, MLP)
 
 
 def _compare(
@@ -84,7 +85,7 @@ def _compare(
     make_data: Callable[[Path, made.Section], None],
     overrides: Sequence[str],
 ) -> Result:
-    cfg = compose(root, [*overrides, *_COMMON])
+    cfg = compose(root, overrides)
     folder = Paths(cfg.name).prepared
     make_data(folder, tree.data_section(cfg))
     tracked(cfg)  # imports MLflow, makes its database
@@ -99,7 +100,7 @@ def _compare(
         plain.append(seconds)
         steps = training.steps
         # a comparison of speeds counts only between ways to the same result
-        difference = max(difference, _largest_difference(training.weights, by_hand.weights))
+        difference = max(difference, largest_difference(training.weights, by_hand.weights))
         assert difference < 1e-5, f"{name}: the weights differ by {difference}"
         print(
             f"{name} {turn + 1}/{turns}: {training.seconds.wall:.1f} s and {seconds.wall:.1f} s, "
@@ -110,7 +111,8 @@ def _compare(
     return Result(name, ours, plain, goal, unit, f"weights differ by {difference:.0e}")
 
 
-def _largest_difference(weights: Weights, others: Weights) -> float:
+def largest_difference(weights: Weights, others: Weights) -> float:
+    """Between two sets of weights of the same names."""
     return max(
         float((weights[name].float() - others[name].float()).abs().max()) for name in weights
     )
@@ -142,17 +144,11 @@ def loop(cfg: DictConfig, folder: Path) -> ByHand:
     size, epochs = cfg.loader.batch_size, cfg.trainer.max_epochs
     total_steps = -(-len(train) // size) * epochs
     schedule = cosine(optimizer, total_steps=total_steps, warmup=cfg.schedule.warmup)
-    augment = build.augment(cfg)
     best = ByHand(float("inf"), {})
 
     for epoch in range(epochs):
         model.train()
-        generator = torch.Generator().manual_seed(random_key(cfg.seed, epoch))
-        order = torch.randperm(len(train), generator=generator)
-        for step, rows in enumerate(torch.split(order, size)):
-            # as Batches, DataModule and SeedEachStep do: order, augmentation and dropout are equal
-            torch.default_generator.manual_seed(random_key(cfg.seed, epoch, step))
-            batch = augment(train.batch(rows), PerSampleRandom(rows, seed=cfg.seed, epoch=epoch))
+        for batch in batches(cfg, train, epoch):
             output = model(**batch.inputs)
             loss = F.cross_entropy(
                 output, batch.targets["target"], label_smoothing=cfg.task.label_smoothing
@@ -169,6 +165,16 @@ def loop(cfg: DictConfig, folder: Path) -> ByHand:
             best = ByHand(validation_loss, weights)
             torch.save(weights, "loop.pt")  # ours saves its best, too
     return best
+
+
+def batches(cfg: DictConfig, train: Packed, epoch: int) -> Iterator[Batch]:
+    """As Batches, DataModule and SeedEachStep do: order, augmentation and dropout are equal."""
+    augment = build.augment(cfg)
+    generator = torch.Generator().manual_seed(random_key(cfg.seed, epoch))
+    order = torch.randperm(len(train), generator=generator)
+    for step, rows in enumerate(torch.split(order, cfg.loader.batch_size)):
+        torch.default_generator.manual_seed(random_key(cfg.seed, epoch, step))
+        yield augment(train.batch(rows), PerSampleRandom(rows, seed=cfg.seed, epoch=epoch))
 
 
 @torch.no_grad()
