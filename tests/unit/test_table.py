@@ -7,33 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_tables import read, refused, table
 
 from goodfit.data.table import Table
 from goodfit.errors import UserError
-from goodfit.schema import Source
-
-
-def table(label: str = "y", kind: str = "class") -> Table:
-    return Table(
-        sources={"table": Source(file="t.csv", sha256=None)},
-        label=label,
-        kind=kind,  # type: ignore[arg-type]
-        test=0.25,
-        validation=0.25,
-        split_seed=0,
-    )
-
-
-def read(tmp_path: Path, text: str, *, label: str = "y", kind: str = "class") -> pd.DataFrame:
-    path = tmp_path / "t.csv"
-    path.write_text(text)
-    return table(label, kind).read({"table": path})
-
-
-def refused(tmp_path: Path, text: str, *, label: str = "y", kind: str = "class") -> str:
-    with pytest.raises(UserError) as error:
-        read(tmp_path, text, label=label, kind=kind)
-    return str(error.value)
 
 
 @pytest.mark.fault(22)
@@ -69,7 +46,7 @@ def test_blank_rows_are_no_samples(tmp_path: Path) -> None:
     assert rows.to_dict("list") == {"a": [1.0, 2.0], "y": ["no", "yes"]}
 
 
-@pytest.mark.parametrize("value", ["inf", "-inf", "1e999", "nan"])
+@pytest.mark.parametrize("value", ["inf", "-inf", "1e999"])
 def test_what_is_not_finite_is_a_fault(tmp_path: Path, value: str) -> None:
     message = refused(tmp_path, f"a,y\n1,no\n{value},no\n3,no\n")
     assert f"row 3  column a  '{value}' is not a finite number" in message
@@ -115,7 +92,7 @@ def test_a_constant_column_is_nothing_to_the_network(tmp_path: Path) -> None:
 
 def test_a_text_where_train_has_numbers_is_refused(tmp_path: Path) -> None:
     spec = table().fit(pd.DataFrame({"a": [1.0, 2.0], "y": ["no", "yes"]}))
-    with pytest.raises(UserError, match=r"column 'a' holds what is no number: .*'seven'"):
+    with pytest.raises(UserError, match=r"row 2  column a  'seven' is not a finite number"):
         Table.encode(pd.DataFrame({"a": ["3", "seven"]}), spec)
 
 
