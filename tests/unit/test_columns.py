@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from goodfit.data.columns import Column, decide
+from goodfit.data.columns import LITERAL, Column, decide
 
 ROWS = 30
 DIGITS = "every value differs, all with as many digits"
@@ -90,13 +90,13 @@ def test_missing_cells_are_told_with_their_tokens() -> None:
     read = column("x", lambda row: ["", "?", "NA"][row] if row < 3 else row % 7)
     assert read.why == "numbers; 3 of 30 cells are missing ('', '?', 'NA')"
     assert read.missing
-    # in a column of texts, NA may be Namibia
-    read = column("x", lambda row: ["", "NA", "DE"][row % 3])
-    assert read.why == "texts; 10 of 30 cells are missing ('')"
+    # among texts, "none" and "?" may be answers
+    read = column("x", lambda row: ["", "NA", "none", "?", "DE"][row % 5])
+    assert read.why == "texts; 12 of 30 cells are missing ('', 'NA')"
 
 
 def test_the_user_has_the_last_word() -> None:
     cells = pd.Series([str(row % 3) for row in range(ROWS)])
-    assert decide("x", cells, "category") == Column("category", "data.columns.x=category")
+    assert decide("x", cells, "category") == Column("category", "data.columns.x=category", LITERAL)
     assert decide("a b", cells, "category").why == 'in the YAML of data: columns: {"a b": category}'
     assert decide("id", cells, "number").kind == "number"

@@ -14,9 +14,19 @@ from goodfit.errors import UserError
 
 
 @pytest.mark.fault(22)
-def test_numbers_and_texts_are_told_apart_and_na_is_a_text(tmp_path: Path) -> None:
+def test_numbers_and_texts_are_told_apart_and_a_label_may_be_none(tmp_path: Path) -> None:
     rows = read(tmp_path, "a,town,y\n1,NA,no\n2.5,Ulm,None\n")
-    assert rows.to_dict("list") == {"a": [1.0, 2.5], "town": ["NA", "Ulm"], "y": ["no", "None"]}
+    assert rows.to_dict("list") == {"a": [1.0, 2.5], "town": ["", "Ulm"], "y": ["no", "None"]}
+    said = table().fit(rows).facts["columns"]["town"]["why"]
+    assert said == "texts; 1 of 2 cells are missing ('NA')"
+
+
+@pytest.mark.fault(32)
+def test_na_is_a_text_where_the_user_says_so(tmp_path: Path) -> None:
+    text = "a,town,y\n1,NA,no\n2.5,none,yes\n3,Ulm,no\n"
+    assert read(tmp_path, text)["town"].tolist() == ["", "none", "Ulm"]
+    literal = read(tmp_path, text, columns={"town": "category"})
+    assert literal["town"].tolist() == ["NA", "none", "Ulm"]
 
 
 @pytest.mark.fault(22)

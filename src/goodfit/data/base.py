@@ -46,6 +46,8 @@ class DataSet(ABC):
     label: ClassVar[str] = "label"  # the column of the target
     cluster: ClassVar[str] = "sample"  # what `clusters` numbers, for a reader: film, patient, week
     chunk: ClassVar[int] = 1024  # rows that are loaded and encoded together
+    # `encode` takes a cell however programs read it: "3", 3 and 3.0
+    takes_any_cell: ClassVar[bool] = False
 
     def __init__(
         self, *, sources: Mapping[str, Source], test: Fraction, validation: Fraction

@@ -22,7 +22,13 @@ Kind = Literal["number", "category", "boolean", "date"]
 Cells = pd.Series  # of texts, without spaces around them
 
 # what stands for "not known" where numbers or dates are expected, compared in small letters
-MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "--"})
+MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "?", "-", "--"})
+# among texts, what pandas reads as missing, too, letter by letter: "none" and "-" may be answers
+MISSING_TEXTS = frozenset(
+    {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "None"}
+)
+# the notation of texts in which "NA" may be Namibia, because the user says that they are texts
+LITERAL = "literal"
 BOOLEANS = {"true": 1.0, "false": 0.0}
 # of fewer rows, all different says little
 _FEWEST_FOR_IDENTIFIER = 20
@@ -76,14 +82,11 @@ def decide(name: str, cells: Cells, asked: ReadAs | None = None) -> Column:
     Raises:
         UserError: cells can be read in two ways, or not as what was asked for.
     """
-    present = cells[~is_missing(cells)]
+    present = cells[~cells.str.lower().isin(MISSING)]
     column = _as_asked(name, present, asked) if asked else _found(name, cells, present)
     if column.kind is None:
         return column
-    # in a column of texts, "NA" may be Namibia
-    absent = (
-        cells[cells == ""] if column.kind == "category" else cells[~cells.index.isin(present.index)]
-    )
+    absent = cells[cells.map(lambda cell: is_missing(cell, column)).astype(bool)]
     if absent.empty:
         return column
     tokens = ", ".join(repr(token) for token in absent.unique())
@@ -113,9 +116,14 @@ def _found(name: str, cells: Cells, present: Cells) -> Column:
     return numbered or Column("number", _said(notation), notation.decimal, notation.unit)
 
 
-def is_missing(cells: Cells) -> pd.Series[bool]:
-    """Which cells (N,) stand for a number that is not known."""
-    return cells.str.lower().isin(MISSING)
+def is_missing(value: Any, column: Column) -> bool:
+    """Whether a value of any type says that there is none, in a column that is read so."""
+    if not isinstance(value, str):
+        return value is None or bool(pd.isna(value))
+    text = value.strip()
+    if column.kind != "category":
+        return text.lower() in MISSING
+    return not text if column.notation == LITERAL else text in MISSING_TEXTS
 
 
 def expectation(column: Column) -> str:
@@ -132,8 +140,10 @@ def expectation(column: Column) -> str:
 def _as_asked(name: str, present: Cells, asked: ReadAs) -> Column:
     why = override(name, asked)
     texts = list(present)
-    if asked in ("category", "boolean"):
-        return Column(asked, why)
+    if asked == "category":
+        return Column("category", why, LITERAL)
+    if asked == "boolean":
+        return Column("boolean", why)
     if asked in ("date", "day_first", "month_first"):
         order = dates.order(name, texts) if asked == "date" else asked
         return Column("date", why, order or "year_first")

@@ -75,11 +75,12 @@ def encode(values: pd.Series[Any], facts: Facts, faults: Faults) -> Array:
     column = Column.of_facts(facts)
     name = str(values.name)
     if column.kind == "category":
-        return _one_hot(name, values, facts, faults)
+        return _one_hot(values, column, facts["categories"], faults)
 
     known, empty = checked(values, column, faults, 1 + np.arange(len(values)))
     if not column.missing:
-        rows = np.flatnonzero(values.map(is_missing)) + 1
+        missing = [columns.is_missing(value, column) for value in values]
+        rows = np.flatnonzero(missing) + 1
         faults.add(name, rows, "is missing; in training none was")
 
     numbers = _days(known) if column.kind == "date" else known
@@ -107,48 +108,44 @@ def checked(
     empty = np.isnat(known) if is_date else ~np.isfinite(known)
     for row in np.flatnonzero(empty):
         value = values.iloc[row]
-        if not is_missing(value):
-            said = f"{value!r} is not {columns.expectation(column)}"
+        if not columns.is_missing(value, column):
+            said = f"{_shown(value)} is not {columns.expectation(column)}"
             faults.add(str(values.name), [rows[row]], said)
     if not is_date:
         # float32, in which networks compute, has no such number
         large = ~empty & (np.abs(known) > LARGEST)
         for row in np.flatnonzero(large):
-            said = f"{values.iloc[row]!r} is beyond the largest float32, 3.4e38"
+            said = f"{_shown(values.iloc[row])} is beyond the largest float32, 3.4e38"
             faults.add(str(values.name), [rows[row]], said)
         empty |= large
     return known, empty
 
 
-def _one_hot(name: str, values: pd.Series[Any], facts: Facts, faults: Faults) -> Array:
-    categories = facts["categories"]
-    known: dict[Any, str] = {}
-    for value in values.unique():
-        known[value] = _category(value, categories)
-    texts = values.map(known).to_numpy(object)
+def _one_hot(
+    values: pd.Series[Any], column: Column, categories: list[str], faults: Faults
+) -> Array:
+    texts = np.array([_category(value, column, categories) for value in values], object)
     if "" not in categories:
         rows = np.flatnonzero(texts == "") + 1
-        faults.add(name, rows, "is missing; in training none was")
+        faults.add(str(values.name), rows, "is missing; in training none was")
     return np.asarray(texts[:, None] == np.array(categories, object))
 
 
-def _category(value: Any, categories: list[str]) -> str:
+def _category(value: Any, column: Column, categories: list[str]) -> str:
     """The category that a value means: a text by its letters, a number that was one by its value.
 
     Readers of files make 1021 of "01021" and 3.0 of "3".
     """
+    if columns.is_missing(value, column):
+        return ""
     if isinstance(value, str):
         return value.strip()
-    if is_missing(value):
-        return ""
-    if isinstance(value, bool | np.bool_):
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
         return str(value)
-    if isinstance(value, int | float | np.number):
-        alike = [category for category in categories if _number(category) == float(value)]
-        if len(alike) == 1:
-            return alike[0]
-        return str(int(value)) if float(value).is_integer() else str(value)
-    return str(value)
+    alike = [category for category in categories if _number(category) == float(value)]
+    if len(alike) == 1:
+        return alike[0]
+    return str(int(value)) if float(value).is_integer() else str(value)
 
 
 def _number(text: str) -> float:
@@ -211,8 +208,6 @@ def _days(moments: Array) -> Array:
     return np.where(np.isnat(moments), np.nan, count)
 
 
-def is_missing(value: Any) -> bool:
-    """Whether a value of any type says that there is none."""
-    if isinstance(value, str):
-        return value.strip().lower() in columns.MISSING
-    return value is None or bool(pd.isna(value))
+def _shown(value: Any) -> str:
+    """A value as a user wrote it: 1e+300 where NumPy says np.float64(1e+300)."""
+    return repr(value.item() if isinstance(value, np.generic) else value)

@@ -18,7 +18,7 @@ import pandas as pd
 from goodfit.contract import DataSpec, Field
 from goodfit.data import delimited, features
 from goodfit.data.base import Array, StratifiedDataSet, check_columns, class_labels
-from goodfit.data.columns import Column, alike, decide
+from goodfit.data.columns import LITERAL, Column, alike, decide, is_missing
 from goodfit.data.faults import Faults
 from goodfit.errors import UserError, nearest
 from goodfit.records import ColumnRead, Exhibit
@@ -43,6 +43,7 @@ class Table(StratifiedDataSet):
     inputs = ("numbers",)
     kind = "class"
     modality = "table"
+    takes_any_cell = True
 
     def __init__(
         self,
@@ -177,7 +178,7 @@ class Table(StratifiedDataSet):
         """
         scores = {}
         for name, facts in spec.facts["columns"].items():
-            if facts["kind"] == "number" and not features.is_missing(row[name]):
+            if facts["kind"] == "number" and not pd.isna(row[name]):
                 scores[name] = (float(row[name]) - facts["mean"]) / facts["std"]
         farthest = sorted(scores, key=lambda name: -abs(scores[name]))[:5]
         return Exhibit(
@@ -217,7 +218,7 @@ class Table(StratifiedDataSet):
     def _target(self, cells: pd.Series[Any]) -> Column:
         """The target is read as its kind asks for, whatever its cells look like."""
         if self.kind == "class":
-            return Column("category", "the target")
+            return Column("category", "the target", LITERAL)
         column = decide(self.label, cells, self.columns.get(self.label, "number"))
         unit = f", in {column.unit}" if column.unit else ""
         return replace(column, why=f"the target{unit}")
@@ -250,11 +251,11 @@ def _read_cells(
     """The cells (N,) as their column is read; the index has their rows in the file."""
     # of the file: counted from one, and the first is the header
     lines = cells.index.to_numpy() + 2
+    empty = np.array([is_missing(cell, column) for cell in cells], bool)
     if column.kind == "category":
-        empty, result = (cells == "").to_numpy(), cells
+        result = cells.mask(empty, "")
     else:
-        known, _ = features.checked(cells, column, faults, lines)
-        empty, result = cells.map(features.is_missing).to_numpy(), pd.Series(known, cells.index)
+        result = pd.Series(features.checked(cells, column, faults, lines)[0], cells.index)
     for row in [] if may_miss else np.flatnonzero(empty):
         said = f"'{cells.iloc[row]}' is missing" if cells.iloc[row] else "'' is empty"
         faults.add(str(cells.name), [lines[row]], said)
