@@ -30,6 +30,8 @@ MISSING_TEXTS = frozenset(
 # the notation of texts in which "NA" may be Namibia, because the user says that they are texts
 LITERAL = "literal"
 BOOLEANS = {"true": 1.0, "false": 0.0}
+# a text column with more different values is a name or a text, not a category
+MOST_CATEGORIES = 100
 # of fewer rows, all different says little
 _FEWEST_FOR_IDENTIFIER = 20
 # as long as these, numbers that never repeat are rather customers than measurements
@@ -215,7 +217,8 @@ def _numbered(name: str, present: Cells) -> Column | None:
 
 def _text(name: str, cells: Cells) -> Column:
     if len(cells) >= _FEWEST_FOR_IDENTIFIER and cells.is_unique:
-        return Column(None, f"every text differs{_take(name, 'category')}")
+        few = cells.nunique() <= MOST_CATEGORIES
+        return Column(None, f"every text differs{_take(name, 'category') if few else ''}")
     pairs = [f"'{first}' and '{second}'" for first, second, *_ in alike(cells)]
     note = f"; {', '.join(pairs)} are two categories" if pairs else ""
     return Column("category", f"texts{note}")

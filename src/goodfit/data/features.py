@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from goodfit.data import columns, dates
-from goodfit.data.columns import Column
+from goodfit.data.columns import MOST_CATEGORIES, Column
 from goodfit.data.faults import Faults
 from goodfit.data.numbers import Decimal, Notation
 from goodfit.errors import UserError
@@ -22,8 +22,6 @@ from goodfit.errors import UserError
 Array = np.ndarray[Any, Any]
 Facts = Mapping[str, Any]
 
-# a text column with more different values is a name or a text, not a category
-MOST_CATEGORIES = 100
 LARGEST = float(np.finfo(np.float32).max)
 _DAY = 86_400e6  # microseconds
 

@@ -18,7 +18,7 @@ from goodfit.records import Chart
 CALIBRATION_BINS = 10
 HISTOGRAM_BINS = 31
 # of a confusion matrix: more cannot be read, and of a thousand classes it would be 100 MB
-MOST_CLASSES = 40
+MOST_CLASSES = 20
 MOST_DOTS = 400  # of a scatter plot: more hide each other, and the page grows with them
 
 
