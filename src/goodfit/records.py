@@ -241,7 +241,7 @@ class Exhibit(Record):
 
     The curve ends before `start`, the time of the first step to be forecast. `cells` are the
     columns that stand out most, each with its value and its distance from train's mean in standard
-    deviations.
+    deviations, and `words` columns that are no numbers, or missing.
     """
 
     picture: str | None = None  # a file of the format `picture_format`, base64
@@ -250,6 +250,7 @@ class Exhibit(Record):
     curve: list[float] = field(default_factory=list)
     start: str | None = None
     cells: dict[str, tuple[float, float]] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -189,3 +189,19 @@ def test_how_columns_are_read_survives_the_split(tmp_path: Path) -> None:
     spec = DataSpec.read(tmp_path / "out/spec.json")
     in_use = Table.encode(pd.DataFrame({"a": ["2,5 kg", "2,5", 2.5]}), spec)["numbers"]
     assert (in_use == in_use[0]).all()
+
+
+def test_a_sample_is_shown_with_its_numbers_texts_dates_and_gaps(tmp_path: Path) -> None:
+    text = "a,b,town,day,new,y\n1,2,Ulm,2024-03-05,true,no\n3,,,2024-03-06 12:30,false,yes\n"
+    rows = read(tmp_path, text)
+    spec = table().fit(rows)
+    first, second = (Table.show({}, row, spec) for _, row in rows.iterrows())
+    assert first.cells == {"a": (1.0, -1.0), "b": (2.0, 0.0)}
+    assert first.words == {"town": "Ulm", "day": "2024-03-05", "new": "true"}
+    assert second.cells == {"a": (3.0, 1.0)}
+    assert second.words == {
+        "b": "missing",
+        "town": "missing",
+        "day": "2024-03-06 12:30:00",
+        "new": "false",
+    }

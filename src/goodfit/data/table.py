@@ -27,6 +27,7 @@ from goodfit.schema import Columns, Fraction, Names, Source, Whole
 # of a table's attributes: what `read` has decided, by column, and why the target is as it is
 _READ = "columns"
 _TARGET = "target"
+_SHOWN = 5  # columns of a sample on the page, of numbers and of others
 
 
 class Table(StratifiedDataSet):
@@ -172,17 +173,22 @@ class Table(StratifiedDataSet):
 
     @staticmethod
     def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:
-        """The five numbers farthest from train's mean, with that distance in standard deviations.
+        """The five numbers farthest from train's mean, and the first five texts, dates and gaps.
 
         Read from `row`: the numbers (F,) of `sample` have lost their units.
         """
-        scores = {}
+        scores, words = {}, {}
         for name, facts in spec.facts["columns"].items():
-            if facts["kind"] == "number" and not pd.isna(row[name]):
+            if is_missing(row[name], Column.of_facts(facts)):
+                words[name] = "missing"
+            elif facts["kind"] == "number":
                 scores[name] = (float(row[name]) - facts["mean"]) / facts["std"]
-        farthest = sorted(scores, key=lambda name: -abs(scores[name]))[:5]
+            else:
+                words[name] = _in_words(row[name], facts["kind"])
+        farthest = sorted(scores, key=lambda name: -abs(scores[name]))[:_SHOWN]
         return Exhibit(
-            cells={name: (float(row[name]), round(scores[name], 1)) for name in farthest}
+            cells={name: (float(row[name]), round(scores[name], 1)) for name in farthest},
+            words=dict(list(words.items())[:_SHOWN]),
         )
 
     @staticmethod
@@ -277,6 +283,15 @@ def _check_resolution(file: str, rows: pd.DataFrame) -> None:
                 f"{file}: column '{name}' holds {largest:g}, beside which its other values are all "
                 f"the same in float32; mend it, or leave the column out (data.drop)"
             )
+
+
+def _in_words(cell: Any, kind: str) -> str:
+    """A cell that is no number, as a reader would write it."""
+    if kind == "boolean":
+        return "true" if cell else "false"
+    if kind == "date":
+        return str(cell).removesuffix(" 00:00:00")
+    return str(cell)
 
 
 def _reason(facts: Mapping[str, Any]) -> str:
