@@ -13,7 +13,7 @@ from goodfit.errors import UserError
 from goodfit.schema import Source
 
 
-def table(**options: Any) -> Table:
+def table(cls: type[Table] = Table, **options: Any) -> Table:
     defaults: dict[str, Any] = {
         "sources": {"table": Source(file="t.csv", sha256=None)},
         "label": "y",
@@ -26,7 +26,7 @@ def table(**options: Any) -> Table:
         "validation": 0.25,
         "split_seed": 0,
     }
-    return Table(**defaults | options)
+    return cls(**defaults | options)
 
 
 def read(tmp_path: Path, text: str, **options: Any) -> pd.DataFrame:

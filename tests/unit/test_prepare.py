@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_tables import table
 
 from goodfit.contract import DataSpec
 from goodfit.data.split import NO_SPLIT, SPLITS
 from goodfit.data.table import Table
 from goodfit.errors import UserError
 from goodfit.records import Copies
-from goodfit.schema import Source
 from goodfit.store.manifest import verify
 from goodfit.store.prepare import prepare
 from goodfit.system.files import read_json, write_json
@@ -31,14 +31,13 @@ def survey(tmp_path: Path) -> dict[str, Path]:
     return {"table": tmp_path / "survey.csv"}
 
 
-def table(cls: type[Table] = Table) -> Table:
-    sources = {"table": Source(file="survey.csv", sha256=None)}
-    return cls(sources=sources, label="y", kind="class", test=0.2, validation=0.2, split_seed=0)
+def fifths(cls: type[Table] = Table) -> Table:
+    return table(cls, test=0.2, validation=0.2)
 
 
 def test_equal_inputs_are_kept_and_counted(tmp_path: Path) -> None:
     raw = survey(tmp_path)
-    manifest = prepare(table(), raw, tmp_path / "out", made_with={})
+    manifest = prepare(fifths(), raw, tmp_path / "out", made_with={})
     rows = pd.read_csv(raw["table"])
     inputs = ["split", "b", "c"]
     first = rows.groupby(inputs)["y"].transform("first")
@@ -62,14 +61,14 @@ class Pruned(Table):
 
 
 def test_a_copy_that_is_left_out_is_in_no_second_split(tmp_path: Path) -> None:
-    manifest = prepare(table(Pruned), survey(tmp_path), tmp_path / "out", made_with={})
+    manifest = prepare(fifths(Pruned), survey(tmp_path), tmp_path / "out", made_with={})
     assert manifest.samples("test") == 7
     assert manifest.in_no_split == 50
 
 
 @pytest.mark.fault(23)
 def test_equal_inputs_are_in_one_split(tmp_path: Path) -> None:
-    prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
+    prepare(fifths(), survey(tmp_path), tmp_path / "out", made_with={})
     distinct = []
     for split in SPLITS:
         numbers = np.load(tmp_path / f"out/{split}/numbers.npy")
@@ -80,7 +79,7 @@ def test_equal_inputs_are_in_one_split(tmp_path: Path) -> None:
 def test_readable_rows_stand_beside_their_arrays_whatever_a_column_is_called(
     tmp_path: Path,
 ) -> None:
-    prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
+    prepare(fifths(), survey(tmp_path), tmp_path / "out", made_with={})
     spec = DataSpec.read(tmp_path / "out/spec.json")
     for split in SPLITS:
         rows = pd.read_parquet(tmp_path / f"out/{split}/rows.parquet")
@@ -96,7 +95,12 @@ def test_a_split_that_separates_equal_inputs_is_refused(tmp_path: Path) -> None:
 
     message = r"Careless\.split puts rows with equal inputs into two splits, \d+ times"
     with pytest.raises(UserError, match=message):
-        prepare(table(Careless), survey(tmp_path), tmp_path / "out", made_with={})
+        prepare(
+            fifths(Careless),
+            survey(tmp_path),
+            tmp_path / "out",
+            made_with={},
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -109,19 +113,24 @@ def test_arrays_that_are_not_finite_are_refused(tmp_path: Path) -> None:
                 return {"numbers": (1 / rounded).astype(np.float32)}
 
     with pytest.raises(UserError, match="numbers of train holds values that are not finite"):
-        prepare(table(Divides), survey(tmp_path), tmp_path / "out", made_with={})
+        prepare(
+            fifths(Divides),
+            survey(tmp_path),
+            tmp_path / "out",
+            made_with={},
+        )
     assert not (tmp_path / "out").exists()
 
 
 def test_prepared_data_are_intact_and_no_other_split_is_opened(tmp_path: Path) -> None:
-    manifest = prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
+    manifest = prepare(fifths(), survey(tmp_path), tmp_path / "out", made_with={})
     (tmp_path / "out/test/target.npy").unlink()
     assert verify(tmp_path / "out", "train", "validation") == manifest
 
 
 @pytest.mark.parametrize("name", ["train/numbers.npy", "validation/target.npy", "spec.json"])
 def test_one_flipped_byte_is_found(tmp_path: Path, name: str) -> None:
-    prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
+    prepare(fifths(), survey(tmp_path), tmp_path / "out", made_with={})
     path = tmp_path / "out" / name
     content = bytearray(path.read_bytes())
     content[-2] ^= 1
@@ -131,7 +140,7 @@ def test_one_flipped_byte_is_found(tmp_path: Path, name: str) -> None:
 
 
 def test_a_byte_that_flips_between_two_looks_is_found(tmp_path: Path) -> None:
-    prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
+    prepare(fifths(), survey(tmp_path), tmp_path / "out", made_with={})
     verify(tmp_path / "out", "train")
     array = np.load(tmp_path / "out/train/numbers.npy", mmap_mode="r+")
     array[0, 0] += 1
@@ -141,7 +150,7 @@ def test_a_byte_that_flips_between_two_looks_is_found(tmp_path: Path) -> None:
 
 
 def test_a_missing_array_is_found(tmp_path: Path) -> None:
-    prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
+    prepare(fifths(), survey(tmp_path), tmp_path / "out", made_with={})
     (tmp_path / "out/train/target.npy").unlink()
     message = r"train/target\.npy is missing, though the manifest names it"
     with pytest.raises(UserError, match=message):
@@ -160,11 +169,11 @@ def test_a_column_of_the_name_that_readable_rows_need_is_refused(tmp_path: Path)
     raw = survey(tmp_path)
     raw["table"].write_text(raw["table"].read_text().replace("split,b,c", "raw_row,b,c"))
     with pytest.raises(UserError, match=r"survey\.csv: a column is named 'raw_row', .* rename it"):
-        prepare(table(), raw, tmp_path / "out", made_with={})
+        prepare(fifths(), raw, tmp_path / "out", made_with={})
 
 
 def test_a_description_of_another_version_is_refused(tmp_path: Path) -> None:
-    prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
+    prepare(fifths(), survey(tmp_path), tmp_path / "out", made_with={})
     path = tmp_path / "out/spec.json"
     write_json(path, {**read_json(path), "colour": "blue"})
     with pytest.raises(UserError, match="no description of data that this version can read"):
@@ -173,7 +182,7 @@ def test_a_description_of_another_version_is_refused(tmp_path: Path) -> None:
 
 def test_a_description_with_an_unknown_key_of_an_array_is_refused(tmp_path: Path) -> None:
     """It may decide how the array is encoded."""
-    prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
+    prepare(fifths(), survey(tmp_path), tmp_path / "out", made_with={})
     path = tmp_path / "out/spec.json"
     content = read_json(path)
     content["inputs"]["numbers"]["unit"] = "kg"
@@ -184,7 +193,7 @@ def test_a_description_with_an_unknown_key_of_an_array_is_refused(tmp_path: Path
 
 def test_a_description_that_lacks_a_key_is_refused(tmp_path: Path) -> None:
     """Without its facts the inputs could not be encoded."""
-    prepare(table(), survey(tmp_path), tmp_path / "out", made_with={})
+    prepare(fifths(), survey(tmp_path), tmp_path / "out", made_with={})
     path = tmp_path / "out/spec.json"
     content = read_json(path)
     del content["facts"]
