@@ -121,10 +121,11 @@ def _compose_and_run(target: str, root: Path, needs: Needs) -> None:
     import hydra
     from omegaconf import OmegaConf
 
-    from goodfit.config import tree
+    from goodfit.config import overrides, tree
     from hydra_plugins.hydra_optuna_sweeper import trial
 
     _add_tuned(root)
+    overrides.check_files(root, sys.argv[1:])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
     errors: list[Exception] = []
 

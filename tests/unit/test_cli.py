@@ -81,7 +81,7 @@ def call(root: Path, script: str, *arguments: str) -> subprocess.CompletedProces
         (
             "train",
             ["build/binary.json"],
-            "build/binary.json is not a configuration: 'utf-8' codec can't decode",
+            "build/binary.json, line 1, column 1: the byte 0xcb is no UTF-8",
         ),
         ("train", [], "no experiment chosen: add experiment=<"),
         (

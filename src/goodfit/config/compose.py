@@ -8,6 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from goodfit.config.messages import explain, is_hydra_error
+from goodfit.config.overrides import check_files
 from goodfit.errors import UserError
 
 
@@ -16,15 +17,17 @@ def compose(root: Path, overrides: Sequence[str]) -> DictConfig:
 
     Raises:
         UserError: an override names a group, a choice or a key that does not exist, or is no
-            override at all.
+            override at all; or a file of conf/ is broken.
     """
+    overrides = [*overrides, *tuned(root, overrides)]
+    check_files(root, overrides)
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
     folder = str((root / "conf").resolve())
     try:
         with initialize_config_dir(folder, version_base="1.3", job_name="goodfit"):
-            return hydra_compose("config", [*overrides, *tuned(root, overrides)])
+            return hydra_compose("config", overrides)
     except Exception as error:
         if not is_hydra_error(error):
             raise

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from goodfit.config import params
+from goodfit.config import params, read
 from goodfit.errors import UserError, nearest
 from goodfit.system.files import write_text
 
@@ -41,16 +41,16 @@ def active() -> list[str]:
     Raises:
         UserError: gallery/params.yaml cannot be read.
     """
-    try:
-        content = yaml.safe_load(ACTIVE.read_text())
-        return [str(name) for name in content["experiments"]]
-    except FileNotFoundError:
+    if not ACTIVE.exists():
         return []
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise UserError(
-            f"{ACTIVE} cannot be read: {reason}; delete it, `make repro ONLY=<names>` makes it"
-        ) from None
+    advice = f"delete {ACTIVE}, `make repro ONLY=<names>` makes it"
+    try:
+        names = read.mapping(ACTIVE).get("experiments")
+    except UserError as error:
+        raise UserError(f"{error}; {advice}") from None
+    if not isinstance(names, dict):
+        raise UserError(f"{ACTIVE}: experiments is {names!r}; expected names; {advice}")
+    return [str(name) for name in names]
 
 
 def targets(names: Sequence[str]) -> list[str]:
@@ -103,14 +103,13 @@ def pipeline() -> str:
         UserError: dvc.yaml cannot be read.
     """
     try:
-        stages = yaml.safe_load(_ROOT_PIPELINE.read_text())["stages"]
+        stages = read.mapping(_ROOT_PIPELINE)["stages"]
         looped = {}
         for name, stage in stages.items():
             body = {key: value for key, value in stage.items() if key != "matrix"}
             looped[name] = {"foreach": "${experiments}", "do": {"wdir": "..", **body}}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise UserError(f"{_ROOT_PIPELINE} cannot be read: {reason}") from None
+    except (TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{_ROOT_PIPELINE} describes no stages: {error!r}") from None
 
     content = {"vars": [{"experiments": {}}], "stages": looped}
     return _HEAD + yaml.safe_dump(content, sort_keys=False, width=100)
