@@ -87,7 +87,7 @@ def call(root: Path, script: str, *arguments: str) -> subprocess.CompletedProces
         (
             "train",
             ["build/none.json"],
-            "build/none.json does not exist; `dvc repro` composes it from conf/",
+            "build/none.json does not exist; `make repro ONLY=none` makes it",
         ),
         ("train", ["build/broken.json"], "build/broken.json"),
         ("train", ["conf/experiment/mnist.yaml"], "defaults"),

@@ -16,6 +16,7 @@ import yaml
 from goodfit.config import params, read
 from goodfit.errors import UserError, nearest
 from goodfit.system.files import write_text
+from goodfit.system.names import check_experiment
 
 PIPELINE = Path("gallery/dvc.yaml")
 ACTIVE = Path("gallery/params.yaml")
@@ -65,6 +66,7 @@ def targets(names: Sequence[str]) -> list[str]:
     in_params = params.experiments()
     wanted = []
     for name in dict.fromkeys(names):
+        check_experiment(name)
         if name not in existing:
             raise UserError(f"experiment '{name}' does not exist.{nearest(name, existing)}")
         wanted.append(_target(_LAST, name, in_gallery=name not in in_params))

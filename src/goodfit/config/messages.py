@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
-from goodfit.config import read, tree
+from goodfit.config import overrides, read, tree
 from goodfit.errors import UserError, nearest
 from goodfit.paths import choices
 
@@ -22,6 +22,8 @@ _NO_GROUP = re.compile(r"You must specify '(?P<group>[\w/]+)'")
 _TWO_CHOICES = re.compile(
     r"Multiple values for (?P<group>[\w/]+)\. .* 'override [\w/]+: (?P<choice>[\w/]+)'"
 )
+_NO_FUNCTION = re.compile(r"Unknown function '(?P<name>\w+)'")
+_SEVERAL = re.compile(r"Ambiguous value for argument '(?P<override>.*)'")
 _NULL_GROUP = "group override must be"
 _COMPOSING = "hydra._internal.config_loader_impl"
 
@@ -38,8 +40,15 @@ def is_hydra_error(error: BaseException) -> bool:
 
 def explain(error: BaseException, root: Path) -> str:
     """Hydra's message about an override in one or two lines, with the nearest right name."""
+    from hydra.errors import OverrideParseException
+
     if isinstance(error, yaml.YAMLError | UnicodeDecodeError):
         return _of_file(error, root)
+
+    if isinstance(error, OverrideParseException):
+        function = _NO_FUNCTION.search(str(error))
+        problem = f": there is no function {function['name']}" if function else ""
+        return overrides.unreadable(error.override, problem)
 
     chain = [error, error.__cause__, error.__context__]
     text = "\n".join(str(link) for link in chain if link)
@@ -48,6 +57,10 @@ def explain(error: BaseException, root: Path) -> str:
     if no_choice:
         group, choice = no_choice["group"], no_choice["choice"]
         return f"{group}={choice} does not exist.{nearest(choice, _choices(root, group))}"
+
+    several = _SEVERAL.search(text)
+    if several:
+        return overrides.ambiguous(several["override"])
 
     two_choices = _TWO_CHOICES.search(text)
     if two_choices:

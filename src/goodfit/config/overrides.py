@@ -1,21 +1,52 @@
-"""Overrides before Hydra reads them: the files that they name, and values in its grammar."""
+"""Overrides before Hydra reads them: the files that they name, how to write a value in one."""
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.types import Quote, QuotedString
 
 from goodfit.config import read
 from goodfit.errors import UserError
+from goodfit.system.names import check_experiment
 
 # groups whose files set keys of the whole configuration
 _GLOBAL = ("experiment", "search", "size", "tuned")
 _PACKAGE = re.compile(r"^#\s*@package\s+_global_\s*$", re.M)
+_KEY = re.compile(r"[~+]{0,2}[A-Za-z_$][\w.@/:$-]*", re.ASCII)
+_CHDIR = re.compile(r"\+*hydra\.job\.chdir=true", re.IGNORECASE)
+NO_CHDIR = "not supported, for all paths are those of the repository; leave it out"
+_NOT_SUPPORTED = {  # of Hydra's flags
+    "config-dir": "put the files into conf/",
+    "config-path": "put the files into conf/",
+    "config-name": "conf/config.yaml is the only one, conf/experiment/ has what differs from it",
+    "experimental-rerun": "give the same overrides again",
+}
+
+
+def parse(arguments: Sequence[str]) -> list[str]:
+    """The overrides among the arguments of a command.
+
+    Raises:
+        UserError: another argument is none of Hydra's, or one that is not supported here.
+    """
+    parser = get_args_parser()
+    vars(parser)["error"] = _refuse  # by itself it prints all of its flags, and exits
+    parsed = parser.parse_args(list(arguments))
+    for flag, advice in _NOT_SUPPORTED.items():
+        if getattr(parsed, flag.replace("-", "_")):
+            raise UserError(f"--{flag} is not supported; {advice}")
+    overrides: list[str] = parsed.overrides
+    for override in overrides:
+        if _CHDIR.fullmatch(override):
+            raise UserError(f"{override}: {NO_CHDIR}")
+    return overrides
 
 
 def check_files(root: Path, overrides: Sequence[str]) -> None:
@@ -30,6 +61,36 @@ def check_files(root: Path, overrides: Sequence[str]) -> None:
             _check_choice(root, group, choice.strip())
 
 
+def unreadable(override: str, problem: str = "") -> str:
+    """What is wrong with an override that Hydra cannot read, and how to write it."""
+    key, equals, value = override.partition("=")
+    if not equals:
+        return f"'{override}' is no override; expected <key>=<value>, or ~<key> to leave one out"
+    if _KEY.fullmatch(key) is None:
+        return (
+            f"an override cannot name the key '{key}': letters a to z, digits and _ alone can "
+            "stand there; set it in a file of conf/experiment/"
+        )
+    return (
+        f"cannot read '{value}', the value of {key}{problem}; "
+        f"as a text it needs quotes: {quoted(key, value)}"
+    )
+
+
+def ambiguous(override: str) -> str:
+    """What the commas of a value may mean."""
+    key, _, value = override.partition("=")
+    return (
+        f"{override} is several values: -m runs each of them, {shlex.quote(f'{key}=[{value}]')} "
+        f"is a list, and {quoted(key, value)} a text"
+    )
+
+
+def quoted(key: str, text: str) -> str:
+    """An override as a shell takes it, whose value is this text whatever it holds."""
+    return shlex.quote(f"{key}={_literal(text)}")
+
+
 def of_mapping(content: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Overrides that set the same values as a nested mapping."""
     overrides = []
@@ -41,8 +102,17 @@ def of_mapping(content: Mapping[str, Any], prefix: str = "") -> list[str]:
     return overrides
 
 
+def _refuse(message: str) -> NoReturn:
+    stray = message.removeprefix("unrecognized arguments: ")
+    if stray != message and "=" in stray.partition(" ")[0] and not stray.startswith("-"):
+        raise UserError(f"{stray}: overrides stand in one row, behind all flags such as -m")
+    raise UserError(f"{message}; expected <key>=<value>, --help lists what there is")
+
+
 def _check_choice(root: Path, group: str, choice: str) -> None:
     """A file of conf/ that an override names holds what Hydra would not refuse with a traceback."""
+    if group in ("experiment", "name") and choice not in ("", "null"):
+        check_experiment(choice)
     path = root / "conf" / group / f"{choice}.yaml"
     if not path.is_file():
         return

@@ -7,6 +7,7 @@ from typing import TypeGuard
 
 from goodfit.config import read
 from goodfit.errors import UserError
+from goodfit.system.names import check_experiment
 
 PARAMS = Path("params.yaml")
 
@@ -18,6 +19,8 @@ def experiments() -> list[str]:
         UserError: params.yaml cannot be read, or does not list them.
     """
     names = read.mapping(PARAMS).get("experiments")
+    for name in names if isinstance(names, list) else []:
+        check_experiment(name, f"{PARAMS}: ")
     if not _is_list_of_texts(names):
         raise UserError(f"{PARAMS}: experiments is {names!r}; expected a list of names")
     return names
@@ -26,7 +29,7 @@ def experiments() -> list[str]:
 def overrides(name: str) -> list[str]:
     """Hydra's overrides of one experiment; none where params.yaml has none for it.
 
-    They are a list, or names and values, as `dvc exp run -S overrides.mnist.model.width=64` writes.
+    They are a list, or names and values: so `dvc exp run -S +overrides.mnist.seed=1` writes them.
 
     Raises:
         UserError: params.yaml cannot be read, or holds something else than a list of them.

@@ -73,7 +73,8 @@ def load(path: Path) -> DictConfig:
         UserError: the file is missing, is no YAML, or holds anything else than names and values.
     """
     if not path.exists():
-        raise UserError(f"{path} does not exist; `dvc repro` composes it from conf/")
+        experiment = path.stem if path.suffix == ".json" else path.parent.name
+        raise UserError(f"{path} does not exist; `make repro ONLY={experiment}` makes it")
     content = read.mapping(path)
     for section in _ADDED:
         content.pop(section, None)

@@ -18,6 +18,7 @@ from goodfit.errors import UserError, nearest
 from goodfit.paths import Paths
 from goodfit.provenance.code import digest, source_hashes, stage_roots
 from goodfit.system.files import write_json
+from goodfit.system.names import check_experiment
 
 
 def main() -> None:
@@ -44,6 +45,7 @@ def write_composed(name: str) -> None:
     Raises:
         UserError: there is no such experiment, or params.yaml or its configuration has a mistake.
     """
+    check_experiment(name)
     known = gallery.known()
     if name not in known:
         raise UserError(f"params.yaml: experiment '{name}' does not exist.{nearest(name, known)}")
