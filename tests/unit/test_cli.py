@@ -18,6 +18,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("repository")
     for name in ("pipelines", "conf"):
         shutil.copytree(tiny.ROOT / name, root / name)
+    shutil.copy(tiny.ROOT / "dvc.yaml", root)
     (root / "params.yaml").write_text("experiments: [mnist]\noverrides: {}\n")
     (root / "build").mkdir()
     (root / "build/broken.json").write_text("name: [")

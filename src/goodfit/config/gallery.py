@@ -21,6 +21,7 @@ from goodfit.system.names import check_experiment
 PIPELINE = Path("gallery/dvc.yaml")
 ACTIVE = Path("gallery/params.yaml")
 _ROOT_PIPELINE = Path("dvc.yaml")
+_ITEM = "${item.experiment}"
 _LAST = "register"  # it needs, directly or not, every other stage of its experiment
 
 _HEAD = """\
@@ -58,17 +59,19 @@ def targets(names: Sequence[str]) -> list[str]:
     """What `dvc repro` is told to reproduce, for each name once; nothing where none is named.
 
     Raises:
-        UserError: an experiment does not exist, or params.yaml cannot be read.
+        UserError: an experiment that is named, here or by params.yaml, does not exist, or that
+            cannot be read.
     """
-    if not names:  # what params.yaml then lacks, DVC says
-        return []
     existing = known()
     in_params = params.experiments()
+    where = "" if names else f"{params.PARAMS}: "
+    for name in names or in_params:
+        check_experiment(name, where)
+        if name not in existing:
+            raise UserError(f"{where}experiment '{name}' does not exist.{nearest(name, existing)}")
+
     wanted = []
     for name in dict.fromkeys(names):
-        check_experiment(name)
-        if name not in existing:
-            raise UserError(f"experiment '{name}' does not exist.{nearest(name, existing)}")
         wanted.append(_target(_LAST, name, in_gallery=name not in in_params))
     return wanted
 
@@ -115,6 +118,26 @@ def pipeline() -> str:
 
     content = {"vars": [{"experiments": {}}], "stages": looped}
     return _HEAD + yaml.safe_dump(content, sort_keys=False, width=100)
+
+
+def check_watched(files: Iterable[Path], experiment: str) -> None:
+    """DVC sees an edit of each of these files: the stage compose depends on it.
+
+    Raises:
+        UserError: one of them is not among the dependencies in dvc.yaml, or that cannot be read.
+    """
+    try:
+        dependencies = read.mapping(_ROOT_PIPELINE)["stages"]["compose"]["deps"]
+        watched = {Path(text.replace(_ITEM, experiment)) for text in dependencies}
+    except (TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{_ROOT_PIPELINE} has no deps of a stage compose: {error!r}") from None
+    for file in files:
+        if not watched & {file, *file.parents}:
+            folder = file if file.parent.name == "experiment" else file.parent
+            raise UserError(
+                f"{experiment} uses {file}, whose edits DVC would not see; "
+                f"add {folder} to the deps of the stage compose in {_ROOT_PIPELINE}"
+            )
 
 
 def command(stage: str, experiment: str) -> str:

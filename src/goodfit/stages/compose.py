@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from goodfit.config import gallery, params, tree
 from goodfit.config.check import check
-from goodfit.config.compose import compose, tuned
+from goodfit.config.compose import compose, files, tuned
 from goodfit.errors import UserError, nearest
 from goodfit.paths import Paths
 from goodfit.provenance.code import digest, source_hashes, stage_roots
@@ -67,5 +67,6 @@ def _compose(name: str) -> dict[str, Any]:
         print(f"{name}: with conf/tuned/{name}.yaml, which a sweep wrote")
     # frozen: what refers to the environment, such as a password, is not resolved into the file
     content = tree.frozen(compose(Path(), chosen))
+    gallery.check_watched(files(Path(), chosen), name)
     check(OmegaConf.create(content))
     return content
