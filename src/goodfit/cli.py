@@ -128,7 +128,7 @@ def _compose_and_run(target: str, root: Path, needs: Needs) -> None:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
-    from goodfit.config import overrides, tree
+    from goodfit.config import numbers, overrides, tree
     from hydra_plugins.hydra_optuna_sweeper import trial
 
     _add_tuned(root)
@@ -141,7 +141,8 @@ def _compose_and_run(target: str, root: Path, needs: Needs) -> None:
         try:
             if HydraConfig.get().job.chdir:  # a file of conf/ can say so, too
                 raise UserError(f"hydra.job.chdir=true: {overrides.NO_CHDIR}")
-            return _check_and_run(target, OmegaConf.create(tree.frozen(cfg)), needs)
+            content = numbers.exact(tree.frozen(cfg))
+            return _check_and_run(target, OmegaConf.create(content), needs)
         except (UserError, FailureError) as error:
             if trial.active():
                 raise  # the sweep notes why the trial failed, and goes on

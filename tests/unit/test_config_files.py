@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import tiny
 import yaml
+from omegaconf import OmegaConf
 
-from goodfit.config import gallery, params, read, tree
+from goodfit.config import gallery, numbers, params, read, tree
 from goodfit.config.compose import compose
 from goodfit.config.overrides import of_mapping
 from goodfit.errors import UserError
@@ -47,7 +48,20 @@ NO_MAPPING = [
     ),
 ]
 LISTS = ["[3]", "[{a: b, c: d}]", "[{override /data: {a: b}}]"]
-NUMBERS = ["1e-5", "1E-5", "1.e-5", "+1e-5", "1e-05", "0.1e-4", ".1e-4", "10e-6", "1_0e-6"]
+NUMBERS = [
+    "1e-5",
+    "'1e-5'",
+    ".01e-3",
+    "100e-7",
+    "1E-5",
+    "1.e-5",
+    "+1e-5",
+    "1e-05",
+    "0.1e-4",
+    ".1e-4",
+    "10e-6",
+    "1_0e-6",
+]
 
 
 @pytest.fixture
@@ -182,6 +196,45 @@ def test_what_dvc_writes_for_an_override_of_an_experiment_is_taken(
     apply_overrides("params.yaml", [spelling])
     write_composed("mnist")
     assert tree.load(Path("build/mnist.json")).optimizer.lr == 1e-5
+
+
+@pytest.mark.fault(61)
+@pytest.mark.parametrize("number", ["1e3", "1e+3", "1.0e3", ".1e4", "1000.0", "1000"])
+@pytest.mark.parametrize(
+    "key", ["trainer.max_steps", "trainer.max_epochs", "seed", "model.width", "loader.batch_size"]
+)
+def test_an_exponent_makes_a_whole_number_where_one_is_expected(
+    root: Path, number: str, key: str
+) -> None:
+    section, _, name = key.rpartition(".")
+    line = f"{section}: {{{name}: {number}}}" if section else f"{name}: {number}"
+    write("conf/size/x.yaml", f"{GLOBAL}{line}\n")
+    write("params.yaml", "experiments: []\noverrides: {mnist: [size=x]}\n")
+    if key == "trainer.max_steps":
+        write("conf/size/x.yaml", f"{GLOBAL}trainer:\n  max_steps: {number}\n")
+    write_composed("mnist")
+    value = OmegaConf.select(tree.load(Path("build/mnist.json")), key)
+    assert (value, type(value)) == (1000, int)
+
+
+@pytest.mark.fault(61)
+def test_a_number_is_repaired_wherever_it_stands_and_nothing_else_is(root: Path) -> None:
+    groups = [{"names": "1e5", "lr_factor": "1e-2"}, {"names": "a.*", "lr_factor": 0.5}]
+    content = tree.frozen(compose(root, ["experiment=mnist"]))
+    content["parameters"] |= {"groups": groups, "unfreeze_at": 2.0, "freeze": ["1e5"]}
+    content["trainer"] |= {"devices": 2.0, "max_steps": 2.5, "precision": "1e5"}
+    content["tracking"]["run_name"] = "1e5"
+    content["model"]["width"] = "16"
+    exact = numbers.exact(content)
+    assert exact["parameters"]["groups"][0] == {"names": "1e5", "lr_factor": 0.01}
+    assert exact["parameters"]["freeze"] == ["1e5"]
+    assert exact["tracking"]["run_name"] == "1e5"
+    assert exact["trainer"]["max_steps"] == 2.5
+    assert exact["trainer"]["precision"] == "1e5"
+    assert exact["model"]["width"] == "16"
+    whole = (exact["parameters"]["unfreeze_at"], exact["trainer"]["devices"])
+    assert [(value, type(value)) for value in whole] == [(2, int), (2, int)]
+    assert content["trainer"]["devices"] == 2.0  # a copy
 
 
 def test_names_and_values_become_overrides_that_set_the_same(root: Path) -> None:

@@ -59,6 +59,11 @@ def read(path: Path) -> Any:
         raise UserError(f"{shown}, {_yaml_mistake(error, text)}") from None
 
 
+def has_exponent(text: str) -> bool:
+    """Whether a text is a number with an exponent, such as 1e-5 or .5e3."""
+    return _WITH_EXPONENT.match(text) is not None
+
+
 def mapping(path: Path) -> dict[str, Any]:
     """The names and values that a file holds.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from goodfit.config import gallery, params, tree
+from goodfit.config import gallery, numbers, params, tree
 from goodfit.config.check import check
 from goodfit.config.compose import compose, files, tuned
 from goodfit.errors import UserError, nearest
@@ -66,7 +66,7 @@ def _compose(name: str) -> dict[str, Any]:
     if tuned(Path(), chosen):
         print(f"{name}: with conf/tuned/{name}.yaml, which a sweep wrote")
     # frozen: what refers to the environment, such as a password, is not resolved into the file
-    content = tree.frozen(compose(Path(), chosen))
+    content = numbers.exact(tree.frozen(compose(Path(), chosen)))
     gallery.check_watched(files(Path(), chosen), name)
     check(OmegaConf.create(content))
     return content
