@@ -131,8 +131,8 @@ def _compose_and_run(target: str, root: Path, needs: Needs) -> None:
     from goodfit.config import numbers, overrides, tree
     from hydra_plugins.hydra_optuna_sweeper import trial
 
-    _add_tuned(root)
     overrides.check_files(root, overrides.parse(sys.argv[1:]))
+    overrides.check_files(root, _add_tuned(root))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
     errors: list[Exception] = []
 
@@ -154,13 +154,16 @@ def _compose_and_run(target: str, root: Path, needs: Needs) -> None:
         raise errors[0]
 
 
-def _add_tuned(root: Path) -> None:
-    """Adds the override for the values that a sweep has tuned to the command line, and says so."""
+def _add_tuned(root: Path) -> list[str]:
+    """Adds the override for the values that a sweep has tuned to the command line, and says so.
+
+    Returns what was added.
+    """
     from goodfit.config import compose
 
     added = compose.tuned(root, sys.argv[1:])
     if not added:
-        return
+        return []
 
     # beside the experiment: Hydra's parser wants all overrides in one row
     is_experiment = [item.lstrip("+").startswith("experiment=") for item in sys.argv]
@@ -171,6 +174,7 @@ def _add_tuned(root: Path) -> None:
     stream = sys.stderr if {"--cfg", "-c"} & set(sys.argv) else sys.stdout
     name = added[0].partition("=")[2]
     print(f"with conf/tuned/{name}.yaml; '~tuned' leaves it out", file=stream, flush=True)
+    return added
 
 
 def _check_and_run(target: str, cfg: DictConfig, needs: Needs) -> Any:

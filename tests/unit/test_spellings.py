@@ -14,7 +14,7 @@ import pytest
 import tiny
 from omegaconf import OmegaConf
 
-from goodfit.config import check, gallery, params, tree
+from goodfit.config import check, gallery, overrides, params, tree
 from goodfit.config.compose import compose
 from goodfit.config.overrides import of_mapping
 from goodfit.errors import UserError
@@ -42,13 +42,13 @@ TEXTS = [
 ]
 
 
-def composed(*overrides: str) -> dict[str, Any]:
-    return tree.frozen(compose(tiny.ROOT, ["experiment=mnist", "~tuned", *overrides]))
+def composed(*changes: str) -> dict[str, Any]:
+    return tree.frozen(compose(tiny.ROOT, ["experiment=mnist", "~tuned", *changes]))
 
 
-def refusal(*overrides: str) -> str:
+def refusal(*changes: str) -> str:
     with pytest.raises(UserError) as error:
-        check.check(OmegaConf.create(composed(*overrides)))
+        check.check(OmegaConf.create(composed(*changes)))
     return str(error.value)
 
 
@@ -86,8 +86,8 @@ def test_a_hash_is_taken_in_the_forms_in_which_tools_print_it(form: str, digits:
     text = form.replace("{}", digits)
     assert Source(file="x", sha256=text).sha256 == DIGITS
     # the whole way of a configuration, from what params.yaml says
-    override = of_mapping({"data.sources.digits.sha256": text})
-    check.check(OmegaConf.create(composed(*override)))
+    written = of_mapping({"data.sources.digits.sha256": text})
+    check.check(OmegaConf.create(composed(*written)))
 
 
 @pytest.mark.fault(62)
@@ -124,6 +124,16 @@ def test_every_name_that_an_experiment_cannot_have_is_answered_with_the_rule(
     for question in questions:
         with pytest.raises(UserError, match=re.escape(RULE)):
             question()
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["experiment='mnist'", 'experiment="mnist"', "name=${task.score}", "name='a_b'", "name=null"],
+)
+def test_what_is_written_in_hydras_grammar_is_no_name_yet(override: str) -> None:
+    overrides.check_files(tiny.ROOT, [override])
+    overrides.check_files(tiny.ROOT, ["experiment=choice(mnist,reviews)"])
+    overrides.check_files(tiny.ROOT, ["experiment=mnist,reviews"])
 
 
 @pytest.mark.fault(63)
@@ -170,6 +180,10 @@ def test_the_advised_quotes_make_a_text_of_any_value(text: str) -> None:
         ),
         ("just words", "'just words' is no override; expected <key>=<value>"),
         ("seed", "'seed' is no override; expected <key>=<value>"),
+        ("", "'' is no override; expected <key>=<value>"),
+        ("~model.widht", "unknown key 'model.widht'. Did you mean 'model.width'?"),
+        ("~modle", "unknown key 'modle'. Did you mean 'model'?"),
+        ("model=", "model= does not exist. Known: centernet"),
         ("model.width=rnage(1,3)", "the value of model.width: there is no function rnage; as"),
         ("model.width=3,4", "model.width=3,4 is several values: -m runs each of them, 'model"),
     ],
@@ -232,6 +246,8 @@ def test_a_value_that_yaml_took_for_something_else_is_answered_with_how_to_write
         (["-cn", "x"], "--config-name is not supported; conf/config.yaml is the only one"),
         (["--experimental-rerun", "x"], "--experimental-rerun is not supported; give"),
         (["-m", "seed=1,2"], "seed=1,2: overrides stand in one row, behind all flags"),
+        (["-m", "--cfg", "job"], "--run, -m, --cfg, --info and --shell-completion: expected one"),
+        (["=3"], "'=3' names no key; expected <key>=<value>"),
         (["--nonsense"], "unrecognized arguments: --nonsense; expected <key>=<value>"),
     ],
 )

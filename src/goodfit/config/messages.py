@@ -15,8 +15,11 @@ from goodfit.config import overrides, read, tree
 from goodfit.errors import UserError, nearest
 from goodfit.paths import choices
 
-_NO_CHOICE = re.compile(r"Could not find '(?P<group>[\w/]+)/(?P<choice>[^'/]+)'")
-_NO_KEY = re.compile(r"(?:Could not override|Key) '(?P<key>[\w.@/]+)'")
+_NO_CHOICE = re.compile(r"Could not find '(?P<group>[\w/]+)/(?P<choice>[^'/]*)'")
+_NO_KEY = re.compile(
+    r"(?:Could not override|Key|Could not delete from config\.|Could not delete\. No match for) "
+    r"'(?P<key>[\w.@/]+)'"
+)
 _FULL_KEY = re.compile(r"full_key: (?P<key>\S+)")
 _NO_GROUP = re.compile(r"You must specify '(?P<group>[\w/]+)'")
 _TWO_CHOICES = re.compile(

@@ -20,8 +20,10 @@ from goodfit.system.names import check_experiment
 _GLOBAL = ("experiment", "search", "size", "tuned")
 _PACKAGE = re.compile(r"^#\s*@package\s+_global_\s*$", re.M)
 _KEY = re.compile(r"[~+]{0,2}[A-Za-z_$][\w.@/:$-]*", re.ASCII)
+_PLAIN = re.compile(r"[^$'\"(){}\[\]]+")  # no quotes, functions or interpolations: a name as it is
 _CHDIR = re.compile(r"\+*hydra\.job\.chdir=true", re.IGNORECASE)
 NO_CHDIR = "not supported, for all paths are those of the repository; leave it out"
+_ONE_OF = ("run", "multirun", "cfg", "info", "shell_completion")
 _NOT_SUPPORTED = {  # of Hydra's flags
     "config-dir": "put the files into conf/",
     "config-path": "put the files into conf/",
@@ -42,8 +44,12 @@ def parse(arguments: Sequence[str]) -> list[str]:
     for flag, advice in _NOT_SUPPORTED.items():
         if getattr(parsed, flag.replace("-", "_")):
             raise UserError(f"--{flag} is not supported; {advice}")
+    if sum(bool(getattr(parsed, flag)) for flag in _ONE_OF) > 1:
+        raise UserError("--run, -m, --cfg, --info and --shell-completion: expected one of them")
     overrides: list[str] = parsed.overrides
     for override in overrides:
+        if override.startswith("="):
+            raise UserError(unreadable(override))
         if _CHDIR.fullmatch(override):
             raise UserError(f"{override}: {NO_CHDIR}")
     return overrides
@@ -66,6 +72,8 @@ def unreadable(override: str, problem: str = "") -> str:
     key, equals, value = override.partition("=")
     if not equals:
         return f"'{override}' is no override; expected <key>=<value>, or ~<key> to leave one out"
+    if not key:
+        return f"'{override}' names no key; expected <key>=<value>"
     if _KEY.fullmatch(key) is None:
         return (
             f"an override cannot name the key '{key}': letters a to z, digits and _ alone can "
@@ -111,7 +119,7 @@ def _refuse(message: str) -> NoReturn:
 
 def _check_choice(root: Path, group: str, choice: str) -> None:
     """A file of conf/ that an override names holds what Hydra would not refuse with a traceback."""
-    if group in ("experiment", "name") and choice not in ("", "null"):
+    if group in ("experiment", "name") and _PLAIN.fullmatch(choice) and choice != "null":
         check_experiment(choice)
     path = root / "conf" / group / f"{choice}.yaml"
     if not path.is_file():
