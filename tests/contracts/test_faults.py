@@ -32,5 +32,5 @@ def test_every_row_is_planted_by_a_test_or_says_that_it_is_not() -> None:
     assert planted == marked()
 
 
-def test_the_rows_are_numbered_from_1_to_25() -> None:
-    assert list(rows()) == list(range(1, 26))
+def test_the_rows_are_numbered_from_1_to_25_and_from_60_to_69() -> None:
+    assert list(rows()) == [*range(1, 26), *range(60, 70)]
