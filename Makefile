@@ -1,5 +1,6 @@
 # Two commands: `make repro` reproduces every experiment of params.yaml, `make test` runs the quick tests.
-# ONLY="mnist reviews" names the experiments instead, any of conf/experiment/.
+# ONLY="mnist reviews" names the experiments instead, any of conf/experiment/; KEEP_GOING=1 goes on
+# behind one that fails, and shows the table of the others.
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # -u: progress lines appear at once when stages are piped
@@ -11,7 +12,7 @@ PORT ?= 5000
 .PHONY: repro gallery test test-slow faults mutants chaos doctor check format ui bench results
 
 repro: .venv/ready
-	@python pipelines/repro.py $(ONLY)
+	@python pipelines/repro.py $(ONLY) $(if $(filter-out 0,$(KEEP_GOING)),--keep-going)
 	@python pipelines/summary.py $(ONLY)
 
 # one that fails does not keep the others waiting

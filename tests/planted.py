@@ -192,7 +192,7 @@ NOT_MENDED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a broken list of the gallery": (
         lambda: in_gallery("params.yaml", "experiments: [1"),
-        "gallery/params.yaml cannot be read",
+        "gallery/params.yaml, line 1, column 16",
     ),
     "a checkpoint": (lambda: flip(STEP), f"{STEP} fails its checksum"),
     "no note": (lambda: STEP.with_suffix(".json").unlink(), f"{STEP} has no note beside it"),

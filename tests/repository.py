@@ -79,6 +79,7 @@ def make(path: Path) -> Repository:
     made = Repository(path)
     (path / "data/inbox").mkdir(parents=True)
     (path / "conf/tuned").mkdir()  # a winner of this repository's data is none of the samples'
+    shutil.copy(ROOT / "conf/tuned/README.md", path / "conf/tuned")
     overrides = {}
     for name, file in EXPERIMENTS.items():
         shutil.copy(SAMPLES / file, path / "data/inbox" / file)

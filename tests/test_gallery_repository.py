@@ -70,6 +70,45 @@ def asked(fresh: Repository, tmp_path_factory: pytest.TempPathFactory) -> Reposi
     return copy
 
 
+@pytest.fixture(scope="module")
+def both(asked: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """A copy in which the one that params.yaml names has run as well."""
+    path = tmp_path_factory.mktemp("both") / "copy"
+    copy = Repository(Path(shutil.copytree(asked.path, path, symlinks=True)))
+    assert repro(copy) == stages(NAMED)
+    return copy
+
+
+@pytest.mark.fault(48)
+def test_a_new_experiment_composes_no_other_one(both: Repository, tmp_path: Path) -> None:
+    copy = copied(both, tmp_path)
+    text = (copy.path / f"conf/experiment/{NAMED}.yaml").read_text()
+    new = copy.path / "conf/experiment/loans.yaml"
+    new.write_text(text.replace(f"name: {NAMED}\n", "name: loans\n"))
+    assert status(copy) == set()
+    copy.edit("params.yaml", experiments=[NAMED, "loans"])
+    assert status(copy) == {f"{stage}@loans" for stage in STAGES}
+
+
+@pytest.mark.fault(47)
+def test_one_that_fails_hides_no_result_of_the_others_and_shows_none_of_before(
+    both: Repository, tmp_path: Path
+) -> None:
+    copy = copied(both, tmp_path)
+    content = yaml.safe_load((copy.path / "params.yaml").read_text())
+    content["overrides"][NAMED].append(f"data.sources.table.sha256={'0' * 64}")
+    copy.edit("params.yaml", **content)
+    stopped = copy.run(*REPRO, NAMED, OTHERS[0], code=255)
+    assert "test score" not in stopped
+
+    printed = copy.run(*REPRO, NAMED, OTHERS[0], "--keep-going", code=255)
+    table = printed[printed.index("test score") :]
+    assert f" {OTHERS[0]} " in table
+    assert f" {NAMED} " not in table
+    assert f"goodfit: not done, see above: {NAMED}\n" in printed
+    assert (copy.path / f"report/{NAMED}/evaluation/evaluation.json").exists()
+
+
 def changes(repository: Repository) -> str:
     """What git sees but for mlruns/, which in the project ignores its own contents."""
     return repository.run("git", "status", "--porcelain", "--", ".", ":!mlruns")

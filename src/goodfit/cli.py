@@ -26,6 +26,10 @@ Needs = Mapping[Output, Stage]  # what must exist, with the stage that makes it
 
 _MISTAKE = 2
 _FAILURE = 1
+_OPTIMIZED = (
+    "PYTHONOPTIMIZE (or python -O) turns checks off that goodfit and its libraries rely on; "
+    "run it with PYTHONOPTIMIZE= and without -O"
+)
 
 
 def stage(target: str, *, by_hand: str | None = None, needs: Needs | None = None) -> None:
@@ -85,6 +89,8 @@ def guarded(action: Callable[[], Any], root: Path = Path()) -> None:
     `root` has the folder conf/, whose names a message about an override suggests. A defect keeps
     its traceback.
     """
+    if sys.flags.optimize:
+        _exit(_OPTIMIZED, _MISTAKE)
     limit_spinning()
     signals.exit_on_signals()
     try:
@@ -119,19 +125,24 @@ def _run_composed(target: str, path: Path, needs: Needs) -> None:
 def _compose_and_run(target: str, root: Path, needs: Needs) -> None:
     """Hydra composes conf/ with the command line's overrides and runs `target`, or its sweeper."""
     import hydra
+    from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
-    from goodfit.config import tree
+    from goodfit.config import numbers, overrides, tree
     from hydra_plugins.hydra_optuna_sweeper import trial
 
-    _complete_overrides(root)
+    overrides.check_files(root, overrides.parse(sys.argv[1:]))
+    overrides.check_files(root, _complete_overrides(root))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
     errors: list[Exception] = []
 
     @hydra.main(version_base="1.3", config_path=str(root / "conf"), config_name="config")
     def main(cfg: DictConfig) -> Any:
         try:
-            return _check_and_run(target, OmegaConf.create(tree.frozen(cfg)), needs)
+            if HydraConfig.get().job.chdir:  # a file of conf/ can say so, too
+                raise UserError(f"hydra.job.chdir=true: {overrides.NO_CHDIR}")
+            content = numbers.exact(tree.frozen(cfg))
+            return _check_and_run(target, OmegaConf.create(content), needs)
         except (UserError, FailureError) as error:
             if trial.active():
                 raise  # the sweep notes why the trial failed, and goes on
@@ -143,14 +154,17 @@ def _compose_and_run(target: str, root: Path, needs: Needs) -> None:
         raise errors[0]
 
 
-def _complete_overrides(root: Path) -> None:
-    """Names of columns may be new; the values that a sweep has tuned are added, and it is said."""
+def _complete_overrides(root: Path) -> list[str]:
+    """Names of columns may be new; the values that a sweep has tuned are added, and it is said.
+
+    Returns what was added.
+    """
     from goodfit.config import compose
 
     sys.argv[1:] = compose.opened(sys.argv[1:])
     added = compose.tuned(root, sys.argv[1:])
     if not added:
-        return
+        return []
 
     # beside the experiment: Hydra's parser wants all overrides in one row
     is_experiment = [item.lstrip("+").startswith("experiment=") for item in sys.argv]
@@ -161,6 +175,7 @@ def _complete_overrides(root: Path) -> None:
     stream = sys.stderr if {"--cfg", "-c"} & set(sys.argv) else sys.stdout
     name = added[0].partition("=")[2]
     print(f"with conf/tuned/{name}.yaml; '~tuned' leaves it out", file=stream, flush=True)
+    return added
 
 
 def _check_and_run(target: str, cfg: DictConfig, needs: Needs) -> Any:

@@ -6,6 +6,7 @@ key is wrong instead of failing somewhere behind it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -13,6 +14,7 @@ from typing import Any, Literal, Self
 import msgspec  # 20 ms, pydantic 91; `make repro` with nothing to do takes a second (0018)
 
 from goodfit.errors import OtherVersionError
+from goodfit.system import units
 from goodfit.system.files import read_json, write_json
 
 Role = Literal["strong", "other", "trivial"]  # in the order of tables
@@ -140,6 +142,24 @@ class Interval(Record):
     value: float
     low: float
     high: float
+
+    @property
+    def decimals(self) -> int:
+        """How many decimals the numbers deserve by the interval's width, 0 to 4.
+
+        Those in which half the width is a number between 5 and 49: 0.965 ± 0.031, 12.3 ± 1.5.
+        """
+        half_width = (self.high - self.low) / 2
+        if half_width <= 0:  # all resampled test sets agree
+            return 3 if abs(self.value) < 10 else 1
+        return min(4, max(0, -math.floor(math.log10(half_width / 5))))
+
+    def text(self, sign: bool = False) -> str:
+        """The number with its bounds: 0.965 [0.929, 0.991]; with `sign`, +0.02 [−0.01, +0.05]."""
+        value, low, high = (
+            units.fixed(number, self.decimals, sign) for number in (self.value, self.low, self.high)
+        )
+        return f"{value} [{low}, {high}]"
 
 
 @dataclass(frozen=True, kw_only=True)

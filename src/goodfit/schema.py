@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -23,6 +24,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+from goodfit.system import names
 
 
 def _rising(levels: list[float]) -> list[float]:
@@ -60,8 +63,32 @@ ReadAs = Literal[
 ]
 Columns = dict[str, ReadAs]
 Names = list[str]
-# of folders and of a registered model
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
+
+
+def _name(text: object) -> object:
+    if not names.is_name(text):
+        raise ValueError(f"expected {names.RULE}")
+    return text
+
+
+Name = Annotated[str, BeforeValidator(_name)]
+# as sha256sum, openssl and pip print it: before a file's name, behind the algorithm's, in capitals
+_SHA256 = re.compile(
+    r"\\?(?:(?:--hash=)?sha-?256[:=-]|sha(?:2-)?256 ?\(.*\) ?=)?\s*"
+    r"(?P<digits>[0-9a-f]{64})(?:\s.*)?",
+    re.IGNORECASE,
+)
+
+
+def _sha256(text: object) -> object:
+    """The 64 digits of a hash that was pasted in one of its common forms."""
+    if text is None:
+        return None
+    form = _SHA256.fullmatch(text.strip()) if isinstance(text, str) else None
+    if form is None:
+        quotes = "" if isinstance(text, str) else " in quotes"
+        raise ValueError(f"expected 64 hexadecimal digits{quotes}, as sha256sum prints them")
+    return form["digits"].lower()
 
 
 def _like(pattern: str, expected: str) -> AfterValidator:
@@ -102,7 +129,7 @@ class Source(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: str | None = None
-    sha256: str | None
+    sha256: Annotated[str | None, BeforeValidator(_sha256)]
     package: Annotated[str, _WHEEL] | None = None
     debian: Annotated[str, _DEBIAN] | None = None
     npm: Annotated[str, _NPM] | None = None
@@ -202,9 +229,6 @@ class Pretrained(BaseModel):
             return self
         if not self.source.file:
             raise ValueError("expected source.file, for a whole package is no file of weights")
-        sha256 = self.source.sha256
-        if sha256 is not None and re.fullmatch("[0-9a-f]{64}", sha256) is None:
-            raise ValueError("expected 64 hexadecimal digits for source.sha256")
         return self
 
 

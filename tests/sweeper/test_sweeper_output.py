@@ -14,9 +14,11 @@ import optuna
 import pytest
 import sweeping
 from omegaconf import DictConfig, OmegaConf
+from optuna.distributions import FloatDistribution
+from optuna.trial import create_trial
 from sweeping import Sweep
 
-from hydra_plugins.hydra_optuna_sweeper._progress import importances
+from hydra_plugins.hydra_optuna_sweeper._progress import Progress, importances
 from hydra_plugins.hydra_optuna_sweeper._secrets import mask_passwords, mask_storage
 
 HEAVY = """\
@@ -65,6 +67,33 @@ def test_the_output_is_a_line_for_each_trial_and_a_table(sweep: Sweep) -> None:
     assert rows["trial"] == ["0", "2", "1", "3"]
     assert rows["value"] == ["1", "2", "11", "12"]
     assert "importance of each hyperparameter (they sum to 1): y " in lines[-1]
+
+
+@pytest.mark.fault(49)
+@pytest.mark.parametrize(("columns", "trials"), [(30, 1), (40, 2), (80, 5), (None, 5)])
+def test_the_table_has_as_many_trials_as_the_terminal_is_wide_for(
+    columns: int | None,
+    trials: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", str(columns))
+    study = optuna.create_study()
+    distributions = {"optimizer.lr": FloatDistribution(0.0, 1.0)}
+    for number in range(6):
+        params = {"optimizer.lr": 0.123456 + number / 10}
+        value = 0.1234567 + number
+        study.add_trial(create_trial(params=params, distributions=distributions, value=value))
+    Progress(study, 6, None).print_results()
+    printed = capsys.readouterr().out
+    rows = {line.split()[0]: line.split()[1:] for line in printed.splitlines() if line.split()}
+    assert rows["trial"] == [str(number) for number in range(trials)]
+    assert rows["optimizer.lr"] == ["0.1235", "0.2235", "0.3235", "0.4235", "0.5235"][:trials]
+    assert len(rows["value"]) == trials
+    table = printed.split("importance")[0]
+    assert max(map(len, table.splitlines())) <= (columns or 100)
 
 
 def count(cfg: DictConfig) -> float:

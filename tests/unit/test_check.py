@@ -168,11 +168,11 @@ BAD: list[tuple[str, Any, str]] = [
         "parameters.groups.lr_factor: expected greater than 0, got 0",
     ),
     ("pretrained.source", None, "pretrained.source: expected names and values"),
-    ("pretrained.source.sha256", "ab", "expected file, package, debian or npm"),
+    ("pretrained.source.sha256", "ab" * 32, "expected file, package, debian or npm"),
     (
         "pretrained.source",
         {"file": "x.pt", "sha256": "ab"},
-        "pretrained: expected 64 hexadecimal digits for source.sha256",
+        "pretrained.source.sha256: expected 64 hexadecimal digits, as sha256sum prints them",
     ),
     (
         "pretrained.source",

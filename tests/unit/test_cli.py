@@ -18,6 +18,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("repository")
     for name in ("pipelines", "conf"):
         shutil.copytree(tiny.ROOT / name, root / name)
+    shutil.copy(tiny.ROOT / "dvc.yaml", root)
     (root / "params.yaml").write_text("experiments: [mnist]\noverrides: {}\n")
     (root / "build").mkdir()
     (root / "build/broken.json").write_text("name: [")
@@ -81,13 +82,13 @@ def call(root: Path, script: str, *arguments: str) -> subprocess.CompletedProces
         (
             "train",
             ["build/binary.json"],
-            "build/binary.json is not a configuration: 'utf-8' codec can't decode",
+            "build/binary.json, line 1, column 1: the byte 0xcb is no UTF-8",
         ),
         ("train", [], "no experiment chosen: add experiment=<"),
         (
             "train",
             ["build/none.json"],
-            "build/none.json does not exist; `dvc repro` composes it from conf/",
+            "build/none.json does not exist; `make repro ONLY=none` makes it",
         ),
         ("train", ["build/broken.json"], "build/broken.json"),
         ("train", ["conf/experiment/mnist.yaml"], "defaults"),

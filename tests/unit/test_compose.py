@@ -195,7 +195,7 @@ def broken(tmp_path: Path) -> Path:
 
 
 def test_a_file_of_conf_that_is_no_yaml_is_named_with_its_line(broken: Path) -> None:
-    with pytest.raises(UserError, match=r"conf/model/cnn.yaml, line 3: expected .* YAML"):
+    with pytest.raises(UserError, match=r"conf/model/cnn.yaml, line 3, column 1: .* YAML"):
         compose(broken, ["experiment=mnist"])
 
 
@@ -216,10 +216,10 @@ def test_params_yaml_lists_experiments_and_their_overrides(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "params.yaml cannot be read: "),
-        ("experiments: [a", "params.yaml cannot be read: "),
-        ("- a", "params.yaml holds list"),
-        ("", "params.yaml holds NoneType"),
+        (None, "params.yaml cannot be read: No such file"),
+        ("experiments: [a", "params.yaml, line 1, column 16: expected"),
+        ("- a", "params.yaml holds a list"),
+        ("", "params.yaml holds nothing"),
         ("experiments: a\noverrides: [b]", "params.yaml: (experiments|overrides) is "),
         ("overrides: {a: seed=1}", "params.yaml: (experiments is None|overrides.a is 'seed=1')"),
         ("overrides: {a: [{seed: 1}]}", "params.yaml: (experiments is None|overrides.a is )"),

@@ -13,6 +13,7 @@ import yaml
 
 from goodfit.cli import guarded
 from goodfit.config import gallery
+from goodfit.config.compose import files
 from goodfit.errors import UserError
 from goodfit.provenance import dvc, environment
 from goodfit.stages import repro
@@ -55,6 +56,15 @@ def test_without_names_params_yaml_decides() -> None:
     assert not Path("gallery").exists()
 
 
+@pytest.mark.fault(47)
+def test_a_name_in_params_yaml_that_is_no_experiment_is_answered_before_dvc_starts() -> None:
+    Path("params.yaml").write_text("experiments: [first, secnod]\n")
+    message = "^params.yaml: experiment 'secnod' does not exist. Did you mean 'second'?"
+    with pytest.raises(UserError, match=message):
+        gallery.targets([])
+    assert gallery.targets(["first"]) == ["register@first"]  # what is named runs
+
+
 def test_each_name_is_a_target_once_of_the_file_that_has_its_stages() -> None:
     expected = ["gallery/dvc.yaml:register@third", "register@first"]
     assert gallery.targets(["third", "first", "third"]) == expected
@@ -85,6 +95,43 @@ def test_what_was_asked_for_stays_until_params_yaml_names_it_or_its_file_is_gone
     assert gallery.active() == []
 
 
+@pytest.mark.fault(48)
+def test_dvc_sees_every_file_that_an_experiment_of_the_project_is_composed_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tiny.ROOT)
+    for name in gallery.known():
+        gallery.check_watched(files(tiny.ROOT, [f"experiment={name}"]), name)
+
+
+@pytest.mark.fault(48)
+@pytest.mark.parametrize(
+    ("file", "addition"),
+    [
+        ("experiment/mnist", "conf/experiment/mnist.yaml"),
+        ("experiment/base/wide", "conf/experiment/base"),
+        ("own/wide", "conf/own"),
+    ],
+)
+def test_a_file_whose_edits_dvc_would_not_see_is_refused_with_what_to_add(
+    root: Path, file: str, addition: str
+) -> None:
+    shutil.copytree(tiny.ROOT / "conf", root / "conf", dirs_exist_ok=True)
+    path = Path("conf", f"{file}.yaml")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(Path("conf/experiment/mnist.yaml").read_text())
+    text = f"# @package _global_\ndefaults:\n  - /{file}\nname: second\n"
+    Path("conf/experiment/second.yaml").write_text(text)
+    used = files(root, ["experiment=second"])
+    with pytest.raises(UserError, match=f"^second uses {path}, .*; add {addition} to the deps of"):
+        gallery.check_watched(used, "second")
+
+    pipeline = yaml.safe_load(Path("dvc.yaml").read_text())
+    pipeline["stages"]["compose"]["deps"].append(addition)
+    Path("dvc.yaml").write_text(yaml.safe_dump(pipeline))
+    gallery.check_watched(used, "second")
+
+
 def test_a_new_dependency_in_dvc_yaml_is_one_of_the_gallery() -> None:
     pipeline = yaml.safe_load(Path("dvc.yaml").read_text())
     pipeline["stages"]["train"]["deps"].append("words.txt")
@@ -94,11 +141,19 @@ def test_a_new_dependency_in_dvc_yaml_is_one_of_the_gallery() -> None:
     assert stages["train"]["do"]["deps"][-1] == "words.txt"
 
 
-@pytest.mark.parametrize("text", ["experiments: 1", "[", "", "other: {}"])
-def test_a_broken_list_of_the_gallery_is_told_in_a_line(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ("experiments: 1", ": experiments is 1; expected names"),
+        ("[", ", line 1, column 2: "),
+        ("", " holds nothing"),
+        ("other: {}", ": experiments is None"),
+    ],
+)
+def test_a_broken_list_of_the_gallery_is_told_in_a_line(text: str, mistake: str) -> None:
     gallery.ACTIVE.parent.mkdir()
     gallery.ACTIVE.write_text(text)
-    with pytest.raises(UserError, match=r"gallery/params\.yaml cannot be read: .*; delete it"):
+    with pytest.raises(UserError, match=rf"^gallery/params\.yaml{mistake}.*; delete "):
         gallery.active()
 
 
@@ -132,15 +187,21 @@ def test_a_broken_lock_of_the_gallery_is_named() -> None:
 @pytest.mark.parametrize(
     ("only", "expected"),
     [
-        ("", "python pipelines/repro.py \npython pipelines/summary.py \n"),
+        ("", "python pipelines/repro.py  \npython pipelines/summary.py \n"),
         (
             "third first",
-            "python pipelines/repro.py third first\npython pipelines/summary.py third first\n",
+            "python pipelines/repro.py third first \npython pipelines/summary.py third first\n",
         ),
     ],
 )
 def test_make_repro_hands_the_names_on(root: Path, only: str, expected: str) -> None:
     assert made(root, "repro", f"ONLY={only}") == expected
+    assert made(root, "repro", f"ONLY={only}", "KEEP_GOING=0") == expected
+
+
+def test_make_repro_with_keep_going_goes_on_behind_a_failure(root: Path) -> None:
+    line = made(root, "repro", "KEEP_GOING=1", "ONLY=first").splitlines()[0]
+    assert line == "python pipelines/repro.py first --keep-going"
 
 
 def test_make_gallery_is_every_experiment_there_is(root: Path) -> None:
@@ -154,7 +215,7 @@ def made(root: Path, *arguments: str) -> str:
     """What `make` would run, with everything installed."""
     shutil.copy(tiny.ROOT / "Makefile", root)
     command = ["make", "--dry-run", "--no-print-directory", "--assume-old=.venv/ready"]
-    (root / ".venv").mkdir()
+    (root / ".venv").mkdir(exist_ok=True)
     (root / ".venv/ready").touch()
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
     return done.stdout

@@ -67,6 +67,7 @@ def test_between_stages_too_the_second_says_who_is_first(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["repro"])
+    Path("params.yaml").write_text("experiments: []\n")
     with subprocess.Popen(
         [sys.executable, "-c", FIRST], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as first:

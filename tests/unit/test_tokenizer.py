@@ -60,7 +60,8 @@ def test_a_missing_library_is_told_with_the_extra_that_has_it(
     with pytest.raises(UserError) as told:
         tokenizer.learn(TEXTS, 290, RESERVED)
     assert str(told.value).splitlines() == [
-        'tokenizers is not installed; it comes with pip install "goodfit[text]"'
+        "tokenizers is not installed; `pip install -c requirements.lock -e '.[text]'` "
+        "in the repository brings it"
     ]
 
 

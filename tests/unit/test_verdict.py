@@ -39,7 +39,7 @@ def against(strong: float, trivial: float, mode: str = "max") -> Verdict:
 def test_the_word_is_about_the_strong_baseline(mode: str, strong: float, word: str) -> None:
     said = against(strong, 0.5, mode)
     assert said.word == word
-    assert said.text.startswith(f"the network {word} forest: score 0.8000 [")
+    assert said.text.startswith(f"the network {word} forest: score 0.800 [0.791, 0.810] against ")
 
 
 @pytest.mark.parametrize(("trivial", "worse"), [(0.5, False), (0.8, False), (0.9, True)])

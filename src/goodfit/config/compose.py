@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from goodfit.config.messages import explain, is_hydra_error
+from goodfit.config.overrides import check_files
 from goodfit.errors import UserError
 
 _OPEN = ("data.columns.",)  # its keys are the columns of a file
@@ -18,15 +20,46 @@ def compose(root: Path, overrides: Sequence[str]) -> DictConfig:
 
     Raises:
         UserError: an override names a group, a choice or a key that does not exist, or is no
-            override at all.
+            override at all; or a file of conf/ is broken.
     """
     from hydra import compose as hydra_compose
+
+    overrides = opened([*overrides, *tuned(root, overrides)])
+    with _hydra(root, overrides):
+        return hydra_compose("config", overrides)
+
+
+def files(root: Path, overrides: Sequence[str]) -> list[Path]:
+    """The files of conf/ that `compose` reads, from `root`, in Hydra's order.
+
+    Raises:
+        UserError: as `compose`.
+    """
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+
+    overrides = opened([*overrides, *tuned(root, overrides)])
+    with _hydra(root, overrides):
+        loader = GlobalHydra.instance().config_loader()
+        defaults = loader.compute_defaults_list("config", list(overrides), RunMode.RUN)
+    paths = []
+    for item in defaults.defaults:
+        path = Path("conf", f"{item.config_path}.yaml")
+        if (root / path).is_file():  # Hydra's own are files of its package
+            paths.append(path)
+    return paths
+
+
+@contextlib.contextmanager
+def _hydra(root: Path, overrides: Sequence[str]) -> Iterator[None]:
+    """Around calls of Hydra on conf/; what it refuses is told in a line or two."""
     from hydra import initialize_config_dir
 
+    check_files(root, overrides)
     folder = str((root / "conf").resolve())
     try:
         with initialize_config_dir(folder, version_base="1.3", job_name="goodfit"):
-            return hydra_compose("config", opened([*overrides, *tuned(root, overrides)]))
+            yield
     except Exception as error:
         if not is_hydra_error(error):
             raise

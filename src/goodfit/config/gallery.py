@@ -13,13 +13,15 @@ from pathlib import Path
 
 import yaml
 
-from goodfit.config import params
+from goodfit.config import params, read
 from goodfit.errors import UserError, nearest
 from goodfit.system.files import write_text
+from goodfit.system.names import check_experiment
 
 PIPELINE = Path("gallery/dvc.yaml")
 ACTIVE = Path("gallery/params.yaml")
 _ROOT_PIPELINE = Path("dvc.yaml")
+_ITEM = "${item.experiment}"
 _LAST = "register"  # it needs, directly or not, every other stage of its experiment
 
 _HEAD = """\
@@ -41,32 +43,35 @@ def active() -> list[str]:
     Raises:
         UserError: gallery/params.yaml cannot be read.
     """
-    try:
-        content = yaml.safe_load(ACTIVE.read_text())
-        return [str(name) for name in content["experiments"]]
-    except FileNotFoundError:
+    if not ACTIVE.exists():
         return []
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise UserError(
-            f"{ACTIVE} cannot be read: {reason}; delete it, `make repro ONLY=<names>` makes it"
-        ) from None
+    advice = f"delete {ACTIVE}, `make repro ONLY=<names>` makes it"
+    try:
+        names = read.mapping(ACTIVE).get("experiments")
+    except UserError as error:
+        raise UserError(f"{error}; {advice}") from None
+    if not isinstance(names, dict):
+        raise UserError(f"{ACTIVE}: experiments is {names!r}; expected names; {advice}")
+    return [str(name) for name in names]
 
 
 def targets(names: Sequence[str]) -> list[str]:
     """What `dvc repro` is told to reproduce, for each name once; nothing where none is named.
 
     Raises:
-        UserError: an experiment does not exist, or params.yaml cannot be read.
+        UserError: an experiment that is named, here or by params.yaml, does not exist, or that
+            cannot be read.
     """
-    if not names:  # what params.yaml then lacks, DVC says
-        return []
     existing = known()
     in_params = params.experiments()
+    where = "" if names else f"{params.PARAMS}: "
+    for name in names or in_params:
+        check_experiment(name, where)
+        if name not in existing:
+            raise UserError(f"{where}experiment '{name}' does not exist.{nearest(name, existing)}")
+
     wanted = []
     for name in dict.fromkeys(names):
-        if name not in existing:
-            raise UserError(f"experiment '{name}' does not exist.{nearest(name, existing)}")
         wanted.append(_target(_LAST, name, in_gallery=name not in in_params))
     return wanted
 
@@ -103,17 +108,36 @@ def pipeline() -> str:
         UserError: dvc.yaml cannot be read.
     """
     try:
-        stages = yaml.safe_load(_ROOT_PIPELINE.read_text())["stages"]
+        stages = read.mapping(_ROOT_PIPELINE)["stages"]
         looped = {}
         for name, stage in stages.items():
             body = {key: value for key, value in stage.items() if key != "matrix"}
             looped[name] = {"foreach": "${experiments}", "do": {"wdir": "..", **body}}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise UserError(f"{_ROOT_PIPELINE} cannot be read: {reason}") from None
+    except (TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{_ROOT_PIPELINE} describes no stages: {error!r}") from None
 
     content = {"vars": [{"experiments": {}}], "stages": looped}
     return _HEAD + yaml.safe_dump(content, sort_keys=False, width=100)
+
+
+def check_watched(files: Iterable[Path], experiment: str) -> None:
+    """DVC sees an edit of each of these files: the stage compose depends on it.
+
+    Raises:
+        UserError: one of them is not among the dependencies in dvc.yaml, or that cannot be read.
+    """
+    try:
+        dependencies = read.mapping(_ROOT_PIPELINE)["stages"]["compose"]["deps"]
+        watched = {Path(text.replace(_ITEM, experiment)) for text in dependencies}
+    except (TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{_ROOT_PIPELINE} has no deps of a stage compose: {error!r}") from None
+    for file in files:
+        if not watched & {file, *file.parents}:
+            folder = file if file.parent.name == "experiment" else file.parent
+            raise UserError(
+                f"{experiment} uses {file}, whose edits DVC would not see; "
+                f"add {folder} to the deps of the stage compose in {_ROOT_PIPELINE}"
+            )
 
 
 def command(stage: str, experiment: str) -> str:

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import re
+import traceback
 from pathlib import Path
 from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
 
-from goodfit.config import tree
-from goodfit.errors import nearest
+from goodfit.config import overrides, read, tree
+from goodfit.errors import UserError, nearest
 from goodfit.paths import choices
 
-_NO_CHOICE = re.compile(r"Could not find '(?P<group>[\w/]+)/(?P<choice>[^'/]+)'")
-_NO_KEY = re.compile(r"(?:Could not override|Key) '(?P<key>[\w.@/]+)'")
+_NO_CHOICE = re.compile(r"Could not find '(?P<group>[\w/]+)/(?P<choice>[^'/]*)'")
+_NO_KEY = re.compile(
+    r"(?:Could not override|Key|Could not delete from config\.|Could not delete\. No match for) "
+    r"'(?P<key>[\w.@/]+)'"
+)
 _FULL_KEY = re.compile(r"full_key: (?P<key>\S+)")
 _NO_GROUP = re.compile(r"You must specify '(?P<group>[\w/]+)'")
 _TWO_CHOICES = re.compile(
     r"Multiple values for (?P<group>[\w/]+)\. .* 'override [\w/]+: (?P<choice>[\w/]+)'"
 )
+_NO_FUNCTION = re.compile(r"Unknown function '(?P<name>\w+)'")
+_SEVERAL = re.compile(r"Ambiguous value for argument '(?P<override>.*)'")
 _NULL_GROUP = "group override must be"
+_COMPOSING = "hydra._internal.config_loader_impl"
 
 
 def is_hydra_error(error: BaseException) -> bool:
@@ -29,15 +36,22 @@ def is_hydra_error(error: BaseException) -> bool:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    # Hydra lets an error of YAML pass, which names the file; null for a group is a plain ValueError
+    # Hydra lets an error of YAML pass, which names the file
     refusals = (HydraException, OmegaConfBaseException, yaml.YAMLError)
-    return isinstance(error, refusals) or _NULL_GROUP in str(error)
+    return isinstance(error, refusals) or _is_from_composing(error)
 
 
 def explain(error: BaseException, root: Path) -> str:
     """Hydra's message about an override in one or two lines, with the nearest right name."""
-    if isinstance(error, yaml.YAMLError):
-        return _of_yaml(error)
+    from hydra.errors import OverrideParseException
+
+    if isinstance(error, yaml.YAMLError | UnicodeDecodeError):
+        return _of_file(error, root)
+
+    if isinstance(error, OverrideParseException):
+        function = _NO_FUNCTION.search(str(error))
+        problem = f": there is no function {function['name']}" if function else ""
+        return overrides.unreadable(error.override, problem)
 
     chain = [error, error.__cause__, error.__context__]
     text = "\n".join(str(link) for link in chain if link)
@@ -46,6 +60,10 @@ def explain(error: BaseException, root: Path) -> str:
     if no_choice:
         group, choice = no_choice["group"], no_choice["choice"]
         return f"{group}={choice} does not exist.{nearest(choice, _choices(root, group))}"
+
+    several = _SEVERAL.search(text)
+    if several:
+        return overrides.ambiguous(several["override"])
 
     two_choices = _TWO_CHOICES.search(text)
     if two_choices:
@@ -70,14 +88,33 @@ def explain(error: BaseException, root: Path) -> str:
             "a group of conf/ was set to null; "
             "expected the name of one of its choices (--help lists them)"
         )
+    if type(error) is ValueError:
+        return f"a file of conf/ cannot be composed: {_first_two_lines(text)}"
     return _first_two_lines(text)
 
 
-def _of_yaml(error: yaml.YAMLError) -> str:
-    """The file and the line, for YAML's own message spreads them over five."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        mark = error.problem_mark
-        return f"{mark.name}, line {mark.line + 1}: {error.problem}; expected YAML"
+def _is_from_composing(error: BaseException) -> bool:
+    """Whether Hydra raised it while it composed: of plain ValueErrors, the traceback alone says.
+
+    Such are those about null for a group, a list of defaults, a header, and bytes that are no text.
+    """
+    if not isinstance(error, ValueError):
+        return False
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_globals.get("__name__") == _COMPOSING for frame, _ in frames)
+
+
+def _of_file(error: yaml.YAMLError | UnicodeDecodeError, root: Path) -> str:
+    """The file that Hydra could not read, with line and column."""
+    paths = sorted((root / "conf").rglob("*.yaml"))
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        paths = [Path(mark.name)]
+    for path in paths:
+        try:
+            read.read(path)
+        except UserError as mistake:
+            return str(mistake)
     return f"a file of conf/ is no YAML: {' '.join(str(error).split())[:200]}"
 
 
@@ -154,12 +191,11 @@ def _keys_of_conf(root: Path) -> list[str]:
 
 
 def _mapping(path: Path) -> dict[str, Any]:
-    """The keys and values of a file; none of a broken one, which Hydra names where it is used."""
+    """The keys and values of a file; none of a broken one, which is named where it is used."""
     try:
-        content = yaml.safe_load(path.read_text())
-    except (ValueError, yaml.YAMLError):
+        return read.mapping(path)
+    except UserError:
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _overridable(content: object) -> list[str]:

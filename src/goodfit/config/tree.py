@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from goodfit.config import read
 from goodfit.errors import UserError
 
 _SEPARATOR = "\u2063"  # Unicode's invisible separator: occurs in no configuration
@@ -72,18 +73,9 @@ def load(path: Path) -> DictConfig:
         UserError: the file is missing, is no YAML, or holds anything else than names and values.
     """
     if not path.exists():
-        raise UserError(f"{path} does not exist; `dvc repro` composes it from conf/")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{path} is not a configuration: {reason}") from None
-    if not isinstance(content, dict):
-        raise UserError(
-            f"{path} is not a configuration: it holds {type(content).__name__}, "
-            "expected names and values"
-        )
-
+        experiment = path.stem if path.suffix == ".json" else path.parent.name
+        raise UserError(f"{path} does not exist; `make repro ONLY={experiment}` makes it")
+    content = read.mapping(path)
     for section in _ADDED:
         content.pop(section, None)
     cfg = OmegaConf.create(content)

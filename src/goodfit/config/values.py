@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -58,4 +59,41 @@ def _explained(key: str, expected: Any, value: Any, problem: Mapping[str, Any]) 
         hint = "" if is_deeper else nearest(path, options)  # a name of another model does not help
         return f"{path}: unknown key{got}.{hint}"
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-    return f"{path}: {message}{got}."
+    if problem["type"] == "string_type":
+        message = "expected a text"
+    return f"{path}: {message}{got}{_advice(path, problem)}."
+
+
+def _advice(key: str, problem: Mapping[str, Any]) -> str:
+    """What to write instead, where a value was meant well and read as something else."""
+    kind, given = problem["type"], problem["input"]
+    if kind in ("string_type", "literal_error") and isinstance(given, bool):
+        word = "yes" if given else "no"
+        return (
+            "; yes, no, on, off, true and false are texts in quotes only: "
+            f"{_in_quotes(key, word, str(given).lower())}"
+        )
+    if kind == "string_type" and isinstance(given, int | float):
+        return f"; a text needs quotes: {_in_quotes(key, str(given), str(given))}"
+    if kind == "int_type" and isinstance(given, float) and given.is_integer():
+        return f"; write {int(given)}"
+    if kind == "bool_type" and isinstance(given, str):
+        return "; write true or false, without quotes"
+    if kind in ("int_type", "float_type") and isinstance(given, str) and _is_number(given):
+        return f"; that is a text, write {given} without quotes"
+    return ""
+
+
+def _in_quotes(key: str, in_file: str, in_override: str) -> str:
+    """A text as YAML and as a shell take it."""
+    from goodfit.config import overrides  # Hydra's grammar takes 0.3 s
+
+    name = key.rpartition(".")[2]
+    return f"{name}: '{in_file}' in a file, {overrides.quoted(key, in_override)} on a command line"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

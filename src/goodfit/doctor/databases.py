@@ -200,7 +200,7 @@ def _upgrade(path: Path, uri: str, version: str) -> str:
     if done.returncode:
         lines = done.stderr.strip().splitlines()
         reason = lines[-1] if lines else "it says nothing"
-        raise UserError(f"`mlflow db upgrade` fails: {reason}; the copy is {copy}")
+        raise UserError(f"`mlflow db upgrade {uri}` fails: {reason}; the copy is {copy}")
     return f"upgraded {path}; {copy} is as it was"
 
 

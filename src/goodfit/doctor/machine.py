@@ -153,7 +153,7 @@ def _wrong_versions(project: Project) -> Iterator[Finding]:
 
     python = platform.python_version()
     if python not in project.python:
-        advice = "`rm -r .venv`, then `make repro PYTHON=` with the name of a newer one"
+        advice = "`rm -r .venv`, then `make repro PYTHON=python3.12`, or another that is wanted"
         yield problem(f"Python is {python}, wanted {project.python}", advice)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from goodfit.evaluation.bootstrap import Resampled, compare
-from goodfit.records import Comparison, Interval, Role, Verdict
+from goodfit.records import Comparison, Role, Verdict
 
 WORDS = {1: "beats", 0: "ties with", -1: "loses to"}
 Scores = Mapping[str, Resampled]
@@ -28,8 +28,8 @@ def verdict(
     theirs = baselines[strong.title][1][score].interval
     text = (
         f"the network {WORDS[strong.outcome]} {strong.title}: "
-        f"{score} {_with_bounds(network[score].interval)} against {_with_bounds(theirs)}; "
-        f"better by {_with_bounds(strong.difference, sign=True)}"
+        f"{score} {network[score].interval.text()} against {theirs.text()}; "
+        f"better by {strong.difference.text(sign=True)}"
     )
     beaten_by = [item.title for item in against if item.role == "trivial" and item.outcome < 0]
     if beaten_by:
@@ -40,8 +40,3 @@ def verdict(
         against=tuple(against),
         worse_than_trivial=bool(beaten_by),
     )
-
-
-def _with_bounds(interval: Interval, sign: bool = False) -> str:
-    form = "+.4f" if sign else ".4f"
-    return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]"

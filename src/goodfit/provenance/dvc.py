@@ -100,6 +100,20 @@ def uncached() -> list[Output]:
     ]
 
 
+def unfinished() -> set[str]:
+    """The experiments of which a stage would run again: it failed, or waits for one that did.
+
+    Raises:
+        UserError: DVC does not say so.
+    """
+    command = [sys.executable, "-m", "dvc", "status", "--json"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        lines = answer.stderr.strip().splitlines()
+        raise UserError(f"`dvc status` fails: {lines[0] if lines else 'it says nothing'}")
+    return {stage.rpartition("@")[2] for stage in json.loads(answer.stdout)}
+
+
 def cache_folder() -> Path:
     """The folder of DVC's objects, which are named by their MD5.
 

@@ -2,39 +2,78 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from goodfit.paths import Paths
 from goodfit.records import Evaluation, Training, Verdict
+from goodfit.system import units
 
+_UNLIMITED = 10_000
 _COLOURS = {"beats": "green", "ties with": "yellow", "loses to": "red"}
 
 
-def table(names: list[str]) -> Table:
+class _Row(NamedTuple):
+    """What is told of an experiment, in rich's markup."""
+
+    name: str
+    score: str
+    baseline: str
+    verdict: str
+    seconds: str
+
+
+def table(names: list[str], console: Console) -> RenderableType:
     """A row for each experiment: score, strong baseline, verdict, and seconds of training.
+
+    Where the console is narrower than that, an experiment has lines of its own.
 
     Raises:
         UserError: an experiment has not been trained and evaluated.
     """
+    rows = [_row(name) for name in names]
     columns = ("experiment", "test score [95 % interval]", "baseline", "verdict", "seconds")
-    result = Table(*columns, box=SIMPLE_HEAD)
-    for name in names:
-        evaluation = Evaluation.read(Paths(name).evaluation / "evaluation.json")
-        training = Training.read(Paths(name).model / "train.json")
-        score, ours = evaluation.score, evaluation.headline
-        theirs = evaluation.strong.scores[score].value
-        result.add_row(
-            f"[bold]{name}",
-            # rich would read an unescaped bracket as the start of a style
-            f"{score} {ours.value:.4f} \\[{ours.low:.4f}, {ours.high:.4f}]",
-            f"{theirs:.4f} {evaluation.strong.title}",
-            _verdict(evaluation.verdict),
-            f"{training.cost.seconds:.0f}",
-        )
-    return result
+    wide = Table(*columns, box=SIMPLE_HEAD)
+    for row in rows:
+        wide.add_row(*row)
+    # of the console's own options, the measure would never be more than its width
+    unlimited = console.options.update(max_width=_UNLIMITED)
+    if console.measure(wide, options=unlimited).maximum <= console.width:
+        return wide
+    return Group(*(_lines(row) for row in rows))
+
+
+def _row(name: str) -> _Row:
+    evaluation = Evaluation.read(Paths(name).evaluation / "evaluation.json")
+    training = Training.read(Paths(name).model / "train.json")
+    ours, theirs = evaluation.headline, evaluation.strong.scores[evaluation.score]
+    return _Row(
+        name=f"[bold]{name}[/]",
+        # rich would read an unescaped bracket as the start of a style
+        score=f"{evaluation.score} {escape(ours.text())}",
+        baseline=f"{units.fixed(theirs.value, ours.decimals)} {evaluation.strong.title}",
+        verdict=_verdict(evaluation.verdict),
+        seconds=f"{training.cost.seconds:,.0f}",
+    )
+
+
+def _lines(row: _Row) -> Padding:
+    text = "\n".join(
+        [
+            row.name,
+            row.score,
+            f"{row.verdict} {row.baseline}",
+            f"{row.seconds} s of training",
+        ]
+    )
+    return Padding(text, (0, 0, 1, 0))
 
 
 def _verdict(verdict: Verdict) -> str:
     worse = ", worse than trivial" if verdict.worse_than_trivial else ""
-    return f"[{_COLOURS[verdict.word]}]{verdict.word}{worse}"
+    return f"[{_COLOURS[verdict.word]}]{verdict.word}{worse}[/]"

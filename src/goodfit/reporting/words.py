@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 from goodfit.records import Comparison, Interval, Training
+from goodfit.system import units
 
-MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+MINUS, DASH = units.MINUS, "\N{EN DASH}"
 SCORES = {
     "loss": "loss",
     "accuracy": "accuracy",
@@ -31,49 +32,18 @@ def title(score: str) -> str:
     return SCORES.get(score, score.replace("_", " "))
 
 
-def number(value: float, digits: int = 3, sign: bool = False) -> str:
-    """A number of three significant digits, never with an exponent: 0.0123, 1.50, 12,346.
-
-    A negative one has a minus sign, not a hyphen; with `sign` a positive one has a plus.
-    """
-    if not math.isfinite(value):
-        return "not finite"
-    if value == 0:
-        return fixed(value, 0, sign)
-    if abs(value) < 0.0001:
-        return f"{MINUS if value < 0 else ''}<0.0001"
-    magnitude = math.floor(math.log10(abs(value)))
-    return fixed(value, max(0, digits - 1 - magnitude), sign)
-
-
-def fixed(value: float, decimals: int, sign: bool = False) -> str:
-    """A number of so many decimals, thousands separated; what rounds to zero has no sign."""
-    text = f"{abs(value):,.{decimals}f}"
-    is_zero = not any(digit in text for digit in "123456789")
-    if is_zero:
-        return text
-    if value < 0:
-        return MINUS + text
-    return f"+{text}" if sign else text
+# the page writes numbers as the terminal does
+number, fixed = units.number, units.fixed
 
 
 def decimals(score: Interval) -> int:
-    """How many decimals a score deserves by the width of its interval, 0 to 4.
-
-    Those in which half the width is a number between 5 and 49: 0.965 ± 0.031, 12.3 ± 1.5.
-    """
-    half_width = (score.high - score.low) / 2
-    if half_width <= 0:  # all resampled test sets agree
-        return 3 if abs(score.value) < 10 else 1
-    return min(4, max(0, -math.floor(math.log10(half_width / 5))))
+    """How many decimals a score deserves by the width of its interval, 0 to 4."""
+    return score.decimals
 
 
 def measured(score: Interval, sign: bool = False) -> str:
     """A score with its interval: 0.965 [0.929, 0.991]."""
-    digits = decimals(score)
-    value = fixed(score.value, digits, sign)
-    low, high = fixed(score.low, digits, sign), fixed(score.high, digits, sign)
-    return f"{value} [{low}, {high}]"
+    return score.text(sign)
 
 
 def probability(value: float) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from goodfit.search import tuned
+from goodfit.system import units
 
 if TYPE_CHECKING:
     import optuna
@@ -49,7 +50,8 @@ class Candidate:
 
     def __str__(self) -> str:
         low, high = interval(self.scores)
-        scores = f"{self.mean:.4f} ({low:.4f} to {high:.4f})"
+        mean, lowest, highest = (units.number(score, 4) for score in (self.mean, low, high))
+        scores = f"{mean} ({lowest} to {highest})"
         return f"{self.name}: {scores}, {self.parameters:,} parameters"
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from goodfit.config import check, gallery, tree
+from goodfit.config import check, gallery, numbers, tree
 from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.records import Manifest
@@ -82,7 +82,7 @@ class Tracking:
             UserError: no trial could train with it, its data are not prepared, or the study's
                 direction is not that of the score.
         """
-        cfg = OmegaConf.create(tree.frozen(job))
+        cfg = OmegaConf.create(numbers.exact(tree.frozen(job)))
         check.check(cfg)
         expected = _DIRECTIONS[check.mode(cfg)]
         direction = str(job.hydra.sweeper.direction).lower()

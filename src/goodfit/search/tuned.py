@@ -17,7 +17,7 @@ import yaml
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from goodfit.config import check, tree
+from goodfit.config import check, numbers, tree
 from goodfit.system.files import write_text
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def save(
         plain = sweep.context.config_loader.load_configuration(
             "config", [f"experiment={experiment}", f"tuned={experiment}"], RunMode.RUN
         )
-        check.check(OmegaConf.create(tree.frozen(plain)))
+        check.check(OmegaConf.create(numbers.exact(tree.frozen(plain))))
     except Exception as error:  # whatever a later `dvc repro` would stop at
         if earlier is None:
             path.unlink()

@@ -11,13 +11,14 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from goodfit.config import gallery, params, tree
+from goodfit.config import gallery, numbers, params, tree
 from goodfit.config.check import check
-from goodfit.config.compose import compose, tuned
+from goodfit.config.compose import compose, files, tuned
 from goodfit.errors import UserError, nearest
 from goodfit.paths import Paths
 from goodfit.provenance.code import digest, source_hashes, stage_roots
 from goodfit.system.files import write_json
+from goodfit.system.names import check_experiment
 
 
 def main() -> None:
@@ -44,6 +45,7 @@ def write_composed(name: str) -> None:
     Raises:
         UserError: there is no such experiment, or params.yaml or its configuration has a mistake.
     """
+    check_experiment(name)
     known = gallery.known()
     if name not in known:
         raise UserError(f"params.yaml: experiment '{name}' does not exist.{nearest(name, known)}")
@@ -64,6 +66,7 @@ def _compose(name: str) -> dict[str, Any]:
     if tuned(Path(), chosen):
         print(f"{name}: with conf/tuned/{name}.yaml, which a sweep wrote")
     # frozen: what refers to the environment, such as a password, is not resolved into the file
-    content = tree.frozen(compose(Path(), chosen))
+    content = numbers.exact(tree.frozen(compose(Path(), chosen)))
+    gallery.check_watched(files(Path(), chosen), name)
     check(OmegaConf.create(content))
     return content

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from goodfit.config import gallery
+from goodfit.config import gallery, params
 from goodfit.errors import UserError
 from goodfit.provenance import dvc
 from goodfit.provenance.dvc import Holder, Output
@@ -22,13 +22,15 @@ BUSY = 3
 _LOCK = Path("build/repro.lock")
 _MOST_NAMES = 6  # in a message
 _PULL = "--pull"
+_KEEP_GOING = "--keep-going"
 
 
 def main() -> int:
     """Runs `dvc repro`; returns its code, 3 where another one runs.
 
     The command line names experiments, none for those of params.yaml, and options of `dvc repro`.
-    With --pull, what a remote has of them is taken from there before.
+    With --pull, what a remote has of them is taken from there before. With --keep-going, one that
+    fails keeps no other one waiting, and the table of the others is printed.
 
     Raises:
         UserError: an experiment does not exist, or DVC's cache lacks what dvc.lock names: its disk
@@ -59,7 +61,25 @@ def main() -> int:
     missing = dvc.uncached() if ran else []
     if missing:
         raise UserError(_explain(missing))
+    if code > 0 and _KEEP_GOING in options:
+        _summarize_the_others(names)
     return code
+
+
+def _summarize_the_others(names: Sequence[str]) -> None:
+    """Prints the table of the experiments that are done, and the names of those that are not.
+
+    What a failed one has left in report/ is of an earlier time.
+    """
+    wanted = list(dict.fromkeys(names)) or params.experiments()
+    unfinished = dvc.unfinished()
+    failed = [name for name in wanted if name in unfinished]
+    done = [name for name in wanted if name not in unfinished]
+    if done:
+        from goodfit.stages.summary import summarize  # pandas, for the page of all: 0.5 s
+
+        summarize(done)
+    print(f"goodfit: not done, see above: {', '.join(failed)}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -18,7 +19,7 @@ from goodfit.stages.report import COMPARISON, is_compared, write_comparison
 from goodfit.system.files import read_json
 
 DATABASE = Path("mlflow.db")
-_WIDTH = 132  # of the table where the terminal is narrower, or is a file: at 80 names would break
+_WIDTH = 132  # of the table in a file, where nobody has said how wide it is
 
 
 def summarize(only: Sequence[str] = ()) -> None:
@@ -36,8 +37,10 @@ def summarize(only: Sequence[str] = ()) -> None:
         command = f"make repro ONLY='{' '.join(missing)}'" if only else "make repro"
         raise UserError(f"{', '.join(missing)}: not evaluated yet; run `{command}`")
 
-    console = Console(width=max(Console().width, _WIDTH))
-    console.print(table(names))
+    console = Console()
+    if not (console.is_terminal or os.environ.get("COLUMNS")):
+        console = Console(width=_WIDTH)
+    console.print(table(names, console))
     for name in names:
         if not _is_tracked(name):
             _restore(name)

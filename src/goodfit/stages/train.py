@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 from goodfit.launch.fit import fit
 from goodfit.paths import Paths
 from goodfit.records import Trained
+from goodfit.system import units
 
 
 def stage(cfg: DictConfig) -> None:
@@ -23,7 +24,7 @@ def report_result(trained: Trained | None) -> None:
     """Prints a line about what a training gave; nothing on a machine that is not its first."""
     if trained is None:
         return
+    score = units.number(trained.score, 4)
     print(
-        f"{trained.monitor} {trained.score:.4f} with the weights kept in {trained.folder}; "
-        f"run {trained.run_id}"
+        f"{trained.monitor} {score} with the weights kept in {trained.folder}; run {trained.run_id}"
     )

@@ -21,5 +21,6 @@ def needs(extra: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise UserError(
-            f'{error.name} is not installed; it comes with pip install "goodfit[{extra}]"'
+            f"{error.name} is not installed; "
+            f"`pip install -c requirements.lock -e '.[{extra}]'` in the repository brings it"
         ) from None

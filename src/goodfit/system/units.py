@@ -1,6 +1,36 @@
-"""Seconds and bytes in words, for reports, messages and lines of progress."""
+"""Numbers, seconds and bytes as a reader wants them, in reports, messages and the terminal."""
 
 from __future__ import annotations
+
+import math
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def number(value: float, digits: int = 3, sign: bool = False) -> str:
+    """A number of three significant digits, never with an exponent: 0.0123, 1.50, 12,346.
+
+    A negative one has a minus sign, not a hyphen; with `sign` a positive one has a plus.
+    """
+    if not math.isfinite(value):
+        return "not finite"
+    if value == 0:
+        return fixed(value, 0, sign)
+    if abs(value) < 0.0001:
+        return f"{MINUS if value < 0 else ''}<0.0001"
+    magnitude = math.floor(math.log10(abs(value)))
+    return fixed(value, max(0, digits - 1 - magnitude), sign)
+
+
+def fixed(value: float, decimals: int, sign: bool = False) -> str:
+    """A number of so many decimals, thousands separated; what rounds to zero has no sign."""
+    text = f"{abs(value):,.{decimals}f}"
+    is_zero = not any(digit in text for digit in "123456789")
+    if is_zero:
+        return text
+    if value < 0:
+        return MINUS + text
+    return f"+{text}" if sign else text
 
 
 def elapsed(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from rich.text import Text
 from hydra_plugins.hydra_optuna_sweeper import _study as studies
 
 _TABLE_ROWS = 5  # best trials
+_FILE_WIDTH = 100
+_UNLIMITED = 10_000
 _MIN_TRIALS = 4  # complete ones, for importances
 _LABELS = {
     TrialState.COMPLETE: "complete",
@@ -121,17 +124,32 @@ class Progress:
         return seconds
 
     def _print_table(self, title: str, trials: Sequence[FrozenTrial]) -> None:
-        """A column for each trial: there may be many hyperparameters."""
-        table = Table("trial", box=SIMPLE_HEAD, title=title, title_justify="left")
-        for trial in trials:
-            table.add_column(str(trial.number), justify="right")
+        """As many of the trials as the terminal is wide for; nobody says how wide a file is."""
+        told = self.console.is_terminal or os.environ.get("COLUMNS")
+        width = self.console.width if told else max(self.console.width, _FILE_WIDTH)
+        console = Console(width=width, highlight=False, markup=False)
+        unlimited = console.options.update(max_width=_UNLIMITED)
 
-        table.add_row("value", *(_format_values(trial.values) for trial in trials))
-        for key in dict.fromkeys(key for trial in trials for key in trial.params):
-            table.add_row(key, *(_format_param(trial, key) for trial in trials))
-        table.add_row("seconds", *(_format_seconds(trial) for trial in trials))
-        width = max(self.console.width, 100)
-        Console(width=width, highlight=False, markup=False).print(table)
+        shown = len(trials)
+        while shown > 1:
+            if console.measure(_table(title, trials[:shown]), options=unlimited).maximum <= width:
+                break
+            shown -= 1
+        console.print(_table(title, trials[:shown]))
+
+
+def _table(title: str, trials: Sequence[FrozenTrial]) -> Table:
+    """A column for each trial: there may be many hyperparameters."""
+    table = Table(box=SIMPLE_HEAD, title=title, title_justify="left")
+    table.add_column("trial", overflow="fold")
+    for trial in trials:
+        table.add_column(str(trial.number), justify="right", overflow="fold")
+
+    table.add_row("value", *(_format_values(trial.values) for trial in trials))
+    for key in dict.fromkeys(key for trial in trials for key in trial.params):
+        table.add_row(key, *(_format_param(trial, key) for trial in trials))
+    table.add_row("seconds", *(_format_seconds(trial) for trial in trials))
+    return table
 
 
 def importances(study: optuna.Study) -> dict[str, float]:
