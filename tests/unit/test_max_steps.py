@@ -12,7 +12,7 @@ import pytest
 import pytorch_lightning as pl
 import tiny
 from cutting import cut, same
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from goodfit.config.check import check
 from goodfit.errors import UserError
@@ -93,7 +93,7 @@ def test_a_stop_at_the_last_step_is_met_after_its_validation(home: Home, tmp_pat
     cfg = short(home, max_steps=6)
     cut(cfg, 1, 1)
     fit(cfg, out=tmp_path / "model")
-    cfg = OmegaConf.merge(cfg, {"resume": "never"})
+    cfg.resume = "never"
     fit(cfg, out=tmp_path / "whole")
     assert same(tmp_path / "model", tmp_path / "whole")
 

@@ -15,9 +15,9 @@ from typing import Protocol
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, EarlyStopping, WeightAveraging
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from goodfit import build
