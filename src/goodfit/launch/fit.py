@@ -12,6 +12,7 @@ from goodfit.errors import OutOfMemory, UserError
 from goodfit.launch import devices
 from goodfit.launch.ranks import train_together
 from goodfit.records import Job, Trained
+from goodfit.tracking.server import check_answers
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
@@ -32,8 +33,8 @@ def fit(
     one device.
 
     Raises:
-        UserError: configuration, data, or what an interrupted training left do not fit; or single
-            samples need too much memory.
+        UserError: configuration, data, or what an interrupted training left do not fit; the
+            tracking server does not answer; or single samples need too much memory.
         FailureError: the training could not be finished, and says why.
         PrunedError: as a trial of a sweep it was not worth going on with.
     """
@@ -42,6 +43,7 @@ def fit(
     job = Job(out=out, overrides=tuple(overrides), tags=dict(tags or {}), keep=keep)
     if keep:
         _print_devices(asked, cfg)
+    check_answers(str(cfg.tracking.uri))  # before torch is imported, which takes seconds
 
     micro_batches = 1
     while True:
