@@ -222,7 +222,8 @@ class BestAndLatest(Checkpoint):
         trainer.should_stop |= self._stopped_early  # Lightning stores it in no checkpoint
         # Lightning's own handler broadcasts from inside it, amid whatever else the ranks are
         # exchanging: that broke processes which were told to stop (decision 0012)
-        signal.signal(signal.SIGTERM, self._on_sigterm)
+        if threading.current_thread() is threading.main_thread():  # Lightning sets none elsewhere
+            signal.signal(signal.SIGTERM, self._on_sigterm)
 
     @override
     def on_train_batch_end(
