@@ -43,6 +43,23 @@ def test_a_training_that_another_process_has_just_begun_is_refused(
         other.kill()
 
 
+@pytest.mark.fault(26)
+@pytest.mark.parametrize("devices", [1, 2])
+def test_what_a_training_left_is_looked_at_by_the_one_that_has_claimed_it(
+    home: Callable[..., DictConfig], devices: int
+) -> None:
+    """Looked at before, it may be gone when the training goes on from it: the other has ended."""
+    strategy = "auto" if devices == 1 else "ddp"
+    cfg = home(resume="must", trainer={"devices": devices, "strategy": strategy})
+    command = [sys.executable, "-c", CLAIM, str(FOLDER)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "claimed\n"
+        with pytest.raises(UserError, match="is being trained by process"):
+            fit(cfg)
+        other.kill()
+
+
 def test_a_lock_that_its_owner_deletes_meanwhile_is_not_taken_for_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -165,8 +165,8 @@ def _planned(cfg: DictConfig, job: Job, plan: Plan | None) -> Iterator[Plan]:
         yield plan
         return
     if job.keep:
-        plan = resume.plan(cfg, job.overrides, devices.ranks().world)
-        with resume.claimed(plan.folder):
+        with resume.claimed(resume.folder_of(cfg, job.overrides)):
+            plan = resume.plan(cfg, job.overrides, devices.ranks().world)
             plan.begin()
             yield plan
         return
