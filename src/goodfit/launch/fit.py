@@ -97,9 +97,10 @@ def _alone() -> Iterator[None]:
 
 def _print_devices(asked: DictConfig, chosen: DictConfig) -> None:
     print(f"training {chosen.name} on {devices.describe(chosen)}", flush=True)
-    hint = devices.unseen_accelerator_hint(asked, chosen)
-    if hint:
-        print(hint, flush=True)
+    unseen = devices.unseen_accelerator_hint(asked, chosen)
+    for hint in (unseen, devices.slow_precision_hint(chosen)):
+        if hint:
+            print(hint, flush=True)
 
 
 def _train_alone(

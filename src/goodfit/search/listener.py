@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from goodfit.config import check, gallery, tree
 from goodfit.errors import UserError
+from goodfit.launch import devices
 from goodfit.paths import Paths
 from goodfit.records import Manifest
 from goodfit.system.claim import claim
@@ -116,6 +117,10 @@ class Tracking:
         check_names(sweep.space)
         _check_same_data(study, str(sweep.config.name))
         self._claim(sweep.url, study.study_name)
+        trainer = OmegaConf.create({"trainer": sweep.config.trainer})
+        hint = devices.slow_precision_hint(devices.resolved(trainer))
+        if hint:
+            print(hint, flush=True)
         with self._connected():
             run_id = parent_run_id(study, self.uri)
             run = runs.find(self.uri, run_id) if run_id else None
