@@ -16,7 +16,7 @@ from goodfit.errors import UserError
 from goodfit.launch.fit import fit
 from goodfit.tracking import database
 
-pytestmark = pytest.mark.fault(29)
+pytestmark = pytest.mark.fault(38)
 Home = Callable[..., DictConfig]
 
 

@@ -16,7 +16,7 @@ from repository import Repository
 from goodfit.system.claim import claim, holder
 from goodfit.system.processes import identity
 
-pytestmark = pytest.mark.fault(26)
+pytestmark = pytest.mark.fault(35)
 CLAIM = """
 import os, sys, time
 from pathlib import Path

@@ -152,7 +152,7 @@ print(len(os.sched_getaffinity(0)), *{len(each) for each in new})
     assert done.stdout.split() == [str(count // 2), str(count)]
 
 
-@pytest.mark.fault(30)
+@pytest.mark.fault(39)
 @pytest.mark.parametrize(
     ("accelerator", "precision", "lacks", "said"),
     [
@@ -174,7 +174,7 @@ def test_a_precision_that_is_slow_here_is_said(
         assert hint.startswith(f"trainer.precision={precision} is many times slower than 32-true")
 
 
-@pytest.mark.fault(30)
+@pytest.mark.fault(39)
 def test_it_is_said_before_training(
     home: Callable[..., DictConfig],
     monkeypatch: pytest.MonkeyPatch,

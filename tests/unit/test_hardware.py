@@ -62,7 +62,7 @@ def test_accelerators_that_auto_does_not_look_for_are_named(
     assert unseen_accelerators(machine(tmp_path, files)) == expected
 
 
-@pytest.mark.fault(30)
+@pytest.mark.fault(39)
 @pytest.mark.parametrize(
     ("flags", "lacks"),
     [

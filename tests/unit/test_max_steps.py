@@ -20,7 +20,7 @@ from goodfit.launch.fit import fit
 from goodfit.records import Training
 from goodfit.tracking import database
 
-pytestmark = pytest.mark.fault(27)
+pytestmark = pytest.mark.fault(36)
 Home = Callable[..., DictConfig]
 
 

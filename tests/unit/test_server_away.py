@@ -20,7 +20,7 @@ from goodfit.launch.fit import fit
 from goodfit.tracking import server
 from goodfit.tracking.database import connect
 
-pytestmark = pytest.mark.fault(28)
+pytestmark = pytest.mark.fault(37)
 Home = Callable[..., DictConfig]
 
 

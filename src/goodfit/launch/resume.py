@@ -85,6 +85,12 @@ class Plan(Record):
     clears: bool = False
     notices: tuple[str, ...] = ()
 
+    @property
+    def digest(self) -> str:
+        """The same for two trainings that compute the same, in whatever clone."""
+        text = json.dumps(self.facts, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
     def begin(self) -> None:
         """Does what was planned: prints notices, and deletes what training does not go on from."""
         for notice in self.notices:

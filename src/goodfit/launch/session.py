@@ -12,7 +12,7 @@ import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -179,10 +179,14 @@ def _planned(cfg: DictConfig, job: Job, plan: Plan | None) -> Iterator[Plan]:
 def _open_run(cfg: DictConfig, task: Task, job: Job, plan: Plan, commit: Commit) -> runs.Run:
     """The run that the training began in, if this database has it; else a new one."""
     uri = str(cfg.tracking.uri)
+    training = plan.digest if plan.facts else None  # None where nothing is kept: a trial
     with reachable(uri):
         run = runs.find(uri, plan.run_id) if plan.run_id else None
         if run is None:
+            if training:
+                job = replace(job, tags={**job.tags, runs.TRAINING_TAG: training})
             return describe.open_run(cfg, task, Paths(cfg.name).prepared, job, commit)
+        runs.check_alone(run.client, run.experiment, training, own=run.run_id)
         run.resume()
         return run
 

@@ -106,6 +106,20 @@ def locked(uri: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def registry_locked(uri: str) -> Iterator[None]:
+    """One process at a time is in the block, which reads the registry and then changes it.
+
+    For a database that is a file; a lock of its own, for opening a run takes the other.
+    """
+    path = sqlite_path(uri)
+    if path is None:
+        yield
+        return
+    with file_lock(path.with_name(path.name + ".registry.lock")):
+        yield
+
+
 def sqlite_path(uri: str) -> Path | None:
     """The file of a SQLite database, None for a server."""
     return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
