@@ -149,7 +149,7 @@ def _compose_and_run(target: str, root: Path, needs: Needs) -> None:
     from goodfit.config import tree
     from hydra_plugins.hydra_optuna_sweeper import trial
 
-    _add_tuned(root)
+    _complete_overrides(root)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
     errors: list[Exception] = []
 
@@ -168,10 +168,11 @@ def _compose_and_run(target: str, root: Path, needs: Needs) -> None:
         raise errors[0]
 
 
-def _add_tuned(root: Path) -> None:
-    """Adds the override for the values that a sweep has tuned to the command line, and says so."""
+def _complete_overrides(root: Path) -> None:
+    """Names of columns may be new; the values that a sweep has tuned are added, and it is said."""
     from goodfit.config import compose
 
+    sys.argv[1:] = compose.opened(sys.argv[1:])
     added = compose.tuned(root, sys.argv[1:])
     if not added:
         return

@@ -85,7 +85,7 @@ class Manifest(Record):
     configuration's section `data`, without where the raw files are from. `counts` holds the samples
     of each split by label, or in all where there are no labels. `alike_after_encoding` counts test
     samples with the encoded inputs of a train sample, though not its raw ones; `in_no_split` are
-    rows that the rule puts into none.
+    rows that the rule puts into none. `columns` says how somebody's table was read.
     """
 
     raw_sha256: dict[str, str]
@@ -98,6 +98,7 @@ class Manifest(Record):
     alike_after_encoding: int
     counts: dict[str, dict[str, int]]
     in_no_split: int
+    columns: tuple[ColumnRead, ...] = ()
 
     def samples(self, split: str) -> int:
         """The number of samples in a split."""
@@ -249,6 +250,15 @@ class Exhibit(Record):
     curve: list[float] = field(default_factory=list)
     start: str | None = None
     cells: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ColumnRead(Record):
+    """What a column of a table is read as, None where it is left out, and why."""
+
+    name: str
+    read_as: str | None
+    why: str
 
 
 @dataclass(frozen=True, kw_only=True)

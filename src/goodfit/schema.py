@@ -47,6 +47,19 @@ Flag = StrictBool
 Levels = Annotated[
     list[Annotated[StrictFloat, Field(gt=0, lt=1)]], Field(min_length=1), AfterValidator(_rising)
 ]
+# what a column of a table is read as; number and date leave the notation to the cells
+ReadAs = Literal[
+    "number",
+    "decimal_point",
+    "decimal_comma",
+    "category",
+    "boolean",
+    "date",
+    "day_first",
+    "month_first",
+]
+Columns = dict[str, ReadAs]
+Names = list[str]
 # of folders and of a registered model
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")]
 
@@ -198,6 +211,7 @@ class Pretrained(BaseModel):
 # all that an annotation of a hyperparameter may name: config/check.py evaluates it with these
 __all__ = [
     "Amount",
+    "Columns",
     "Count",
     "Flag",
     "Fraction",
@@ -205,6 +219,7 @@ __all__ = [
     "Literal",
     "Mapping",
     "Name",
+    "Names",
     "Rate",
     "Real",
     "Source",

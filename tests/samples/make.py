@@ -179,16 +179,19 @@ def electricity() -> pd.DataFrame:
 
 
 def table() -> str:
-    """Numbers and texts, "NA" among the texts: `price` is a number to predict, `bought` a class."""
+    """Every type of column, and missing cells: `price` is a number to predict, `bought` a class."""
     rng = np.random.default_rng(4)
-    lines = ["age,town,rooms,price,bought"]
-    for _ in range(60):
+    lines = ["id,age,town,rooms,code,day,share,garden,income,price,bought"]
+    for row in range(60):
         age = rng.integers(18, 80)
         rooms = rng.integers(1, 6)
         town = rng.choice(["Ulm", "Bonn", "NA"])
         price = 50 * rooms + 40 * (town == "Bonn") + rng.normal(0, 10)
         bought = "yes" if age + price > 260 else "no"
-        lines.append(f"{age},{town},{rooms},{price:.1f},{bought}")
+        code, day = f"0{row % 4}7", f"{1 + row % 28:02}.{1 + row % 12:02}.2024"
+        income = "" if row % 11 == 5 else f'"{1 + row % 5},{100 + row},{row:03}"'
+        others = f"{code},{day},{row % 9}%,{row % 3 == 0},{income}"
+        lines.append(f"{row},{age},{town},{rooms},{others},{price:.1f},{bought}")
     return "\n".join(lines) + "\n"
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from goodfit.contract import DataSpec, Field
-from goodfit.task.diagnostics import calibration, confusion, residuals, scatter
+from goodfit.task.diagnostics import calibration, confusion, residuals, scatter, shown_classes
 from goodfit.task.forecasting import Forecasting
 
 
@@ -44,13 +44,26 @@ def test_every_sample_is_in_one_bin() -> None:
 def test_the_rows_of_the_confusion_sum_to_the_counts_of_the_classes() -> None:
     generator = torch.Generator().manual_seed(0)
     target, predicted = (torch.randint(5, (300,), generator=generator) for _ in range(2))
-    rows = confusion(predicted, target, 6).sum(1)
+    rows = confusion(predicted, target, 6, range(6)).sum(1)
     assert rows.tolist() == torch.bincount(target, minlength=6).tolist()
 
 
 def test_a_row_of_the_confusion_is_the_truth_and_a_column_what_was_said() -> None:
-    counts = confusion(torch.tensor([2]), torch.tensor([0]), 3)
+    counts = confusion(torch.tensor([2]), torch.tensor([0]), 3, range(3))
     assert counts.tolist() == [[0, 0, 1], [0, 0, 0], [0, 0, 0]]
+
+
+@pytest.mark.fault(34)
+def test_of_many_classes_the_matrix_shows_those_with_most_errors() -> None:
+    generator = torch.Generator().manual_seed(0)
+    target, predicted = (torch.randint(90, (900,), generator=generator) for _ in range(2))
+    whole = confusion(predicted, target, 90, range(90))
+    shown, title = shown_classes(predicted, target, 90)
+    assert title == "Confusion matrix of the 40 classes with most errors, of 90"
+    assert torch.equal(confusion(predicted, target, 90, shown), whole[shown][:, shown])
+    errors = whole.sum(0) + whole.sum(1) - 2 * whole.diagonal()
+    left_out = [code for code in range(90) if code not in shown]
+    assert errors[shown].min() >= errors[left_out].max()
 
 
 def test_residuals_of_a_forecast_that_is_always_one_too_high() -> None:

@@ -10,6 +10,8 @@ from omegaconf import DictConfig
 from goodfit.config.messages import explain, is_hydra_error
 from goodfit.errors import UserError
 
+_OPEN = ("data.columns.",)  # its keys are the columns of a file
+
 
 def compose(root: Path, overrides: Sequence[str]) -> DictConfig:
     """Hydra's composition of conf/config.yaml with these overrides, and what a sweep tuned.
@@ -24,11 +26,19 @@ def compose(root: Path, overrides: Sequence[str]) -> DictConfig:
     folder = str((root / "conf").resolve())
     try:
         with initialize_config_dir(folder, version_base="1.3", job_name="goodfit"):
-            return hydra_compose("config", [*overrides, *tuned(root, overrides)])
+            return hydra_compose("config", opened([*overrides, *tuned(root, overrides)]))
     except Exception as error:
         if not is_hydra_error(error):
             raise
         raise UserError(explain(error, root)) from None
+
+
+def opened(overrides: Sequence[str]) -> list[str]:
+    """The overrides, those below a mapping that users fill with two plus signs in front.
+
+    Hydra wants them for a key that the YAML has not, and nobody's table is known to conf/.
+    """
+    return [f"++{each}" if each.startswith(_OPEN) else each for each in overrides]
 
 
 def tuned(root: Path, overrides: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ import pandas as pd
 from goodfit.contract import DataSpec
 from goodfit.data import split
 from goodfit.errors import UserError
-from goodfit.records import Exhibit
+from goodfit.records import ColumnRead, Exhibit
 from goodfit.schema import Fraction, Source, Whole
 
 Array = np.ndarray[Any, Any]
@@ -46,6 +46,8 @@ class DataSet(ABC):
     label: ClassVar[str] = "label"  # the column of the target
     cluster: ClassVar[str] = "sample"  # what `clusters` numbers, for a reader: film, patient, week
     chunk: ClassVar[int] = 1024  # rows that are loaded and encoded together
+    # `encode` takes a cell however programs read it: "3", 3 and 3.0
+    takes_any_cell: ClassVar[bool] = False
 
     def __init__(
         self, *, sources: Mapping[str, Source], test: Fraction, validation: Fraction
@@ -130,6 +132,11 @@ class DataSet(ABC):
     def example(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Three rows as a caller would send them, without the target: the registry shows them."""
         return arrays_as_lists(rows.drop(columns=self.label).head(3))
+
+    @staticmethod
+    def columns_read(spec: DataSpec) -> Sequence[ColumnRead]:
+        """How the columns of somebody's table were understood; none where that is known before."""
+        return ()
 
     def counts(self, rows: pd.DataFrame) -> dict[str, int]:
         """The number of rows of each class, or of all where there are no classes."""

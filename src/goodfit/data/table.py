@@ -1,16 +1,14 @@
-"""Any CSV file with a header: one column is the target, every other one an input.
+"""Any file of rows with a header: one column is the target, every other one an input.
 
-Numbers are standardised, text columns one-hot coded.
+Numbers and dates are standardised, texts one-hot coded; what each column is read as is said.
 
-Letters: B rows that are encoded together, F features of each.
+Letters: N rows of the table, B rows that are encoded together, F features of each.
 """
 
 from __future__ import annotations
 
-import csv
-import warnings
-from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,26 +16,34 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
+from goodfit.data import delimited, features
 from goodfit.data.base import Array, StratifiedDataSet, check_columns, class_labels
+from goodfit.data.columns import LITERAL, Column, alike, decide, is_missing
+from goodfit.data.faults import Faults
 from goodfit.errors import UserError, nearest
-from goodfit.records import Exhibit
-from goodfit.schema import Fraction, Source, Whole
+from goodfit.records import ColumnRead, Exhibit
+from goodfit.schema import Columns, Fraction, Names, Source, Whole
 
-# a text column with more different values is a name or a text, not a category
-MOST_CATEGORIES = 100
-_LISTED = 20  # faults in a message
+# of a table's attributes: what `read` has decided, by column, and why the target is as it is
+_READ = "columns"
+_TARGET = "target"
 
 
 class Table(StratifiedDataSet):
     """Rows with named columns; the target is the column `label`, a class or a number.
 
-    A text column with a value that train never had gives zeros for all its categories.
+    `columns` says what a column is read as where its cells would say something else, `drop` which
+    are left out. A cell that is missing becomes the median of train and a column that marks it, of
+    a text a category; `missing=refuse` takes none. Labels that differ in spelling alone, as "Yes"
+    and "yes", are refused, joined or kept, by `alike_labels`. A text column with a value that train
+    never had gives zeros for all its categories.
     """
 
     sources = ("table",)
     inputs = ("numbers",)
     kind = "class"
     modality = "table"
+    takes_any_cell = True
 
     def __init__(
         self,
@@ -45,61 +51,76 @@ class Table(StratifiedDataSet):
         sources: Mapping[str, Source],
         label: str,
         kind: Literal["class", "number"],
+        columns: Columns,
+        drop: Names,
+        missing: Literal["impute", "refuse"],
+        alike_labels: Literal["refuse", "join", "keep"],
         test: Fraction,
         validation: Fraction,
         split_seed: Whole,
     ) -> None:
         super().__init__(sources=sources, test=test, validation=validation, split_seed=split_seed)
         self.label, self.kind = label, kind  # type: ignore[misc]
+        self.columns, self.drop = columns, drop
+        self.missing, self.alike_labels = missing, alike_labels
 
     def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
-        """The file as it is: "NA" and "None" stay text, an empty cell is a fault.
+        """Numbers as floats, dates as moments, all else as text, without columns that are left out.
 
         Raises:
-            UserError: the file is no table, lacks the target's column, or has cells that cannot be
-                used.
+            UserError: the file is no table, lacks a column that is named, or has cells that cannot
+                be used, or be read in two ways.
         """
         path = raw["table"]
         cells = self.frame(path)
-        if self.label not in cells.columns:
-            hint = nearest(self.label, cells.columns)
-            raise UserError(f"{path.name} lacks column '{self.label}'.{hint}")
+        if cells.attrs.get("separator", "comma") != "comma":
+            print(f"{path.name}: the cells are separated by a {cells.attrs['separator']}")
+        self._check_names(path.name, cells)
+        if cells.empty:
+            raise UserError(f"{path.name} has a header but no rows")
+
+        inputs = cells.drop(columns=self.label)
+        decided = {str(name): self._decided(inputs[name]) for name in inputs}
+        taken = {name: column for name, column in decided.items() if column.kind}
+        if not taken:
+            raise UserError(
+                f"{path.name}: no column is left to predict '{self.label}' from"
+                + "".join(f"\n  {name}: {column.why}" for name, column in decided.items())
+            )
+        target = self._target(cells[self.label])
+        faults = Faults(path.name)
+        rows = {}
+        for name, column in {**taken, self.label: target}.items():
+            may_miss = self.missing == "impute" and name != self.label
+            rows[name] = _read_cells(cells[name], column, faults, may_miss=may_miss)
+        advice = "" if self.missing == "impute" else ", or data.missing=impute"
+        faults.report(f"mend or drop them{advice}")
+
+        table = pd.DataFrame(rows).reset_index(drop=True)
+        _check_resolution(path.name, table)
+        said = [target.why]
         if self.kind == "class":
-            return check_cells(cells, path.name, text=[self.label])
-        return check_cells(cells, path.name, numbers=[self.label])
+            table[self.label], joined = self._joined(path.name, table[self.label])
+            said += joined
+        spaced = cells.attrs.get("spaced", {}).get(self.label)
+        if spaced:
+            said.append(f"spaces around {spaced} of them are dropped")
+        target = replace(target, why="; ".join(said))
+        # as plain values: pandas stores them with a file
+        table.attrs = {
+            _READ: {name: column.to_facts() for name, column in decided.items()},
+            _TARGET: target.why,
+        }
+        return table
 
     def frame(self, raw: Path) -> pd.DataFrame:
-        """The cells of a CSV file with a header, as text; the index counts blank rows, too.
+        """The cells of a file with a header, as text; the index counts blank rows, too.
 
         Raises:
             UserError: the file is empty, no UTF-8, has rows longer than the header, or two columns
                 of one name.
         """
-        try:
-            with raw.open(newline="", encoding="utf-8") as stream, warnings.catch_warnings():
-                header = next(csv.reader(stream), [])
-                # pandas would take the first cell of longer rows for an index, or drop the last,
-                # with a warning
-                warnings.simplefilter("error", pd.errors.ParserWarning)
-                # as text: pandas would read NaN where a cell says "NA" or "None"
-                cells = pd.read_csv(
-                    raw, dtype=str, keep_default_na=False, index_col=False, skip_blank_lines=False
-                )
-        except pd.errors.EmptyDataError:
-            raise UserError(f"{raw.name} is empty") from None
-        except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-            reason = str(error).strip()
-            raise UserError(f"{raw.name}: {reason}; every row needs the header's columns") from None
-        except UnicodeDecodeError as error:
-            raise UserError(
-                f"{raw.name} is not UTF-8 (byte {error.start}); save it as UTF-8"
-            ) from None
-
-        # pandas would rename the second of two equal names
-        repeated = [name for name, count in Counter(header).items() if count > 1]
-        if repeated:
-            raise UserError(f"{raw.name} has two columns named '{repeated[0]}'; rename one")
-        return cells[(cells != "").any(axis=1)]
+        return delimited.cells(raw)
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
         """Mean and deviation of each number, the categories of each text column.
@@ -108,8 +129,13 @@ class Table(StratifiedDataSet):
             UserError: a text column has too many values to be categories, or the target is the
                 same in all rows.
         """
-        columns = {name: _facts(train[name]) for name in train.columns.drop(self.label)}
-        width = sum(len(facts.get("categories", ["the number"])) for facts in columns.values())
+        stored: dict[str, Any] = train.attrs.get(_READ, {})
+        decided = {name: Column.of_facts(facts) for name, facts in stored.items()}
+        facts = {}
+        for name in train.columns.drop(self.label):
+            column = decided.get(name) or Column.of_values(train[name])
+            facts[name] = features.fit(train[name], column)
+        left_out = {name: column.why for name, column in decided.items() if column.kind is None}
 
         if self.kind == "class":
             target = Field((), "int64", labels=class_labels(train, self.label))
@@ -119,9 +145,13 @@ class Table(StratifiedDataSet):
             data=f"{type(self).__module__}.{type(self).__qualname__}",
             kind=self.kind,
             outputs=len(target.labels) or 1,
-            inputs={"numbers": Field((width,), "float32")},
+            inputs={"numbers": Field((sum(map(features.width, facts.values())),), "float32")},
             targets={"target": target},
-            facts={"columns": columns},
+            facts={
+                "columns": facts,
+                "left_out": left_out,
+                "target": {self.label: train.attrs.get(_TARGET, "the target")},
+            },
         )
 
     @staticmethod
@@ -129,20 +159,16 @@ class Table(StratifiedDataSet):
         """`numbers` (B, F): standard scores and one-hot codes side by side.
 
         Raises:
-            UserError: a column of train is missing, or a cell of a number's column is no number.
+            UserError: a column of train is missing, or cells cannot be used; they are listed.
         """
         columns = spec.facts["columns"]
+        rows = rows.rename(columns=lambda name: name.strip() if isinstance(name, str) else name)
         check_columns(rows, columns)
 
-        features = []
-        for name, facts in columns.items():
-            if "categories" in facts:
-                categories = np.array(facts["categories"], object)
-                features.append(rows[name].to_numpy(object)[:, None] == categories)
-            else:
-                values = _numbers(rows[name])[:, None]
-                features.append((values - facts["mean"]) / facts["std"])
-        return {"numbers": np.concatenate(features, axis=1).astype(np.float32)}
+        faults = Faults("the rows")
+        parts = [features.encode(rows[name], facts, faults) for name, facts in columns.items()]
+        faults.report("give what training had")
+        return {"numbers": np.concatenate(parts, axis=1).astype(np.float32)}
 
     @staticmethod
     def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:
@@ -152,82 +178,116 @@ class Table(StratifiedDataSet):
         """
         scores = {}
         for name, facts in spec.facts["columns"].items():
-            if "mean" in facts:
+            if facts["kind"] == "number" and not pd.isna(row[name]):
                 scores[name] = (float(row[name]) - facts["mean"]) / facts["std"]
         farthest = sorted(scores, key=lambda name: -abs(scores[name]))[:5]
         return Exhibit(
             cells={name: (float(row[name]), round(scores[name], 1)) for name in farthest}
         )
 
+    @staticmethod
+    def columns_read(spec: DataSpec) -> list[ColumnRead]:
+        """What each column was read as: inputs, the target, and those that were left out."""
+        taken = [
+            ColumnRead(name, facts["kind"], _reason(facts))
+            for name, facts in spec.facts["columns"].items()
+        ]
+        left_out = [ColumnRead(name, None, why) for name, why in spec.facts["left_out"].items()]
+        target = [ColumnRead(name, spec.kind, why) for name, why in spec.facts["target"].items()]
+        return taken + target + left_out
 
-def check_cells(
-    rows: pd.DataFrame, name: str, *, text: Collection[str] = (), numbers: Collection[str] = ()
-) -> pd.DataFrame:
-    """Cells of text to numbers, in `numbers` and in columns of mostly numbers, but not in `text`.
+    def _check_names(self, file: str, cells: pd.DataFrame) -> None:
+        """The configuration names columns of this file alone.
 
-    The index of `rows` says which row of the file, below the header, each one is. `name` is the
-    file's, for messages.
+        Raises:
+            UserError: the file lacks one.
+        """
+        for name in (self.label, *self.columns, *self.drop):
+            if name not in cells.columns:
+                hint = nearest(name, cells.columns)
+                raise UserError(f"{file} lacks column '{name}'.{hint}")
+        if self.label in self.drop:
+            raise UserError(f"data.drop names '{self.label}', which is the target")
+
+    def _decided(self, cells: pd.Series[Any]) -> Column:
+        name = str(cells.name)
+        if name in self.drop:
+            return Column(None, "data.drop names it")
+        return decide(name, cells, self.columns.get(name))
+
+    def _target(self, cells: pd.Series[Any]) -> Column:
+        """The target is read as its kind asks for, whatever its cells look like."""
+        if self.kind == "class":
+            return Column("category", "the target", LITERAL)
+        column = decide(self.label, cells, self.columns.get(self.label, "number"))
+        unit = f", in {column.unit}" if column.unit else ""
+        return replace(column, why=f"the target{unit}")
+
+    def _joined(self, file: str, labels: pd.Series[Any]) -> tuple[pd.Series[Any], list[str]]:
+        """The labels (N,), joined where asked for, and a line for each pair that was joined.
+
+        Raises:
+            UserError: labels differ in spelling alone, and nobody said what to do with them.
+        """
+        counts = labels.value_counts()
+        groups = alike(labels)
+        if not groups or self.alike_labels == "keep":
+            return labels, []
+        if self.alike_labels == "join":
+            common = {text: group[0] for group in groups for text in group[1:]}
+            said = [f"'{text}' ({counts[text]} rows) becomes '{to}'" for text, to in common.items()]
+            return labels.replace(common), said
+        first, second, *_ = groups[0]
+        raise UserError(
+            f"{file}: labels '{first}' ({counts[first]} rows) and '{second}' ({counts[second]} "
+            "rows) differ in spelling alone; write them alike, or choose data.alike_labels=join "
+            "or =keep"
+        )
+
+
+def _read_cells(
+    cells: pd.Series[Any], column: Column, faults: Faults, *, may_miss: bool
+) -> pd.Series[Any]:
+    """The cells (N,) as their column is read; the index has their rows in the file."""
+    # of the file: counted from one, and the first is the header
+    lines = cells.index.to_numpy() + 2
+    empty = np.array([is_missing(cell, column) for cell in cells], bool)
+    if column.kind == "category":
+        result = cells.mask(empty, "")
+    else:
+        result = pd.Series(features.checked(cells, column, faults, lines)[0], cells.index)
+    for row in [] if may_miss else np.flatnonzero(empty):
+        said = f"'{cells.iloc[row]}' is missing" if cells.iloc[row] else "'' is empty"
+        faults.add(str(cells.name), [lines[row]], said)
+    return result
+
+
+def _check_resolution(file: str, rows: pd.DataFrame) -> None:
+    """No number is so large that float32 cannot tell the others of its column apart.
 
     Raises:
-        UserError: there are no rows, or cells that are empty or no finite number; the message lists
-            them.
+        UserError: one is; standardised, the others would all be one value.
     """
-    if rows.empty:
-        raise UserError(f"{name} has a header but no rows")
-
-    faults = []
-    checked = {}
-    line = rows.index.to_numpy() + 2  # of the file: counted from one, and the first is the header
-    for column in rows.columns:
-        cells = rows[column].str.strip()
-        values = pd.to_numeric(cells, errors="coerce")
-        is_number = values.notna() & np.isfinite(values)
-        is_empty = cells == ""
-        for row in np.flatnonzero(is_empty):
-            faults.append(f"  row {line[row]}  column {column}  '' is empty")
-
-        checked[column] = cells
-        # a text in a column of mostly numbers is a fault: else one typo would make the whole column
-        # one of categories
-        if column in numbers or (column not in text and is_number.mean() > 0.5):
-            checked[column] = values
-            for row in np.flatnonzero(~is_number & ~is_empty):
-                cell = repr(cells.iloc[row])
-                faults.append(f"  row {line[row]}  column {column}  {cell} is not a finite number")
-
-    if faults:
-        raise UserError(_fault_list(name, faults))
-    return pd.DataFrame(checked).reset_index(drop=True)
+    for name in rows.select_dtypes("float"):
+        values = rows[name].dropna()
+        scores = ((values - values.mean()) / (values.std(ddof=0) or 1.0)).astype(np.float32)
+        if 2 * scores.nunique() < values.nunique():
+            largest = values.iloc[int(values.abs().argmax())]
+            raise UserError(
+                f"{file}: column '{name}' holds {largest:g}, beside which its other values are all "
+                f"the same in float32; mend it, or leave the column out (data.drop)"
+            )
 
 
-def _fault_list(name: str, faults: list[str]) -> str:
-    lines = [f"{name}: {len(faults)} cells cannot be used; mend or drop them:", *faults[:_LISTED]]
-    if len(faults) > _LISTED:
-        lines.append(f"  ... and {len(faults) - _LISTED} more")
-    return "\n".join(lines)
-
-
-def _facts(values: pd.Series[Any]) -> dict[str, Any]:
-    """What `encode` must know of a column: mean and std of a number, categories of a text."""
-    if pd.api.types.is_numeric_dtype(values):
-        # by the values: the deviation of a constant 0.1 is not 0 but 1e-17
-        std = float(values.std(ddof=0)) if values.nunique() > 1 else 1.0
-        return {"mean": float(values.mean()), "std": std}
-
-    categories = sorted(values.unique())
-    if len(categories) > MOST_CATEGORIES:
-        raise UserError(
-            f"column '{values.name}' has {len(categories)} different texts; drop it or encode it"
-        )
-    return {"categories": categories}
-
-
-def _numbers(values: pd.Series[Any]) -> Array:
-    """A column that train knows as numbers, (B,)."""
-    try:
-        return values.to_numpy(float)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"column '{values.name}' holds what is no number: {error}") from None
+def _reason(facts: Mapping[str, Any]) -> str:
+    """Why a column is read so, and what becomes of cells that are missing."""
+    parts = [facts["why"]]
+    if facts["kind"] == "category":
+        count = len(facts["categories"])
+        parts.append("1 category" if count == 1 else f"{count} categories")
+    elif facts["missing"]:
+        parts.append("they become the median of train, and are marked")
+    return "; ".join(parts)
 
 
 def _scale(target: pd.Series[Any]) -> Field:

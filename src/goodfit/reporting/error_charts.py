@@ -139,7 +139,7 @@ def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Markup:
     right = sum(row_counts[row] for row, row_counts in enumerate(counts))
     total = sum(map(sum, counts))
     description = (
-        f"{right:,} of {total:,} test samples are right. "
+        f"{right:,} of the {total:,} test samples shown are right. "
         "Rows are the truth, columns the prediction."
     )
     return svg("Confusion matrix", description, top + side * len(labels) + 6, *parts)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
 from omegaconf import DictConfig
 
 from goodfit import build
 from goodfit.config import tree
 from goodfit.paths import Paths
+from goodfit.records import ColumnRead
 from goodfit.store.fetch import raw_files
 from goodfit.store.prepare import prepare
 
@@ -22,6 +26,23 @@ def stage(cfg: DictConfig) -> None:
     raw = raw_files(build.sources(cfg), paths.raw)
     manifest = prepare(data, raw, paths.prepared, made_with=tree.data_section(cfg))
 
+    for line in _grouped(manifest.columns):
+        print(line)
     sizes = ", ".join(f"{split} {manifest.samples(split):,}" for split in manifest.counts)
     copies = manifest.copies.rows or "no"
     print(f"prepared {paths.prepared}: {sizes}; {copies} copies of other rows")
+
+
+def _grouped(columns: Sequence[ColumnRead]) -> Iterator[str]:
+    """A line for each type and reason, with the columns of which both are true.
+
+    Of thirty measurements each would say the same.
+    """
+    names: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for column in columns:
+        names[column.read_as or "left out", column.why].append(column.name)
+    width = max((len(read_as) for read_as, _ in names), default=0)
+    for (read_as, why), group in names.items():
+        listed = ", ".join(group) if len(group) <= 8 else f"{', '.join(group[:6])} ... {group[-1]}"
+        count = f" ({len(group)} columns)" if len(group) > 1 else ""
+        yield f"  {read_as:<{width}}  {listed}{count}: {why}"

@@ -76,6 +76,7 @@ def prepare(
             alike_after_encoding=_in_both(digests["train"], digests["test"]),
             counts={split: data.counts(splits[split]) for split in SPLITS},
             in_no_split=int((names == NO_SPLIT).sum()),
+            columns=tuple(data.columns_read(spec)),
         )
         manifest.write(part / "manifest.json")
     return manifest

@@ -13,11 +13,12 @@ SECONDS_BETWEEN_LINES = 10.0
 class Progress:
     """Prints how many samples of a pass are done, and how long the others will take.
 
-    `doing` names the pass. Its first line comes after two seconds, the others ten or more apart.
+    `doing` names the pass, `counted` what it counts. Its first line comes after two seconds, the
+    others ten or more apart.
     """
 
-    def __init__(self, doing: str, samples: int) -> None:
-        self.doing, self.samples = doing, samples
+    def __init__(self, doing: str, samples: int, counted: str = "samples") -> None:
+        self.doing, self.samples, self.counted = doing, samples, counted
         self._started = time.monotonic()
         self._next_line = self._started + SECONDS_BEFORE_FIRST_LINE
 
@@ -29,5 +30,5 @@ class Progress:
 
         left = units.remaining((now - self._started) / done * (self.samples - done))
         # flushed, for a pipe would hold lines back until it has a block of them
-        print(f"{self.doing}: {done:,} of {self.samples:,} samples, {left} left", flush=True)
+        print(f"{self.doing}: {done:,} of {self.samples:,} {self.counted}, {left} left", flush=True)
         self._next_line = now + SECONDS_BETWEEN_LINES

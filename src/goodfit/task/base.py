@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -316,6 +317,24 @@ class Task(pl.LightningModule):
         rank = self.global_rank
         results.add(Samples.of_step(step, rank, loss.detach(), units, statistics))
         return loss.sum() / units.sum()
+
+
+@dataclass(frozen=True)
+class SortedScore:
+    """A score of `prediction` and `target` that sorts them once for all test sets drawn from them.
+
+    `sort` takes both and gives a function of the samples' weights (N,): how often each was drawn.
+    """
+
+    sort: Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]]
+
+    def __call__(self, statistics: Statistics) -> Tensor:
+        """The score () of statistics (N, ...), each sample once."""
+        return self.of_draws(statistics)(torch.ones_like(statistics["target"]))
+
+    def of_draws(self, statistics: Statistics) -> Callable[[Tensor], Tensor]:
+        """The function of weights (N,) for these statistics (N, ...)."""
+        return self.sort(statistics["prediction"], statistics["target"])
 
 
 def of_predictions(functions: Mapping[str, PairScore]) -> dict[str, Score]:

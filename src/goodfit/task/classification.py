@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 import numpy as np
 import pandas as pd
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics.functional.classification import (
-    multiclass_accuracy,
-    multiclass_auroc,
-    multiclass_f1_score,
-)
 
 from goodfit.contract import DataSpec
+from goodfit.metrics.classification import Auroc, accuracy, log_loss, macro_f1
 from goodfit.records import Answer, Chart, Statement
 from goodfit.schema import Fraction
-from goodfit.task.base import Array, Partial, Score, Statistics, Task, of_predictions
-from goodfit.task.diagnostics import calibration, confusion
+from goodfit.task.base import Array, Partial, Score, SortedScore, Statistics, Task, of_predictions
+from goodfit.task.diagnostics import calibration, confusion, shown_classes
 
 
 class Classification(Task):
@@ -72,15 +66,9 @@ class Classification(Task):
 
         Of the statistics `prediction`, probabilities (N, K), and `target`, classes (N,).
         """
-        classes = self.spec.outputs
-        # called for every resampled test set: torchmetrics would check its arguments each time
-        accuracy = partial(
-            multiclass_accuracy, num_classes=classes, average="micro", validate_args=False
-        )
-        f1 = partial(multiclass_f1_score, num_classes=classes, average="macro", validate_args=False)
-        return of_predictions(
-            {"accuracy": accuracy, "f1": f1, "auroc": auroc, "log_loss": log_loss}
-        )
+        scores = of_predictions({"accuracy": accuracy, "f1": macro_f1, "log_loss": log_loss})
+        scores["auroc"] = SortedScore(lambda *samples: Auroc(*samples).of)
+        return {name: scores[name] for name in self.scores}
 
     def decode(self, prediction: Tensor) -> pd.DataFrame:
         """Columns `label`, and `p_<label>` for each class, of probabilities (N, K)."""
@@ -110,10 +98,12 @@ class Classification(Task):
     def diagnose(self, methods: Mapping[str, Statistics]) -> list[Chart]:
         """Confusion matrix and calibration of probabilities (N, K) against classes (N,)."""
         probability, target = methods["network"]["prediction"], methods["network"]["target"]
-        counts = confusion(probability.argmax(1), target, self.spec.outputs)
-        matrix = {"counts": counts.tolist(), "labels": list(self.spec.labels)}
+        predicted = probability.argmax(1)
+        shown, title = shown_classes(predicted, target, self.spec.outputs)
+        counts = confusion(predicted, target, self.spec.outputs, shown)
+        matrix = {"counts": counts.tolist(), "labels": [self.spec.labels[code] for code in shown]}
         return [
-            Chart("confusion", "Confusion matrix", matrix),
+            Chart("confusion", title, matrix),
             Chart("reliability", "Calibration", calibration(probability, target)),
         ]
 
@@ -126,26 +116,3 @@ class Classification(Task):
             Statement("network", labels[likeliest], float(prediction[likeliest])),
         )
         return Answer(statements=statements, wrong=truth != likeliest)
-
-
-def auroc(probability: Tensor, target: Tensor) -> Tensor:
-    """One-against-rest AUROC (), the unweighted mean over the classes that `target` holds.
-
-    Of probabilities (N, K) against classes (N,); 0.5 where `target` holds a single class. A class
-    that a resampled test set lacks has no curve; torchmetrics would count it as 0.
-    """
-    present = torch.unique(target)
-    if len(present) == 1:
-        return torch.tensor(0.5)
-    # `present` is sorted: the classes that are there are numbered anew, without gaps
-    codes = torch.searchsorted(present, target)
-    score: Tensor = multiclass_auroc(
-        probability[:, present], codes, len(present), average="macro", validate_args=False
-    )
-    return score
-
-
-def log_loss(probability: Tensor, target: Tensor) -> Tensor:
-    """Mean negative log likelihood () in nats of probabilities (N, K) against classes (N,)."""
-    # a baseline may give a class exactly 0; one such sample must not make the mean infinite
-    return F.nll_loss(probability.clamp_min(1e-12).log(), target)

@@ -6,6 +6,7 @@ Letters: N test samples, K classes, T steps of the horizon.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,38 @@ from goodfit.records import Chart
 
 CALIBRATION_BINS = 10
 HISTOGRAM_BINS = 31
+# of a confusion matrix: more cannot be read, and of a thousand classes it would be 100 MB
+MOST_CLASSES = 40
 MOST_DOTS = 400  # of a scatter plot: more hide each other, and the page grows with them
 
 
-def confusion(predicted: Tensor, target: Tensor, classes: int) -> Tensor:
-    """Counts (K, K) of classes predicted (N,) against true (N,); rows are the truth."""
+def confusion(predicted: Tensor, target: Tensor, classes: int, shown: Sequence[int]) -> Tensor:
+    """Counts (S, S) of classes predicted (N,) against true (N,); rows are the truth.
+
+    Of the S `shown` among all `classes`: samples of others, and those taken for others, are left
+    out.
+    """
+    place = torch.full((classes,), -1)
+    place[list(shown)] = torch.arange(len(shown))
+    rows, columns = place[target], place[predicted]
+    inside = (rows >= 0) & (columns >= 0)
     # one number for each pair of truth and prediction: a single pass counts all
-    pairs = target * classes + predicted
-    return torch.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+    pairs = rows[inside] * len(shown) + columns[inside]
+    return torch.bincount(pairs, minlength=len(shown) ** 2).reshape(len(shown), -1)
+
+
+def shown_classes(predicted: Tensor, target: Tensor, classes: int) -> tuple[list[int], str]:
+    """The classes that a confusion matrix has room for, and its title.
+
+    Of classes predicted (N,) and true (N,): those in most errors where there are too many of them.
+    """
+    if classes <= MOST_CLASSES:
+        return list(range(classes)), "Confusion matrix"
+    wrong = predicted != target
+    errors = torch.bincount(torch.cat([predicted[wrong], target[wrong]]), minlength=classes)
+    shown = errors.argsort(descending=True, stable=True)[:MOST_CLASSES].sort().values
+    title = f"Confusion matrix of the {MOST_CLASSES} classes with most errors, of {classes:,}"
+    return shown.tolist(), title
 
 
 def calibration(probability: Tensor, target: Tensor) -> dict[str, Any]:

@@ -8,15 +8,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from goodfit.config import tree
+from goodfit.config import signature, tree
+from goodfit.contract import DataSpec
 from goodfit.data.base import arrays_as_lists
 from goodfit.paths import Paths
 from goodfit.provenance.code import optional_libraries
 from goodfit.provenance.environment import version
 from goodfit.system.files import sha256
 from goodfit.tracking.runs import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.models import ModelSignature
 
 PACKAGE = Path(__file__).parents[1]
 # a path: importing the module sets MLflow's current model, which MLflow does when it loads one
@@ -70,7 +75,6 @@ def requirements(config: Mapping[str, Any]) -> list[str]:
 def _log_model(run: Run, name: str, paths: Paths) -> str:
     import mlflow
     import pandas as pd
-    from mlflow.models import infer_signature
 
     example = arrays_as_lists(pd.read_parquet(paths.prepared / "example.parquet"))
     answer = pd.read_parquet(paths.evaluation / "answer.parquet")
@@ -83,12 +87,28 @@ def _log_model(run: Run, name: str, paths: Paths) -> str:
             python_model=str(MODEL_CODE),
             artifacts={"model": str(paths.model)},
             code_paths=[str(PACKAGE)],
-            signature=infer_signature(example, answer),
+            signature=_signature(example, answer, DataSpec.read(paths.model / "spec.json")),
             input_example=example,
             pip_requirements=requirements(tree.load(paths.model / "config.yaml")),
             registered_model_name=name,
         )
     return str(info.registered_model_version)
+
+
+def _signature(example: pd.DataFrame, answer: pd.DataFrame, spec: DataSpec) -> ModelSignature:
+    """The columns that the model takes and gives, with their types where it wants just those.
+
+    MLflow refuses whole numbers where a column had decimals, and decimals where it had none.
+    """
+    from mlflow.models import infer_signature
+    from mlflow.types.schema import AnyType, ColSpec, Schema
+
+    inferred = infer_signature(example, answer)
+    data = signature.read(spec.data)
+    if data and data.constants.get("takes_any_cell"):
+        any_type = AnyType()  # type: ignore[no-untyped-call]
+        inferred.inputs = Schema([ColSpec(any_type, name) for name in example.columns])
+    return inferred
 
 
 def _registered_version(run: Run, name: str, digest: str) -> str | None:

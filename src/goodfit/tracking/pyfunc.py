@@ -12,6 +12,8 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel
 
 
@@ -34,9 +36,15 @@ class Served(PythonModel):
         """One readable row for each raw row.
 
         Raises:
-            UserError: a column is missing, or holds what `encode` cannot take.
+            MlflowException: a column is missing, or holds what `encode` cannot take. MLflow's
+                server answers it with 400 and the reason, any other error without.
         """
-        return self.predictor.predict(model_input)
+        from goodfit.errors import UserError
+
+        try:
+            return self.predictor.predict(model_input)
+        except UserError as error:
+            raise MlflowException(str(error), INVALID_PARAMETER_VALUE) from None
 
 
 # on import, which is how MLflow finds the model in this file

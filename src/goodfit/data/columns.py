@@ -1,0 +1,225 @@
+"""What each column of a table is read as, and why: decided from its cells, or by the user.
+
+Letters: N rows of the table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from goodfit.data import dates, numbers
+from goodfit.data.faults import override
+from goodfit.data.numbers import POINT, Notation
+from goodfit.schema import ReadAs
+
+Kind = Literal["number", "category", "boolean", "date"]
+Cells = pd.Series  # of texts, without spaces around them
+
+# what stands for "not known" where numbers or dates are expected, compared in small letters
+MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "?", "-", "--"})
+# among texts, what pandas reads as missing, too, letter by letter: "none" and "-" may be answers
+MISSING_TEXTS = frozenset(
+    {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "None"}
+)
+# the notation of texts in which "NA" may be Namibia, because the user says that they are texts
+LITERAL = "literal"
+BOOLEANS = {"true": 1.0, "false": 0.0}
+# of fewer rows, all different says little
+_FEWEST_FOR_IDENTIFIER = 20
+# as long as these, numbers that never repeat are rather customers than measurements
+_DIGITS_OF_IDENTIFIER = 5
+_NAMED_ID = re.compile(r"(?i:id|uuid|guid)")
+_NAMED_LIKE_ID = re.compile(r"(?i:.*[ _.-](?:id|uuid|guid))|.*[a-z](?:Id|ID)")
+_COMPACT_DATE = re.compile(r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+# pandas's name for a column of a file that has none
+_UNNAMED = re.compile(r"Unnamed: \d+")
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column is read: as what, in which notation, in which unit, and for what reason.
+
+    Without a kind it is left out. `missing` says whether a cell of the file is.
+    """
+
+    kind: Kind | None
+    why: str
+    notation: str = ""
+    unit: str = ""
+    missing: bool = False
+
+    def to_facts(self) -> dict[str, Any]:
+        """As spec.json holds it."""
+        return asdict(self)
+
+    @classmethod
+    def of_facts(cls, facts: Mapping[str, Any]) -> Column:
+        """From what spec.json holds, which may hold more."""
+        return cls(**{name: facts[name] for name in cls.__dataclass_fields__})
+
+    @classmethod
+    def of_values(cls, values: pd.Series[Any]) -> Column:
+        """Of typed values (N,), as a data frame has them: their type says all."""
+        missing = bool(values.isna().any())
+        if pd.api.types.is_bool_dtype(values):
+            return cls("boolean", "of that type", missing=missing)
+        if pd.api.types.is_numeric_dtype(values):
+            return cls("number", "of that type", "decimal_point", missing=missing)
+        if pd.api.types.is_datetime64_any_dtype(values):
+            return cls("date", "of that type", "year_first", missing=missing)
+        return cls("category", "of that type", missing=missing)
+
+
+def decide(name: str, cells: Cells, asked: ReadAs | None = None) -> Column:
+    """What the column `name` is read as, from all of its `cells` (N,), or as `asked`.
+
+    Raises:
+        UserError: cells can be read in two ways, or not as what was asked for.
+    """
+    present = cells[~cells.str.lower().isin(MISSING)]
+    column = _as_asked(name, present, asked) if asked else _found(name, cells, present)
+    if column.kind is None:
+        return column
+    absent = cells[cells.map(lambda cell: is_missing(cell, column)).astype(bool)]
+    if absent.empty:
+        return column
+    tokens = ", ".join(repr(token) for token in absent.unique())
+    why = f"{column.why}; {len(absent)} of {len(cells)} cells are missing ({tokens})"
+    return replace(column, why=why, missing=True)
+
+
+def alike(texts: Cells) -> list[list[str]]:
+    """Groups of texts (N,) that differ in capitals, or as "1" and "1.0"; most frequent first."""
+    groups: dict[Any, list[str]] = {}
+    for text in texts.value_counts().index:
+        number = pd.to_numeric(text, errors="coerce")
+        meaning = text.casefold() if np.isnan(number) else float(number)
+        groups.setdefault(meaning, []).append(text)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _found(name: str, cells: Cells, present: Cells) -> Column:
+    """What the cells themselves say, without a word about missing ones."""
+    column = _left_out(name, present) or _special(name, present)
+    if column:
+        return column
+    notation = _plain(present) or numbers.notation(name, list(present))
+    if notation is None:
+        return _text(name, cells)
+    numbered = _numbered(name, present)
+    return numbered or Column("number", _said(notation), notation.decimal, notation.unit)
+
+
+def is_missing(value: Any, column: Column) -> bool:
+    """Whether a value of any type says that there is none, in a column that is read so."""
+    if not isinstance(value, str):
+        return value is None or bool(pd.isna(value))
+    text = value.strip()
+    if column.kind != "category":
+        return text.lower() in MISSING
+    return not text if column.notation == LITERAL else text in MISSING_TEXTS
+
+
+def expectation(column: Column) -> str:
+    """What a cell of the column would be, for a message: "a finite number in kg"."""
+    if column.kind == "date":
+        return f"a date ({column.notation.replace('_', ' ')})"
+    if column.kind == "boolean":
+        return "true or false"
+    unit = f" in {column.unit}" if column.unit else ""
+    comma = " with a decimal comma" if column.notation == "decimal_comma" else ""
+    return f"a finite number{unit}{comma}"
+
+
+def _as_asked(name: str, present: Cells, asked: ReadAs) -> Column:
+    why = override(name, asked)
+    texts = list(present)
+    if asked == "category":
+        return Column("category", why, LITERAL)
+    if asked == "boolean":
+        return Column("boolean", why)
+    if asked in ("date", "day_first", "month_first"):
+        order = dates.order(name, texts) if asked == "date" else asked
+        return Column("date", why, order or "year_first")
+    decimal = asked if asked in ("decimal_point", "decimal_comma") else None
+    notation = None if decimal else _plain(present)
+    notation = notation or numbers.notation(name, texts, decimal) or Notation(decimal or POINT)
+    return Column("number", why, notation.decimal, notation.unit)
+
+
+def _left_out(name: str, present: Cells) -> Column | None:
+    """A column that tells nothing about other rows, or nothing at all."""
+    unnamed = not name or _UNNAMED.fullmatch(name)
+    if present.empty:
+        end = "a separator at the end of each line, without name and content"
+        return Column(None, end if unnamed else "every cell is missing")
+    if unnamed:
+        return Column(None, "it has no name, as the row numbers of a data frame")
+    if _NAMED_ID.fullmatch(name) or (_NAMED_LIKE_ID.fullmatch(name) and present.is_unique):
+        return Column(None, f"by its name it identifies rows{_take(name)}")
+    return None
+
+
+def _special(name: str, present: Cells) -> Column | None:
+    """What looks like numbers or texts, and is neither: booleans, codes, dates."""
+    if present.str.lower().isin(BOOLEANS).all():
+        return Column("boolean", "true or false")
+    if numbers.looks_like_code(present):
+        text = _text(name, present)
+        why = "digits that are codes: zeros in front, a phone number, or more than 15 of them"
+        return text if text.kind is None else Column(text.kind, why)
+
+    compact = present.str.fullmatch(_COMPACT_DATE).all()
+    order = dates.order(name, list(present)) if compact or not _plain(present) else None
+    if order:
+        said = "dates as 20240131" if compact else f"dates, {order.replace('_', ' ')}"
+        return Column("date", said, order)
+    if _NAMED_LIKE_ID.fullmatch(name) and present.str.fullmatch(r"\d+").all():
+        return Column("category", "numbers that identify something, by the column's name")
+    return None
+
+
+def _plain(present: Cells) -> Notation | None:
+    """The notation of a column of which every cell is a number as programs write it."""
+    parsed = pd.to_numeric(present, errors="coerce")
+    return Notation() if np.isfinite(parsed.to_numpy(float)).all() else None
+
+
+def _said(notation: Notation) -> str:
+    parts = ["numbers"]
+    if notation.decimal == "decimal_comma":
+        parts.append("with a decimal comma")
+    if notation.unit:
+        parts.append(f"in {notation.unit}")
+    return " ".join(parts)
+
+
+def _numbered(name: str, present: Cells) -> Column | None:
+    """A running number, or codes of digits that never repeat; None for what may be a quantity."""
+    few = len(present) < _FEWEST_FOR_IDENTIFIER
+    if few or not present.is_unique or not present.str.fullmatch(r"\d+").all():
+        return None
+    whole, lengths = present.astype(float), present.str.len()
+    if whole.max() - whole.min() == len(present) - 1:
+        return Column(None, f"it numbers the rows{_take(name)}")
+    if lengths.nunique() == 1 and lengths.iloc[0] >= _DIGITS_OF_IDENTIFIER:
+        return Column(None, f"every value differs, all with as many digits{_take(name)}")
+    return None
+
+
+def _text(name: str, cells: Cells) -> Column:
+    if len(cells) >= _FEWEST_FOR_IDENTIFIER and cells.is_unique:
+        return Column(None, f"every text differs{_take(name, 'category')}")
+    pairs = [f"'{first}' and '{second}'" for first, second, *_ in alike(cells)]
+    note = f"; {', '.join(pairs)} are two categories" if pairs else ""
+    return Column("category", f"texts{note}")
+
+
+def _take(name: str, how: str = "number") -> str:
+    return f"; to take it: {override(name, how)}"

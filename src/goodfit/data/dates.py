@@ -1,0 +1,157 @@
+"""Dates as people write them: the order of day and month in a column's cells, and their moments.
+
+Cells are texts without spaces around them. Letters: N cells of a column.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import numpy as np
+
+from goodfit.data.faults import override
+from goodfit.errors import UserError
+
+Array = np.ndarray[Any, Any]
+Order = Literal["year_first", "day_first", "month_first"]
+
+_TIME = (
+    r"(?:(?:T|,?\s+)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d+)?))?"
+    r"(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?)?\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?"
+)
+_NAMED_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?\.?"
+_NAMED_MONTH = r"(?P<month>[A-Za-z]{3,9})\.?"
+_WEEKDAY = r"(?:[A-Za-z]{3,9}\.?,?\s+)?"
+_SHORT_YEAR = r"(?P<year>\d{4}|\d{2})"
+# of these no cell can be read in two ways
+_CLEAR = (
+    r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})(?:\2(?P<day>\d{1,2}))?",
+    r"(?P<year>(?:19|20)\d{2})(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])",
+    rf"{_WEEKDAY}{_NAMED_DAY}[ -]+{_NAMED_MONTH}[ ,-]+{_SHORT_YEAR}",
+    rf"{_WEEKDAY}{_NAMED_MONTH}\s+{_NAMED_DAY},?\s+(?P<year>\d{{4}})",
+)
+_DAY_FIRST = rf"(?P<day>\d{{1,2}})([-/.])(?P<month>\d{{1,2}})\2{_SHORT_YEAR}"
+_MONTH_FIRST = rf"(?P<month>\d{{1,2}})([-/.])(?P<day>\d{{1,2}})\2{_SHORT_YEAR}"
+
+
+def _compiled(*patterns: str) -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(pattern + _TIME) for pattern in patterns)
+
+
+_PATTERNS: dict[Order, tuple[re.Pattern[str], ...]] = {
+    "year_first": _compiled(*_CLEAR),
+    "day_first": _compiled(*_CLEAR, _DAY_FIRST),
+    "month_first": _compiled(*_CLEAR, _MONTH_FIRST),
+}
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+def order(name: str, cells: Sequence[str]) -> Order | None:
+    """How most of the `cells` (N,) of column `name` write dates; None where most are no dates.
+
+    Dots between the numbers mean that the day comes first, as wherever they are written so.
+
+    Raises:
+        UserError: the cells can be read in two ways, as "01/02/2024".
+    """
+    times = Counter(cells)
+    counts = {each: _count(times, each) for each in _PATTERNS}
+    best = max(counts.values())
+    if 2 * best <= len(cells):
+        return None
+    if counts["year_first"] == best:
+        return "year_first"
+    if counts["day_first"] != counts["month_first"]:
+        return "day_first" if counts["day_first"] == best else "month_first"
+
+    open_cells = [cell for cell in times if moment(cell, "year_first") is None]
+    dotted = all("." in cell for cell in open_cells if moment(cell, "day_first"))
+    if dotted:
+        return "day_first"
+    for cell in open_cells:
+        readings = [moment(cell, each) for each in ("day_first", "month_first")]
+        if None not in readings and readings[0] != readings[1]:
+            first, second = (f"{reading:%-d %B %Y}" for reading in readings)
+            raise UserError(
+                f"column '{name}': '{cell}' may be {first} or {second}; choose "
+                f"{override(name, 'day_first')} or =month_first"
+            )
+    return "day_first"
+
+
+def _count(times: Mapping[str, int], day_order: Order) -> int:
+    """How many cells are dates in this order, from how often each cell occurs."""
+    return sum(count for cell, count in times.items() if moment(cell, day_order))
+
+
+def moments(cells: Iterable[str], day_order: Order) -> Array:
+    """The dates of cells as datetime64[us] (N,), in UTC where they name a zone; NaT if none."""
+    known: dict[str, datetime | None] = {}
+    values = []
+    for cell in cells:
+        if cell not in known:
+            known[cell] = moment(cell, day_order)
+        values.append(known[cell])
+    return np.array(values, "datetime64[us]")
+
+
+def moment(cell: str, day_order: Order) -> datetime | None:
+    """The moment that a cell names, without a zone; None where it is no date."""
+    for pattern in _PATTERNS[day_order]:
+        match = pattern.fullmatch(cell)
+        if match:
+            return _built(match.groupdict())
+    return None
+
+
+def _built(parts: dict[str, str | None]) -> datetime | None:
+    month = _month(parts["month"] or "")
+    year = int(parts["year"] or 0)
+    if len(parts["year"] or "") == 2:
+        year += 2000 if year < 69 else 1900  # as POSIX reads them
+    hour, half = int(parts["hour"] or 0), (parts["half"] or "").lower()
+    if half:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    seconds = float((parts["second"] or "0").replace(",", "."))
+    try:
+        date = datetime(year, month, int(parts["day"] or 1), hour, int(parts["minute"] or 0))
+    except ValueError:  # the 31st of February
+        return None
+    return (date + timedelta(seconds=seconds) - _offset(parts["zone"])).replace(tzinfo=None)
+
+
+def _month(text: str) -> int:
+    """The number of a month, 0 where the text is none."""
+    if text.isdigit():
+        return int(text)
+    short = text[:3].lower()
+    return _MONTHS.index(short) + 1 if short in _MONTHS else 0
+
+
+def _offset(zone: str | None) -> timedelta:
+    if zone is None or not zone[-1].isdigit():
+        return timedelta(0)
+    hours, minutes = int(zone[1:3]), int(zone[-2:])
+    offset = timedelta(hours=hours, minutes=minutes)
+    return -offset if zone[0] == "-" else offset
+
+
+def features(values: Array, *, with_time: bool) -> Array:
+    """Where dates (N,) stand in the year and the week, and in the day: (N, 4), with time (N, 6).
+
+    Each is an angle as sine and cosine, so that December is as near to January as to November.
+    """
+    days = values.astype("datetime64[D]")
+    year = values.astype("datetime64[Y]")
+    of_year = (days - year.astype("datetime64[D]")).astype(float) / 365.25
+    # 1 January 1970 was a Thursday
+    of_week = ((days.astype(int) + 3) % 7) / 7
+    turns = [of_year, of_week]
+    if with_time:
+        turns.append((values - days).astype("timedelta64[s]").astype(float) / 86_400)
+    angles = 2 * np.pi * np.stack(turns, axis=1)
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)

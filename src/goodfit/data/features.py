@@ -1,0 +1,213 @@
+"""The columns of a table as numbers for a network: what is learned from train, and its use.
+
+Letters: B rows, F features of a column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from goodfit.data import columns, dates
+from goodfit.data.columns import Column
+from goodfit.data.faults import Faults
+from goodfit.data.numbers import Decimal, Notation
+from goodfit.errors import UserError
+
+Array = np.ndarray[Any, Any]
+Facts = Mapping[str, Any]
+
+# a text column with more different values is a name or a text, not a category
+MOST_CATEGORIES = 100
+LARGEST = float(np.finfo(np.float32).max)
+_DAY = 86_400e6  # microseconds
+
+
+def fit(values: pd.Series[Any], column: Column) -> dict[str, Any]:
+    """What `encode` must know of a column (B,) of train: a scale, or the categories.
+
+    Raises:
+        UserError: a text column has too many values to be categories.
+    """
+    facts = column.to_facts()
+    if column.kind == "category":
+        categories = sorted({*values} | ({""} if column.missing else set()))
+        if len(categories) > MOST_CATEGORIES:
+            raise UserError(
+                f"column '{values.name}' has {len(categories)} different texts, categories are at "
+                f"most {MOST_CATEGORIES}; leave it out (data.drop={values.name}), or encode it"
+            )
+        return facts | {"categories": categories}
+
+    if column.kind == "date":
+        moments = values.to_numpy("datetime64[us]")
+        facts["with_time"] = bool((values != values.dt.normalize())[values.notna()].any())
+        values = pd.Series(_days(moments))
+    present = values.dropna()
+    # by the values: the deviation of a constant 0.1 is not 0 but 1e-17
+    std = float(present.std(ddof=0)) if present.nunique() > 1 else 1.0
+    scale = (
+        {"mean": float(present.mean()), "std": std} if len(present) else {"mean": 0.0, "std": 1.0}
+    )
+    if column.missing:
+        scale["median"] = float(present.median()) if len(present) else 0.0
+    return facts | scale
+
+
+def width(facts: Facts) -> int:
+    """F, the number of features of a column."""
+    if facts["kind"] == "category":
+        return len(facts["categories"])
+    angles = (6 if facts["with_time"] else 4) if facts["kind"] == "date" else 0
+    return 1 + angles + bool(facts["missing"])
+
+
+def encode(values: pd.Series[Any], facts: Facts, faults: Faults) -> Array:
+    """The features (B, F) of a column (B,): of texts in its notation, or of typed values.
+
+    What cannot be used goes to `faults`, by its row counted from 1.
+    """
+    column = Column.of_facts(facts)
+    name = str(values.name)
+    if column.kind == "category":
+        return _one_hot(values, column, facts["categories"], faults)
+
+    known, empty = checked(values, column, faults, 1 + np.arange(len(values)))
+    if not column.missing:
+        missing = [columns.is_missing(value, column) for value in values]
+        rows = np.flatnonzero(missing) + 1
+        faults.add(name, rows, "is missing; in training none was")
+
+    numbers = _days(known) if column.kind == "date" else known
+    numbers = np.where(empty, facts.get("median", facts["mean"]), numbers)
+    parts = [((numbers - facts["mean"]) / facts["std"])[:, None]]
+    if column.kind == "date":
+        angles = dates.features(
+            np.where(empty, np.datetime64(0, "us"), known), with_time=facts["with_time"]
+        )
+        parts.append(np.where(empty[:, None], 0.0, angles))
+    if column.missing:
+        parts.append(empty[:, None].astype(float))
+    return np.concatenate(parts, axis=1)
+
+
+def checked(
+    values: pd.Series[Any], column: Column, faults: Faults, rows: Array
+) -> tuple[Array, Array]:
+    """The typed values (B,), and which are missing or cannot be used; the latter are `faults`.
+
+    `rows` (B,) are the numbers by which a fault is told.
+    """
+    known = typed(values, column)
+    is_date = column.kind == "date"
+    empty = np.isnat(known) if is_date else ~np.isfinite(known)
+    for row in np.flatnonzero(empty):
+        value = values.iloc[row]
+        if not columns.is_missing(value, column):
+            said = f"{_shown(value)} is not {columns.expectation(column)}"
+            faults.add(str(values.name), [rows[row]], said)
+    if not is_date:
+        # float32, in which networks compute, has no such number
+        large = ~empty & (np.abs(known) > LARGEST)
+        for row in np.flatnonzero(large):
+            said = f"{_shown(values.iloc[row])} is beyond the largest float32, 3.4e38"
+            faults.add(str(values.name), [rows[row]], said)
+        empty |= large
+    return known, empty
+
+
+def _one_hot(
+    values: pd.Series[Any], column: Column, categories: list[str], faults: Faults
+) -> Array:
+    texts = np.array([_category(value, column, categories) for value in values], object)
+    if "" not in categories:
+        rows = np.flatnonzero(texts == "") + 1
+        faults.add(str(values.name), rows, "is missing; in training none was")
+    return np.asarray(texts[:, None] == np.array(categories, object))
+
+
+def _category(value: Any, column: Column, categories: list[str]) -> str:
+    """The category that a value means: a text by its letters, a number that was one by its value.
+
+    Readers of files make 1021 of "01021" and 3.0 of "3".
+    """
+    if columns.is_missing(value, column):
+        return ""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+        return str(value)
+    alike = [category for category in categories if _number(category) == float(value)]
+    if len(alike) == 1:
+        return alike[0]
+    return str(int(value)) if float(value).is_integer() else str(value)
+
+
+def _number(text: str) -> float:
+    return float(text) if text.isdecimal() else np.nan
+
+
+def typed(values: pd.Series[Any], column: Column) -> Array:
+    """Floats, or datetime64[us] of a date, (B,): NaN and NaT for what is missing or none."""
+    is_date = column.kind == "date"
+    if is_date and pd.api.types.is_datetime64_any_dtype(values):
+        moments = values.dt.tz_convert(None) if values.dt.tz else values
+        return np.asarray(moments, "datetime64[us]")
+    if not is_date and pd.api.types.is_numeric_dtype(values):
+        return np.asarray(values.to_numpy(float, na_value=np.nan))
+
+    read_text = cache(_moment_reader(column) if is_date else _number_reader(column))
+    read_other = _moment if is_date else _float
+    results = [
+        read_text(value.strip()) if isinstance(value, str) else read_other(value)
+        for value in values
+    ]
+    return np.array(results, "datetime64[us]" if is_date else float)
+
+
+def _number_reader(column: Column) -> Callable[[str], float]:
+    notation = Notation(cast(Decimal, column.notation or "decimal_point"), column.unit)
+    # the number alone, where the column has a unit
+    bare = notation._replace(unit="")
+
+    def read(text: str) -> float:
+        if column.kind == "boolean" and text.lower() in columns.BOOLEANS:
+            return columns.BOOLEANS[text.lower()]
+        number = notation.value(text)
+        return bare.value(text) if np.isnan(number) else number
+
+    return read
+
+
+def _moment_reader(column: Column) -> Callable[[str], Any]:
+    order = cast(dates.Order, column.notation)
+    return lambda text: dates.moment(text, order)
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return np.nan
+
+
+def _moment(value: Any) -> Any:
+    if isinstance(value, datetime) and not pd.isna(value):
+        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+    return None
+
+
+def _days(moments: Array) -> Array:
+    """Days (B,) since 1970, with their parts; NaN for NaT."""
+    count = moments.astype("datetime64[us]").astype("int64") / _DAY
+    return np.where(np.isnat(moments), np.nan, count)
+
+
+def _shown(value: Any) -> str:
+    """A value as a user wrote it: 1e+300 where NumPy says np.float64(1e+300)."""
+    return repr(value.item() if isinstance(value, np.generic) else value)

@@ -1,0 +1,139 @@
+"""Numbers as people write them: the notation of a column's cells, and their values.
+
+Cells are texts without spaces around them. Letters: N cells of a column.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from goodfit.data.faults import override
+from goodfit.errors import UserError
+
+Array = np.ndarray[Any, Any]
+Decimal = Literal["decimal_point", "decimal_comma"]
+POINT: Decimal = "decimal_point"
+
+_SPACES = " \u00a0\u2009\u202f"
+# groups of digits are set apart by these, too
+_APOSTROPHES = "'\u2019"
+_SIGNS = "+\\-\u2212"  # the last is the minus of typographers
+_MONEY = "[$€£¥₹₩₽]|USD|EUR|GBP|JPY|CHF|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|BRL"
+# "1st" counts, it does not measure
+_MEASURE = "[%‰°]|(?!st$|nd$|rd$|th$)[A-Za-zµμ°Ω][A-Za-zµμ°Ω0-9²³/%]{0,9}"
+_CELL = re.compile(
+    rf"(?P<open>\()?(?P<sign>[{_SIGNS}]?)[{_SPACES}]?(?P<before>(?:{_MONEY})?)[{_SPACES}]?"
+    rf"(?P<inner>[{_SIGNS}]?)(?P<digits>[.,]?\d(?:[\d.,{_APOSTROPHES}{_SPACES}]*\d)?[.,]?)"
+    rf"(?P<exponent>(?:[eE][+-]?\d+)?)[{_SPACES}]?(?P<after>(?:{_MONEY}|{_MEASURE})?)(?P<close>\))?"
+)
+_PLAIN = re.compile(r"(?:\d+\.?\d*|\.\d+)")
+_CODE = re.compile(r"[+-]?0\d+|\+[\d .()/-]{7,}|\d{16,}")
+
+
+def _whole(mark: str) -> str:
+    """Digits in groups of three, or as in India of two before the last; no group begins with 0."""
+    three = rf"[1-9]\d{{0,2}}(?:[{mark}]\d{{3}})+"
+    two = rf"[1-9]\d?(?:[{mark}]\d{{2}})*[{mark}]\d{{3}}"
+    return rf"(?:{three}|{two}|\d+)?"
+
+
+_DIGITS: dict[Decimal, re.Pattern[str]] = {
+    "decimal_point": re.compile(_whole(f",{_APOSTROPHES}{_SPACES}") + r"(?:\.\d*)?"),
+    "decimal_comma": re.compile(_whole(f".{_APOSTROPHES}{_SPACES}") + r"(?:,\d*)?"),
+}
+_MARKS = {"decimal_point": ".", "decimal_comma": ","}
+_TYPOGRAPHY = str.maketrans(dict.fromkeys(f"{_APOSTROPHES}{_SPACES}", ""))
+
+
+class Notation(NamedTuple):
+    """How a column writes its numbers: the mark before decimals, and the unit of each cell."""
+
+    decimal: Decimal = POINT
+    unit: str = ""
+
+    def value(self, cell: str) -> float:
+        """The number that a cell is in this notation, NaN where it is none."""
+        found = _CELL.fullmatch(cell)
+        if found is None or _unit(found) != self.unit or not _is_whole_bracket(found):
+            return np.nan
+        if not _DIGITS[self.decimal].fullmatch(found["digits"]):
+            return np.nan
+        mark = _MARKS[self.decimal]
+        other = "," if mark == "." else "."
+        digits = found["digits"].translate(_TYPOGRAPHY).replace(other, "").replace(mark, ".")
+        negative = {found["sign"], found["inner"]} & {"-", "\u2212"} or found["open"]
+        return float(f"{'-' if negative else ''}{digits}{found['exponent']}")
+
+    def values(self, cells: Iterable[str]) -> Array:
+        """The numbers (N,) of all cells; NaN where a cell is none in this notation."""
+        known: dict[str, float] = {}
+        values = []
+        for cell in cells:
+            if cell not in known:
+                known[cell] = self.value(cell)
+            values.append(known[cell])
+        return np.array(values, float)
+
+
+def looks_like_code(cells: Iterable[str]) -> bool:
+    """Whether digits name something: zeros in front, a phone number, more than a float holds."""
+    return any(_CODE.fullmatch(cell) for cell in cells)
+
+
+def notation(name: str, cells: Sequence[str], decimal: Decimal | None = None) -> Notation | None:
+    """The notation of most of the `cells` (N,) of column `name`; None where most are no numbers.
+
+    `decimal` settles what the cells leave open.
+
+    Raises:
+        UserError: the cells can be read in two ways, as "1,234".
+    """
+    units: Counter[str] = Counter()
+    digits: dict[str, Counter[str]] = defaultdict(Counter)
+    for cell, count in Counter(cells).items():
+        match = _CELL.fullmatch(cell)
+        if match and _is_whole_bracket(match):
+            units[_unit(match)] += count
+            digits[_unit(match)][match["digits"]] += count
+    if not units:
+        return None
+    unit = units.most_common(1)[0][0]
+    if 2 * units[unit] <= len(cells):
+        return None
+    decimal = decimal or _decimal(name, digits[unit])
+    fitting = sum(count for each, count in digits[unit].items() if _DIGITS[decimal].fullmatch(each))
+    return Notation(decimal, unit) if 2 * fitting > len(cells) else None
+
+
+def _decimal(name: str, digits: Mapping[str, int]) -> Decimal:
+    """The mark before decimals, from cells that only one of the two explains."""
+    if all(_PLAIN.fullmatch(each) for each in digits):
+        return POINT
+    point, comma = (pattern.fullmatch for pattern in _DIGITS.values())
+    only_point = sum(times for each, times in digits.items() if point(each) and not comma(each))
+    only_comma = sum(times for each, times in digits.items() if comma(each) and not point(each))
+    if only_point or only_comma:
+        return "decimal_point" if only_point >= only_comma else "decimal_comma"
+
+    for each in digits:
+        readings = [Notation(decimal).value(each) for decimal in _DIGITS]
+        if readings[0] != readings[1] and not np.isnan(readings).any():
+            raise UserError(
+                f"column '{name}': '{each}' may be {readings[0]:g} or {readings[1]:g}; choose "
+                f"{override(name, 'decimal_point')} or =decimal_comma"
+            )
+    return POINT
+
+
+def _unit(match: re.Match[str]) -> str:
+    return match["before"] or match["after"]
+
+
+def _is_whole_bracket(match: re.Match[str]) -> bool:
+    """(1,234) is what bookkeepers write for -1,234; half a bracket is a typo."""
+    return bool(match["open"]) == bool(match["close"])

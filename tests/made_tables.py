@@ -1,0 +1,41 @@
+"""Files of anybody's for the tests of `goodfit.data.table`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from goodfit.data.table import Table
+from goodfit.errors import UserError
+from goodfit.schema import Source
+
+
+def table(**options: Any) -> Table:
+    defaults: dict[str, Any] = {
+        "sources": {"table": Source(file="t.csv", sha256=None)},
+        "label": "y",
+        "kind": "class",
+        "columns": {},
+        "drop": [],
+        "missing": "impute",
+        "alike_labels": "refuse",
+        "test": 0.25,
+        "validation": 0.25,
+        "split_seed": 0,
+    }
+    return Table(**defaults | options)
+
+
+def read(tmp_path: Path, text: str, **options: Any) -> pd.DataFrame:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    return table(**options).read({"table": path})
+
+
+def refused(tmp_path: Path, text: str, **options: Any) -> str:
+    with pytest.raises(UserError) as error:
+        read(tmp_path, text, **options)
+    return str(error.value)

@@ -1,0 +1,102 @@
+"""What a column of cells is read as: numbers, dates, categories, or nothing that is an input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+
+from goodfit.data.columns import LITERAL, Column, decide
+
+ROWS = 30
+DIGITS = "every value differs, all with as many digits"
+
+
+def column(name: str, cell: Callable[[int], object]) -> Column:
+    return decide(name, pd.Series([str(cell(row)) for row in range(ROWS)], name=name))
+
+
+@pytest.mark.fault(26)
+@pytest.mark.parametrize(
+    ("cell", "kind", "why"),
+    [
+        (lambda row: 1.5 * row, "number", "numbers"),
+        (lambda row: f"{row % 7}%", "number", "numbers in %"),
+        (lambda row: f"{row % 7},5", "number", "numbers with a decimal comma"),
+        (lambda row: f"2024-03-{1 + row % 9}", "date", "dates, year first"),
+        (lambda row: 20240301 + row % 9, "date", "dates as 20240131"),
+        (lambda row: row % 2 == 0, "boolean", "true or false"),
+        (lambda row: "abc"[row % 3], "category", "texts"),
+        (lambda row: "aA"[row % 2], "category", "texts; 'a' and 'A' are two categories"),
+    ],
+)
+def test_what_most_cells_are_decides(cell: Callable[[int], object], kind: str, why: str) -> None:
+    read = column("x", cell)
+    assert (read.kind, read.why) == (kind, why)
+
+
+@pytest.mark.fault(27)
+def test_zeros_in_front_make_texts() -> None:
+    read = column("zip", lambda row: f"0{1000 + row % 9}")
+    assert read.kind == "category"
+    assert read.why.startswith("digits that are codes: zeros in front")
+
+
+@pytest.mark.fault(27)
+@pytest.mark.parametrize(
+    ("name", "cell", "why"),
+    [
+        ("id", lambda row: row % 7, "by its name it identifies rows"),
+        ("PassengerId", lambda row: 3 * row, "by its name it identifies rows"),
+        ("customer_id", lambda row: f"c{row}", "by its name it identifies rows"),
+        ("n", lambda row: 100 + row, "it numbers the rows"),
+        (
+            "phone",
+            lambda row: 4915100000 + 37 * row,
+            "every value differs, all with as many digits",
+        ),
+        ("phone", lambda row: f"+49 151 {2340000 + row}", "every text differs"),
+        ("who", lambda row: f"name {row}", "every text differs"),
+    ],
+)
+def test_an_identifier_is_left_out_with_the_way_to_take_it(
+    name: str, cell: Callable[[int], object], why: str
+) -> None:
+    read = column(name, cell)
+    assert read.kind is None
+    how = "category" if why == "every text differs" else "number"
+    assert read.why == f"{why}; to take it: data.columns.{name}={how}"
+
+
+@pytest.mark.fault(27)
+def test_quantities_that_never_repeat_are_no_identifiers() -> None:
+    assert column("price", lambda row: 90 + row * row).kind == "number"
+    assert column("price", lambda row: 10_000.5 + row).kind == "number"
+    assert column("store_id", lambda row: row % 5).kind == "category"
+
+
+@pytest.mark.fault(28)
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_a_column_without_a_name_is_left_out(name: str) -> None:
+    read = column(name, lambda row: row % 7)
+    assert (read.kind, read.why) == (None, "it has no name, as the row numbers of a data frame")
+    read = column(name, lambda row: "")
+    assert read.why == "a separator at the end of each line, without name and content"
+
+
+@pytest.mark.fault(32)
+def test_missing_cells_are_told_with_their_tokens() -> None:
+    read = column("x", lambda row: ["", "?", "NA"][row] if row < 3 else row % 7)
+    assert read.why == "numbers; 3 of 30 cells are missing ('', '?', 'NA')"
+    assert read.missing
+    # among texts, "none" and "?" may be answers
+    read = column("x", lambda row: ["", "NA", "none", "?", "DE"][row % 5])
+    assert read.why == "texts; 12 of 30 cells are missing ('', 'NA')"
+
+
+def test_the_user_has_the_last_word() -> None:
+    cells = pd.Series([str(row % 3) for row in range(ROWS)])
+    assert decide("x", cells, "category") == Column("category", "data.columns.x=category", LITERAL)
+    assert decide("a b", cells, "category").why == 'in the YAML of data: columns: {"a b": category}'
+    assert decide("id", cells, "number").kind == "number"

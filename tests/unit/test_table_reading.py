@@ -1,0 +1,191 @@
+"""A table of anybody's is read as its author meant it, or refused; use reads it as training did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_tables import read, refused, table
+
+from goodfit.contract import DataSpec
+from goodfit.data.table import Table
+from goodfit.errors import UserError
+from goodfit.store.prepare import prepare
+
+ROWS = 60
+
+
+def lines(cells: str, *, header: str, separator: str = ",") -> str:
+    """A file of 60 rows; in `cells` are {row}, {seven} and {label} of each."""
+    rows = [header]
+    for row in range(ROWS):
+        label = ["yes", "no", "no"][row % 3]
+        rows.append(cells.format(row=row, seven=row % 7, label=label))
+    return "\n".join(rows).replace("|", separator) + "\n"
+
+
+@pytest.mark.fault(29)
+@pytest.mark.parametrize(
+    ("labels", "pair"),
+    [
+        (["1", "1.0", "0"], "'1' (20 rows) and '1.0' (20 rows)"),
+        (["yes", "Yes", "no"], "'yes' (20 rows) and 'Yes' (20 rows)"),
+    ],
+)
+def test_labels_that_differ_in_spelling_are_refused_joined_or_kept(
+    tmp_path: Path, labels: list[str], pair: str
+) -> None:
+    text = "a,y\n" + "".join(f"{row % 7},{labels[row % 3]}\n" for row in range(ROWS))
+    message = refused(tmp_path, text)
+    assert message == (
+        f"t.csv: labels {pair} differ in spelling alone; write them alike, or choose "
+        "data.alike_labels=join or =keep"
+    )
+    joined = read(tmp_path, text, alike_labels="join")
+    assert joined["y"].value_counts().to_dict() == {labels[0]: 40, labels[2]: 20}
+    said = table().fit(joined).facts["target"]["y"]
+    assert said == f"the target; '{labels[1]}' (20 rows) becomes '{labels[0]}'"
+    assert read(tmp_path, text, alike_labels="keep")["y"].nunique() == 3
+
+
+@pytest.mark.fault(29)
+def test_spaces_around_labels_are_dropped_with_a_word(tmp_path: Path) -> None:
+    rows = read(tmp_path, "a,y\n1, yes\n2,yes\n3,no \n4,no\n")
+    assert rows["y"].tolist() == ["yes", "yes", "no", "no"]
+    assert (
+        table().fit(rows).facts["target"]["y"] == "the target; spaces around 2 of them are dropped"
+    )
+
+
+@pytest.mark.fault(30)
+@pytest.mark.parametrize(("separator", "word"), [(";", "semicolon"), ("\t", "tab")])
+def test_another_separator_and_a_decimal_comma_are_read_and_said(
+    tmp_path: Path, separator: str, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = lines("{seven},5|b{seven}|{label}", header="a|b|y", separator=separator)
+    rows = read(tmp_path, text)
+    assert rows["a"].tolist() == [row % 7 + 0.5 for row in range(ROWS)]
+    assert rows["b"].nunique() == 7
+    assert capsys.readouterr().out == f"t.csv: the cells are separated by a {word}\n"
+
+
+@pytest.mark.fault(30)
+def test_the_mark_of_excel_is_no_part_of_a_name(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbfa,y\n1,no\n2,yes\n")
+    assert list(table().read({"table": tmp_path / "t.csv"})) == ["a", "y"]
+
+
+@pytest.mark.fault(31)
+def test_a_number_beyond_float32_is_a_fault(tmp_path: Path) -> None:
+    message = refused(tmp_path, "a,y\n1,no\n3.1e300,no\n3,yes\n")
+    assert "row 3  column a  '3.1e300' is beyond the largest float32, 3.4e38" in message
+
+
+@pytest.mark.fault(31)
+def test_a_number_that_would_make_all_others_equal_is_refused(tmp_path: Path) -> None:
+    text = lines("{seven}|{label}", header="a|y").replace("\n6,", "\n3.1e30,", 1)
+    assert refused(tmp_path, text).startswith("t.csv: column 'a' holds 3.1e+30, beside which")
+    # a thousand times as far as the others is a value like any other
+    assert read(tmp_path, text.replace("3.1e30", "3100"))["a"].max() == 3100
+
+
+@pytest.mark.fault(31)
+def test_a_table_of_targets_alone_is_told_so(tmp_path: Path) -> None:
+    assert refused(tmp_path, "y\nyes\nno\n") == "t.csv: no column is left to predict 'y' from"
+    message = refused(tmp_path, "id,y\n1,yes\n2,no\n")
+    assert message.splitlines() == [
+        "t.csv: no column is left to predict 'y' from",
+        "  id: by its name it identifies rows; to take it: data.columns.id=number",
+    ]
+
+
+@pytest.mark.fault(28)
+def test_what_has_no_name_is_no_input(tmp_path: Path) -> None:
+    rows = read(tmp_path, lines("{row}|{seven}|{label}|", header="|a|y|"))
+    assert list(rows) == ["a", "y"]
+    assert table().fit(rows).facts["left_out"] == {
+        "Unnamed: 0": "it has no name, as the row numbers of a data frame",
+        "Unnamed: 3": "a separator at the end of each line, without name and content",
+    }
+
+
+@pytest.mark.fault(32)
+def test_a_missing_number_becomes_the_median_of_train_and_is_marked(tmp_path: Path) -> None:
+    rows = read(tmp_path, "a,t,y\n1,u,no\n?,,yes\n10,u,yes\n4,v,no\n")
+    spec = table().fit(rows)
+    encoded = Table.encode(rows, spec)["numbers"]
+    scores = (np.array([1, 4, 10, 4]) - 5) / np.std([1, 10, 4])
+    assert encoded[:, 0] == pytest.approx(scores)
+    assert encoded[:, 1].tolist() == [0, 1, 0, 0]
+    assert encoded[:, 2:].tolist() == [[0, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]  # "", u, v
+
+    unseen = pd.DataFrame({"a": [None, np.nan, "", 4], "t": [None, np.nan, "", "v"]})
+    assert Table.encode(unseen, spec)["numbers"].tolist() == encoded[[1, 1, 1, 3]].tolist()
+
+
+@pytest.mark.fault(32)
+def test_missing_cells_can_be_refused(tmp_path: Path) -> None:
+    message = refused(tmp_path, "a,y\n1,no\n?,yes\n3,yes\n", missing="refuse")
+    assert message.splitlines() == [
+        "t.csv: 1 cell cannot be used; mend or drop them, or data.missing=impute:",
+        "  row 3  column a  '?' is missing",
+    ]
+
+
+@pytest.mark.fault(33)
+def test_a_missing_value_that_training_never_had_is_refused_in_use() -> None:
+    spec = table().fit(pd.DataFrame({"a": [1.0, 2.0], "t": ["u", "v"], "y": ["no", "yes"]}))
+    with pytest.raises(UserError) as error:
+        Table.encode(pd.DataFrame({"a": [1.0, None], "t": [None, "u"]}), spec)
+    assert str(error.value).splitlines() == [
+        "the rows: 2 cells cannot be used; give what training had:",
+        "  row 2  column a  is missing; in training none was",
+        "  row 1  column t  is missing; in training none was",
+    ]
+
+
+@pytest.mark.fault(33)
+def test_use_reads_what_programs_make_of_the_file_as_training_read_it(tmp_path: Path) -> None:
+    """pandas makes numbers of codes, booleans of texts, floats of whole numbers."""
+    header = "zip|day|flag|count|share|price|store|y"
+    cells = '0{seven}123|{seven}.03.2024|True|{seven}|{seven}%|"1,23{seven}.5"|{seven}|{label}'
+    text = lines(cells, header=header).replace(",0.03.2024,", ",9.03.2024,")
+    text = text.replace("True", "False", 20)
+    rows = read(tmp_path, text, columns={"store": "category"})
+    spec = table().fit(rows)
+    expected = Table.encode(rows, spec)["numbers"]
+    kinds = {name: facts["kind"] for name, facts in spec.facts["columns"].items()}
+    assert list(kinds.values()) == [
+        *("category", "date", "boolean"),
+        *("number", "number", "number", "category"),
+    ]
+
+    parsed = pd.read_csv(tmp_path / "t.csv")
+    assert parsed["zip"].dtype == "int64"
+    as_text = pd.read_csv(tmp_path / "t.csv", dtype=str)
+    typed = parsed.assign(
+        day=pd.to_datetime(parsed["day"], dayfirst=True),
+        count=parsed["count"].astype(float),
+        store=parsed["store"].astype(float),
+        price=rows["price"],
+        share=rows["share"],
+    )
+    for given in (parsed, as_text, typed, typed.astype(object)):
+        assert np.array_equal(Table.encode(given, spec)["numbers"], expected)
+    # a row alone is encoded as it is among others
+    assert np.array_equal(Table.encode(parsed.iloc[[7]], spec)["numbers"], expected[[7]])
+
+
+def test_how_columns_are_read_survives_the_split(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(lines('"{seven},5 kg"|{row}|{label}', header="a|id|y"))
+    manifest = prepare(table(), {"table": tmp_path / "t.csv"}, tmp_path / "out", made_with={})
+    assert [(each.name, each.read_as, each.why) for each in manifest.columns] == [
+        ("a", "number", "numbers with a decimal comma in kg"),
+        ("y", "class", "the target"),
+        ("id", None, "by its name it identifies rows; to take it: data.columns.id=number"),
+    ]
+    spec = DataSpec.read(tmp_path / "out/spec.json")
+    in_use = Table.encode(pd.DataFrame({"a": ["2,5 kg", "2,5", 2.5]}), spec)["numbers"]
+    assert (in_use == in_use[0]).all()
