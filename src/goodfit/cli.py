@@ -8,13 +8,15 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from goodfit.errors import FailureError, UserError
 from goodfit.paths import Paths, choices
 from goodfit.system import signals
+from goodfit.system.claim import claim
 from goodfit.system.secrets import redact
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ Output = Literal["raw", "prepared", "model", "evaluation", "page"]  # properties
 Stage = Literal["fetch", "prepare", "train", "evaluate", "report"]
 Needs = Mapping[Output, Stage]  # what must exist, with the stage that makes it
 
+# a training claims its checkpoints by itself, once for all machines that were given the command
+_CLAIM_THEMSELVES = ("train", "by_hand")
 _MISTAKE = 2
 _FAILURE = 1
 _OPTIMIZED = (
@@ -107,6 +111,27 @@ def guarded(action: Callable[[], Any], root: Path = Path()) -> None:
         _exit(messages.explain(error, root), _MISTAKE)
 
 
+@contextmanager
+def claimed(command: str, experiment: str) -> Iterator[None]:
+    """In the block, no other process runs the same stage on the same experiment.
+
+    Two would delete each other's half-written files, which have the same names.
+
+    Raises:
+        UserError: another process does.
+    """
+    if command in _CLAIM_THEMSELVES:
+        yield
+        return
+    with claim(Path("build/locks", f"{command}-{experiment}.lock")) as process:
+        if process:
+            raise UserError(
+                f"{command} of {experiment} is being run by process {process}; "
+                "wait for it, or stop it"
+            )
+        yield
+
+
 def _is_file_name(argument: str) -> bool:
     return argument.endswith((".json", ".yaml")) and "=" not in argument
 
@@ -186,7 +211,8 @@ def _check_and_run(target: str, cfg: DictConfig, needs: Needs) -> Any:
         _check_exists(getattr(Paths(cfg.name), output), maker, cfg.name)
 
     module, function = target.split(":")
-    return getattr(importlib.import_module(module), function)(cfg)
+    with claimed(module.rpartition(".")[2], cfg.name):
+        return getattr(importlib.import_module(module), function)(cfg)
 
 
 def _check_exists(path: Path, maker: Stage, experiment: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from goodfit.errors import UserError
 from goodfit.launch import devices
+from goodfit.launch.fit import fit
 from goodfit.system import hardware
 
 
@@ -147,3 +150,37 @@ print(len(os.sched_getaffinity(0)), *{len(each) for each in new})
     )
     count = len(hardware.cores())
     assert done.stdout.split() == [str(count // 2), str(count)]
+
+
+@pytest.mark.fault(39)
+@pytest.mark.parametrize(
+    ("accelerator", "precision", "lacks", "said"),
+    [
+        ("cpu", "bf16-mixed", True, True),
+        ("cpu", "bf16-true", True, True),
+        ("cpu", "bf16-mixed", False, False),
+        ("cpu", "32-true", True, False),
+        ("gpu", "bf16-mixed", True, False),
+    ],
+)
+def test_a_precision_that_is_slow_here_is_said(
+    monkeypatch: pytest.MonkeyPatch, accelerator: str, precision: str, lacks: bool, said: bool
+) -> None:
+    monkeypatch.setattr(devices, "cpu_lacks_bf16", lambda: lacks)
+    cfg = trainer(accelerator=accelerator, precision=precision)
+    hint = devices.slow_precision_hint(cfg)
+    assert (hint is not None) is said
+    if hint:
+        assert hint.startswith(f"trainer.precision={precision} is many times slower than 32-true")
+
+
+@pytest.mark.fault(39)
+def test_it_is_said_before_training(
+    home: Callable[..., DictConfig],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(devices, "cpu_lacks_bf16", lambda: True)
+    fit(home(trainer={"precision": "bf16-mixed", "max_epochs": 1}), out=Path("model"))
+    said = capfd.readouterr().out
+    assert said.index("trainer.precision=bf16-mixed is many times slower") < said.index("epoch ")

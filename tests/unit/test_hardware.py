@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from goodfit.system.hardware import gpus, unseen_accelerators
+from goodfit.system.hardware import cpu_lacks_bf16, gpus, unseen_accelerators
 
 WSL_FILES = ["dev/dxg", "usr/lib/wsl/lib/libcuda.so.1"]
 ROCM_FILES = ["dev/kfd"]
@@ -60,3 +60,23 @@ def test_accelerators_that_auto_does_not_look_for_are_named(
     tmp_path: Path, files: list[str], expected: list[str]
 ) -> None:
     assert unseen_accelerators(machine(tmp_path, files)) == expected
+
+
+@pytest.mark.fault(39)
+@pytest.mark.parametrize(
+    ("flags", "lacks"),
+    [
+        ("flags\t\t: fpu avx512f avx512_bf16 sse", False),
+        ("flags\t\t: fpu amx_bf16 amx_tile", False),
+        ("Features\t: fp asimd i8mm bf16 sve", False),
+        ("flags\t\t: fpu avx2 avx512f not_bf16", True),
+        (None, False),  # nothing is known
+    ],
+)
+def test_a_cpu_without_bf16_is_known_by_its_flags(
+    tmp_path: Path, flags: str | None, lacks: bool
+) -> None:
+    if flags is not None:
+        (tmp_path / "proc").mkdir()
+        (tmp_path / "proc/cpuinfo").write_text(f"processor\t: 0\n{flags}\n")
+    assert cpu_lacks_bf16(tmp_path) is lacks

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +21,7 @@ from optuna.trial import TrialState
 from goodfit.errors import UserError
 from goodfit.search import confirm
 from goodfit.search.listener import Tracking, parent_attribute, parent_run_id
+from goodfit.system.processes import identity
 from goodfit.tracking import database, runs
 from hydra_plugins.hydra_optuna_sweeper._space import Space
 
@@ -25,7 +30,9 @@ Home = Callable[..., DictConfig]
 
 def sweep_of(cfg: DictConfig) -> Any:
     """What a listener reads of a sweep."""
-    return SimpleNamespace(config=cfg, space=Space({}), options=OmegaConf.create({"storage": None}))
+    options = OmegaConf.create({"storage": None})
+    url = "postgresql://host/optuna"  # which other processes may help with
+    return SimpleNamespace(config=cfg, space=Space({}), options=options, url=url)
 
 
 def parent_run(study: optuna.Study, uri: str) -> Any:
@@ -114,3 +121,49 @@ def test_a_study_whose_name_mlflow_cannot_ask_for_is_refused(home: Home) -> None
     study = optuna.create_study(study_name="it's")
     with pytest.raises(UserError, match="quote"):
         Tracking(top=0, seeds=3).began(study, sweep_of(home()))
+
+
+SWEEP = """
+import sys, time
+from pathlib import Path
+from types import SimpleNamespace
+import optuna
+from omegaconf import OmegaConf
+from goodfit.search.listener import Tracking
+from hydra_plugins.hydra_optuna_sweeper._space import Space
+
+cfg, options = OmegaConf.load("cfg.yaml"), OmegaConf.create({"storage": None})
+study = optuna.create_study(study_name="s")
+sweep = SimpleNamespace(config=cfg, space=Space({}), options=options, url=sys.argv[1])
+listener = Tracking(top=0, seeds=3)
+listener.began(study, sweep)
+print("began", flush=True)
+time.sleep(20)
+"""
+
+
+@pytest.mark.fault(35)
+def test_a_sweep_that_another_process_runs_is_refused_until_that_one_ends(
+    home: Home, tmp_path: Path
+) -> None:
+    cfg = home()
+    OmegaConf.save(cfg, "cfg.yaml")
+    sweep = sweep_of(cfg)
+    sweep.url = f"sqlite:///{tmp_path / 'optuna.db'}"
+    study, listener = optuna.create_study(study_name="s"), Tracking(top=0, seeds=3)
+    command = [sys.executable, "-c", SWEEP, sweep.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "began\n"
+        process = re.escape(identity(other.pid))
+        with pytest.raises(
+            UserError, match=f"study s in optuna.db is being swept by process {process}"
+        ):
+            listener.began(study, sweep)
+        assert parent_run_id(study, str(cfg.tracking.uri)) is None
+        other.kill()
+        other.wait()
+    listener.began(study, sweep)
+    listener.stopped(study)
+    listener.began(study, sweep)  # goes on, in the same process
+    listener.stopped(study)

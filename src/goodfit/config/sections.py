@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from goodfit.schema import Amount, Count, Fraction, Name, ParameterRules, Pretrained, Rate, Whole
 
@@ -19,6 +20,13 @@ class _ClosedSection(BaseModel):
     """Listed keys are checked; others are refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def _duration(value: object) -> object:
+    """Refuses what Lightning's timer does not read."""
+    if value is not None and not re.fullmatch(r"\d\d(:\d\d){3}", str(value)):
+        raise ValueError('expected days, hours, minutes and seconds, as in "00:12:00:00"')
+    return value
 
 
 class _Trainer(_OpenSection):
@@ -37,8 +45,10 @@ class _Trainer(_OpenSection):
     gradient_clip_val: Amount | None = None
     limit_train_batches: Rate | None = None
     limit_val_batches: Rate | None = None
-    # the best epoch is chosen among all
+    max_time: Annotated[Any, AfterValidator(_duration)] = None
+    # the best epoch is chosen among all, each by the weights that it ends with
     check_val_every_n_epoch: Literal[1] = 1
+    val_check_interval: None = None
     # it keeps no weights; trainer.max_epochs=1 tries a training
     fast_dev_run: Literal[False] = False
 

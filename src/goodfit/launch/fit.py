@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from goodfit.config import gallery
 from goodfit.errors import OutOfMemory, UserError
 from goodfit.launch import devices
 from goodfit.launch.ranks import train_together
+from goodfit.paths import Paths
 from goodfit.records import Job, Trained
+from goodfit.tracking.server import check_answers
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
+
+_TRAINING = threading.Lock()  # held while this process trains
 
 
 def fit(
@@ -29,19 +36,26 @@ def fit(
     """Trains on what `trainer` asks for; None on a machine that is not the first.
 
     `out`, `overrides`, `tags` and `keep` are those of `Job`. `callbacks` can watch a training on
-    one device.
+    one device. It may run in any thread, one at a time, and in the project's folder.
 
     Raises:
-        UserError: configuration, data, or what an interrupted training left do not fit; or single
-            samples need too much memory.
+        UserError: configuration, data, or what an interrupted training left do not fit; the
+            tracking server does not answer; single samples need too much memory; this process
+            trains already; or the present folder has no prepared data.
         FailureError: the training could not be finished, and says why.
         PrunedError: as a trial of a sweep it was not worth going on with.
     """
-    asked = cfg
-    cfg = devices.resolved(asked)
+    _check_folder(cfg)
     job = Job(out=out, overrides=tuple(overrides), tags=dict(tags or {}), keep=keep)
-    if keep:
+    with _alone():
+        return _fit(cfg, job, callbacks)
+
+
+def _fit(asked: DictConfig, job: Job, callbacks: Sequence[Callback]) -> Trained | None:
+    cfg = devices.resolved(asked)
+    if job.keep:
         _print_devices(asked, cfg)
+    check_answers(str(cfg.tracking.uri))  # before torch is imported, which takes seconds
 
     micro_batches = 1
     while True:
@@ -53,11 +67,40 @@ def fit(
             micro_batches = _double(cfg, error.micro_batches)
 
 
+def _check_folder(cfg: DictConfig) -> None:
+    """Raises UserError where the present folder is not the project's: a notebook's, for example."""
+    prepared = Paths(cfg.name).prepared
+    if not prepared.is_dir():
+        raise UserError(
+            f"there is no {prepared} in {Path.cwd()}; training runs in the project's folder: "
+            f"change to it, or make the data there with `{gallery.command('prepare', cfg.name)}`"
+        )
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """In the block, no other thread of this process trains.
+
+    Raises:
+        UserError: one does.
+    """
+    if not _TRAINING.acquire(blocking=False):
+        raise UserError(
+            "this process trains already, in another thread, and two would draw from the same "
+            "random numbers; wait for it, or train in another process"
+        )
+    try:
+        yield
+    finally:
+        _TRAINING.release()
+
+
 def _print_devices(asked: DictConfig, chosen: DictConfig) -> None:
     print(f"training {chosen.name} on {devices.describe(chosen)}", flush=True)
-    hint = devices.unseen_accelerator_hint(asked, chosen)
-    if hint:
-        print(hint, flush=True)
+    unseen = devices.unseen_accelerator_hint(asked, chosen)
+    for hint in (unseen, devices.slow_precision_hint(chosen)):
+        if hint:
+            print(hint, flush=True)
 
 
 def _train_alone(

@@ -20,6 +20,7 @@ from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.provenance.code import training_digest
 from goodfit.records import Manifest, Record
+from goodfit.system.claim import holder, write_holder
 from goodfit.system.processes import gone, identity, is_local
 from goodfit.training.checkpoint_files import read_note, remove, step_checkpoints, verified
 
@@ -84,6 +85,12 @@ class Plan(Record):
     clears: bool = False
     notices: tuple[str, ...] = ()
 
+    @property
+    def digest(self) -> str:
+        """The same for two trainings that compute the same, in whatever clone."""
+        text = json.dumps(self.facts, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
     def begin(self) -> None:
         """Does what was planned: prints notices, and deletes what training does not go on from."""
         for notice in self.notices:
@@ -118,18 +125,26 @@ class Plan(Record):
             replace(begun, ended=reason).write(BegunTraining.path(self.folder))
 
 
+def folder_of(cfg: DictConfig, overrides: Sequence[str]) -> Path:
+    """Where a training keeps its checkpoints, which is also what it claims.
+
+    They lie in build/checkpoints/<experiment>, outside what DVC deletes before a stage; for a
+    training by hand the hash of its overrides is added to the name.
+    """
+    return ROOT / f"{cfg.name}{_suffix(overrides)}"
+
+
 def plan(cfg: DictConfig, overrides: Sequence[str], world: int) -> Plan:
     """What the same command left, verified; or a fresh start. Changes nothing on disk.
 
-    Checkpoints lie in build/checkpoints/<experiment>, outside what DVC deletes before a stage; for
-    a training by hand the hash of its overrides is added to the name. `world` is the number of
-    ranks.
+    Whoever acts on it has `claimed` the folder before: a training that ended meanwhile would have
+    deleted what is to go on. `world` is the number of ranks.
 
     Raises:
         UserError: a process still trains it; its configuration, data, code or number of devices was
             another; or nothing that it left can be trusted.
     """
-    folder = ROOT / f"{cfg.name}{_suffix(overrides)}"
+    folder = folder_of(cfg, overrides)
     manifest = Manifest.read(Paths(cfg.name).prepared / "manifest.json")
     fresh = Plan(folder=folder, facts=facts(cfg, manifest, world), clears=True)
     begun = BegunTraining.find(folder)
@@ -168,9 +183,7 @@ def claimed(folder: Path) -> Iterator[None]:
     path = folder.with_name(f".{folder.name}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path, folder) as lock:
-        lock.truncate(0)
-        lock.write(identity())
-        lock.flush()
+        write_holder(lock)
         try:
             yield
         finally:
@@ -186,8 +199,7 @@ def _locked(path: Path, folder: Path) -> TextIO:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             with lock:
-                lock.seek(0)
-                raise _busy(folder, lock.read()) from None
+                raise _busy(folder, holder(lock)) from None
         except OSError:  # a network file system without locks: `BegunTraining` must do
             return lock
 

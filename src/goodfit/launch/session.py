@@ -12,7 +12,7 @@ import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -165,8 +165,8 @@ def _planned(cfg: DictConfig, job: Job, plan: Plan | None) -> Iterator[Plan]:
         yield plan
         return
     if job.keep:
-        plan = resume.plan(cfg, job.overrides, devices.ranks().world)
-        with resume.claimed(plan.folder):
+        with resume.claimed(resume.folder_of(cfg, job.overrides)):
+            plan = resume.plan(cfg, job.overrides, devices.ranks().world)
             plan.begin()
             yield plan
         return
@@ -179,10 +179,14 @@ def _planned(cfg: DictConfig, job: Job, plan: Plan | None) -> Iterator[Plan]:
 def _open_run(cfg: DictConfig, task: Task, job: Job, plan: Plan, commit: Commit) -> runs.Run:
     """The run that the training began in, if this database has it; else a new one."""
     uri = str(cfg.tracking.uri)
+    training = plan.digest if plan.facts else None  # None where nothing is kept: a trial
     with reachable(uri):
         run = runs.find(uri, plan.run_id) if plan.run_id else None
         if run is None:
+            if training:
+                job = replace(job, tags={**job.tags, runs.TRAINING_TAG: training})
             return describe.open_run(cfg, task, Paths(cfg.name).prepared, job, commit)
+        runs.check_alone(run.client, run.experiment, training, own=run.run_id)
         run.resume()
         return run
 

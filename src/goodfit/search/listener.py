@@ -11,7 +11,7 @@ import hashlib
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from goodfit.config import check, gallery, numbers, tree
 from goodfit.errors import UserError
+from goodfit.launch import devices
 from goodfit.paths import Paths
 from goodfit.records import Manifest
+from goodfit.system.claim import claim
 from goodfit.tracking import database, runs
 from goodfit.tracking.spool import delete_ended_tag
 
@@ -74,6 +76,7 @@ class Tracking:
             )
         self.top = top
         self.seeds = seeds
+        self._claimed = ExitStack()
 
     def check(self, job: DictConfig) -> None:
         """Checks a configuration at a corner of the space.
@@ -102,7 +105,8 @@ class Tracking:
 
         Raises:
             UserError: the trials' scores would not compare, a constraint can never be checked, the
-                study's name holds a quote, or the database does not answer.
+                study's name holds a quote, the database does not answer, or another process of this
+                machine runs the same sweep.
         """
         self.uri = str(sweep.config.tracking.uri)
         if "'" in study.study_name:
@@ -112,6 +116,11 @@ class Tracking:
             )
         check_names(sweep.space)
         _check_same_data(study, str(sweep.config.name))
+        self._claim(sweep.url, study.study_name)
+        trainer = OmegaConf.create({"trainer": sweep.config.trainer})
+        hint = devices.slow_precision_hint(devices.resolved(trainer))
+        if hint:
+            print(hint, flush=True)
         with self._connected():
             run_id = parent_run_id(study, self.uri)
             run = runs.find(self.uri, run_id) if run_id else None
@@ -162,6 +171,7 @@ class Tracking:
             # another machine's sweep on the same study may have been stopped meanwhile
             delete_ended_tag(client, run.run_id)
             run.end(runs.FINISHED)
+        self._claimed.close()
 
     def stopped(self, study: optuna.Study) -> None:
         """Marks the parent run KILLED, with how to go on."""
@@ -170,6 +180,25 @@ class Tracking:
             runs.mark_killed(client, run.experiment)
             run.tag(ended="the sweep was stopped; the same command goes on")
             run.end(runs.KILLED)
+        self._claimed.close()
+
+    def _claim(self, url: str, study: str) -> None:
+        """Until the sweep has ended, no other process sweeps a study that lies in a file.
+
+        A file serves one machine, whose cores the first uses; the two would both write the winner.
+        On a server, other machines are meant to help.
+        """
+        path = database.sqlite_path(url)
+        if path is None:
+            return
+        digest = hashlib.sha256(study.encode()).hexdigest()[:8]
+        process = self._claimed.enter_context(claim(path.with_name(f"{path.name}.{digest}.lock")))
+        if process:
+            self._claimed.close()
+            raise UserError(
+                f"study {study} in {path.name} is being swept by process {process}; "
+                "wait for it, or stop it"
+            )
 
     def _start(self, study: optuna.Study, sweep: Sweep) -> None:
         run = runs.start(

@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from goodfit.cli import claimed
 from goodfit.config import gallery, numbers, params, tree
 from goodfit.config.check import check
 from goodfit.config.compose import compose, files, tuned
@@ -43,13 +44,19 @@ def write_composed(name: str) -> None:
     third of a `dvc repro` with nothing to do.
 
     Raises:
-        UserError: there is no such experiment, or params.yaml or its configuration has a mistake.
+        UserError: there is no such experiment, or params.yaml or its configuration has a mistake,
+            or another process composes it at this moment.
     """
     check_experiment(name)
     known = gallery.known()
     if name not in known:
         raise UserError(f"params.yaml: experiment '{name}' does not exist.{nearest(name, known)}")
 
+    with claimed("compose", name):
+        _write(name)
+
+
+def _write(name: str) -> None:
     content = _compose(name)
     if content["name"] != name:
         raise UserError(

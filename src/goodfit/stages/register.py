@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 from goodfit.paths import Paths
 from goodfit.records import Evaluation, Registration
 from goodfit.tracking import attach, package, runs
+from goodfit.tracking.database import registry_locked
 from goodfit.tracking.registry import promote, standing_of
 
 
@@ -20,8 +21,11 @@ def stage(cfg: DictConfig) -> None:
     evaluation = Evaluation.read(paths.evaluation / "evaluation.json")
     run = attach.find_or_recreate(cfg, paths.model)
     with runs.run_status(run):
-        version = package.log_and_register(run, cfg.name, paths)
-        champion, reason = promote(run.client, cfg.name, version, standing_of(evaluation))
+        # another clone that shares the registry would register the same model, or compare with
+        # the champion that this one replaces
+        with registry_locked(str(cfg.tracking.uri)):
+            version = package.log_and_register(run, cfg.name, paths)
+            champion, reason = promote(run.client, cfg.name, version, standing_of(evaluation))
         run.client.log_artifact(run.run_id, str(paths.page), "report")
 
     registration = Registration(model=cfg.name, version=version, champion=champion, reason=reason)

@@ -10,6 +10,8 @@ _NVIDIA_GPUS = Path("proc/driver/nvidia/gpus")
 _WSL_GPU = Path("dev/dxg")
 _WSL_CUDA = Path("usr/lib/wsl/lib/libcuda.so.1")
 _AMD_COMPUTE = Path("dev/kfd")
+_CPU = Path("proc/cpuinfo")
+_BF16 = {"avx512_bf16", "amx_bf16", "bf16", "svebf16"}  # the first two of x86, the others of ARM
 
 
 def cores() -> list[int]:
@@ -50,3 +52,15 @@ def unseen_accelerators(root: Path = Path("/")) -> list[str]:
     if (root / _AMD_COMPUTE).exists():
         unseen.append("AMD GPU (ROCm)")
     return unseen
+
+
+def cpu_lacks_bf16(root: Path = Path("/")) -> bool:
+    """Whether the CPU is known to have no instructions for bfloat16, by what lies below `root`.
+
+    Without them each number is converted in software.
+    """
+    try:
+        words = set((root / _CPU).read_text().split())
+    except OSError:  # macOS has no such file
+        return False
+    return not words & _BF16

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from goodfit.errors import UserError
 from goodfit.system.files import file_lock, replacing_file
 from goodfit.system.secrets import redact
+from goodfit.tracking.server import check_answers
 from goodfit.tracking.spool import replay
 
 if TYPE_CHECKING:
@@ -35,17 +36,30 @@ def connect(uri: str) -> MlflowClient:
     fresh SQLite file die of "duplicate column name".
 
     Raises:
-        UserError: the database does not answer.
+        UserError: the database does not answer, or the folder of its file cannot be made.
     """
+    check_answers(uri)
     set_mlflow_defaults()
     from mlflow import MlflowClient
 
-    with locked(uri), reachable(uri):
+    with _reachable_file(uri), locked(uri), reachable(uri):
         _create(uri)
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_experiments(max_results=1)
     replay(client, client.tracking_uri)
     return client
+
+
+@contextmanager
+def _reachable_file(uri: str) -> Iterator[None]:
+    """In the block, a file that cannot be made or opened is a mistake of the user."""
+    try:
+        yield
+    except OSError as error:
+        if sqlite_path(uri) is None:
+            raise
+        reason = f"{error.strerror}: {error.filename}"
+        raise UserError(f"tracking.uri={uri} does not answer: {reason}") from error
 
 
 def disconnect(client: MlflowClient) -> None:
@@ -89,6 +103,20 @@ def locked(uri: str) -> Iterator[None]:
         yield
         return
     with file_lock(path.with_name(path.name + ".lock")):
+        yield
+
+
+@contextmanager
+def registry_locked(uri: str) -> Iterator[None]:
+    """One process at a time is in the block, which reads the registry and then changes it.
+
+    For a database that is a file; a lock of its own, for opening a run takes the other.
+    """
+    path = sqlite_path(uri)
+    if path is None:
+        yield
+        return
+    with file_lock(path.with_name(path.name + ".registry.lock")):
         yield
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodfit.errors import PrunedError, UserError
-from goodfit.system.processes import gone, identity
+from goodfit.system.processes import gone, identity, is_local
 from goodfit.system.secrets import redact
 from goodfit.tracking.database import connect, locked
 from goodfit.tracking.spool import ENDED_TAG, Outbox
@@ -25,6 +25,8 @@ _PARAMS_PER_CALL = 100  # the server's own limit
 _MAX_CHARACTERS = 5_000  # of a parameter; MLflow takes 6,000
 _DIGEST_CHARACTERS = 36  # all that MLflow keeps of a data set's digest
 _PROCESS_TAG = "goodfit.process"  # who writes the run
+TRAINING_TAG = "goodfit.training"  # a digest of all that decides what the training computes
+_TRAINED = "cost/seconds"  # a metric of a run whose training is over
 
 
 class Run:
@@ -147,7 +149,8 @@ def start(
     """A new run in status RUNNING; runs of dead processes on this machine are first marked KILLED.
 
     Raises:
-        UserError: the database does not answer, or the experiment was deleted in it.
+        UserError: the database does not answer, the experiment was deleted in it, or a process of
+            this machine runs the same training (TRAINING_TAG) at this moment.
     """
     client = connect(uri)
     experiment_id = _experiment_id(client, uri, experiment)
@@ -156,7 +159,9 @@ def start(
     name = redact(name)
     all_tags = {key: redact(value) for key, value in tags.items()}
     all_tags |= {_PROCESS_TAG: identity(), "mlflow.runName": name}
-    created = client.create_run(experiment_id, tags=all_tags, run_name=name)
+    with locked(uri):  # of two that look and then create, in whatever clone, one is the second
+        check_alone(client, experiment_id, tags.get(TRAINING_TAG))
+        created = client.create_run(experiment_id, tags=all_tags, run_name=name)
     run = Run(client, created.info.run_id)
     run._is_open = True
     try:
@@ -165,6 +170,31 @@ def start(
         run.end(FAILED)
         raise
     return run
+
+
+def check_alone(
+    client: MlflowClient, experiment: str, training: str | None, own: str | None = None
+) -> None:
+    """No other process is at the same training, in a clone that shares this MLflow for example.
+
+    `training` is the value of TRAINING_TAG, `own` the id of the run that goes on. A process of
+    another machine may be gone, which nobody here knows: of that one a line is printed.
+
+    Raises:
+        UserError: a process of this machine is.
+    """
+    if training is None:
+        return
+    same = f"attributes.status = 'RUNNING' AND tags.`{TRAINING_TAG}` = '{training}'"
+    for run in client.search_runs([experiment], same):
+        process = run.data.tags.get(_PROCESS_TAG, "")
+        # evaluate reopens the run of a training that is over
+        if run.info.run_id == own or _TRAINED in run.data.metrics or gone(process):
+            continue
+        told = f"the same training is running as {run.info.run_id}, by process {process}"
+        if is_local(process):
+            raise UserError(f"{told}; wait for it, or stop it; another seed is another training")
+        print(f"{told}, unless that machine is gone", flush=True)
 
 
 def find(uri: str, run_id: str) -> Run | None:
@@ -258,10 +288,19 @@ def log_data_inputs(run: Run, inputs: Sequence[DataInput]) -> None:
 
 def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
     """The id of an experiment, which is created if there is none of this name."""
+    from mlflow.exceptions import MlflowException
+
     with locked(uri):
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
-            return str(client.create_experiment(name))
+            try:
+                return str(client.create_experiment(name))
+            except MlflowException as error:
+                # on a server, another process has created it since
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                experiment = client.get_experiment_by_name(name)
+                assert experiment is not None
 
     experiment_id = str(experiment.experiment_id)
     if experiment.lifecycle_stage != "active":

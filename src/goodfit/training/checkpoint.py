@@ -82,6 +82,14 @@ class AtomicCheckpoints(TorchCheckpointIO):
         return load(Path(path), map_location or "cpu")
 
 
+def _is_last_of_epoch(trainer: pl.Trainer) -> bool:
+    """Whether the epoch ends with this batch: all were seen, or training may stop here."""
+    loop = trainer.fit_loop
+    # where it is told to stop, but min_epochs is not reached, it goes on
+    stops = trainer.should_stop and loop._can_stop_early
+    return bool(loop.epoch_loop.batch_progress.is_last_batch or stops)
+
+
 @contextmanager
 def _explain_full_disk(path: Path) -> Iterator[None]:
     """Raises NoRoomError where the block fails for want of space on the disk.
@@ -214,7 +222,8 @@ class BestAndLatest(Checkpoint):
         trainer.should_stop |= self._stopped_early  # Lightning stores it in no checkpoint
         # Lightning's own handler broadcasts from inside it, amid whatever else the ranks are
         # exchanging: that broke processes which were told to stop (decision 0012)
-        signal.signal(signal.SIGTERM, self._on_sigterm)
+        if threading.current_thread() is threading.main_thread():  # Lightning sets none elsewhere
+            signal.signal(signal.SIGTERM, self._on_sigterm)
 
     @override
     def on_train_batch_end(
@@ -227,7 +236,7 @@ class BestAndLatest(Checkpoint):
     ) -> None:
         step_over = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         # saved after an epoch's last step, Lightning would go on without the epoch's validation
-        if not step_over or trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+        if not step_over or _is_last_of_epoch(trainer):
             return
         if trainer.world_size > 1:
             self._agreement.count_step()

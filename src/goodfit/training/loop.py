@@ -15,6 +15,7 @@ from typing import Protocol
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, EarlyStopping, WeightAveraging
 from torch import Tensor
@@ -32,6 +33,7 @@ from goodfit.training.averaging import moving_average
 from goodfit.training.batchnorm import synchronize_batchnorm
 from goodfit.training.checkpoint import BestAndLatest, load
 from goodfit.training.checkpoint_files import read_note
+from goodfit.training.ending import ValidateAtMaxSteps
 from goodfit.training.freezing import Freezing, freeze, trainable
 from goodfit.training.pretrained import start_from
 from goodfit.training.progress import LearningCurves
@@ -119,7 +121,7 @@ def optimize(
     """Trains to the end, from `checkpoint` if there is one; checkpoints go to `folder`.
 
     Raises:
-        UserError: no epoch had a finite score.
+        UserError: no epoch had a finite score, or Lightning refuses the section `trainer`.
         NonFiniteLossError: before the optimizer step that would have destroyed the weights.
         NoRoomError: the disk is full when a checkpoint is written.
         SystemExit: told to stop, after a step and with a checkpoint.
@@ -140,7 +142,10 @@ def optimize(
 
     epoch = _epoch(checkpoint) if checkpoint else 0
     freeze(task.model, build.parameter_rules(cfg), epoch)
-    trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except MisconfigurationException as error:
+        raise UserError(f"the section trainer does not fit the data: {error}") from error
     checkpoints.stop_clock()
 
     if checkpoints.best is None:
@@ -209,7 +214,7 @@ def _callbacks(cfg: DictConfig, task: Task) -> list[Callback]:
         min_delta=cfg.early_stopping.min_delta,
     )
     # seeded before anything else of a step may draw a random number
-    callbacks = [SeedEachStep(cfg.seed), build.guard(cfg)]
+    callbacks = [SeedEachStep(cfg.seed), build.guard(cfg), ValidateAtMaxSteps()]
     rules = build.parameter_rules(cfg)
     if rules.freeze:
         callbacks.append(Freezing(rules))
