@@ -35,9 +35,9 @@ class Repository:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.env = {
-            key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW", "DVC"))
-        }
+        # how wide a terminal is decides what tables look like
+        left_out = ("MLFLOW", "DVC", "COLUMNS")
+        self.env = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
         self.env |= {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(path / "src"),

@@ -214,7 +214,9 @@ def _callbacks(cfg: DictConfig, task: Task) -> list[Callback]:
         min_delta=cfg.early_stopping.min_delta,
     )
     # seeded before anything else of a step may draw a random number
-    callbacks = [SeedEachStep(cfg.seed), build.guard(cfg), ValidateAtMaxSteps()]
+    callbacks = [SeedEachStep(cfg.seed), build.guard(cfg)]
+    if cfg.trainer.get("max_steps", -1) >= 0:
+        callbacks.append(ValidateAtMaxSteps())
     rules = build.parameter_rules(cfg)
     if rules.freeze:
         callbacks.append(Freezing(rules))
