@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+INBOX = Path("data/inbox")  # for files that were downloaded by hand
 RAW = Path("data/raw")  # of all experiments
 PRETRAINED = Path("data/pretrained")  # of all experiments
 

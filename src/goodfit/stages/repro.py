@@ -16,6 +16,7 @@ from goodfit.config import gallery, params
 from goodfit.errors import UserError
 from goodfit.provenance import dvc
 from goodfit.provenance.dvc import Holder, Output
+from goodfit.store.inbox import edited
 from goodfit.system import units
 
 BUSY = 3
@@ -57,6 +58,9 @@ def main() -> int:
             # stops at fetch for want of it; what the remote lacks is made below
             subprocess.run(["dvc", "pull", "--with-deps", *targets], check=False)
         ran, code = _repro([*targets, *options])
+    for name in dict.fromkeys(names or params.experiments()):
+        for line in edited(name):
+            print(line, flush=True)
     # with a full disk under its cache, DVC 3.67 prints ERROR, writes dvc.lock and exits with 0
     missing = dvc.uncached() if ran else []
     if missing:

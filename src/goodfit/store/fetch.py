@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from goodfit.errors import UserError
-from goodfit.paths import PRETRAINED, RAW, pretrained_path
+from goodfit.paths import INBOX, PRETRAINED, RAW, pretrained_path
 from goodfit.schema import Source
 from goodfit.system.files import file_lock, replacing_folder, sha256
 from goodfit.system.secrets import redact
 
-INBOX = Path("data/inbox")  # for files that were downloaded by hand
 # a line with a reason, of pip, of apt-get, of npm before and since its version 10
 _ERROR = re.compile(r"ERROR|E: |npm (ERR!|error) (?!code )")
 _BLOCK = 1 << 20  # bytes in memory at once, however large the file is
