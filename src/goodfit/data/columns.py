@@ -88,7 +88,7 @@ def decide(name: str, cells: Cells, asked: ReadAs | None = None) -> Column:
     column = _as_asked(name, present, asked) if asked else _found(name, cells, present)
     if column.kind is None:
         return column
-    absent = cells[cells.map(lambda cell: is_missing(cell, column)).astype(bool)]
+    absent = cells[missing_in(cells, column)]
     if absent.empty:
         return column
     tokens = ", ".join(repr(token) for token in absent.unique())
@@ -123,9 +123,19 @@ def is_missing(value: Any, column: Column) -> bool:
     if not isinstance(value, str):
         return value is None or bool(pd.isna(value))
     text = value.strip()
+    return (text if column.kind == "category" else text.lower()) in _tokens(column)
+
+
+def missing_in(cells: Cells, column: Column) -> pd.Series[bool]:
+    """Which of the cells (N,) are missing, as `is_missing` says of each."""
+    return (cells if column.kind == "category" else cells.str.lower()).isin(_tokens(column))
+
+
+def _tokens(column: Column) -> frozenset[str]:
+    """What a missing cell may hold."""
     if column.kind != "category":
-        return text.lower() in MISSING
-    return not text if column.notation == LITERAL else text in MISSING_TEXTS
+        return MISSING
+    return frozenset({""}) if column.notation == LITERAL else MISSING_TEXTS
 
 
 def expectation(column: Column) -> str:

@@ -6,7 +6,7 @@ Letters: B rows, F features of a column.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date
 from functools import cache
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ import pandas as pd
 from goodfit.data import columns, dates
 from goodfit.data.columns import MOST_CATEGORIES, Column
 from goodfit.data.faults import Faults
-from goodfit.data.numbers import Decimal, Notation
+from goodfit.data.numbers import POINT, Decimal, Notation
 from goodfit.errors import UserError
 
 Array = np.ndarray[Any, Any]
@@ -38,7 +38,7 @@ def fit(values: pd.Series[Any], column: Column) -> dict[str, Any]:
         if len(categories) > MOST_CATEGORIES:
             raise UserError(
                 f"column '{values.name}' has {len(categories)} different texts, categories are at "
-                f"most {MOST_CATEGORIES}; leave it out (data.drop={values.name}), or encode it"
+                f"most {MOST_CATEGORIES}; leave it out (data.drop=[{values.name}]), or encode it"
             )
         return facts | {"categories": categories}
 
@@ -77,9 +77,9 @@ def encode(values: pd.Series[Any], facts: Facts, faults: Faults) -> Array:
 
     known, empty = checked(values, column, faults, 1 + np.arange(len(values)))
     if not column.missing:
-        missing = [columns.is_missing(value, column) for value in values]
-        rows = np.flatnonzero(missing) + 1
-        faults.add(name, rows, "is missing; in training none was")
+        rows = np.flatnonzero(empty)
+        missing = [int(row) + 1 for row in rows if columns.is_missing(values.iloc[row], column)]
+        faults.add(name, missing, "is missing; in training none was")
 
     numbers = _days(known) if column.kind == "date" else known
     numbers = np.where(empty, facts.get("median", facts["mean"]), numbers)
@@ -138,7 +138,10 @@ def _category(value: Any, column: Column, categories: list[str]) -> str:
         return ""
     if isinstance(value, str):
         return value.strip()
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+    if isinstance(value, bool | np.bool_):
+        spelled = [category for category in categories if category.lower() == str(value).lower()]
+        return spelled[0] if spelled else str(value)
+    if not isinstance(value, int | float | np.number):
         return str(value)
     alike = [category for category in categories if _number(category) == float(value)]
     if len(alike) == 1:
@@ -147,7 +150,7 @@ def _category(value: Any, column: Column, categories: list[str]) -> str:
 
 
 def _number(text: str) -> float:
-    return float(text) if text.isdecimal() else np.nan
+    return float(pd.to_numeric(text, errors="coerce"))
 
 
 def typed(values: pd.Series[Any], column: Column) -> Array:
@@ -158,7 +161,18 @@ def typed(values: pd.Series[Any], column: Column) -> Array:
         return np.asarray(moments, "datetime64[us]")
     if not is_date and pd.api.types.is_numeric_dtype(values):
         return np.asarray(values.to_numpy(float, na_value=np.nan))
+    if column.kind == "number" and (column.notation, column.unit) == (POINT, ""):
+        # as programs write numbers: ten times as fast as cell by cell
+        parsed = np.array(pd.to_numeric(values, errors="coerce"), float)
+        others = ~np.isfinite(parsed)
+        parsed[others] = _each(values[others], column)
+        return parsed
+    return _each(values, column)
 
+
+def _each(values: pd.Series[Any], column: Column) -> Array:
+    """Floats or moments (B,), one by one."""
+    is_date = column.kind == "date"
     read_text = cache(_moment_reader(column) if is_date else _number_reader(column))
     read_other = _moment if is_date else _float
     results = [
@@ -195,9 +209,10 @@ def _float(value: Any) -> float:
 
 
 def _moment(value: Any) -> Any:
-    if isinstance(value, datetime) and not pd.isna(value):
-        return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-    return None
+    if not isinstance(value, date | np.datetime64) or pd.isna(value):
+        return None
+    moment = pd.Timestamp(value).to_pydatetime()
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def _days(moments: Array) -> Array:

@@ -18,7 +18,7 @@ import pandas as pd
 from goodfit.contract import DataSpec, Field
 from goodfit.data import delimited, features
 from goodfit.data.base import Array, StratifiedDataSet, check_columns, class_labels
-from goodfit.data.columns import LITERAL, Column, alike, decide, is_missing
+from goodfit.data.columns import LITERAL, Column, alike, decide, is_missing, missing_in
 from goodfit.data.faults import Faults
 from goodfit.errors import UserError, nearest
 from goodfit.records import ColumnRead, Exhibit
@@ -257,7 +257,7 @@ def _read_cells(
     """The cells (N,) as their column is read; the index has their rows in the file."""
     # of the file: counted from one, and the first is the header
     lines = cells.index.to_numpy() + 2
-    empty = np.array([is_missing(cell, column) for cell in cells], bool)
+    empty = missing_in(cells, column).to_numpy(bool)
     if column.kind == "category":
         result = cells.mask(empty, "")
     else:
@@ -281,7 +281,7 @@ def _check_resolution(file: str, rows: pd.DataFrame) -> None:
             largest = values.iloc[int(values.abs().argmax())]
             raise UserError(
                 f"{file}: column '{name}' holds {largest:g}, beside which its other values are all "
-                f"the same in float32; mend it, or leave the column out (data.drop)"
+                f"the same in float32; mend it, or leave the column out (data.drop=[{name}])"
             )
 
 
