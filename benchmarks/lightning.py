@@ -1,7 +1,4 @@
-"""Lightning alone, with nothing of ours around it, against the loop of thirty lines: its own cost.
-
-Letters: B samples of a batch, C classes.
-"""
+"""Lightning alone, with nothing of ours around it, against the loop of thirty lines."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from torch import Tensor, nn
 
 from benchmarks import made
 from benchmarks.measure import Result, Seconds, Turns, Unit, timed
-from benchmarks.training import MLP, Weights, batches, largest_difference, loop
+from benchmarks.training import MLP, Weights, batches, largest_difference, loop, plain_optimizer
 from goodfit import build
 from goodfit.config import tree
 from goodfit.config.compose import compose
@@ -65,14 +62,7 @@ class _Module(pl.LightningModule):
             self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
 
     def configure_optimizers(self) -> Any:
-        options = {key: value for key, value in self.cfg.optimizer.items() if key[0] != "_"}
-        matrices = [weight for weight in self.model.parameters() if weight.ndim > 1]
-        others = [weight for weight in self.model.parameters() if weight.ndim <= 1]
-        groups: list[dict[str, Any]] = [
-            {"params": matrices},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, **options)
+        optimizer = plain_optimizer(self.cfg, self.model)
         schedule = cosine(optimizer, total_steps=self.total_steps, warmup=self.cfg.schedule.warmup)
         return {
             "optimizer": optimizer,

@@ -136,11 +136,7 @@ def loop(cfg: DictConfig, folder: Path) -> ByHand:
     torch.manual_seed(cfg.seed)
     train, validation = Packed(folder, "train"), Packed(folder, "validation")
     model: nn.Module = build.task(cfg, DataSpec.read(folder / "spec.json")).model
-    options = {key: value for key, value in cfg.optimizer.items() if not key.startswith("_")}
-    matrices = [weight for weight in model.parameters() if weight.ndim > 1]
-    others = [weight for weight in model.parameters() if weight.ndim <= 1]  # norms and biases
-    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, **options)
+    optimizer = plain_optimizer(cfg, model)
     size, epochs = cfg.loader.batch_size, cfg.trainer.max_epochs
     total_steps = -(-len(train) // size) * epochs
     schedule = cosine(optimizer, total_steps=total_steps, warmup=cfg.schedule.warmup)
@@ -165,6 +161,15 @@ def loop(cfg: DictConfig, folder: Path) -> ByHand:
             best = ByHand(validation_loss, weights)
             torch.save(weights, "loop.pt")  # ours saves its best, too
     return best
+
+
+def plain_optimizer(cfg: DictConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """AdamW as the configuration has it; norms and biases do not decay."""
+    options = {key: value for key, value in cfg.optimizer.items() if not key.startswith("_")}
+    matrices = [weight for weight in model.parameters() if weight.ndim > 1]
+    others = [weight for weight in model.parameters() if weight.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, **options)
 
 
 def batches(cfg: DictConfig, train: Packed, epoch: int) -> Iterator[Batch]:

@@ -11,8 +11,13 @@ from sklearn.metrics import f1_score, roc_auc_score
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
 
 from goodfit.evaluation.bootstrap import Resamples, intervals
-from goodfit.metrics.classification import Auroc, accuracy, auroc, log_loss, macro_f1
+from goodfit.metrics.classification import Auroc, accuracy, log_loss, macro_f1
 from goodfit.task.base import SortedScore, of_predictions
+
+
+def auroc(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Of each sample once."""
+    return Auroc(probability, target).of(torch.ones_like(target))
 
 
 def sample(seed: int, classes: int, only: int) -> tuple[torch.Tensor, torch.Tensor]:

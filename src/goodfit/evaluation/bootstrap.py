@@ -62,6 +62,10 @@ class Resamples:
                 else:
                     yield torch.cat([rows_of[cluster] for cluster in draw.tolist()])
 
+    def weights(self, rows: Tensor) -> Tensor:
+        """How often a test set with these rows (M,) holds each sample, (N,)."""
+        return torch.bincount(rows, minlength=len(self._cluster_of))
+
     def counts(self) -> Iterator[Tensor]:
         """How often each test set holds each cluster, (R, C) in float64, in blocks of test sets."""
         clusters = len(self._sizes)
@@ -128,8 +132,8 @@ def _from_rows(
 
     progress = Progress("resampling", len(draws), "test sets")
     for index, rows in enumerate(draws.rows()):
+        weights = draws.weights(rows)
         for title, statistics in methods.items():
-            weights = torch.bincount(rows, minlength=len(next(iter(statistics.values()))))
             drawn = {name: array[rows] for name, array in statistics.items()}
             for name, score in metrics.items():
                 of_weights = sorted_once[title].get(name)

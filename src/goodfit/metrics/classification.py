@@ -86,11 +86,6 @@ class Auroc:
         return (won[drawn] / of_pairs[drawn]).mean()
 
 
-def auroc(probability: Tensor, target: Tensor) -> Tensor:
-    """One-against-rest AUROC () of probabilities (N, K) against classes (N,); see `Auroc`."""
-    return Auroc(probability, target).of(torch.ones_like(target))
-
-
 def _ranks(ascending: Tensor, own: Tensor, row: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
     """How many of each class's sorted scores, (K, N), are below a positive's, and how many no more.
 

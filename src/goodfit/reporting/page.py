@@ -160,7 +160,7 @@ def _kept_scores(scores: dict[str, float], name: str, test: Interval | None) -> 
     if test is None:
         return [words.number(train), words.number(validation), words.number(gap, sign=True)]
     # one decimal more than the test score's interval deserves shows a small gap
-    decimals = min(4, words.decimals(test) + 1)
+    decimals = min(4, test.decimals + 1)
     return [
         words.fixed(train, decimals),
         words.fixed(validation, decimals),

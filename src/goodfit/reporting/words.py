@@ -36,11 +36,6 @@ def title(score: str) -> str:
 number, fixed = units.number, units.fixed
 
 
-def decimals(score: Interval) -> int:
-    """How many decimals a score deserves by the width of its interval, 0 to 4."""
-    return score.decimals
-
-
 def measured(score: Interval, sign: bool = False) -> str:
     """A score with its interval: 0.965 [0.929, 0.991]."""
     return score.text(sign)
@@ -91,7 +86,7 @@ def fit(training: Training, score: str, mode: str, half_width: float) -> str:
     scores = training.scores
     train, validation, gap = (scores[f"{split}/{score}"] for split in ("train", "val", "gap"))
     worse_by = -gap if mode == "max" else gap
-    digits = decimals(Interval(validation, validation - half_width, validation + half_width))
+    digits = Interval(validation, validation - half_width, validation + half_width).decimals
     values = (
         f"The kept weights have {title(score)} {fixed(train, digits)} on train "
         f"and {fixed(validation, digits)} on validation, a gap of {fixed(gap, digits, sign=True)}"

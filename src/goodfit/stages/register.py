@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from goodfit.paths import Paths
 from goodfit.records import Evaluation, Registration
 from goodfit.tracking import attach, package, runs
-from goodfit.tracking.database import registry_locked
+from goodfit.tracking.database import locked
 from goodfit.tracking.registry import promote, standing_of
 
 
@@ -23,7 +23,7 @@ def stage(cfg: DictConfig) -> None:
     with runs.run_status(run):
         # another clone that shares the registry would register the same model, or compare with
         # the champion that this one replaces
-        with registry_locked(str(cfg.tracking.uri)):
+        with locked(str(cfg.tracking.uri), "registry"):
             version = package.log_and_register(run, cfg.name, paths)
             champion, reason = promote(run.client, cfg.name, version, standing_of(evaluation))
         run.client.log_artifact(run.run_id, str(paths.page), "report")

@@ -93,30 +93,18 @@ def reachable(uri: str) -> Iterator[None]:
 
 
 @contextmanager
-def locked(uri: str) -> Iterator[None]:
+def locked(uri: str, purpose: str | None = None) -> Iterator[None]:
     """One process at a time is in the block, for a database that is a file.
 
-    A server serializes its own changes.
+    A server serializes its own changes. A `purpose` has a lock of its own: who holds it may open a
+    run, which takes the plain one.
     """
     path = sqlite_path(uri)
     if path is None:
         yield
         return
-    with file_lock(path.with_name(path.name + ".lock")):
-        yield
-
-
-@contextmanager
-def registry_locked(uri: str) -> Iterator[None]:
-    """One process at a time is in the block, which reads the registry and then changes it.
-
-    For a database that is a file; a lock of its own, for opening a run takes the other.
-    """
-    path = sqlite_path(uri)
-    if path is None:
-        yield
-        return
-    with file_lock(path.with_name(path.name + ".registry.lock")):
+    name = f"{path.name}.{purpose}.lock" if purpose else f"{path.name}.lock"
+    with file_lock(path.with_name(name)):
         yield
 
 
