@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from goodfit.data.dates import features, moments, order
+from goodfit.data.dates import features, moment, order
 from goodfit.errors import UserError
 
 QUARTER = "2024-03-05T13:45"
@@ -38,7 +38,8 @@ QUARTER = "2024-03-05T13:45"
 def test_a_form_is_found_and_read(cells: list[str], expected: list[str]) -> None:
     day_order = order("x", cells)
     assert day_order is not None
-    assert moments(cells, day_order).tolist() == np.array(expected, "datetime64[us]").tolist()
+    found = [moment(cell, day_order) for cell in cells]
+    assert found == np.array(expected, "datetime64[us]").tolist()
 
 
 @pytest.mark.fault(26)

@@ -261,3 +261,29 @@ def test_numbers_as_programs_write_them_are_read_at_once_and_as_one_by_one() -> 
         assert np.array_equal(read_values[-5:], [1234.5, np.nan, np.nan, -3, 1e5], equal_nan=True)
     # twenty times as fast
     assert 4 * taken[features.typed] < taken[features._each]
+
+
+@pytest.mark.fault(30)
+def test_a_cell_longer_than_pythons_reader_takes_is_a_cell(tmp_path: Path) -> None:
+    text = f"a;t;y\n1;{'x' * 200_000};no\n2;y;yes\n"
+    rows = read(tmp_path, text)
+    assert [len(cell) for cell in rows["t"]] == [200_000, 1]
+
+
+@pytest.mark.fault(26)
+@pytest.mark.parametrize(
+    ("cells", "why"),
+    [
+        (["05.03.24", "6.3.2024"], "dates, day first; years of two digits are 1969 to 2068"),
+        (
+            ["2024-03-05 10:00+02:00", "2024-03-06"],
+            "dates, year first; times with a zone become UTC",
+        ),
+        (["2024-03", "2024-04"], "dates, year first; without a day it is the first"),
+        (["(1)", "2"], "numbers with those in brackets below zero"),
+        ([" u", "v"], "texts; spaces around 1 of them are dropped"),
+    ],
+)
+def test_what_is_converted_is_said(tmp_path: Path, cells: list[str], why: str) -> None:
+    rows = read(tmp_path, f"a,y\n{cells[0]},no\n{cells[1]},yes\n")
+    assert table().fit(rows).facts["columns"]["a"]["why"] == why

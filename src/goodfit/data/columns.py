@@ -115,7 +115,8 @@ def _found(name: str, cells: Cells, present: Cells) -> Column:
     if notation is None:
         return _text(name, cells)
     numbered = _numbered(name, present)
-    return numbered or Column("number", _said(notation), notation.decimal, notation.unit)
+    said = _said(notation, present)
+    return numbered or Column("number", said, notation.decimal, notation.unit)
 
 
 def is_missing(value: Any, column: Column) -> bool:
@@ -190,8 +191,9 @@ def _special(name: str, present: Cells) -> Column | None:
     compact = present.str.fullmatch(_COMPACT_DATE).all()
     order = dates.order(name, list(present)) if compact or not _plain(present) else None
     if order:
-        said = "dates as 20240131" if compact else f"dates, {order.replace('_', ' ')}"
-        return Column("date", said, order)
+        form = "dates as 20240131" if compact else f"dates, {order.replace('_', ' ')}"
+        said = [form, *dates.conversions(present.unique(), order)]
+        return Column("date", "; ".join(said), order)
     if _NAMED_LIKE_ID.fullmatch(name) and present.str.fullmatch(r"\d+").all():
         return Column("category", "numbers that identify something, by the column's name")
     return None
@@ -203,12 +205,14 @@ def _plain(present: Cells) -> Notation | None:
     return Notation() if np.isfinite(parsed.to_numpy(float)).all() else None
 
 
-def _said(notation: Notation) -> str:
+def _said(notation: Notation, present: Cells) -> str:
     parts = ["numbers"]
     if notation.decimal == "decimal_comma":
         parts.append("with a decimal comma")
     if notation.unit:
         parts.append(f"in {notation.unit}")
+    if present.str.startswith("(").any():
+        parts.append("with those in brackets below zero")
     return " ".join(parts)
 
 

@@ -83,28 +83,36 @@ def order(name: str, cells: Sequence[str]) -> Order | None:
     return "day_first"
 
 
+def conversions(cells: Iterable[str], day_order: Order) -> list[str]:
+    """What `moment` decides for dates in this order, in words for a reader."""
+    found = [_parts(cell, day_order) or {} for cell in cells]
+    said = []
+    if any(len(parts.get("year") or "") == 2 for parts in found):
+        said.append("years of two digits are 1969 to 2068")
+    if any(parts.get("zone") for parts in found):
+        said.append("times with a zone become UTC")
+    if any(parts and not parts.get("day") for parts in found):
+        said.append("without a day it is the first")
+    return said
+
+
 def _count(times: Mapping[str, int], day_order: Order) -> int:
     """How many cells are dates in this order, from how often each cell occurs."""
     return sum(count for cell, count in times.items() if moment(cell, day_order))
 
 
-def moments(cells: Iterable[str], day_order: Order) -> Array:
-    """The dates of cells as datetime64[us] (N,), in UTC where they name a zone; NaT if none."""
-    known: dict[str, datetime | None] = {}
-    values = []
-    for cell in cells:
-        if cell not in known:
-            known[cell] = moment(cell, day_order)
-        values.append(known[cell])
-    return np.array(values, "datetime64[us]")
-
-
 def moment(cell: str, day_order: Order) -> datetime | None:
     """The moment that a cell names, without a zone; None where it is no date."""
+    parts = _parts(cell, day_order)
+    return _built(parts) if parts else None
+
+
+def _parts(cell: str, day_order: Order) -> dict[str, str | None] | None:
+    """What a cell that has the form of a date says of year, month, day, time and zone."""
     for pattern in _PATTERNS[day_order]:
         match = pattern.fullmatch(cell)
         if match:
-            return _built(match.groupdict())
+            return match.groupdict()
     return None
 
 

@@ -5,10 +5,12 @@ Letters: N rows below the header.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -37,7 +39,7 @@ def cells(raw: Path) -> pd.DataFrame:
     except UnicodeDecodeError as error:
         raise UserError(f"{raw.name} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
     separator = _separator(text)
-    header = [name.strip() for name in next(csv.reader(io.StringIO(text), delimiter=separator), [])]
+    header = [name.strip() for name in next(_rows(text, separator), [])]
     # pandas would rename the second of two equal names
     repeated = [name for name, count in Counter(header).items() if count > 1 and name]
     if repeated:
@@ -76,6 +78,15 @@ def cells(raw: Path) -> pd.DataFrame:
     return table
 
 
+def _rows(text: str, separator: str) -> Iterator[list[str]]:
+    """The rows of a text, as far as Python's reader goes: pandas, which reads all, knows no limit.
+
+    It stops at a cell of 131,072 letters.
+    """
+    with contextlib.suppress(csv.Error):
+        yield from csv.reader(io.StringIO(text), delimiter=separator)
+
+
 def _separator(text: str) -> str:
     """Of those in the header, the one that cuts most rows into as many cells as the header.
 
@@ -84,8 +95,7 @@ def _separator(text: str) -> str:
     """
     best, most = ",", (0.0, 1)
     for separator in SEPARATORS:
-        rows = list(islice(csv.reader(io.StringIO(text), delimiter=separator), _SAMPLE))
-        widths = [len(row) for row in rows if row]
+        widths = [len(row) for row in islice(_rows(text, separator), _SAMPLE) if row]
         if not widths or widths[0] == 1:
             continue
         alike = sum(width == widths[0] for width in widths) / len(widths)

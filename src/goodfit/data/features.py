@@ -75,48 +75,45 @@ def encode(values: pd.Series[Any], facts: Facts, faults: Faults) -> Array:
     if column.kind == "category":
         return _one_hot(values, column, facts["categories"], faults)
 
-    known, empty = checked(values, column, faults, 1 + np.arange(len(values)))
+    known, missing = checked(values, column, faults, 1 + np.arange(len(values)))
     if not column.missing:
-        rows = np.flatnonzero(empty)
-        missing = [int(row) + 1 for row in rows if columns.is_missing(values.iloc[row], column)]
-        faults.add(name, missing, "is missing; in training none was")
+        faults.add(name, np.flatnonzero(missing) + 1, "is missing; in training none was")
 
     numbers = _days(known) if column.kind == "date" else known
-    numbers = np.where(empty, facts.get("median", facts["mean"]), numbers)
+    numbers = np.where(missing, facts.get("median", facts["mean"]), numbers)
     parts = [((numbers - facts["mean"]) / facts["std"])[:, None]]
     if column.kind == "date":
         angles = dates.features(
-            np.where(empty, np.datetime64(0, "us"), known), with_time=facts["with_time"]
+            np.where(missing, np.datetime64(0, "us"), known), with_time=facts["with_time"]
         )
-        parts.append(np.where(empty[:, None], 0.0, angles))
+        parts.append(np.where(missing[:, None], 0.0, angles))
     if column.missing:
-        parts.append(empty[:, None].astype(float))
+        parts.append(missing[:, None].astype(float))
     return np.concatenate(parts, axis=1)
 
 
 def checked(
     values: pd.Series[Any], column: Column, faults: Faults, rows: Array
 ) -> tuple[Array, Array]:
-    """The typed values (B,), and which are missing or cannot be used; the latter are `faults`.
+    """The typed values (B,), and which of them are missing; what cannot be used are `faults`.
 
     `rows` (B,) are the numbers by which a fault is told.
     """
     known = typed(values, column)
     is_date = column.kind == "date"
-    empty = np.isnat(known) if is_date else ~np.isfinite(known)
-    for row in np.flatnonzero(empty):
+    missing = np.zeros(len(values), bool)
+    for row in np.flatnonzero(np.isnat(known) if is_date else ~np.isfinite(known)):
         value = values.iloc[row]
-        if not columns.is_missing(value, column):
+        missing[row] = columns.is_missing(value, column)
+        if not missing[row]:
             said = f"{_shown(value)} is not {columns.expectation(column)}"
             faults.add(str(values.name), [rows[row]], said)
-    if not is_date:
-        # float32, in which networks compute, has no such number
-        large = ~empty & (np.abs(known) > LARGEST)
-        for row in np.flatnonzero(large):
-            said = f"{_shown(values.iloc[row])} is beyond the largest float32, 3.4e38"
-            faults.add(str(values.name), [rows[row]], said)
-        empty |= large
-    return known, empty
+    # float32, in which networks compute, has no such number
+    sizes = np.zeros(len(values)) if is_date else np.abs(known)
+    for row in np.flatnonzero(np.isfinite(sizes) & (sizes > LARGEST)):
+        said = f"{_shown(values.iloc[row])} is beyond the largest float32, 3.4e38"
+        faults.add(str(values.name), [rows[row]], said)
+    return known, missing
 
 
 def _one_hot(

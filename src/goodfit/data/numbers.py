@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from goodfit.data.faults import override
 from goodfit.errors import UserError
 
-Array = np.ndarray[Any, Any]
 Decimal = Literal["decimal_point", "decimal_comma"]
 POINT: Decimal = "decimal_point"
 
@@ -68,16 +67,6 @@ class Notation(NamedTuple):
         digits = found["digits"].translate(_TYPOGRAPHY).replace(other, "").replace(mark, ".")
         negative = {found["sign"], found["inner"]} & {"-", "\u2212"} or found["open"]
         return float(f"{'-' if negative else ''}{digits}{found['exponent']}")
-
-    def values(self, cells: Iterable[str]) -> Array:
-        """The numbers (N,) of all cells; NaN where a cell is none in this notation."""
-        known: dict[str, float] = {}
-        values = []
-        for cell in cells:
-            if cell not in known:
-                known[cell] = self.value(cell)
-            values.append(known[cell])
-        return np.array(values, float)
 
 
 def looks_like_code(cells: Iterable[str]) -> bool:

@@ -81,7 +81,10 @@ class Table(StratifiedDataSet):
             raise UserError(f"{path.name} has a header but no rows")
 
         inputs = cells.drop(columns=self.label)
-        decided = {str(name): self._decided(inputs[name]) for name in inputs}
+        spaced: dict[str, int] = cells.attrs.get("spaced", {})
+        decided = {}
+        for name in map(str, inputs):
+            decided[name] = _without_spaces(self._decided(inputs[name]), spaced.get(name, 0))
         taken = {name: column for name, column in decided.items() if column.kind}
         if not taken:
             raise UserError(
@@ -99,13 +102,11 @@ class Table(StratifiedDataSet):
 
         table = pd.DataFrame(rows).reset_index(drop=True)
         _check_resolution(path.name, table)
+        target = _without_spaces(target, spaced.get(self.label, 0))
         said = [target.why]
         if self.kind == "class":
             table[self.label], joined = self._joined(path.name, table[self.label])
             said += joined
-        spaced = cells.attrs.get("spaced", {}).get(self.label)
-        if spaced:
-            said.append(f"spaces around {spaced} of them are dropped")
         target = replace(target, why="; ".join(said))
         # as plain values: pandas stores them with a file
         table.attrs = {
@@ -251,18 +252,29 @@ class Table(StratifiedDataSet):
         )
 
 
+def _without_spaces(column: Column, count: int) -> Column:
+    """The column, which says that spaces around cells were dropped where they may have a meaning.
+
+    Of a number they have none.
+    """
+    if not count or column.kind != "category":
+        return column
+    return replace(column, why=f"{column.why}; spaces around {count} of them are dropped")
+
+
 def _read_cells(
     cells: pd.Series[Any], column: Column, faults: Faults, *, may_miss: bool
 ) -> pd.Series[Any]:
     """The cells (N,) as their column is read; the index has their rows in the file."""
     # of the file: counted from one, and the first is the header
     lines = cells.index.to_numpy() + 2
-    empty = missing_in(cells, column).to_numpy(bool)
     if column.kind == "category":
-        result = cells.mask(empty, "")
+        missing = missing_in(cells, column).to_numpy(bool)
+        result = cells.mask(missing, "")
     else:
-        result = pd.Series(features.checked(cells, column, faults, lines)[0], cells.index)
-    for row in [] if may_miss else np.flatnonzero(empty):
+        known, missing = features.checked(cells, column, faults, lines)
+        result = pd.Series(known, cells.index)
+    for row in [] if may_miss else np.flatnonzero(missing):
         said = f"'{cells.iloc[row]}' is missing" if cells.iloc[row] else "'' is empty"
         faults.add(str(cells.name), [lines[row]], said)
     return result
