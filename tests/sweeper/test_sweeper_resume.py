@@ -60,6 +60,7 @@ def check_resumed(folder: Path, *, interrupted: int) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_sweep_killed_with_all_its_workers_goes_on(waits: Path) -> None:
     process = sweeping.start(waits)
     sweeping.until(lambda: busy(waits), "two jobs that wait")
@@ -100,6 +101,7 @@ def test_workers_end_their_trials_when_the_sweep_alone_is_killed(waits: Path) ->
     check_resumed(waits, interrupted=2)
 
 
+@pytest.mark.slow
 def test_two_sweeps_on_one_study_share_its_trials(tmp_path: Path) -> None:
     sweeper = {"params": {"x": "interval(0.0,1.0)"}, "n_trials": 7, "n_jobs": 2}
     folder = sweeping.app(tmp_path, "return cfg.x", hydra={"sweeper": sweeper})

@@ -56,6 +56,7 @@ def test_a_thread_trains_what_the_main_thread_trains(
     assert runs_of(cfg) == ["FINISHED"]
 
 
+@pytest.mark.slow
 def test_several_devices_are_launched_from_a_thread(home: Home, tmp_path: Path) -> None:
     cfg = home(trainer={"devices": 2, "strategy": "ddp"})
     done = in_a_thread(cfg, out=tmp_path / "model")

@@ -211,6 +211,7 @@ def steps_of(task: Task, parts: list[Batch], *, rank: int, first: int = 0) -> No
         task._results["train"].add(Samples.of_step(index, rank, loss, units, statistics))
 
 
+@pytest.mark.slow
 def test_two_ranks_have_the_row_of_one_and_go_on_bit_by_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

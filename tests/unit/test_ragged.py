@@ -159,6 +159,7 @@ def test_several_processes_write_what_one_writes(
 ENCODING = re.compile(r"encoding slow: (\d+) of 60 samples, (\d+) s left")
 
 
+@pytest.mark.slow
 def test_encoding_that_takes_long_says_how_far_it_is(
     tmp_path: Path,
     folder: Path,
@@ -183,6 +184,7 @@ def test_encoding_that_takes_long_says_how_far_it_is(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_encoding_in_processes_says_how_far_it_is(
     tmp_path: Path,
     folder: Path,
@@ -201,6 +203,7 @@ def test_encoding_in_processes_says_how_far_it_is(
     assert done == sorted(set(done))
 
 
+@pytest.mark.slow
 def test_passes_before_the_encoding_say_how_far_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -89,6 +89,7 @@ def test_an_address_that_says_nothing(
     assert len(message.splitlines()) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["http", "https", "postgresql+psycopg", "mysql+pymysql"])
 def test_a_port_where_nobody_listens(scheme: str) -> None:
     """With the limit that users have."""
@@ -141,6 +142,7 @@ def test_a_file_is_not_asked(uri: str, tmp_path: Path, monkeypatch: pytest.Monke
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_training_begins_nothing_without_its_server(
     home: Home, tmp_path: Path, devices: int
@@ -156,6 +158,7 @@ def test_a_training_begins_nothing_without_its_server(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_what_comes_after_a_training_knows_it_as_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluate, register and sweeps connect here."""
     # if it were asked, MLflow would say so after one try instead of after 275 s
