@@ -239,7 +239,14 @@ def class_labels(train: pd.DataFrame, column: str = "label") -> tuple[str, ...]:
 
 def arrays_as_lists(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with arrays in their cells as lists, which JSON and MLflow's signatures know."""
-    return rows.map(lambda cell: cell.tolist() if isinstance(cell, np.ndarray) else cell)
+    return rows.map(_as_list)
+
+
+def _as_list(cell: Any) -> Any:
+    """A cell without arrays: of Arrow, a picture is an array of arrays of arrays."""
+    if isinstance(cell, np.ndarray):
+        cell = cell.tolist()
+    return [_as_list(part) for part in cell] if isinstance(cell, list) else cell
 
 
 def _comparable(value: Any) -> Any:
