@@ -147,6 +147,20 @@ def test_what_was_given_for_the_whole_sweep_is_part_of_what_was_found(
         (prepared.path / TUNED).write_text(before)
 
 
+@pytest.mark.fault(69)
+def test_one_tag_tells_trials_and_confirmations_apart(prepared: Repository, swept: str) -> None:
+    query = (
+        "select distinct t.value from tags t join runs r using (run_uuid) "
+        "where t.key = 'goodfit.started_by' and r.name like '{}'"
+    )
+    for name, expected in (
+        ("sweep %", "sweep"),
+        ("trial %", "trial"),
+        ("again: %", "confirmation"),
+    ):
+        assert prepared.sql(query.format(name)) == [(expected,)]
+
+
 @pytest.mark.fault(67)
 def test_the_winner_is_confirmed_as_long_as_the_experiment_trains(
     prepared: Repository, swept: str

@@ -8,6 +8,7 @@ from goodfit.paths import Paths
 from goodfit.records import Evaluation, Registration
 from goodfit.tracking import attach, package, runs
 from goodfit.tracking.database import locked
+from goodfit.tracking.overview import describe_version
 from goodfit.tracking.registry import promote, standing_of
 
 
@@ -26,6 +27,7 @@ def stage(cfg: DictConfig) -> None:
         with locked(str(cfg.tracking.uri), "registry"):
             version = package.log_and_register(run, cfg.name, paths)
             champion, reason = promote(run.client, cfg.name, version, standing_of(evaluation))
+            describe_version(run.client, run, version, evaluation, reason)
         run.client.log_artifact(run.run_id, str(paths.page), "report")
 
     registration = Registration(model=cfg.name, version=version, champion=champion, reason=reason)
