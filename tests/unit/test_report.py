@@ -220,8 +220,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def run(name: str) -> str:
-    report.stage(SimpleNamespace(name=name))  # type: ignore[arg-type]
+def run(name: str, title: str | None = None, about: str | None = None) -> str:
+    report.stage(SimpleNamespace(name=name, title=title, about=about))  # type: ignore[arg-type]
     return Path(f"report/{name}/index.html").read_text()
 
 
@@ -235,6 +235,45 @@ def test_text_of_an_example_is_escaped() -> None:
     page = run("films")
     assert "<script" not in page
     assert "&lt;script&gt;" in page
+
+
+def heading(page: str) -> tuple[str, str]:
+    """The title of a page and the sentence below it."""
+    found = re.search(r'<h1>(.*?)</h1>\s*<p class="about">(.*?)</p>', page, re.S)
+    assert found
+    return found[1], found[2]
+
+
+@pytest.mark.fault(70)
+@pytest.mark.parametrize(
+    ("data", "about"),
+    [
+        ("goodfit.data.table.Table", ""),
+        (
+            "goodfit.data.breast_cancer.BreastCancer",
+            "569 breast masses, 30 measurements of cell nuclei each: malignant or benign.",
+        ),
+    ],
+)
+def test_a_page_has_the_users_words_and_of_anybodys_table_none_of_ours(
+    data: str, about: str
+) -> None:
+    make("loans")
+    file = Path("models/loans/spec.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"data": data}))
+    assert heading(run("loans")) == ("loans", about)
+    own = "Who pays <back>", "1,200 loans of 2025."
+    assert heading(run("loans", *own)) == ("Who pays &lt;back&gt;", own[1])
+
+
+@pytest.mark.fault(70)
+def test_each_cell_of_all_scores_names_its_column_for_a_phone() -> None:
+    make("films")
+    table = re.search(r'<table class="stacked">(.*?)</table>', run("films"), re.S)
+    assert table
+    columns = re.findall(r'<th scope="col" class="n">(.*?)</th>', table[1])
+    labels = re.findall(r'<td class="n" data-label="(.*?)">', table[1])
+    assert labels == columns * len(MODES["class"])
 
 
 def test_another_baseline_stands_behind_the_strong_one_and_on_its_own_page_alone() -> None:

@@ -85,6 +85,8 @@ class _Tracking(_ClosedSection):
 
 SECTIONS: dict[str, Any] = {
     "name": Name,
+    "title": str | None,
+    "about": str | None,
     "seed": Whole,
     "other_baselines": dict[Name, Any],
     "average": Fraction,

@@ -12,8 +12,7 @@ from typing import NamedTuple, get_args
 
 import yaml
 
-from goodfit.config import gallery
-from goodfit.config.signature import source_file
+from goodfit.config import gallery, signature
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.paths import Paths
@@ -174,9 +173,13 @@ def history(name: str) -> list[dict[str, float]]:
 def about(spec: DataSpec) -> str | None:
     """The first line of the data set's module, which says what the data are.
 
-    Read, not imported: a page needs none of the libraries that the module imports.
+    None where the data set reads anybody's file. The module is read, not imported: a page needs
+    none of the libraries that it imports.
     """
-    path = source_file(spec.data.rpartition(".")[0])
+    data_set = signature.read(spec.data)
+    if data_set and data_set.constants.get("generic"):
+        return None
+    path = signature.source_file(spec.data.rpartition(".")[0])
     text = ast.get_docstring(ast.parse(path.read_text())) if path else None
     return text.partition("\n")[0] if text else None
 

@@ -24,8 +24,10 @@ _FILTERS = {
 }
 
 
-def experiment_page(name: str) -> str:
+def experiment_page(name: str, *, title: str | None = None, about: str | None = None) -> str:
     """The report of one experiment as HTML.
+
+    `title` and `about` are the user's own words; otherwise its name, and what the data set says.
 
     Raises:
         UserError: a stage before it has not run, its file is broken, or a task asks for a chart
@@ -38,7 +40,8 @@ def experiment_page(name: str) -> str:
     return _render(
         "experiment.html.j2",
         experiment=experiment,
-        about=facts.about(experiment.spec),
+        title=title or name,
+        about=about or facts.about(experiment.spec),
         verdict=_verdict(experiment),
         intervals=_intervals(experiment),
         scores=_scores(experiment),
