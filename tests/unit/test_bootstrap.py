@@ -9,7 +9,6 @@ from scipy.stats import binom
 
 from goodfit.evaluation import bootstrap
 from goodfit.evaluation.bootstrap import Resampled, Resamples, compare, interval, intervals
-from goodfit.records import Interval
 
 N = 400
 ALONE = torch.arange(N)  # each sample is a cluster

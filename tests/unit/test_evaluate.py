@@ -52,7 +52,7 @@ def test_a_second_baseline_is_scored_and_the_verdict_is_about_the_first(
 ) -> None:
     monkeypatch.setattr(build, "baselines", lambda _: [Logistic(), Again()])
     result, _ = evaluate(tiny.cfg("breast_cancer"), data, trained[0] / "model")
-    assert [item.role for item in result.baselines] == ["strong", "other", "trivial"]
-    strong, other, _ = result.baselines
+    assert [item.role for item in result.baselines][:3] == ["strong", "other", "trivial"]
+    strong, other, *_ = result.baselines
     assert strong.scores == other.scores
     assert Again.title not in result.verdict.text

@@ -64,9 +64,7 @@ def standing_of(result: Evaluation) -> Standing:
     )
 
 
-def decide(
-    new: Standing, old: Standing | None, compare: Callable[[], Paired | str] | None = None
-) -> Decision:
+def decide(new: Standing, old: Standing | None, compare: Callable[[], Paired | str]) -> Decision:
     """Whether a new model becomes champion after one of standing `old`, None for the first.
 
     `compare` compares both on the same test samples, or says why it cannot; it is called only where
@@ -94,7 +92,7 @@ def decide(
             f"set task.score={old.name}",
         )
 
-    paired = compare() if compare else "nothing compares them"
+    paired = compare()
     if isinstance(paired, str):
         return Decision(False, f"not champion: no comparison with the present one: {paired}")
     # a score that is higher by a single sample of 891 is no evidence
@@ -112,7 +110,7 @@ def promote(
     name: str,
     version: str,
     new: Standing,
-    compare: Callable[[ModelVersion], Paired | str] | None = None,
+    compare: Callable[[ModelVersion], Paired | str],
 ) -> Decision:
     """Moves the alias if `decide` says so; the version keeps its standing as tags.
 
@@ -127,14 +125,7 @@ def promote(
         reason = f"still champion: the same model as before ({new.score:.4f}){unfit}"
         return Decision(True, reason)
 
-    old = _tagged_standing(present) if present else None
-    if present and old is None:
-        reason = f"version {present.version} is, and carries no score to compare with"
-        decision = Decision(False, f"not champion: {reason}")
-    else:
-        against = partial(compare, present) if compare and present else None
-        decision = decide(new, old, against)
-
+    decision = _decide(new, present, compare)
     tags = {
         "score_name": new.name,
         "score": repr(new.score),  # unrounded
@@ -147,6 +138,21 @@ def promote(
     if decision.champion:
         client.set_registered_model_alias(name, ALIAS, version)
     return decision
+
+
+def _decide(
+    new: Standing,
+    present: ModelVersion | None,
+    compare: Callable[[ModelVersion], Paired | str],
+) -> Decision:
+    """What `decide` says of a new model and the present champion, None where there is none."""
+    if present is None:
+        return decide(new, None, lambda: "there is none")
+    old = _tagged_standing(present)
+    if old is None:
+        reason = f"version {present.version} is, and carries no score to compare with"
+        return Decision(False, f"not champion: {reason}")
+    return decide(new, old, partial(compare, present))
 
 
 def evaluation_of(version: ModelVersion, client: MlflowClient, folder: Path) -> Path | None:
