@@ -148,4 +148,4 @@ def test_a_network_of_one_answer_is_no_champion_and_it_is_said(
     assert champion == "nobody"
     assert reason.endswith("which is trivial; it answers 'down' for every test sample")
     assert "it answers 'down' for every test sample" in capsys.readouterr().out
-    assert "it answers &#39;down&#39; for every test sample" in Paths(cfg.name).page.read_text()
+    assert "It answers &#39;down&#39; for every test sample" in Paths(cfg.name).page.read_text()
