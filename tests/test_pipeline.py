@@ -42,11 +42,17 @@ def test_a_second_repro_has_nothing_to_do(repository: Repository) -> None:
     assert repository.repro() == []
 
 
-def test_the_registered_champion_answers_raw_rows(repository: Repository) -> None:
+def test_a_model_tested_on_a_few_rows_is_registered_and_no_champion(repository: Repository) -> None:
+    said = json.loads((repository.path / "report/mnist/registered.json").read_text())
+    assert said["reason"].startswith("not champion: too few to tell: test has ")
+    assert repository.sql("select * from registered_model_aliases") == []
+
+
+def test_the_registered_model_answers_raw_rows(repository: Repository) -> None:
     code = """
 import json, mlflow, pandas
 mlflow.set_tracking_uri("sqlite:///mlflow.db")
-model = mlflow.pyfunc.load_model("models:/mnist@champion")
+model = mlflow.pyfunc.load_model("models:/mnist/1")
 rows = pandas.DataFrame({"image": [[[0] * 28] * 28, [[255] * 28] * 28]})
 print(json.dumps([sorted(model.predict(rows)["label"]), str(model.metadata.signature.inputs)]))
 """

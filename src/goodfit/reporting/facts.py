@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import csv
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,16 @@ from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.provenance import dvc
-from goodfit.records import Comparison, Evaluation, Interval, Manifest, Method, Role, Training
+from goodfit.records import (
+    TOO_FEW,
+    Comparison,
+    Evaluation,
+    Interval,
+    Manifest,
+    Method,
+    Role,
+    Training,
+)
 from goodfit.reporting.charts import Row
 from goodfit.reporting.words import measured
 from goodfit.system.files import read_json
@@ -42,6 +50,7 @@ BADGES = {
     0: Badge("tie", "=", "ties with"),
     -1: Badge("bad", "\N{MULTIPLICATION X}", "loses to"),
 }
+_TOO_FEW = Badge("tie", "?", TOO_FEW)
 
 
 @dataclass(frozen=True)
@@ -76,11 +85,15 @@ class Experiment:
     @property
     def badge(self) -> Badge:
         """The verdict against the strong baseline."""
+        if self.evaluation.verdict.too_few:
+            return _TOO_FEW
         return BADGES[self.evaluation.verdict.strong.outcome]
 
     @property
     def verdict(self) -> str:
         """The verdict with its opponent: beats logistic regression."""
+        if self.evaluation.verdict.too_few:
+            return TOO_FEW
         return f"{self.badge.word} {self.evaluation.verdict.strong.title}"
 
     @property
@@ -250,12 +263,6 @@ def code(name: str) -> dict[str, str]:
     sources = read_json(path).get("sources", {}) if path.exists() else {}
     hashes = {**sources.get("train", {}), **sources.get("evaluate", {})}
     return dict(sorted(hashes.items()))
-
-
-def half_width(interval: Interval) -> float:
-    """Half of an interval's width, 0 where it is not finite."""
-    half = (interval.high - interval.low) / 2
-    return half if math.isfinite(half) else 0.0
 
 
 def _rank(item: Method | Comparison) -> int:
