@@ -159,7 +159,7 @@ def samples(folder: Path, split: str) -> LabelledSamples:
 
 def made(name: str) -> Baseline:
     """A baseline as an experiment names it."""
-    sections = {"baseline": tiny.section("baseline", name), "other_baselines": {}}
+    sections = {"baseline": {name: tiny.section("baseline", name)}}
     (method,) = build.baselines(OmegaConf.create(sections))
     return method
 

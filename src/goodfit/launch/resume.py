@@ -31,7 +31,6 @@ _FREE = {
     "checkpoint",
     "evaluate",
     "name",
-    "other_baselines",
     "resume",
     "tracking",
 }

@@ -81,6 +81,12 @@ def _verdict(experiment: Experiment) -> dict[str, str | None]:
         f"against {words.measured(theirs)}{unit}. "
         f"Compared on the same samples it is {words.difference(evaluation.verdict.strong)}."
     )
+    others = [item for item in evaluation.baselines if item.role == "other"]
+    if others:
+        count = len(others) + 1
+        text += f" Of {count} baselines {evaluation.strong.title} is the strongest on validation."
+    if evaluation.verdict.lost_to:
+        text += f" The network loses to {' and '.join(evaluation.verdict.lost_to)}, weaker there."
     return {"text": text, "worse_than": " and ".join(evaluation.verdict.beaten_by) or None}
 
 
@@ -118,7 +124,22 @@ def _scores(experiment: Experiment) -> list[dict[str, Any]]:
             "cells": [words.measured(scores[name]) for scores in methods],
         }
         rows.append(row)
+    rows.insert(1, _on_validation(experiment))
     return rows
+
+
+def _on_validation(experiment: Experiment) -> dict[str, Any]:
+    """The headline score of each method there: the best of the baselines is the strong one."""
+    evaluation = experiment.evaluation
+    score, decimals = evaluation.score, evaluation.headline.decimals
+    # a training may have watched other scores than those of test
+    network = experiment.training.scores.get(f"val/{score}")
+    values = [network, *(item.validation for item in experiment.baselines)]
+    return {
+        "title": f"{words.title(score)} on validation",
+        "better": "the best baseline here is the strong one",
+        "cells": [words.DASH if x is None else words.fixed(x, decimals) for x in values],
+    }
 
 
 def _learning(experiment: Experiment) -> dict[str, Any]:

@@ -56,9 +56,11 @@ def log_evaluation(run: runs.Run, cfg: DictConfig, result: Evaluation, folder: P
     for baseline in result.baselines:
         title = re.sub(r"[^a-zA-Z0-9]+", "_", baseline.title)  # a metric's name takes few signs
         row[f"baseline/{result.score}/{title}"] = baseline.scores[result.score].value
+        if baseline.validation is not None:
+            row[f"baseline_val/{result.score}/{title}"] = baseline.validation
     run.log(row)
     run.flush()
-    run.tag(verdict=result.verdict.text)
+    run.tag(verdict=result.verdict.text, strongest_baseline=result.strong.title)
 
     paths = Paths(cfg.name)
     source = {"path": str(paths.prepared / "test"), "sha256": result.test_sha256}
