@@ -1,4 +1,4 @@
-"""Several baselines: given as one list, compared on validation, and the best there is the opponent."""
+"""Several baselines: one list, compared on validation; the best there is the opponent."""
 
 from __future__ import annotations
 

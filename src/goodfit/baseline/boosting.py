@@ -101,7 +101,7 @@ def columns_as_they_are(rows: pd.DataFrame, columns: Mapping[str, Any]) -> Array
     for name, facts in columns.items():
         if facts["kind"] == "category":
             known = [category for category in facts["categories"] if category != ""]
-            codes = pd.Categorical(rows[name], known).codes.astype(float)
+            codes = pd.Index(known).get_indexer(rows[name]).astype(float)
             parts.append(np.where(codes < 0, np.nan, codes))
         elif facts["kind"] == "date":
             parts += _parts_of(rows[name])
@@ -113,6 +113,6 @@ def columns_as_they_are(rows: pd.DataFrame, columns: Mapping[str, Any]) -> Array
 def _parts_of(dates: pd.Series[Any]) -> list[Array]:
     """Days since 1970, and of each the day of the year, of the week, and the hour: (N,) each."""
     calendar = dates.dt
-    parts = [(dates - pd.Timestamp(0)) / pd.Timedelta(days=1), calendar.dayofyear]
-    parts += [calendar.dayofweek, calendar.hour]
+    parts = [(dates - pd.Timestamp(0)) / pd.Timedelta(days=1), calendar.day_of_year]
+    parts += [calendar.day_of_week, calendar.hour]
     return [part.to_numpy(float, na_value=np.nan) for part in parts]
