@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
+from omegaconf import OmegaConf
 
 from goodfit import build
 from goodfit.baseline.base import Baseline, LabelledSamples, Samples
@@ -18,6 +19,7 @@ from goodfit.config.compose import compose
 from goodfit.errors import UserError
 from goodfit.evaluation.baselines import strongest
 from goodfit.evaluation.evaluate import evaluate
+from goodfit.predictor import Predictor
 
 Prepared = Callable[[str], Path]
 TABLE = ["name=x", "data=breast_cancer", "model=mlp", "task=classification"]
@@ -217,3 +219,22 @@ def test_the_strongest_is_the_best_in_the_scores_direction(
     mode: str, validation: dict[str, float | None], best: str
 ) -> None:
     assert strongest(validation, Scored(mode)) == best  # type: ignore[arg-type]
+
+
+@pytest.mark.fault(65)
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"baseline": {"gone": {"_target_": "goodfit.baseline.gone.Gone"}}},
+        {"baseline": {"_target_": "goodfit.baseline.logistic.Logistic"}, "other_baselines": {}},
+    ],
+)
+def test_a_model_is_loaded_whatever_became_of_the_baselines_it_was_trained_beside(
+    others: dict[str, Any], trained: Any, tmp_path: Path
+) -> None:
+    """Nothing is trained again where only a baseline is renamed: the model keeps the old name."""
+    model = Path(shutil.copytree(trained[0] / "model", tmp_path / "model"))
+    cfg = OmegaConf.load(model / "config.yaml")
+    del cfg["baseline"]
+    OmegaConf.save(OmegaConf.merge(cfg, others), model / "config.yaml")
+    Predictor.load(model)

@@ -28,7 +28,7 @@ class NaiveBayesLogistic(Baseline):
 
     kinds = ("class",)
     inputs = ("tokens",)
-    title = "naive Bayes + logistic regression"
+    title = "naive Bayes logistic regression"
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """The vocabulary and its weights are those of train, of N texts."""

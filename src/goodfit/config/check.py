@@ -64,10 +64,26 @@ def check(cfg: DictConfig) -> None:
     Raises:
         UserError: the first thing that cannot be right, with what is.
     """
-    _check_sections(cfg)
+    _check(cfg, tuple(ALLOWED))
+
+
+def check_model(cfg: DictConfig) -> None:
+    """As `check`, of a trained model: its baselines are not looked at.
+
+    They may have been renamed or deleted since, for which nothing is trained again.
+
+    Raises:
+        UserError: as `check`.
+    """
+    kept = [str(key) for key in cfg if key not in ("baseline", "other_baselines")]
+    _check(OmegaConf.masked_copy(cfg, kept), tuple(name for name in ALLOWED if name != "baseline"))
+
+
+def _check(cfg: DictConfig, groups: tuple[str, ...]) -> None:
+    _check_sections(cfg, groups)
     content: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    named = baselines(content["baseline"])
-    sections = {name: content[name] for name in ALLOWED if name != "baseline"} | named
+    named = baselines(content["baseline"]) if "baseline" in groups else {}
+    sections = {name: content[name] for name in groups if name != "baseline"} | named
     for name, section in sections.items():
         _check_part(name, section)
     for section, expected in SECTIONS.items():
@@ -138,14 +154,14 @@ def _group(section: str) -> str:
     return section.partition(".")[0]
 
 
-def _check_sections(cfg: DictConfig) -> None:
+def _check_sections(cfg: DictConfig, groups: tuple[str, ...]) -> None:
     """Every section is there, and no other."""
     if OmegaConf.is_missing(cfg, "name"):
         raise UserError(
             "no experiment chosen: add experiment=<name>, "
             "or name=... with data=, model=, task=, baseline="
         )
-    known = [*ALLOWED, *SECTIONS]
+    known = [*groups, *SECTIONS]
     for key in sorted({str(key) for key in cfg} - set(known)):
         raise UserError(f"unknown key '{key}'.{nearest(key, set(known))}")
     for key in known:

@@ -74,8 +74,8 @@ def explain(error: BaseException, root: Path) -> str:
     twice = _TWICE.search(text)
     if twice:
         group = twice["group"]
-        several = f", or several as a list: '{group}=[...]'" if group == "baseline" else ""
-        return f"{group}= and +{group}= are both given; give one of them{several}"
+        as_list = f", or several as a list: '{group}=[...]'" if group == "baseline" else ""
+        return f"{group}= and +{group}= are both given; give one of them{as_list}"
 
     no_key = _NO_KEY.search(text)
     if no_key:
