@@ -14,6 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.metrics import log_loss, mean_squared_error
 
 from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
+from goodfit.baseline.trees import grow
 from goodfit.contract import DataSpec
 from goodfit.schema import Count, Rate
 
@@ -50,8 +51,7 @@ class Boosting(Baseline):
         models, losses = [], []
         for smallest in SMALLEST_LEAVES:
             model = self._ensemble(spec, smallest, is_category or None)
-            # without X_val, scikit-learn would hold out a tenth of train
-            model.fit(x, y, X_val=held_out, y_val=truth)
+            grow(model, x, y, held_out, truth)
             models.append(model)
             losses.append(self._loss(model, held_out, truth))
         self._model = models[int(np.argmin(losses))]

@@ -9,6 +9,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
 from goodfit.baseline.lags import features
+from goodfit.baseline.trees import grow
 from goodfit.contract import DataSpec
 from goodfit.schema import Count, Rate
 
@@ -35,13 +36,12 @@ class LagBoosting(Baseline):
             n_iter_no_change=30,
             random_state=0,
         )
-        # without X_val, scikit-learn would hold out a tenth of train at random: windows that
-        # overlap those that stay
-        self._model.fit(
+        grow(
+            self._model,
             features(train),
             train.targets["target"].ravel(),
-            X_val=features(validation),
-            y_val=validation.targets["target"].ravel(),
+            features(validation),
+            validation.targets["target"].ravel(),
         )
 
     def predict(self, samples: Samples) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
 from goodfit.baseline.lags import features
@@ -31,14 +32,18 @@ class LagRidge(Baseline):
         targets = train.targets["target"]  # (N, T)
         columns, held_out = _by_step(train), _by_step(validation)
         models, errors = [], []
-        for penalty in PENALTIES:
-            # a lag and a flag of the calendar differ in scale
-            steps = [
-                make_pipeline(StandardScaler(), Ridge(alpha=penalty)).fit(x, targets[:, step])
-                for step, x in enumerate(columns)
-            ]
-            models.append(steps)
-            errors.append(np.abs(_forecast(steps, held_out) - validation.targets["target"]).mean())
+        # hundreds of small systems of equations: threads would wait for each other at each
+        with threadpool_limits(1):
+            for penalty in PENALTIES:
+                # a lag and a flag of the calendar differ in scale
+                steps = [
+                    make_pipeline(StandardScaler(), Ridge(alpha=penalty)).fit(x, targets[:, step])
+                    for step, x in enumerate(columns)
+                ]
+                models.append(steps)
+                errors.append(
+                    np.abs(_forecast(steps, held_out) - validation.targets["target"]).mean()
+                )
         self._steps = models[int(np.argmin(errors))]
 
     def predict(self, samples: Samples) -> Array:
