@@ -146,7 +146,7 @@ def test_an_edit_re_runs_exactly_what_it_concerns(repository: Repository) -> Non
     assert repository.repro() == compose  # a group that nothing uses
     (repository.path / "src/goodfit/model/unused.py").write_text('"""A new network."""\n')
     assert repository.repro() == compose
-    repository.edit("conf/baseline/boosting.yaml", trees=7)
+    repository.edit("conf/baseline/lag_boosting.yaml", trees=7)
     assert repository.repro() == compose
 
 

@@ -131,6 +131,8 @@ def cfg(case: str, **changes: Any) -> DictConfig:
 
     content = _defaults({"data": case.partition("-")[0]} | ANY_PART | chosen)
     content |= {part: section(part, name) for part, name in chosen.items()}
+    if "baseline" in chosen:
+        content["baseline"] = {chosen["baseline"]: content["baseline"]}
     merged = OmegaConf.merge(content, SMALL, {"data": section("data", case)}, changes)
     assert isinstance(merged, DictConfig)
     return merged
@@ -176,8 +178,9 @@ def _section(group: str, name: str) -> dict[str, Any]:
 
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3", job_name="goodfit"):
         composed = OmegaConf.to_container(compose(f"{group}/{name}"), resolve=False)
-    content: dict[str, Any] = composed[group]  # type: ignore[index, call-overload, assignment]
-    return content
+    content: Any = composed[group]  # type: ignore[index, call-overload]
+    # there may be several baselines: each stands under its name
+    return dict(content[name] if group == "baseline" else content)
 
 
 def _defaults(chosen: dict[str, str]) -> dict[str, Any]:

@@ -107,11 +107,10 @@ def guard(cfg: DictConfig) -> Guard:
 
 
 def baselines(cfg: DictConfig) -> list[Baseline]:
-    """The classical methods that the network is compared with, the strong one first."""
-    sections = {"baseline": cfg.baseline}
-    for name, section in cfg.other_baselines.items():
-        sections[f"other_baselines.{name}"] = section
-    return [make(key, section) for key, section in sections.items()]
+    """The classical methods that the network is compared with, by their names."""
+    # sorted: neither DVC nor the composed file keeps the order of a mapping
+    names = sorted(str(name) for name in cfg.baseline)
+    return [make(f"baseline.{name}", cfg.baseline[name]) for name in names]
 
 
 def trainer(cfg: DictConfig, **options: Any) -> Any:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from goodfit import build
 from goodfit.config import tree
-from goodfit.config.check import check
+from goodfit.config.check import check_model
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.records import Training
@@ -68,7 +68,7 @@ class Predictor:
         _check_weights(folder)
 
         cfg = tree.load(folder / "config.yaml")
-        check(cfg)
+        check_model(cfg)
         spec = DataSpec.read(folder / "spec.json")
 
         task = build.task(cfg, spec)

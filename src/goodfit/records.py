@@ -165,10 +165,14 @@ class Interval(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Method(Record):
-    """A baseline's test scores."""
+    """A baseline's test scores; `validation` is its headline score there, None if undefined.
+
+    The strong one is the best on validation: test scores choose nothing.
+    """
 
     title: str
     role: Role
+    validation: float | None
     scores: dict[str, Interval]
 
 
@@ -215,6 +219,13 @@ class Verdict(Record):
     def beaten_by(self) -> list[str]:
         """The trivial baselines that are better than the network."""
         return [item.title for item in self.against if item.role == "trivial" and item.outcome < 0]
+
+    @property
+    def lost_to(self) -> list[str]:
+        """Baselines that beat the network, though on validation the strong one was better."""
+        if self.strong.outcome < 0:
+            return []
+        return [item.title for item in self.against if item.role == "other" and item.outcome < 0]
 
 
 @dataclass(frozen=True)

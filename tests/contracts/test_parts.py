@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import answers
@@ -24,6 +25,13 @@ Prepared = Callable[[str], Path]
 STEPS = 40
 augments = pytest.mark.parametrize("augment", tiny.names("augment"))
 schedules = pytest.mark.parametrize("schedule", tiny.names("schedule"))
+
+
+def has_opposite(case: str) -> bool:
+    """Whether the targets are numbers, of which the opposite is known: of texts and boxes not."""
+    return tiny.kind(case) in ("class", "number", "series")
+
+
 baselines = pytest.mark.parametrize(
     ("baseline", "case"), [(name, case) for case in tiny.cases() for name in tiny.baselines(case)]
 )
@@ -159,7 +167,7 @@ def samples(folder: Path, split: str) -> LabelledSamples:
 
 def made(name: str) -> Baseline:
     """A baseline as an experiment names it."""
-    sections = {"baseline": tiny.section("baseline", name), "other_baselines": {}}
+    sections = {"baseline": {name: tiny.section("baseline", name)}}
     (method,) = build.baselines(OmegaConf.create(sections))
     return method
 
@@ -201,6 +209,38 @@ def test_a_baseline_answers_a_sample_whatever_the_others_are(
     # a text is padded to the longest of those that are asked for together
     same = together[3:4, : alone.shape[1]] if spec.kind == "text" else together[3:4]
     np.testing.assert_allclose(alone, same, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.fault(65)
+@pytest.mark.parametrize(
+    ("baseline", "case"),
+    [(name, case) for case in tiny.cases() if has_opposite(case) for name in tiny.baselines(case)],
+)
+def test_a_baseline_learns_nothing_from_the_targets_that_it_is_compared_by(
+    baseline: str, case: str, prepared: Prepared
+) -> None:
+    """Validation says the opposite of train: who had learned it would answer so.
+
+    Settings alone are chosen there, so that a score on validation is one of samples not learned.
+    """
+    folder = prepared(case)
+    spec = DataSpec.read(folder / "spec.json")
+    train, validation = samples(folder, "train"), samples(folder, "validation")
+    truth = validation.targets
+    if spec.kind == "class":
+        opposite = (truth["target"] + 1) % spec.outputs
+    else:
+        opposite = truth["target"] + 100 * np.std(train.targets["target"])
+
+    method = made(baseline)
+    lying = replace(validation, targets={"target": opposite})
+    method.fit(train, lying, spec)
+    prediction = method.predict(Samples(validation.inputs, validation.rows))
+    if spec.kind == "class":
+        answered = prediction.argmax(1)
+        assert (answered == truth["target"]).mean() >= (answered == opposite).mean()
+    else:
+        assert np.abs(prediction - truth["target"]).mean() < np.abs(prediction - opposite).mean()
 
 
 @pytest.mark.parametrize("case", tiny.cases())

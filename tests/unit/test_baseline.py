@@ -6,9 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 
 from goodfit.baseline.base import Baseline, LabelledSamples, Samples
+from goodfit.baseline.hog import Hog
+from goodfit.baseline.lag_ridge import LagRidge
 from goodfit.baseline.logistic import Logistic
+from goodfit.baseline.nb_logistic import NaiveBayesLogistic, log_ratio
 from goodfit.baseline.svm import SupportVectors
 from goodfit.baseline.tfidf import TfIdf
 from goodfit.baseline.translation_memory import TranslationMemory
@@ -100,13 +104,14 @@ def test_two_far_clouds_are_told_apart(method: type, name: str) -> None:
     assert probabilities.argmax(1).tolist() == target
 
 
-def test_words_tell_texts_apart() -> None:
+@pytest.mark.parametrize("method", [TfIdf, NaiveBayesLogistic])
+def test_words_tell_texts_apart(method: type) -> None:
     target = [0, 1] * 10
-    probabilities = predictions(TfIdf(), split(target), split(target), split(target))
+    probabilities = predictions(method(), split(target), split(target), split(target))
     assert probabilities.argmax(1).tolist() == target
 
 
-@pytest.mark.parametrize("method", [Logistic, SupportVectors, TfIdf])
+@pytest.mark.parametrize("method", [Logistic, SupportVectors, TfIdf, NaiveBayesLogistic])
 def test_a_class_that_validation_lacks_is_no_obstacle(method: type) -> None:
     values = {0: -8.0, 1: 8.0}
 
@@ -131,3 +136,59 @@ def test_a_translation_memory_gives_the_text_of_the_most_similar_source() -> Non
     asked = ["a window closes", "opens this file", "deletes files", "\N{GREEK SMALL LETTER PI}"]
     given = method.predict(Samples({}, pd.DataFrame({"source": asked})))
     assert given.tolist() == [[7, 2, 0], [5, 6, 2], [9, 2, 0], [5, 6, 2]]
+
+
+def test_the_weight_of_a_word_is_how_much_more_often_a_class_has_it() -> None:
+    """By hand: 2 of 2 texts of the class have the first word, 1 of 2 others; one more of each."""
+    words = csr_matrix([[1, 0], [1, 1], [1, 0], [0, 1]])
+    ratio = log_ratio(words, np.array([True, True, False, False]))
+    inside, outside = np.array([3, 2]) / 5, np.array([2, 2]) / 4
+    assert ratio == pytest.approx(np.log(inside / outside))
+
+
+def test_of_three_classes_each_has_its_words() -> None:
+    texts = ["good film", "bad film", "long film"] * 8
+    target = np.arange(24) % 3
+    samples = LabelledSamples({}, pd.DataFrame({"text": texts}), {"target": target})
+    method = NaiveBayesLogistic()
+    method.fit(samples, samples, spec("class", 3))
+    probabilities = method.predict(unlabelled(samples))
+    assert probabilities.argmax(1).tolist() == target.tolist()
+    assert probabilities.sum(1) == pytest.approx(1.0)
+
+
+def test_gradients_tell_stripes_apart_wherever_they_lie() -> None:
+    """The same pixels are dark in both classes; only the direction of the edges differs."""
+    rng = np.random.default_rng(0)
+
+    def stripes(size: tuple[int, int]) -> LabelledSamples:
+        target = np.arange(40) % 2
+        images = np.zeros((40, 1, *size), np.uint8)
+        for image, label, phase in zip(images, target, rng.integers(0, 8, 40), strict=True):
+            wave = 120 + 100 * np.sin((np.indices(size)[label] + phase) * np.pi / 4)
+            image[0] = wave.round()
+        return LabelledSamples({"image": images}, pd.DataFrame(index=range(40)), {"target": target})
+
+    # sides that are no whole cells
+    for size in ((18, 21), (3, 3)):
+        train, validation, test = (stripes(size) for _ in range(3))
+        probabilities = predictions(Hog(), train, validation, test)
+        assert probabilities.shape == (40, 2)
+        if size[0] > 3:
+            assert (probabilities.argmax(1) == test.targets["target"]).all()
+
+
+def test_ridge_on_lags_finds_a_forecast_that_is_linear() -> None:
+    """Each step is twice its lag: what stays of the error is the penalty's."""
+    rng = np.random.default_rng(0)
+
+    def windows(count: int) -> LabelledSamples:
+        past = rng.normal(size=(count, 7, 4))
+        lags, known = past[:, -1, :, None], np.zeros((count, 4, 1))
+        inputs = {"past": past, "lags": lags, "known": known}
+        target = 2 * past[:, -1] + 3
+        return LabelledSamples(inputs, pd.DataFrame(index=range(count)), {"target": target})
+
+    test = windows(20)
+    forecast = predictions(LagRidge(), windows(300), windows(50), test)
+    assert forecast == pytest.approx(test.targets["target"], abs=0.1)

@@ -11,7 +11,8 @@ import pytest
 from goodfit.baseline.base import Baseline, LabelledSamples, Samples
 from goodfit.baseline.blobs import Blobs, blobs
 from goodfit.baseline.detections import ap50, detections, suppressed
-from goodfit.baseline.hog_svm import BINS, HogSvm, cells
+from goodfit.baseline.gradients import BINS, cells
+from goodfit.baseline.hog_svm import HogSvm
 from goodfit.contract import DataSpec
 
 SIDE = 96

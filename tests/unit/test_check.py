@@ -347,7 +347,7 @@ def test_a_network_may_leave_out_inputs_that_the_data_set_gives(tmp_path: Path) 
 
 def test_a_baseline_for_other_inputs_is_refused() -> None:
     with pytest.raises(
-        UserError, match=r"baseline SupportVectors takes \['image'\], the data set gives"
+        UserError, match=r"baseline\.svm SupportVectors takes \['image'\], the data set gives"
     ):
         check(tiny.cfg("breast_cancer", baseline="svm"))
 
@@ -373,7 +373,8 @@ def test_a_base_class_is_refused_with_what_a_subclass_defines(section: str) -> N
     base = signature.read(BASES[section])
     assert base is not None
     cfg = tiny.cfg("breast_cancer")
-    cfg[section]._target_ = BASES[section]
+    part = {"_target_": BASES[section]}
+    cfg[section] = {"base": part} if section == "baseline" else {**cfg[section], **part}
     with pytest.raises(UserError) as refused:
         check(cfg)
     assert f"does not define {', '.join(base.undefined)}; name a subclass" in str(refused.value)
@@ -463,9 +464,9 @@ def test_bases_are_followed_in_the_order_of_python(
         ("goodfit.baseline.svm.SupportVectors", "a second time; leave it out"),
     ],
 )
-def test_another_baseline_is_checked_as_the_strong_one_is(target: str, message: str) -> None:
-    others = {"other_baselines": {"more": {"_target_": target}}}
+def test_each_baseline_is_checked(target: str, message: str) -> None:
+    others = {"baseline": {"more": {"_target_": target}}}
     cfg = OmegaConf.merge(tiny.cfg("mnist"), others)
     with pytest.raises(UserError, match=message) as refused:
         check(cfg)  # type: ignore[arg-type]
-    assert "other_baselines.more" in str(refused.value)
+    assert "baseline.more" in str(refused.value)

@@ -82,7 +82,7 @@ CONTENT = {
     for key in ("data", "model", "task", "augment", "baseline")
 }
 CONTENT |= {"schedule": tiny.section("schedule", "cosine"), "guard": tiny.section("guard", "stop")}
-CONTENT |= {"other_baselines": {"more": tiny.section("baseline", "hog_svm")}}
+CONTENT |= {"baseline": {name: tiny.section("baseline", name) for name in ("blobs", "hog_svm")}}
 RECORDING = ("tracking", "search", "reporting", "doctor", "stages", "evaluation", "provenance")
 
 
@@ -206,7 +206,7 @@ def test_without_git_there_is_no_commit_and_no_traceback(
     assert environment.commit().sha == "none"
 
 
-def test_another_baseline_is_behind_the_scores_and_not_behind_the_weights() -> None:
+def test_each_baseline_is_behind_the_scores_and_not_behind_the_weights() -> None:
     roots = stage_roots(CONTENT)
     behind = [stage for stage in roots if "goodfit.baseline.hog_svm" in source_hashes(roots[stage])]
     assert behind == ["evaluate"]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from goodfit.baseline.base import Samples
-from goodfit.baseline.boosting import features
+from goodfit.baseline.lags import features
 from goodfit.contract import DataSpec, Field
 from goodfit.data.electricity import DAY, HISTORY, Electricity, reference
 

@@ -41,7 +41,9 @@ class LabelledSamples(Samples):
 
 
 class Baseline(ABC):
-    """A method with a choice or two, made on validation.
+    """A method with a choice or two, made on validation, and fitted on train alone.
+
+    Baselines are compared on validation: one that has learned it would always be the strongest.
 
     `inputs` are the arrays that it can use: a data set must give one of them. `kinds` are the kinds
     of target, as in `DataSpec`, `title` is its name in the report.

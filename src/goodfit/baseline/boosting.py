@@ -1,73 +1,118 @@
-"""Gradient boosting on lags and the calendar: what wins most forecasting competitions on tables.
+"""Gradient boosting on the columns of a table as they are: what is hard to beat there.
 
 Letters: `base.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingRegressor
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.metrics import log_loss, mean_squared_error
 
 from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
+from goodfit.baseline.trees import grow
 from goodfit.contract import DataSpec
 from goodfit.schema import Count, Rate
 
+# samples of a leaf at the least: the default alone, 20, cannot divide a table of 30 rows
+SMALLEST_LEAVES = (5, 20)
+# each round adds a tree for each class: 400 rounds of 1,000 classes would take hours
+MOST_TREES = 4000
+
 
 class Boosting(Baseline):
-    """One model for all steps ahead; validation decides when to stop adding trees."""
+    """Categories and missing values are not encoded: trees divide them by themselves.
 
-    kinds = ("series",)
-    inputs = ("past",)
-    title = "gradient boosting on lags"
+    Validation decides when to stop adding trees, and how small a leaf may be. Where the data set
+    tells nothing of columns (`facts["columns"]`), its numbers are used.
+    """
+
+    kinds = ("class", "number")
+    inputs = ("numbers",)
+    title = "gradient boosting"
 
     def __init__(self, *, lr: Rate, trees: Count, leaves: Count) -> None:
         self.lr, self.trees, self.leaves = lr, trees, leaves
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
-        """One ensemble over all samples and steps (N, T), with its seed fixed at 0."""
-        self._model = HistGradientBoostingRegressor(
-            loss="absolute_error",
+        """An ensemble for each size of leaf, on columns (N, F), with its seed fixed at 0."""
+        self._columns: Mapping[str, Any] = spec.facts.get("columns", {})
+        self._is_class = spec.kind == "class"
+        is_category: list[bool] = []
+        for column in self._columns.values():
+            is_category += [column["kind"] == "category"] * (4 if column["kind"] == "date" else 1)
+        x, y = self._table(train), train.targets["target"]
+        held_out, truth = self._table(validation), validation.targets["target"]
+
+        models, losses = [], []
+        for smallest in SMALLEST_LEAVES:
+            model = self._ensemble(spec, smallest, is_category or None)
+            grow(model, x, y, held_out, truth)
+            models.append(model)
+            losses.append(self._loss(model, held_out, truth))
+        self._model = models[int(np.argmin(losses))]
+
+    def predict(self, samples: Samples) -> Array:
+        """Probabilities (N, K), or numbers in the unit of the target, (N,)."""
+        x = self._table(samples)
+        values: Array = self._model.predict_proba(x) if self._is_class else self._model.predict(x)
+        return values
+
+    def _table(self, samples: Samples) -> Array:
+        if not self._columns:
+            numbers: Array = samples.inputs["numbers"]
+            return numbers.reshape(len(samples), -1)
+        return columns_as_they_are(samples.rows, self._columns)
+
+    def _ensemble(self, spec: DataSpec, smallest: int, is_category: list[bool] | None) -> Any:
+        rounds = self.trees
+        if self._is_class and spec.outputs > 2:
+            rounds = min(rounds, max(1, MOST_TREES // spec.outputs))
+        kind = HistGradientBoostingClassifier if self._is_class else HistGradientBoostingRegressor
+        return kind(
             learning_rate=self.lr,
-            max_iter=self.trees,
+            max_iter=rounds,
             max_leaf_nodes=self.leaves,
-            max_features=0.5,
+            min_samples_leaf=smallest,
+            categorical_features=is_category,
             early_stopping=True,
             n_iter_no_change=30,
             random_state=0,
         )
-        # without X_val, scikit-learn would hold out a tenth of train at random: windows that
-        # overlap those that stay
-        self._model.fit(
-            features(train),
-            train.targets["target"].ravel(),
-            X_val=features(validation),
-            y_val=validation.targets["target"].ravel(),
-        )
 
-    def predict(self, samples: Samples) -> Array:
-        """Values in the unit of the series, (N, T)."""
-        values: Array = self._model.predict(features(samples))
-        return values.reshape(len(samples), -1)
+    def _loss(self, model: Any, x: Array, y: Array) -> float:
+        if not self._is_class:
+            return float(mean_squared_error(y, model.predict(x)))
+        # validation may lack a class: the labels are those of train
+        return float(log_loss(y, model.predict_proba(x), labels=model.classes_))
 
 
-def features(samples: Samples) -> Array:
-    """One row for each sample and step ahead, (NT, F).
+def columns_as_they_are(rows: pd.DataFrame, columns: Mapping[str, Any]) -> Array:
+    """The columns (N, F) of a table: NaN for what is missing, or a category that train never had.
 
-    It holds the demand at the same step of each past day, the lags, what is known of the step,
-    values of the last day and week, and the number of the step.
+    A category is its number; a date has four columns, for its day alone says nothing of the season.
+    `columns` holds what the data set says of each by its name.
     """
-    past = samples.inputs["past"]  # (N, P, T)
-    lags, known = samples.inputs["lags"], samples.inputs["known"]  # (N, T, F) each
-    count, steps = lags.shape[:2]
+    parts: list[Array] = []
+    for name, facts in columns.items():
+        if facts["kind"] == "category":
+            known = [category for category in facts["categories"] if category != ""]
+            codes = pd.Index(known).get_indexer(rows[name]).astype(float)
+            parts.append(np.where(codes < 0, np.nan, codes))
+        elif facts["kind"] == "date":
+            parts += _parts_of(rows[name])
+        else:
+            parts.append(rows[name].to_numpy(float, na_value=np.nan))
+    return np.stack(parts, 1)
 
-    same_step = past.transpose(0, 2, 1)  # (N, T, P)
-    summary = [
-        past[:, -1, -4:],  # the last four steps
-        past[:, -1:].mean(2),
-        past[:, -1:].max(2),
-        past[:, -7:].mean((1, 2))[:, None],
-    ]
-    shared = np.repeat(np.concatenate(summary, 1)[:, None], steps, 1)
-    step = np.tile(np.arange(steps)[None, :, None], (count, 1, 1))
-    columns = np.concatenate([same_step, lags, known, shared, step], 2)
-    return columns.reshape(count * steps, -1)
+
+def _parts_of(dates: pd.Series[Any]) -> list[Array]:
+    """Days since 1970, and of each the day of the year, of the week, and the hour: (N,) each."""
+    calendar = dates.dt
+    parts = [(dates - pd.Timestamp(0)) / pd.Timedelta(days=1), calendar.day_of_year]
+    parts += [calendar.day_of_week, calendar.hour]
+    return [part.to_numpy(float, na_value=np.nan) for part in parts]

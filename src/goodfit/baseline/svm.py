@@ -1,6 +1,6 @@
 """Support vector machine on pixels: the best method on digits before networks.
 
-Letters: `base.py`.
+Letters: `base.py`, and F numbers of an image.
 """
 
 from __future__ import annotations
@@ -27,21 +27,35 @@ class SupportVectors(Baseline):
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """A machine for each penalty, on images (N, C, H, W); the best one is kept."""
-        models = [
-            SVC(C=penalty).fit(_pixels(train), train.targets["target"]) for penalty in PENALTIES
-        ]
-        accuracies = [
-            model.score(_pixels(validation), validation.targets["target"]) for model in models
-        ]
-        self._model = models[int(np.argmax(accuracies))]
+        x, held_out = _pixels(train), _pixels(validation)
+        self._model = best_machine(
+            x, train.targets["target"], held_out, validation.targets["target"]
+        )
 
     def predict(self, samples: Samples) -> Array:
         """Probabilities, (N, K)."""
-        values = self._model.decision_function(_pixels(samples))
-        if values.ndim == 1:  # two classes: one value, positive for the second
-            values = np.stack([-values, values], 1)
-        probabilities: Array = softmax(values, axis=1)
-        return probabilities
+        return probabilities(self._model, _pixels(samples))
+
+
+def best_machine(
+    train: Array, train_target: Array, validation: Array, validation_target: Array
+) -> SVC:
+    """The machine of `PENALTIES` with the best accuracy on validation.
+
+    Features are (N, F), targets (N,), the class of each.
+    """
+    models = [SVC(C=penalty).fit(train, train_target) for penalty in PENALTIES]
+    accuracies = [model.score(validation, validation_target) for model in models]
+    return models[int(np.argmax(accuracies))]
+
+
+def probabilities(model: SVC, features: Array) -> Array:
+    """The softmax (N, K) of a machine's decision values, of features (N, F)."""
+    values = model.decision_function(features)
+    if values.ndim == 1:  # two classes: one value, positive for the second
+        values = np.stack([-values, values], 1)
+    shares: Array = softmax(values, axis=1)
+    return shares
 
 
 def _pixels(samples: Samples) -> Array:

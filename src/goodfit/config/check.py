@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from goodfit.config import signature, tree
-from goodfit.config.sections import SECTIONS
+from goodfit.config.sections import SECTIONS, baselines
 from goodfit.config.signature import Signature
 from goodfit.config.values import annotated_type, check_value
 from goodfit.contract import LENGTH
@@ -40,7 +40,6 @@ BASES = {
     "guard": "goodfit.guard.base.Guard",
     "baseline": "goodfit.baseline.base.Baseline",
 }
-_OTHERS = "other_baselines."  # begins the sections of those that the verdict is not about
 # called by the program, with arguments that it alone knows
 PARTIAL = {"optimizer", "schedule"}
 # arguments that training gives; a user's own would be lost without a word
@@ -65,22 +64,38 @@ def check(cfg: DictConfig) -> None:
     Raises:
         UserError: the first thing that cannot be right, with what is.
     """
-    _check_sections(cfg)
+    _check(cfg, tuple(ALLOWED))
+
+
+def check_model(cfg: DictConfig) -> None:
+    """As `check`, of a trained model: its baselines are not looked at.
+
+    They may have been renamed or deleted since, for which nothing is trained again.
+
+    Raises:
+        UserError: as `check`.
+    """
+    kept = [str(key) for key in cfg if key not in ("baseline", "other_baselines")]
+    _check(OmegaConf.masked_copy(cfg, kept), tuple(name for name in ALLOWED if name != "baseline"))
+
+
+def _check(cfg: DictConfig, groups: tuple[str, ...]) -> None:
+    _check_sections(cfg, groups)
     content: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    for section in ALLOWED:
-        _check_part(section, content[section])
-    for name, section in content["other_baselines"].items():
-        _check_part(f"{_OTHERS}{name}", section)
+    named = baselines(content["baseline"]) if "baseline" in groups else {}
+    sections = {name: content[name] for name in groups if name != "baseline"} | named
+    for name, section in sections.items():
+        _check_part(name, section)
     for section, expected in SECTIONS.items():
         check_value(section, expected, content[section])
 
-    parts = {section: _part(content[section]) for section in ALLOWED}
+    parts = {name: _part(section) for name, section in sections.items()}
     _check_network(parts)
     _check_averaging(content)
     _check_unfreezing(content["parameters"])
-    baselines = _baselines(content)
-    _check_kind_of_target(content, parts, baselines)
-    _check_inputs(parts, baselines)
+    methods = {name: parts[name] for name in named}
+    _check_kind_of_target(content, parts, methods)
+    _check_inputs(parts, methods)
     _check_scores(content["task"], parts["task"].signature)
 
 
@@ -136,42 +151,33 @@ def _part(section: Mapping[str, Any] | DictConfig) -> _Part:
 
 def _group(section: str) -> str:
     """The group of conf/ that a section is from."""
-    return "baseline" if section.startswith(_OTHERS) else section
+    return section.partition(".")[0]
 
 
-def _baselines(content: Mapping[str, Any]) -> dict[str, _Part]:
-    """All baselines by their sections, the strong one first."""
-    sections = {"baseline": content["baseline"]}
-    targets = [content["baseline"]["_target_"]]
-    for name, section in content["other_baselines"].items():
-        if section["_target_"] in targets:
-            raise UserError(f"{_OTHERS}{name} is {section['_target_']} a second time; leave it out")
-        targets.append(section["_target_"])
-        sections[f"{_OTHERS}{name}"] = section
-    return {name: _part(section) for name, section in sections.items()}
-
-
-def _check_sections(cfg: DictConfig) -> None:
+def _check_sections(cfg: DictConfig, groups: tuple[str, ...]) -> None:
     """Every section is there, and no other."""
     if OmegaConf.is_missing(cfg, "name"):
         raise UserError(
             "no experiment chosen: add experiment=<name>, "
             "or name=... with data=, model=, task=, baseline="
         )
-    known = [*ALLOWED, *SECTIONS]
+    known = [*groups, *SECTIONS]
     for key in sorted({str(key) for key in cfg} - set(known)):
         raise UserError(f"unknown key '{key}'.{nearest(key, set(known))}")
     for key in known:
         if key not in cfg or OmegaConf.is_missing(cfg, key):
-            raise UserError(f"'{key}' is missing from the configuration")
+            advice = "; name one or several: 'baseline=[...]'" if key == "baseline" else ""
+            raise UserError(f"'{key}' is missing from the configuration{advice}")
 
 
 def _check_part(key: str, section: Any) -> None:
     """A section names a class that it may name, with the arguments that the class takes."""
     if not isinstance(section, Mapping) or "_target_" not in section:
+        # a file of conf/experiment/ may set an argument of a baseline that an override leaves out
+        unchosen = f"; if it was left out, add '~{key}'" if key != _group(key) else ""
         raise UserError(
             f"'{key}' names no class; "
-            f"expected {key}._target_ ({ALLOWED[_group(key)]}*) and its arguments"
+            f"expected {key}._target_ ({ALLOWED[_group(key)]}*) and its arguments{unchosen}"
         )
     target = str(section["_target_"])
     check_allowed(key, target)
@@ -347,7 +353,7 @@ def _check_kind_of_target(
         if kind not in kinds:
             raise UserError(
                 f"{section} {name} is for targets of kind {' or '.join(kinds)}, "
-                f"the data set's are of kind {kind}; choose another {section}="
+                f"the data set's are of kind {kind}; choose another {_group(section)}="
             )
 
     name, task = parts["task"]
@@ -367,7 +373,7 @@ def _check_inputs(parts: Mapping[str, _Part], baselines: Mapping[str, _Part]) ->
         if not set(takes) & set(gives):
             raise UserError(
                 f"{section} {name} takes {takes}, the data set gives {gives}; "
-                f"choose another {section}="
+                "choose another baseline="
             )
 
     name, augment = parts["augment"]

@@ -15,7 +15,7 @@ from goodfit.config import overrides, read, tree
 from goodfit.errors import UserError, nearest
 from goodfit.paths import choices
 
-_NO_CHOICE = re.compile(r"Could not find '(?P<group>[\w/]+)/(?P<choice>[^'/]*)'")
+_NO_CHOICE = re.compile(r"Could not (?:find|load) '(?P<group>[\w/]+)/(?P<choice>[^'/]*)'")
 _NO_KEY = re.compile(
     r"(?:Could not override|Key|Could not delete from config\.|Could not delete\. No match for) "
     r"'(?P<key>[\w.@/]+)'"
@@ -25,6 +25,7 @@ _NO_GROUP = re.compile(r"You must specify '(?P<group>[\w/]+)'")
 _TWO_CHOICES = re.compile(
     r"Multiple values for (?P<group>[\w/]+)\. .* 'override [\w/]+: (?P<choice>[\w/]+)'"
 )
+_TWICE = re.compile(r"(?P<group>[\w/]+) appears more than once in the final defaults list")
 _NO_FUNCTION = re.compile(r"Unknown function '(?P<name>\w+)'")
 _SEVERAL = re.compile(r"Ambiguous value for argument '(?P<override>.*)'")
 _NULL_GROUP = "group override must be"
@@ -69,6 +70,12 @@ def explain(error: BaseException, root: Path) -> str:
     if two_choices:
         group, choice = two_choices["group"], two_choices["choice"]
         return f"{group} has a choice already; replace it with {group}={choice}, without a '+'"
+
+    twice = _TWICE.search(text)
+    if twice:
+        group = twice["group"]
+        as_list = f", or several as a list: '{group}=[...]'" if group == "baseline" else ""
+        return f"{group}= and +{group}= are both given; give one of them{as_list}"
 
     no_key = _NO_KEY.search(text)
     if no_key:
@@ -184,6 +191,8 @@ def _keys_of_conf(root: Path) -> list[str]:
 
         folder = path.parent.name
         prefix = "" if folder in ("conf", "experiment") else f"{folder}."
+        if folder == "baseline":  # there may be several, each under its name
+            prefix += f"{path.stem}."
         for key in _overridable(content):
             if not key.startswith("_"):
                 keys.add(f"{prefix}{key}")

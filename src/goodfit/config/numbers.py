@@ -21,9 +21,9 @@ def exact(content: dict[str, Any]) -> dict[str, Any]:
     if not any(_is_candidate(leaf) for leaf in _leaves(content)):
         return content
     result = copy.deepcopy(content)
-    for section in (*check.ALLOWED, "other_baselines"):
+    for section in check.ALLOWED:
         parts = result.get(section)
-        for part in parts.values() if section == "other_baselines" and parts else [parts]:
+        for part in parts.values() if section == "baseline" and parts else [parts]:
             _repair_part(part)
     for section, expected in SECTIONS.items():
         if section in result:

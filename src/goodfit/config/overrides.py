@@ -63,7 +63,7 @@ def check_files(root: Path, overrides: Sequence[str]) -> None:
     """
     for override in overrides:
         group, _, choices = override.lstrip("+").partition("=")
-        for choice in choices.split(","):
+        for choice in choices.strip("[]").split(","):
             _check_choice(root, group, choice.strip())
 
 

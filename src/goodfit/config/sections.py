@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from goodfit.errors import UserError
 from goodfit.schema import Amount, Count, Fraction, Name, ParameterRules, Pretrained, Rate, Whole
 
 
@@ -88,7 +90,6 @@ SECTIONS: dict[str, Any] = {
     "title": str | None,
     "about": str | None,
     "seed": Whole,
-    "other_baselines": dict[Name, Any],
     "average": Fraction,
     "resume": Literal["auto", "must", "never"],
     "loader": _Loader,
@@ -101,3 +102,29 @@ SECTIONS: dict[str, Any] = {
     "parameters": ParameterRules,
     "pretrained": Pretrained,
 }
+
+
+def baselines(named: Any) -> dict[str, Any]:
+    """The sections of the baselines, by their keys: "baseline.logistic".
+
+    Raises:
+        UserError: there is none, one is there twice, or one does not stand under its own name.
+    """
+    if not isinstance(named, Mapping) or not named:
+        raise UserError(f"baseline is {named!r}; expected one or several: 'baseline=[...]'")
+    if "_target_" in named:
+        raise UserError(
+            f"a file of conf/baseline/ ({named['_target_']}) does not begin with the line "
+            "'# @package baseline.<its name>'; without it, two baselines are mixed into one"
+        )
+    targets: dict[Any, str] = {}
+    for name, section in named.items():
+        target = section.get("_target_") if isinstance(section, Mapping) else None
+        if target in targets:
+            raise UserError(
+                f"baseline.{name} is {target} a second time, as baseline.{targets[target]}; "
+                "leave it out"
+            )
+        if target:
+            targets[target] = str(name)
+    return {f"baseline.{name}": section for name, section in named.items()}

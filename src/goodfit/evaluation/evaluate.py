@@ -7,35 +7,26 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from omegaconf import DictConfig
-from torch import Tensor
 
 from goodfit import build
-from goodfit.baseline.base import LabelledSamples, Samples
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
+from goodfit.evaluation.baselines import Answered, answers
 from goodfit.evaluation.bootstrap import Resampled, Resamples, intervals
 from goodfit.evaluation.degenerate import SHUFFLED, Degenerate, degenerate
 from goodfit.evaluation.examples import ordinary, worst
 from goodfit.evaluation.verdict import verdict
 from goodfit.predictor import Predictor
 from goodfit.records import Evaluation, Interval, Manifest, Method, Role, Training, Verdict
-from goodfit.store.arrays import Packed, read_arrays
+from goodfit.store.arrays import Packed
 from goodfit.task.base import Statistics, Task
 
 Arrays = dict[str, np.ndarray[Any, Any]]
-
-
-class _Baseline(NamedTuple):
-    """The role of a baseline, and the statistics (N, ...) of its predictions for test."""
-
-    role: Role
-    statistics: Statistics
 
 
 def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arrays]:
@@ -57,7 +48,7 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
     results = predictor.measure(test)
     seconds = time.monotonic() - started
 
-    baselines = _baselines(cfg, data, task, test)
+    baselines = answers(cfg, data, task)
     clusters = test.clusters
     draws = Resamples(clusters, cfg.evaluate.resamples, seed=0)
     # in the order of `Task.diagnose`
@@ -66,7 +57,7 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
     charts, typical = task.diagnose(methods), task.typical(methods)
     alike = degenerate(predictor, test)
     if alike:
-        baselines[SHUFFLED] = _Baseline("trivial", alike.shuffled)
+        baselines[SHUFFLED] = Answered("trivial", None, alike.shuffled)
         methods[SHUFFLED] = alike.shuffled
     scores = intervals(task.metrics(), methods, draws, additive=task.additive, ranges=task.ranges)
     network = scores["network"]
@@ -88,7 +79,7 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
         weights_sha256=Training.read(model / "train.json").weights_sha256,
         seconds_per_1000=round(1000 * seconds / len(test), 3),
         network=_intervals(network),
-        baselines=_methods(scored),
+        baselines=_methods(baselines, scores),
         verdict=_verdict(task, network, scored, alike),
         charts=tuple(charts),
         typical=tuple(typical),
@@ -105,27 +96,6 @@ def _predictor(data: Path, model: Path) -> Predictor:
     if predictor.spec != DataSpec.read(data / "spec.json"):
         raise UserError(f"{model} was trained on other data than {data} holds; train again")
     return predictor
-
-
-def _baselines(cfg: DictConfig, data: Path, task: Task, test: Packed) -> dict[str, _Baseline]:
-    """All baselines by title, the strong one first; of test they are handed inputs alone."""
-    train, validation = (_labelled(data, split, task.spec) for split in ("train", "validation"))
-    samples = _samples(data, "test", task.spec)
-
-    targets = test.batch(torch.arange(len(test))).targets
-    baselines: dict[str, _Baseline] = {}
-    for baseline in build.baselines(cfg):
-        started = time.monotonic()
-        baseline.fit(train, validation, task.spec)
-        prediction = baseline.predict(samples)
-        print(f"baseline {baseline.title}: {time.monotonic() - started:.1f} s", flush=True)
-        role: Role = "other" if baselines else "strong"
-        statistics = task.statistics(_tensor(prediction), **targets)
-        baselines[baseline.title] = _Baseline(role, statistics)
-    for title, values in task.trivial(train.targets, samples.inputs, len(test)).items():
-        statistics = task.statistics(_tensor(values), **targets)
-        baselines[title] = _Baseline("trivial", statistics)
-    return baselines
 
 
 def _verdict(
@@ -153,34 +123,26 @@ def _arrays(methods: dict[str, Statistics]) -> Arrays:
     return arrays
 
 
-def _samples(data: Path, split: str, spec: DataSpec) -> Samples:
-    return Samples(read_arrays(data / split, spec.inputs), _rows(data, split))
-
-
-def _labelled(data: Path, split: str, spec: DataSpec) -> LabelledSamples:
-    samples = _samples(data, split, spec)
-    targets = read_arrays(data / split, spec.targets)
-    return LabelledSamples(samples.inputs, samples.rows, targets)
-
-
 def _rows(data: Path, split: str) -> pd.DataFrame:
     return pd.read_parquet(data / split / "rows.parquet")
-
-
-def _tensor(values: np.ndarray[Any, Any]) -> Tensor:
-    # the type of the network's predictions: both are scored by the same arithmetic
-    is_token = values.dtype.kind in "iu"
-    return torch.from_numpy(np.asarray(values, np.int64 if is_token else np.float32))
 
 
 def _intervals(scores: dict[str, Resampled]) -> dict[str, Interval]:
     return {name: score.interval for name, score in scores.items()}
 
 
-def _methods(scored: dict[str, tuple[Role, dict[str, Resampled]]]) -> tuple[Method, ...]:
+def _methods(
+    baselines: dict[str, Answered], scores: dict[str, dict[str, Resampled]]
+) -> tuple[Method, ...]:
     methods = []
-    for title, (role, scores) in scored.items():
-        methods.append(Method(title=title, role=role, scores=_intervals(scores)))
+    for title, baseline in baselines.items():
+        method = Method(
+            title=title,
+            role=baseline.role,
+            validation=baseline.validation,
+            scores=_intervals(scores[title]),
+        )
+        methods.append(method)
     return tuple(methods)
 
 

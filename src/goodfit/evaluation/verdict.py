@@ -52,6 +52,10 @@ def verdict(
         text += f"; it is worse than {' and '.join(beaten_by)}"
     if degenerate:
         text += f"; {degenerate}"
+    # test chooses nothing, so the verdict stays; that another one won is said
+    lost_to = [item.title for item in against if item.role == "other" and item.outcome < 0]
+    if lost_to and strong.outcome >= 0:
+        text += f"; it loses to {' and '.join(lost_to)}, weaker on validation"
     return Verdict(
         word=TOO_FEW if too_few else WORDS[strong.outcome],
         text=text,

@@ -32,7 +32,6 @@ _FREE = {
     "checkpoint",
     "evaluate",
     "name",
-    "other_baselines",
     "resume",
     "title",
     "tracking",

@@ -74,8 +74,8 @@ def stage_roots(content: Mapping[str, Any]) -> dict[str, Roots]:
         "evaluate": Roots(
             reached=(
                 "goodfit.evaluation.evaluate",
-                *targets("model", "task", "baseline", "data"),
-                *(_module(section) for section in content["other_baselines"].values()),
+                *targets("model", "task", "data"),
+                *(_module(section) for section in content["baseline"].values()),
             ),
             alone=("goodfit.stages.evaluate",),
         ),

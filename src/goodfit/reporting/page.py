@@ -91,6 +91,12 @@ def _verdict(experiment: Experiment) -> dict[str, str | None]:
         f"against {words.measured(theirs)}{unit}. "
         f"Compared on the same samples it is {words.difference(verdict.strong)}."
     )
+    others = [item for item in evaluation.baselines if item.role == "other"]
+    if others:
+        count = len(others) + 1
+        text += f" Of {count} baselines {evaluation.strong.title} is the strongest on validation."
+    if verdict.lost_to:
+        text += f" The network loses to {' and '.join(verdict.lost_to)}, weaker there."
     not_shown = [] if verdict.too_few or verdict.beaten_by else verdict.not_shown
     return {
         "text": text,
@@ -134,7 +140,22 @@ def _scores(experiment: Experiment) -> list[dict[str, Any]]:
             "cells": [words.measured(scores[name]) for scores in methods],
         }
         rows.append(row)
+    rows.insert(1, _on_validation(experiment))
     return rows
+
+
+def _on_validation(experiment: Experiment) -> dict[str, Any]:
+    """The headline score of each method there: the best of the baselines is the strong one."""
+    evaluation = experiment.evaluation
+    score, decimals = evaluation.score, evaluation.headline.decimals
+    # a training may have watched other scores than those of test
+    network = experiment.training.scores.get(f"val/{score}")
+    values = [network, *(item.validation for item in experiment.baselines)]
+    return {
+        "title": f"{words.title(score)} on validation",
+        "better": "the best baseline here is the strong one",
+        "cells": [words.DASH if x is None else words.fixed(x, decimals) for x in values],
+    }
 
 
 def _learning(experiment: Experiment) -> dict[str, Any]:

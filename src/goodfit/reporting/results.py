@@ -24,6 +24,7 @@ Brackets are 95 % intervals: percentiles of {resamples} resampled test sets, \
 the same ones for every method. "Better
 by" is the paired difference, positive where the network is better; \
 the verdict is a tie where its interval holds zero.
+Of the baselines, the strong one is the best on validation; the verdict is against it.
 Seeds: {seeds}. Test data were opened by `evaluate` only.
 """
 
@@ -60,7 +61,7 @@ def section(name: str) -> str:
         "",
         _data(manifest, evaluation),
         "",
-        *_table(evaluation),
+        *_table(evaluation, training.scores.get(f"val/{evaluation.score}")),
         "",
         f"Verdict by {evaluation.score}: {evaluation.verdict.text}.",
         "",
@@ -103,16 +104,25 @@ def _data(manifest: Manifest, evaluation: Evaluation) -> str:
     )
 
 
-def _table(evaluation: Evaluation) -> list[str]:
+def _table(evaluation: Evaluation, on_validation: float | None) -> list[str]:
     scores = list(evaluation.modes)
     rows = [
-        _row("method", "role", scores),
-        f"|---|---|{'---|' * len(scores)}",
-        _row(f"**{evaluation.model}**", "network", _cells(evaluation.network, scores)),
+        _row("method", "role", [f"{evaluation.score} on validation", *scores]),
+        f"|---|---|---|{'---|' * len(scores)}",
+        _row(
+            f"**{evaluation.model}**",
+            "network",
+            [_validation(on_validation), *_cells(evaluation.network, scores)],
+        ),
     ]
     for baseline in evaluation.baselines:
-        rows.append(_row(baseline.title, baseline.role, _cells(baseline.scores, scores)))
+        cells = [_validation(baseline.validation), *_cells(baseline.scores, scores)]
+        rows.append(_row(baseline.title, baseline.role, cells))
     return rows
+
+
+def _validation(score: float | None) -> str:
+    return "" if score is None else f"{score:.4f}"
 
 
 def _training(training: Training, headline: str) -> str:

@@ -11,10 +11,11 @@ from rich.padding import Padding
 from rich.table import Table
 
 from goodfit.paths import Paths
-from goodfit.records import TOO_FEW, Evaluation, Training, Verdict
+from goodfit.records import TOO_FEW, Evaluation, Method, Training, Verdict
 from goodfit.system import units
 
 _UNLIMITED = 10_000
+_CAPTION = "The verdict is against the first baseline: the strongest on validation."
 _COLOURS = {"beats": "green", "ties with": "yellow", "loses to": "red", TOO_FEW: "yellow"}
 
 
@@ -23,14 +24,16 @@ class _Row(NamedTuple):
 
     name: str
     score: str
-    baseline: str
+    baselines: list[str]  # the strongest on validation first
     verdict: str
     seconds: str
     warning: str | None
 
 
 def table(names: list[str], console: Console) -> RenderableType:
-    """A row for each experiment: score, strong baseline, verdict, and seconds of training.
+    """A row for each experiment: score, baselines, verdict, and seconds of training.
+
+    Of the baselines the strongest on validation, where the score in parentheses is from, is first.
 
     Where the console is narrower than that, an experiment has lines of its own.
 
@@ -38,38 +41,49 @@ def table(names: list[str], console: Console) -> RenderableType:
         UserError: an experiment has not been trained and evaluated.
     """
     rows = [_row(name) for name in names]
-    columns = ("experiment", "test score [95 % interval]", "baseline", "verdict", "seconds")
-    wide = Table(*columns, box=SIMPLE_HEAD)
+    baselines = "baseline (validation)"
+    columns = ("experiment", "test score [95 % interval]", baselines, "verdict", "seconds")
+    wide = Table(*columns, box=SIMPLE_HEAD, caption=_CAPTION, caption_justify="left")
     for row in rows:
-        wide.add_row(*row[: len(columns)])
+        wide.add_row(row.name, row.score, "\n".join(row.baselines), row.verdict, row.seconds)
     # of the console's own options, the measure would never be more than its width
     unlimited = console.options.update(max_width=_UNLIMITED)
     if console.measure(wide, options=unlimited).maximum <= console.width:
         return Group(wide, *(row.warning for row in rows if row.warning))
-    return Group(*(_lines(row) for row in rows))
+    return Group(*(_lines(row) for row in rows), _CAPTION)
 
 
 def _row(name: str) -> _Row:
     evaluation = Evaluation.read(Paths(name).evaluation / "evaluation.json")
     training = Training.read(Paths(name).model / "train.json")
-    ours, theirs = evaluation.headline, evaluation.strong.scores[evaluation.score]
+    baselines = [item for item in evaluation.baselines if item.role != "trivial"]
     return _Row(
         name=f"[bold]{name}[/]",
         # rich would read an unescaped bracket as the start of a style
-        score=f"{evaluation.score} {escape(ours.text())}",
-        baseline=f"{units.fixed(theirs.value, ours.decimals)} {evaluation.strong.title}",
+        score=f"{evaluation.score} {escape(evaluation.headline.text())}",
+        baselines=[_baseline(item, evaluation) for item in baselines],
         verdict=_verdict(evaluation.verdict),
         seconds=f"{training.cost.seconds:,.0f}",
         warning=_warning(name, evaluation.verdict),
     )
 
 
+def _baseline(method: Method, evaluation: Evaluation) -> str:
+    decimals = evaluation.headline.decimals
+    test = units.fixed(method.scores[evaluation.score].value, decimals)
+    if method.validation is None:
+        return f"{test} {method.title}"
+    return f"{test} ({units.fixed(method.validation, decimals)}) {method.title}"
+
+
 def _lines(row: _Row) -> Padding:
+    strongest, *others = row.baselines
     text = "\n".join(
         [
             row.name,
             row.score,
-            f"{row.verdict} {row.baseline}",
+            f"{row.verdict} {strongest}",
+            *others,
             f"{row.seconds} s of training",
             *([row.warning] if row.warning else []),
         ]

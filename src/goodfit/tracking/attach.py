@@ -63,10 +63,13 @@ def log_evaluation(run: runs.Run, cfg: DictConfig, result: Evaluation, folder: P
         row[single_metric("test", f"{name}_low")] = score.low
         row[single_metric("test", f"{name}_high")] = score.high
     for baseline in result.baselines:
-        row[baseline_metric(result.score, baseline)] = baseline.scores[result.score].value
+        metric = baseline_metric(result.score, baseline)
+        row[metric] = baseline.scores[result.score].value
+        if baseline.validation is not None:
+            row[f"{metric}_val"] = baseline.validation
     run.log(row)
     run.flush()
-    run.tag(verdict=result.verdict.text)
+    run.tag(verdict=result.verdict.text, strongest_baseline=result.strong.title)
 
     paths = Paths(cfg.name)
     source = {"path": str(paths.prepared / "test"), "sha256": result.test_sha256}

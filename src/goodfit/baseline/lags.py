@@ -1,0 +1,33 @@
+"""What baselines for series share: what is known of each step ahead, as columns of a table.
+
+Letters: `base.py`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from goodfit.baseline.base import Array, Samples
+
+
+def features(samples: Samples) -> Array:
+    """One row for each sample and step ahead, (NT, F).
+
+    It holds the demand at the same step of each past day, the lags, what is known of the step,
+    values of the last day and week, and the number of the step.
+    """
+    past = samples.inputs["past"]  # (N, P, T)
+    lags, known = samples.inputs["lags"], samples.inputs["known"]  # (N, T, F) each
+    count, steps = lags.shape[:2]
+
+    same_step = past.transpose(0, 2, 1)  # (N, T, P)
+    summary = [
+        past[:, -1, -4:],  # the last four steps
+        past[:, -1:].mean(2),
+        past[:, -1:].max(2),
+        past[:, -7:].mean((1, 2))[:, None],
+    ]
+    shared = np.repeat(np.concatenate(summary, 1)[:, None], steps, 1)
+    step = np.tile(np.arange(steps)[None, :, None], (count, 1, 1))
+    columns = np.concatenate([same_step, lags, known, shared, step], 2)
+    return columns.reshape(count * steps, -1)

@@ -1,0 +1,123 @@
+"""The baselines of an experiment: fitted on train, compared on validation, asked about test.
+
+Letters: N samples of a split.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from goodfit import build
+from goodfit.baseline.base import LabelledSamples, Samples
+from goodfit.contract import DataSpec
+from goodfit.records import Role
+from goodfit.store.arrays import Packed, read_arrays
+from goodfit.task.base import Statistics, Task
+from goodfit.task.epoch import score_rows
+
+
+class Answered(NamedTuple):
+    """A baseline's role, its score on validation, and the statistics (N, ...) of its test answers.
+
+    The score is the one of the verdict; None where it is undefined, as with one class alone.
+    """
+
+    role: Role
+    validation: float | None
+    statistics: Statistics
+
+
+def answers(cfg: DictConfig, data: Path, task: Task) -> dict[str, Answered]:
+    """The baselines by title: the best on validation first, then the other ones, then trivial ones.
+
+    Each is fitted on train; what it has to choose, and which of them is strong, is decided on
+    validation. Of test they are handed inputs alone.
+
+    Raises:
+        UserError: a file is missing or broken.
+    """
+    train, validation = (labelled(data, split, task.spec) for split in ("train", "validation"))
+    asked = {"validation": Samples(validation.inputs, validation.rows)}
+    asked["test"] = _samples(data, "test", task.spec)
+    targets = {split: _targets(data, split) for split in asked}
+
+    def answered(role: Role, predictions: Mapping[str, np.ndarray[Any, Any]]) -> Answered:
+        statistics = {
+            split: task.statistics(_tensor(values), **targets[split])
+            for split, values in predictions.items()
+        }
+        return Answered(role, _score(task, statistics["validation"]), statistics["test"])
+
+    methods: dict[str, Answered] = {}
+    for baseline in build.baselines(cfg):
+        started = time.monotonic()
+        baseline.fit(train, validation, task.spec)
+        predictions = {split: baseline.predict(samples) for split, samples in asked.items()}
+        print(f"baseline {baseline.title}: {time.monotonic() - started:.1f} s", flush=True)
+        methods[baseline.title] = answered("other", predictions)
+
+    best = strongest({title: method.validation for title, method in methods.items()}, task)
+    ordered = {best: methods.pop(best)._replace(role="strong"), **methods}
+
+    trivial: dict[str, dict[str, Any]] = {}
+    for split, samples in asked.items():
+        answer = task.trivial(train.targets, samples.inputs, len(samples))
+        for title, values in answer.items():
+            trivial.setdefault(title, {})[split] = values
+    for title, predictions in trivial.items():
+        ordered[title] = answered("trivial", predictions)
+    return ordered
+
+
+def strongest(validation: Mapping[str, float | None], task: Task) -> str:
+    """The title with the best score on validation; of equal ones the first.
+
+    A score that is undefined counts as the worst.
+    """
+    sign = 1 if task.scores[task.score] == "max" else -1
+
+    def value(title: str) -> float:
+        score = validation[title]
+        return -math.inf if score is None else sign * score
+
+    return max(validation, key=value)
+
+
+def labelled(data: Path, split: str, spec: DataSpec) -> LabelledSamples:
+    """A split with its targets, for fitting and choosing: never test."""
+    samples = _samples(data, split, spec)
+    return LabelledSamples(samples.inputs, samples.rows, read_arrays(data / split, spec.targets))
+
+
+def _samples(data: Path, split: str, spec: DataSpec) -> Samples:
+    rows = pd.read_parquet(data / split / "rows.parquet")
+    return Samples(read_arrays(data / split, spec.inputs), rows)
+
+
+def _targets(data: Path, split: str) -> dict[str, Tensor]:
+    """The targets of a split as a task scores them."""
+    samples = Packed(data, split)
+    return samples.batch(torch.arange(len(samples))).targets
+
+
+def _tensor(values: np.ndarray[Any, Any]) -> Tensor:
+    # the type of the network's predictions: both are scored by the same arithmetic
+    is_token = values.dtype.kind in "iu"
+    return torch.from_numpy(np.asarray(values, np.int64 if is_token else np.float32))
+
+
+def _score(task: Task, statistics: Statistics) -> float | None:
+    """The score of the verdict, of statistics (N, ...)."""
+    metrics = {task.score: task.metrics()[task.score]}
+    value = float(score_rows(metrics, statistics, additive=task.additive)[task.score])
+    return value if math.isfinite(value) else None
