@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goodfit.errors import UserError
 from goodfit.system.files import file_lock, replacing_file
 from goodfit.system.secrets import redact
+from goodfit.tracking import places
 from goodfit.tracking.server import check_answers
 from goodfit.tracking.spool import replay
 
@@ -42,12 +44,24 @@ def connect(uri: str) -> MlflowClient:
     set_mlflow_defaults()
     from mlflow import MlflowClient
 
+    told = mend_places(uri)
+    if told:
+        print(told, flush=True)
     with _reachable_file(uri), locked(uri), reachable(uri):
         _create(uri)
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_experiments(max_results=1)
     replay(client, client.tracking_uri)
     return client
+
+
+def mend_places(uri: str) -> str | None:
+    """Files are looked for where the project is now; a line where that was to be mended."""
+    path = sqlite_path(uri)
+    # of a database that cannot be read, MLflow tells more
+    with suppress(sqlite3.Error, OSError):
+        return places.mend(path) if path else None
+    return None
 
 
 @contextmanager
@@ -137,3 +151,4 @@ def _create(uri: str) -> None:
         client = MlflowClient(tracking_uri=part_uri, registry_uri=part_uri)
         client.search_experiments(max_results=1)
         disconnect(client)
+        places.settle(part, "0")  # the experiment "Default"

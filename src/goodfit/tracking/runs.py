@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from goodfit.errors import PrunedError, UserError
 from goodfit.system.processes import gone, identity, is_local
 from goodfit.system.secrets import redact
-from goodfit.tracking.database import connect, locked
+from goodfit.tracking import places
+from goodfit.tracking.database import connect, locked, sqlite_path
 from goodfit.tracking.spool import ENDED_TAG, Outbox
 
 if TYPE_CHECKING:
@@ -215,6 +216,31 @@ def find(uri: str, run_id: str) -> Run | None:
     return Run(client, run_id) if run.info.lifecycle_stage == "active" else None
 
 
+def undelete(uri: str, run_id: str) -> Run | None:
+    """The run of this id, brought back where it was deleted, and not yet removed for good.
+
+    None where there is no such run, or where its experiment was deleted with it.
+
+    Raises:
+        UserError: the database does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = connect(uri)
+    try:
+        run = client.get_run(run_id)
+        experiment = client.get_experiment(run.info.experiment_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+    if experiment.lifecycle_stage != "active":
+        return None
+    if run.info.lifecycle_stage != "active":
+        client.restore_run(run_id)
+    return Run(client, run_id)
+
+
 @contextmanager
 def run_status(run: Run) -> Iterator[Run]:
     """Ends the run with the status of the block.
@@ -294,7 +320,11 @@ def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
             try:
-                return str(client.create_experiment(name))
+                created = str(client.create_experiment(name))
+                database = sqlite_path(uri)
+                if database:
+                    places.settle(database, created)
+                return created
             except MlflowException as error:
                 # on a server, another process has created it since
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
@@ -310,6 +340,12 @@ def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
             f"or end it for good with `mlflow gc --experiment-ids {experiment_id}`"
         )
     return experiment_id
+
+
+def add_params(run: Run, params: Mapping[str, Any]) -> None:
+    """Logs those that the run does not have: MLflow refuses another value for one that it has."""
+    known = run.client.get_run(run.run_id).data.params
+    _log_params(run, {key: value for key, value in params.items() if key not in known})
 
 
 def _log_params(run: Run, params: Mapping[str, Any]) -> None:
