@@ -98,6 +98,7 @@ def guarded(action: Callable[[], Any], root: Path = Path()) -> None:
     limit_spinning()
     signals.exit_on_signals()
     try:
+        _check_package(root)
         action()
     except UserError as error:
         _exit(str(error), _MISTAKE)
@@ -109,6 +110,21 @@ def guarded(action: Callable[[], Any], root: Path = Path()) -> None:
         if not messages.is_hydra_error(error):
             raise
         _exit(messages.explain(error, root), _MISTAKE)
+
+
+def _check_package(root: Path) -> None:
+    """The code that runs is that of the folder: a copy, or a worktree, may share an environment.
+
+    Raises:
+        UserError: Python imports goodfit from another folder that has it, too.
+    """
+    here = root.resolve() / "src/goodfit"
+    running = Path(__file__).resolve().parent
+    if here.is_dir() and here != running:
+        raise UserError(
+            f"{root.resolve()} would run the code of {running}, for Python's environment is that "
+            "folder's; `make` makes one here, or set PYTHONPATH=src"
+        )
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from urllib.parse import urlencode, urlsplit
 from goodfit.errors import UserError
 from goodfit.system.secrets import redact
 from goodfit.tracking import places
-from goodfit.tracking.database import sqlite_path
+from goodfit.tracking.places import sqlite_path
 
 ALIAS = "champion"
 RECREATED_TAG = "goodfit.recreated_from"  # of a run that stands for one that is lost: its id

@@ -7,15 +7,19 @@ Docs: docs/decisions/0028-registry-and-files.md.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from goodfit.cli import guarded
+from goodfit.errors import UserError
 from goodfit.system.files import file_lock
 
+SQLITE = "sqlite:///"
 _ARTIFACTS = "mlruns"
 # each column that holds a place, with the key of its row
 _COLUMNS = (
@@ -38,18 +42,32 @@ class Place(NamedTuple):
     new: str
 
 
+def sqlite_path(uri: str) -> Path | None:
+    """The file of a SQLite database, None for a server."""
+    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+
+
 def artifacts(database: Path) -> Path:
     """The folder of all files of a database's runs and models."""
-    return database.absolute().parent / _ARTIFACTS
+    return database.parent.resolve() / _ARTIFACTS
 
 
-def location(path: Path) -> str:
-    """A folder as MLflow's database has to have it.
+def check(database: Path) -> None:
+    """MLflow can keep files beside the database.
 
-    MLflow decodes what it reads: a folder `a%20b`, written as it is, would be `a b`.
+    It decodes paths, some twice: the files of `a%20b` would be in `a b`, in whatever way they are
+    written.
+
+    Raises:
+        UserError: the folder's path has such signs.
     """
-    text = str(path.absolute())
-    return text.replace("%", "%25") if unquote(text) != text else text
+    path = database.parent.resolve()
+    decoded = unquote(str(path))
+    if decoded != str(path):
+        raise UserError(
+            f"MLflow would keep the files of {path} in {decoded}, for it decodes %20 and the like; "
+            "rename the folder"
+        )
 
 
 def folder(location: str) -> Path | None:
@@ -68,7 +86,7 @@ def misplaced(database: Path) -> list[Place]:
     if not database.is_file() or database.stat().st_size == 0:
         return []
     root = artifacts(database)
-    prefix = f"{location(root)}/"
+    prefix = f"{root}/"
     rows = []
     # mode=ro: by default SQLite makes a file that is missing
     with closing(_open(database, "ro")) as connection:
@@ -80,7 +98,7 @@ def misplaced(database: Path) -> list[Place]:
         return []
 
     candidates = list(_candidates(rows, root))
-    moved = {old_root for old_root, place in candidates if _is_left(old_root, root, place)}
+    moved = {old_root for old_root, place in candidates if _is_left(old_root, place)}
     places = []
     for old_root, place in candidates:
         if old_root in moved and _belongs_here(place):
@@ -105,10 +123,10 @@ def mend(database: Path) -> str | None:
 def settle(database: Path, experiment_id: str) -> None:
     """An experiment that was just created has its files beside the database.
 
-    MLflow puts them below the present folder, and does not encode a `%` in its path. The caller
-    holds the database's lock.
+    MLflow puts them below the present folder, which is another one where clones share a database.
+    The caller holds the database's lock.
     """
-    new = location(artifacts(database) / experiment_id)
+    new = str(artifacts(database) / experiment_id)
     with closing(_open(database, "rw")) as connection, connection:
         connection.execute(
             "update experiments set artifact_location = ? where experiment_id = ?",
@@ -128,18 +146,18 @@ def _candidates(
     for table, column, key, row, old in rows:
         old_root, found, tail = old.rpartition(f"/{_ARTIFACTS}/")
         if found and folder(old):
-            new = location(root / unquote(tail))
+            new = str(root / unquote(tail))
             yield f"{old_root}/{_ARTIFACTS}", Place(table, column, key, row, old, new)
 
 
-def _is_left(old_root: str, root: Path, place: Place) -> bool:
+def _is_left(old_root: str, place: Place) -> bool:
     """Whether the project has left `old_root`: its files are here now, or nothing is there."""
     old = folder(old_root)
     assert old is not None  # `_candidates` yields folders alone
-    is_wrongly_encoded = old_root == str(root)
+    is_decoded = unquote(old_root) != old_root  # see `check`
     is_of_another = (old.parent / "mlflow.db").exists()
     is_gone = not old.parent.exists()
-    return is_wrongly_encoded or is_of_another or is_gone or _exists(place.new)
+    return is_decoded or is_of_another or is_gone or _exists(place.new)
 
 
 def _belongs_here(place: Place) -> bool:
@@ -171,3 +189,23 @@ def _told(database: Path, places: list[Place]) -> str | None:
         f"{database} was moved or copied, and named {old} for its files: "
         f"of {runs} runs and {models} models they are found here again, new ones land here"
     )
+
+
+def main() -> None:
+    """`make ui`: MLflow by itself would show runs without files in a project that was moved.
+
+    Raises:
+        UserError: MLflow cannot keep files in this folder.
+    """
+    database = sqlite_path(os.environ.get("MLFLOW_TRACKING_URI", f"{SQLITE}mlflow.db"))
+    if database is None:
+        return
+    check(database)
+    with suppress(sqlite3.Error):  # MLflow tells more of it
+        told = mend(database)
+        if told:
+            print(told, flush=True)
+
+
+if __name__ == "__main__":
+    guarded(main)

@@ -23,18 +23,25 @@ from goodfit.tracking.lookup import MODEL_FILES, Found, Wanted, model_digest
 if TYPE_CHECKING:
     from goodfit.tracking.runs import Run
 
-RUN, EVALUATION, VERSION, CHAMPION = "its run", "what its run lacked", "its version", "its alias champion"
+RUN, EVALUATION, VERSION, CHAMPION = (
+    "its run",
+    "what its run lacked",
+    "its version",
+    "its alias champion",
+)
 
 
 def lacking(name: str) -> list[str]:
-    """What MLflow lacks of an experiment that the stages have done; None of it costs an import.
+    """What MLflow lacks of an experiment that the stages have done.
 
     Raises:
         UserError: the database cannot be read, the server does not answer, or a stage's file is
             broken.
     """
     paths = Paths(name)
-    if not (paths.evaluation / "evaluation.json").exists():
+    model = [paths.model / file for file in ("train.json", *MODEL_FILES)]
+    needed = [paths.config, *model, paths.evaluation / "evaluation.json"]
+    if not all(file.exists() for file in needed):
         return []
     found = lookup.look(_uri(paths), _wanted(paths))
     missing = []

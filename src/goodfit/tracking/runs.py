@@ -13,7 +13,8 @@ from goodfit.errors import PrunedError, UserError
 from goodfit.system.processes import gone, identity, is_local
 from goodfit.system.secrets import redact
 from goodfit.tracking import places
-from goodfit.tracking.database import connect, locked, sqlite_path
+from goodfit.tracking.database import connect, locked
+from goodfit.tracking.places import sqlite_path
 from goodfit.tracking.spool import ENDED_TAG, Outbox
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Run:
         try:
             self.client.log_artifacts(self.run_id, str(path), artifact_path)
         except Exception as error:
-            local = str((later or path).resolve())
+            local = str(_from_here(later or path))
             self._outbox.retry(error, folder=(local, artifact_path))
 
     def flush(self) -> None:
@@ -310,6 +311,13 @@ def log_data_inputs(run: Run, inputs: Sequence[DataInput]) -> None:
     except MlflowException:
         # another run has inserted the same data set between MLflow's query and its own insert
         run.client.log_inputs(run.run_id, logged)
+
+
+def _from_here(path: Path) -> Path:
+    """Relative to the project's folder where it lies in it: that may be moved before it is sent."""
+    absolute = path.resolve()
+    here = Path.cwd()
+    return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute
 
 
 def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
