@@ -36,12 +36,10 @@ NO_NUMBERS = "delete from latest_metrics; delete from metrics"
 NO_RUN = f"{NO_NUMBERS}; delete from params; delete from tags; delete from runs"
 LOST = {
     "the alias": ("delete from registered_model_aliases", "the alias champion of version 1"),
-    "the version": (NO_VERSION, "version 1 (champion)"),
     "the model": (f"{NO_VERSION}; delete from registered_models", "version 1 (champion)"),
     "the run": (NO_RUN, "its run"),
     "the run, which could be restored": ("update runs set lifecycle_stage = 'deleted'", "its run"),
     "the numbers": (NO_NUMBERS, "what its run lacked"),
-    "the parameters": ("delete from params", "what its run lacked"),
 }
 
 
@@ -131,10 +129,8 @@ def test_what_a_database_lost_is_found_by_the_doctor_and_comes_back(
     assert f"MLflow lacks of {NAME}: " in repository.run(*DOCTOR, code=1)
     printed = repository.run(*SUMMARY)
     assert f"{NAME}: {RESTORED}{told}" in printed
-    assert RESTORED not in repository.run(*SUMMARY)
     assert "all is well" in repository.run(*DOCTOR)
     assert facts(repository) == before
-    assert "as evaluated" in repository.run(sys.executable, "-c", ASK)
 
 
 def test_without_database_and_files_the_doctor_restores_all(repository: Repository) -> None:
