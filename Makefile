@@ -9,6 +9,13 @@ export PYTHONUNBUFFERED := 1
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 PORT ?= 5000
 
+# a .venv that was moved or copied with its folder would run what is in the old one
+ifneq ($(wildcard .venv/ready),)
+ifneq ($(shell cat .venv/ready),$(CURDIR))
+$(info $(shell PYTHONPATH=src .venv/bin/python -m goodfit.system.moved))
+endif
+endif
+
 .PHONY: repro gallery test test-slow faults mutants chaos doctor check format ui bench results
 
 repro: .venv/ready
@@ -57,6 +64,7 @@ format: .venv/ready
 	ruff format .
 
 ui: .venv/ready
+	@python -m goodfit.tracking.places
 	@echo "MLflow: http://127.0.0.1:$(PORT)/#/experiments?workflowType=machine_learning  (Ctrl-C ends it)"
 	@mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1
 
@@ -79,4 +87,4 @@ bench: .venv/ready
 	@.venv/bin/python -m pip install --quiet "torch==$$(sed -n 's/^torch==//p' requirements.lock)"
 	@echo "... then the others ..."
 	@.venv/bin/python -m pip install --quiet --constraint requirements.lock --editable ".[dev]"
-	@touch .venv/ready && echo "... done"
+	@pwd -P > .venv/ready && echo "... done"

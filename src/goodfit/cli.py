@@ -98,6 +98,7 @@ def guarded(action: Callable[[], Any], root: Path = Path()) -> None:
     limit_spinning()
     signals.exit_on_signals()
     try:
+        _run_own_code(root)
         action()
     except UserError as error:
         _exit(str(error), _MISTAKE)
@@ -109,6 +110,27 @@ def guarded(action: Callable[[], Any], root: Path = Path()) -> None:
         if not messages.is_hydra_error(error):
             raise
         _exit(messages.explain(error, root), _MISTAKE)
+
+
+def _run_own_code(root: Path) -> None:
+    """The code that runs is that of the folder: its command starts anew where it is another one's.
+
+    A copy, a worktree, and the folder of `dvc exp run --temp` share the environment of the folder
+    that they come from, which imports goodfit from there.
+
+    Raises:
+        UserError: Python imports it from elsewhere even so.
+    """
+    source = root.resolve() / "src"
+    running = Path(__file__).resolve().parent
+    if not (source / "goodfit").is_dir() or source / "goodfit" == running:
+        return
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if paths[0] == str(source):
+        raise UserError(f"{root.resolve()} would run the code of {running}; is src/ a whole one?")
+    others = [path for path in paths if path]
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(source), *others])
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - no shell is wanted
 
 
 @contextmanager

@@ -11,6 +11,14 @@ from pathlib import Path
 import pytest
 import tiny
 
+# of a copy: says what it was given, and which code a process of its own would run
+MAIN = """def main() -> int:
+    print(os.environ["PYTHONPATH"].split(":")[0], sys.argv[1:])
+    return 5
+
+
+def other() -> int:"""
+
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -134,3 +142,15 @@ def test_a_defect_keeps_its_traceback(root: Path, tmp_path: Path) -> None:
         [sys.executable, str(script)], capture_output=True, text=True, check=False
     )
     assert (done.returncode, "ZeroDivisionError" in done.stderr) == (1, True)
+
+
+@pytest.mark.fault(54)
+def test_a_copy_that_shares_an_environment_runs_its_own_code(tmp_path: Path) -> None:
+    """Also a worktree, and the folder of `dvc exp run --temp`; ranks and workers inherit it."""
+    for name in ("pipelines", "conf", "src/goodfit"):
+        shutil.copytree(tiny.ROOT / name, tmp_path / name)
+    own = tmp_path / "src/goodfit/stages/repro.py"
+    own.write_text(own.read_text().replace("def main() -> int:", MAIN))
+    done = call(tmp_path, "repro", "a", "b=ä c")
+    assert done.stdout == f"{tmp_path / 'src'} ['a', 'b=ä c']\n"
+    assert done.returncode == 5

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from goodfit.cli import guarded
-from goodfit.doctor import cache, databases, dvc, files, machine
+from goodfit.doctor import agreement, cache, databases, dvc, files, machine
 from goodfit.doctor.finding import Finding, count, one_line, problem
 from goodfit.errors import UserError
 from goodfit.system.secrets import redact
@@ -26,6 +26,7 @@ CHECKS: tuple[Check, ...] = (
     machine.versions,
     machine.hardware,
     machine.disks,
+    agreement.folder,
     dvc.locks,
     dvc.lock_file,
     cache.cache,
@@ -34,6 +35,8 @@ CHECKS: tuple[Check, ...] = (
     files.checkpoints,
     files.models,
     databases.mlflow,
+    agreement.moved,
+    agreement.registry,
     databases.spool,
     databases.optuna,
 )

@@ -23,7 +23,7 @@ from goodfit.launch import devices
 from goodfit.paths import Paths
 from goodfit.records import Manifest
 from goodfit.system.claim import claim
-from goodfit.tracking import database, runs
+from goodfit.tracking import database, places, runs
 from goodfit.tracking.spool import delete_ended_tag
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class Tracking:
         A file serves one machine, whose cores the first uses; the two would both write the winner.
         On a server, other machines are meant to help.
         """
-        path = database.sqlite_path(url)
+        path = places.sqlite_path(url)
         if path is None:
             return
         digest = hashlib.sha256(study.encode()).hexdigest()[:8]

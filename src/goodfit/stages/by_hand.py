@@ -6,6 +6,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from goodfit.launch.fit import fit
+from goodfit.provenance import checkout
 from goodfit.stages.train import report_result
 from hydra_plugins.hydra_optuna_sweeper import trial as trials
 
@@ -26,6 +27,8 @@ def by_hand(cfg: DictConfig) -> float | None:
         from goodfit.search.objective import objective  # only a trial needs all of search
 
         return objective(cfg, overrides)
+    for note in checkout.notes():
+        print(note, flush=True)
     trained = fit(cfg, overrides=overrides)
     report_result(trained)
     return trained.score if trained else None

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from goodfit.config import gallery, params
 from goodfit.errors import UserError
-from goodfit.provenance import dvc
+from goodfit.provenance import checkout, dvc
 from goodfit.provenance.dvc import Holder, Output
 from goodfit.store.inbox import edited
 from goodfit.system import units
+from goodfit.tracking import places
 
 BUSY = 3
 _LOCK = Path("build/repro.lock")
@@ -34,12 +35,13 @@ def main() -> int:
     fails keeps no other one waiting, and the table of the others is printed.
 
     Raises:
-        UserError: an experiment does not exist, or DVC's cache lacks what dvc.lock names: its disk
-            is full.
+        UserError: an experiment does not exist, DVC or MLflow cannot work in this folder, or DVC's
+            cache lacks what dvc.lock names: its disk is full.
     """
     names = [word for word in sys.argv[1:] if not word.startswith("-")]
     options = [word for word in sys.argv[1:] if word.startswith("-")]
     targets = gallery.targets(names)
+    _check_folder(names or params.experiments())
     with _only_one() as other:
         holder = other or dvc.running()
         if holder:
@@ -70,6 +72,20 @@ def main() -> int:
     if code > 0 and _KEEP_GOING in options:
         _summarize_the_others(wanted)
     return code
+
+
+def _check_folder(experiments: Sequence[str]) -> None:
+    """What DVC or MLflow cannot keep here is said before the first stage; notes are printed.
+
+    Raises:
+        UserError: they cannot, with the way out.
+    """
+    checkout.check(experiments)
+    database = places.sqlite_path(os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db"))
+    if database:
+        places.check(database)
+    for note in checkout.notes():
+        print(note, flush=True)
 
 
 def _summarize_the_others(wanted: Sequence[str]) -> None:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
 from goodfit.config import params
 from goodfit.errors import UserError
 from goodfit.paths import Paths
-from goodfit.records import Evaluation, Training
 from goodfit.reporting.table import table
 from goodfit.stages.report import COMPARISON, is_compared, write_comparison
-from goodfit.system.files import read_json
+from goodfit.tracking import restore
+from goodfit.tracking.lookup import NoAnswerError
 
-DATABASE = Path("mlflow.db")
 _WIDTH = 132  # of the table in a file, where nobody has said how wide it is
 
 
@@ -41,9 +37,8 @@ def summarize(only: Sequence[str] = ()) -> None:
     if not (console.is_terminal or os.environ.get("COLUMNS")):
         console = Console(width=_WIDTH)
     console.print(table(names, console))
-    for name in names:
-        if not _is_tracked(name):
-            _restore(name)
+    for line in _restored(names):
+        print(line, flush=True)
     # it compares experiments, so it is no output of any one of them for DVC to bring back
     if not is_compared(names):
         write_comparison()
@@ -55,42 +50,20 @@ def summarize(only: Sequence[str] = ()) -> None:
     )
 
 
-def _is_tracked(name: str) -> bool:
-    """Whether the local database knows the run that trained the model.
+def _restored(names: Sequence[str]) -> Iterator[str]:
+    """MLflow agrees with the files of the stages; a line for what it lacked.
 
     Raises:
-        UserError: the database cannot be read.
+        UserError: its database cannot be read, or a file that it is restored from is not here.
     """
-    from omegaconf import OmegaConf
-
-    tracking = OmegaConf.create(read_json(Paths(name).config)["tracking"])
-    if tracking.uri != f"sqlite:///{DATABASE}":
-        return True  # a server is not asked each time
-    # an empty file is a database without tables: MLflow fills it when `_restore` connects
-    if not DATABASE.exists() or DATABASE.stat().st_size == 0:
-        return False
-
-    run_id = Training.read(Paths(name).model / "train.json").run_id
-    queries = (
-        "select 1 from runs where run_uuid = ?",
-        "select 1 from tags where key = 'goodfit.recreated_from' and value = ?",
-    )
-    # plain SQL: importing MLflow takes 2 seconds
-    try:
-        with closing(sqlite3.connect(f"file:{DATABASE}?mode=ro", uri=True)) as connection:
-            return any(connection.execute(query, [run_id]).fetchone() for query in queries)
-    except sqlite3.Error as error:
-        raise UserError(f"{DATABASE} cannot be read: {error}; `make doctor` says more") from None
-
-
-def _restore(name: str) -> None:
-    """Logs the training and the evaluation again, from the files that DVC keeps."""
-    from goodfit.config import tree
-    from goodfit.tracking import attach
-
-    paths = Paths(name)
-    cfg = tree.load(paths.config)
-    run = attach.find_or_recreate(cfg, paths.model)
-    evaluation = Evaluation.read(paths.evaluation / "evaluation.json")
-    attach.log_evaluation(run, cfg, evaluation, paths.evaluation)
-    print(f"{name}: DVC restored this model; its run was recreated in MLflow from models/{name}")
+    for name in names:
+        moved = restore.mend(name)
+        if moved:
+            yield moved
+        try:
+            missing = restore.lacking(name)
+        except NoAnswerError as error:
+            yield f"{name}: whether MLflow has its run and model was not looked at: {error}"
+            continue
+        if missing:
+            yield restore.restore(name, missing)

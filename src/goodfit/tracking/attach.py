@@ -13,16 +13,18 @@ from goodfit.config import tree
 from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.provenance import dvc
-from goodfit.records import Cost, Evaluation, Training
-from goodfit.tracking import runs
+from goodfit.records import Cost, Evaluation, Manifest, Training
+from goodfit.tracking import describe, runs
 from goodfit.tracking.database import connect
-from goodfit.tracking.overview import baseline_metric, describe_experiment
+from goodfit.tracking.lookup import RECREATED_TAG
+from goodfit.tracking.overview import baseline_metric, describe_experiment, single_metric
 
 
 def find_or_recreate(cfg: DictConfig, model: Path) -> runs.Run:
     """The run that trained `model`; recreated, and tagged so, where this database does not have it.
 
-    DVC may restore a model from its cache, on another machine or after the database was deleted.
+    DVC may restore a model from its cache, on another machine or after the database was deleted. A
+    run that was deleted, and not yet for good, is brought back.
 
     Raises:
         UserError: the model's files are missing or broken, or the database does not answer.
@@ -30,19 +32,35 @@ def find_or_recreate(cfg: DictConfig, model: Path) -> runs.Run:
     uri = str(cfg.tracking.uri)
     training = Training.read(model / "train.json")
     return (
-        runs.find(uri, training.run_id)
+        runs.undelete(uri, training.run_id)
         or _find_recreated(uri, training.run_id)
         or _recreate(cfg, model, training)
     )
 
 
-def single_metric(section: str, name: str) -> str:
-    """The name of a metric with one value, such as test_accuracy or final_val_loss.
+def complete(run: runs.Run, cfg: DictConfig, model: Path) -> None:
+    """The run has all that the model's folder says of its training; what it has already stays.
 
-    MLflow's page of a run puts what has a slash in sections by the alphabet, and what has none
-    after them: so the curves of train/ and val/ stand before dozens of single bars.
+    Raises:
+        UserError: the model's files are missing or broken.
     """
-    return f"{section}_{name}".replace("/", "_")
+    training = Training.read(model / "train.json")
+    content = tree.frozen(tree.load(model / "config.yaml"))
+    run.resume()
+    runs.add_params(run, tree.dotted(content))
+    for epoch, row in _learning_curves(model / "history.csv"):
+        run.log(row, epoch)
+    log_training(run, training.scores, training.cost)
+    config = tree.dump(content)
+    run.text("config.yaml", config, config)
+    run.folder(model, "model")
+
+    prepared = Paths(cfg.name).prepared
+    if (prepared / "manifest.json").exists():
+        manifest = Manifest.read(prepared / "manifest.json")
+        run.tag(data_sha256=manifest.sha256, data_dvc=dvc.output_hash(prepared) or "")
+        run.text("lineage/manifest.json", json.dumps(manifest.to_json(), indent=1))
+        describe.log_data(run, cfg.name, prepared, manifest)
 
 
 def log_training(run: runs.Run, scores: Mapping[str, float], cost: Cost) -> None:
@@ -86,11 +104,16 @@ def log_evaluation(run: runs.Run, cfg: DictConfig, result: Evaluation, folder: P
 
 
 def _find_recreated(uri: str, run_id: str) -> runs.Run | None:
+    """The run that stands for `run_id`; one that was deleted is brought back."""
+    from mlflow.entities import ViewType
+
     client = connect(uri)
     experiment_ids = [experiment.experiment_id for experiment in client.search_experiments()]
-    condition = f"tags.`goodfit.recreated_from` = '{run_id}'"
-    matches = client.search_runs(experiment_ids, condition, max_results=1)
-    return runs.Run(client, matches[0].info.run_id) if matches else None
+    condition = f"tags.`{RECREATED_TAG}` = '{run_id}'"
+    for view in (ViewType.ACTIVE_ONLY, ViewType.DELETED_ONLY):
+        for match in client.search_runs(experiment_ids, condition, view, max_results=1):
+            return runs.undelete(uri, match.info.run_id)
+    return None
 
 
 def _recreate(cfg: DictConfig, model: Path, training: Training) -> runs.Run:
@@ -99,12 +122,14 @@ def _recreate(cfg: DictConfig, model: Path, training: Training) -> runs.Run:
     Raises:
         UserError: the model's files are missing or broken, or the database does not answer.
     """
-    # all files first: a run that was begun and could not be filled would be found the next time,
-    # and taken for the training's own
+    # all files first: a run that was begun and could not be filled would be one too many
     content = tree.frozen(tree.load(model / "config.yaml"))
-    curves = _learning_curves(model / "history.csv")
+    _learning_curves(model / "history.csv")
     tags = {
-        "goodfit.recreated_from": training.run_id,
+        "mlflow.source.name": "pipelines/train.py",
+        "mlflow.source.git.commit": training.commit,
+        "goodfit.git_dirty": training.dirty,
+        "goodfit.machine": training.machine,
         "goodfit.weights_sha256": training.weights_sha256,
     }
     if training.pretrained_sha256:
@@ -116,14 +141,12 @@ def _recreate(cfg: DictConfig, model: Path, training: Training) -> runs.Run:
         cfg.name,
         f"{network} (seed {content['seed']}, restored)",
         tags=tags | {"mlflow.note.content": note},
-        params=tree.dotted(content),
+        params={},
     )
-
-    for epoch, row in curves:
-        run.log(row, epoch)
-    log_training(run, training.scores, training.cost)
-    run.folder(model, "model")
-    run.end(runs.FINISHED)
+    with runs.run_status(run):
+        complete(run, cfg, model)
+        # last: a run that a kill left half filled is not taken for the training's own
+        run.tag(recreated_from=training.run_id)
     return run
 
 

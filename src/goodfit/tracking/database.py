@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from goodfit.errors import UserError
 from goodfit.system.files import file_lock, replacing_file
 from goodfit.system.secrets import redact
+from goodfit.tracking import places
+from goodfit.tracking.places import sqlite_path
 from goodfit.tracking.server import check_answers
 from goodfit.tracking.spool import replay
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_SQLITE = "sqlite:///"
 _DEFAULTS = {
     # neither the usage report nor the banner about it belongs into a training run
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -36,18 +37,37 @@ def connect(uri: str) -> MlflowClient:
     fresh SQLite file die of "duplicate column name".
 
     Raises:
-        UserError: the database does not answer, or the folder of its file cannot be made.
+        UserError: the database does not answer, or its file or MLflow's cannot be made.
     """
     check_answers(uri)
     set_mlflow_defaults()
     from mlflow import MlflowClient
 
+    told = mend_places(uri)
+    if told:
+        print(told, flush=True)
     with _reachable_file(uri), locked(uri), reachable(uri):
         _create(uri)
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_experiments(max_results=1)
     replay(client, client.tracking_uri)
     return client
+
+
+def mend_places(uri: str) -> str | None:
+    """Files are looked for where the project is now; a line where that was to be mended.
+
+    Raises:
+        UserError: MLflow cannot keep files there.
+    """
+    path = sqlite_path(uri)
+    if path is None:
+        return None
+    places.check(path)
+    # of a database that cannot be read, MLflow tells more
+    with suppress(sqlite3.Error, OSError):
+        return places.mend(path)
+    return None
 
 
 @contextmanager
@@ -108,11 +128,6 @@ def locked(uri: str, purpose: str | None = None) -> Iterator[None]:
         yield
 
 
-def sqlite_path(uri: str) -> Path | None:
-    """The file of a SQLite database, None for a server."""
-    return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
-
-
 def set_mlflow_defaults() -> None:
     """Sets what MLflow reads when it is imported; a user's own environment variables stand."""
     for name, value in _DEFAULTS.items():
@@ -133,7 +148,8 @@ def _create(uri: str) -> None:
     if path is None or path.exists():
         return
     with replacing_file(path) as part:
-        part_uri = f"{_SQLITE}{part}"
+        part_uri = f"{places.SQLITE}{part}"
         client = MlflowClient(tracking_uri=part_uri, registry_uri=part_uri)
         client.search_experiments(max_results=1)
         disconnect(client)
+        places.settle(part, "0")  # the experiment "Default"

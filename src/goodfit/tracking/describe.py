@@ -105,14 +105,22 @@ def _log_lineage(
     run.text("lineage/manifest.json", json.dumps(manifest.to_json(), indent=1))
     if commit.diff:
         run.text("lineage/uncommitted.diff", commit.diff, config)
+    log_data(run, cfg.name, folder, manifest)
 
+
+def log_data(run: runs.Run, name: str, folder: Path, manifest: Manifest) -> None:
+    """Records the train and validation splits in `folder` as what the run of `name` used.
+
+    Raises:
+        UserError: dvc.lock cannot be read.
+    """
     digest = dvc.output_hash(folder) or manifest.sha256
     inputs = []
     for split, context in _CONTEXTS.items():
         source = {"path": str(folder / split), "raw_sha256": manifest.raw_sha256}
         inputs.append(
             runs.DataInput(
-                name=f"{cfg.name}/{split}",
+                name=f"{name}/{split}",
                 digest=digest,
                 source=json.dumps(source),
                 context=context,

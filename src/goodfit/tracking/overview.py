@@ -26,6 +26,15 @@ _KIND, _TRAINING = "mlflow.experimentKind", "custom_model_development"
 _VIEW_KEY = "goodfit"
 
 
+def single_metric(section: str, name: str) -> str:
+    """The name of a metric with one value, such as test_accuracy or final_val_loss.
+
+    MLflow's page of a run puts what has a slash in sections by the alphabet, and what has none
+    after them: so the curves of train/ and val/ stand before dozens of single bars.
+    """
+    return f"{section}_{name}".replace("/", "_")
+
+
 def baseline_metric(score: str, baseline: Method) -> str:
     """The name of the metric that holds a baseline's score; MLflow takes few signs."""
     title = re.sub(r"[^a-zA-Z0-9]+", "_", baseline.title)

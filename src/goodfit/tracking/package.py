@@ -5,7 +5,6 @@ It holds the source of goodfit, the model's files, signature, input example, exa
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from goodfit.provenance.code import optional_libraries
 from goodfit.provenance.environment import version
 from goodfit.store import example
 from goodfit.system.files import sha256
+from goodfit.tracking.lookup import MODEL_FILES, MODEL_TAG, has_files, model_digest
 from goodfit.tracking.runs import Run
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parents[1]
 # a path: importing the module sets MLflow's current model, which MLflow does when it loads one
 MODEL_CODE = Path(__file__).with_name("pyfunc.py")
-MODEL_FILES = ("weights.pt", "spec.json", "config.yaml")
 # of all that loading and predicting can import, whatever the data set; those of extras, and MLflow
 # itself, are added
 REQUIREMENTS = (
@@ -51,14 +50,13 @@ def log_and_register(run: Run, name: str, paths: Paths) -> str:
     The same model is not registered twice: its version is found by the hash of its three files.
     Equal weights are not enough, for spec.json holds the names of columns and labels.
     """
-    hashes = [sha256(paths.model / file) for file in MODEL_FILES]
-    digest = hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+    digest = model_digest([sha256(paths.model / file) for file in MODEL_FILES])
     registered = _registered_version(run, name, digest)
     if registered:
         return registered
 
     number = _log_model(run, name, paths)
-    run.client.set_model_version_tag(name, number, "goodfit.model_sha256", digest)
+    run.client.set_model_version_tag(name, number, MODEL_TAG, digest)
     return number
 
 
@@ -111,7 +109,11 @@ def _signature(rows: pd.DataFrame, answer: pd.DataFrame, spec: DataSpec) -> Mode
 
 
 def _registered_version(run: Run, name: str, digest: str) -> str | None:
-    for model in run.client.search_model_versions(f"name = '{name}'"):
-        if model.tags.get("goodfit.model_sha256") == digest:
-            return str(model.version)
+    """The version of these files, None where there is none, or its own files are lost."""
+    client = run.client
+    for model in client.search_model_versions(f"name = '{name}'"):
+        if model.tags.get(MODEL_TAG) == digest:
+            location = client.get_model_version_download_uri(name, model.version)
+            if has_files(client.tracking_uri, location, "MLmodel"):
+                return str(model.version)
     return None

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from goodfit.errors import UserError
-from goodfit.records import TOO_FEW, Evaluation, Interval, Verdict
+from goodfit.records import TOO_FEW, Evaluation, Interval, Registration, Verdict
 from goodfit.system.files import read_json
+from goodfit.tracking.lookup import ALIAS, has_files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
-
-ALIAS = "champion"
 
 
 @dataclass(frozen=True)
@@ -126,18 +125,49 @@ def promote(
         return Decision(True, reason)
 
     decision = _decide(new, present, compare)
+    _keep(client, name, version, new, decision)
+    return decision
+
+
+def restore(client: MlflowClient, version: str, new: Standing, recorded: Registration) -> None:
+    """A version that was lost, and is registered again, has the standing that was recorded for it.
+
+    The alias comes back where no version has it, or only one whose files are lost; another one has
+    become champion since, or is that of a registry which others share.
+
+    Raises:
+        MlflowException: the registry fails.
+    """
+    name = recorded.model
+    present = champion(client, name)
+    is_free = present is None or not _can_be_loaded(client, present)
+    decision = Decision(recorded.champion, recorded.reason)
+    if decision.champion and not is_free and str(present.version) != version:  # type: ignore[union-attr]
+        reason = f"version {present.version} has become champion since"  # type: ignore[union-attr]
+        decision = Decision(False, f"not champion: {reason}")
+    _keep(client, name, version, new, decision)
+
+
+def _can_be_loaded(client: MlflowClient, version: ModelVersion) -> bool:
+    location = client.get_model_version_download_uri(version.name, version.version)
+    return has_files(client.tracking_uri, location, "MLmodel")
+
+
+def _keep(
+    client: MlflowClient, name: str, version: str, standing: Standing, decision: Decision
+) -> None:
+    """The version has its standing and the decision as tags, and the alias if it is champion."""
     tags = {
-        "score_name": new.name,
-        "score": repr(new.score),  # unrounded
-        "mode": new.mode,
-        "test_sha256": new.test_sha256,
+        "score_name": standing.name,
+        "score": repr(standing.score),  # unrounded
+        "mode": standing.mode,
+        "test_sha256": standing.test_sha256,
         "decision": decision.reason,
     }
     for key, value in tags.items():
         client.set_model_version_tag(name, version, f"goodfit.{key}", value)
     if decision.champion:
         client.set_registered_model_alias(name, ALIAS, version)
-    return decision
 
 
 def _decide(

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from goodfit.errors import PrunedError, UserError
 from goodfit.system.processes import gone, identity, is_local
 from goodfit.system.secrets import redact
+from goodfit.tracking import places
 from goodfit.tracking.database import connect, locked
+from goodfit.tracking.places import sqlite_path
 from goodfit.tracking.spool import ENDED_TAG, Outbox
 
 if TYPE_CHECKING:
@@ -93,7 +95,7 @@ class Run:
         try:
             self.client.log_artifacts(self.run_id, str(path), artifact_path)
         except Exception as error:
-            local = str((later or path).resolve())
+            local = str(_from_here(later or path))
             self._outbox.retry(error, folder=(local, artifact_path))
 
     def flush(self) -> None:
@@ -215,6 +217,31 @@ def find(uri: str, run_id: str) -> Run | None:
     return Run(client, run_id) if run.info.lifecycle_stage == "active" else None
 
 
+def undelete(uri: str, run_id: str) -> Run | None:
+    """The run of this id, brought back where it was deleted, and not yet removed for good.
+
+    None where there is no such run, or where its experiment was deleted with it.
+
+    Raises:
+        UserError: the database does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = connect(uri)
+    try:
+        run = client.get_run(run_id)
+        experiment = client.get_experiment(run.info.experiment_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+    if experiment.lifecycle_stage != "active":
+        return None
+    if run.info.lifecycle_stage != "active":
+        client.restore_run(run_id)
+    return Run(client, run_id)
+
+
 @contextmanager
 def run_status(run: Run) -> Iterator[Run]:
     """Ends the run with the status of the block.
@@ -286,6 +313,13 @@ def log_data_inputs(run: Run, inputs: Sequence[DataInput]) -> None:
         run.client.log_inputs(run.run_id, logged)
 
 
+def _from_here(path: Path) -> Path:
+    """Relative to the project's folder where it lies in it: that may be moved before it is sent."""
+    absolute = path.resolve()
+    here = Path.cwd()
+    return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute
+
+
 def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
     """The id of an experiment, which is created if there is none of this name."""
     from mlflow.exceptions import MlflowException
@@ -294,7 +328,11 @@ def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
             try:
-                return str(client.create_experiment(name))
+                created = str(client.create_experiment(name))
+                database = sqlite_path(uri)
+                if database:
+                    places.settle(database, created)
+                return created
             except MlflowException as error:
                 # on a server, another process has created it since
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
@@ -310,6 +348,12 @@ def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
             f"or end it for good with `mlflow gc --experiment-ids {experiment_id}`"
         )
     return experiment_id
+
+
+def add_params(run: Run, params: Mapping[str, Any]) -> None:
+    """Logs those that the run does not have: MLflow refuses another value for one that it has."""
+    known = run.client.get_run(run.run_id).data.params
+    _log_params(run, {key: value for key, value in params.items() if key not in known})
 
 
 def _log_params(run: Run, params: Mapping[str, Any]) -> None:
