@@ -6,6 +6,7 @@ Letters: N test samples.
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -39,14 +40,7 @@ def stored(evaluation: Path) -> Statistics:
     Raises:
         UserError: the file that held them is missing or broken.
     """
-    path = evaluation / "statistics.npz"
-    prefix = f"{_NETWORK}."
-    try:
-        with np.load(path) as arrays:
-            names = [name for name in arrays.files if name.startswith(prefix)]
-            return {name.removeprefix(prefix): torch.from_numpy(arrays[name]) for name in names}
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}); `dvc repro` makes it again") from None
+    return _read(evaluation, f"{_NETWORK}.")
 
 
 def paired(
@@ -65,9 +59,7 @@ def paired(
     if _shapes(network) != _shapes(champion):
         raise UserError("its answers were kept in another form")
 
-    with np.load(folder / "statistics.npz") as arrays:
-        clusters = torch.from_numpy(arrays["clusters"])
-    draws = Resamples(clusters, evaluation.resamples, seed=0)
+    draws = Resamples(_read(folder, "clusters")[""], evaluation.resamples, seed=0)
     name = evaluation.score
     scores = intervals(
         {name: task.metrics()[name]},
@@ -77,6 +69,26 @@ def paired(
         ranges=task.ranges,
     )
     return compare(scores[_NETWORK][name], scores[_CHAMPION][name], evaluation.mode)
+
+
+def _read(evaluation: Path, prefix: str) -> Statistics:
+    """The arrays (N, ...) whose names begin with `prefix`, by the rest of their names.
+
+    Raises:
+        UserError: there is none, or the file is missing or broken.
+    """
+    path = evaluation / "statistics.npz"
+    arrays_read: Statistics = {}
+    try:
+        with path.open("rb") as file, np.load(file) as arrays:
+            for name in arrays.files:
+                if name.startswith(prefix):
+                    arrays_read[name.removeprefix(prefix)] = torch.from_numpy(arrays[name])
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise UserError(f"{path} cannot be read ({error}); `dvc repro` makes it again") from None
+    if not arrays_read:
+        raise UserError(f"{path} has no '{prefix}', another version wrote it; evaluate once more")
+    return arrays_read
 
 
 def _shapes(statistics: Statistics) -> dict[str, torch.Size]:

@@ -21,9 +21,11 @@ Written by `make results` from what `make repro` and `make gallery` left in repo
 not edited by hand.
 
 Brackets are 95 % intervals: percentiles of {resamples} resampled test sets, \
-the same ones for every method. "Better
+the same ones for every method; where all of these agree, what samples may change that test \
+happens not to hold. "Better
 by" is the paired difference, positive where the network is better; \
-the verdict is a tie where its interval holds zero.
+the verdict is a tie where its interval holds zero, and "too few to tell" where test has too few
+independent units.
 Of the baselines, the strong one is the best on validation; the verdict is against it.
 Seeds: {seeds}. Test data were opened by `evaluate` only.
 """
