@@ -215,23 +215,21 @@ def test_looking_costs_a_third_of_a_second_at_most(repository: Repository) -> No
 
 
 @pytest.mark.fault(52)
-@pytest.mark.parametrize("name", ["renamed", "a b ä#x?"])
 def test_a_moved_project_finds_its_models_and_writes_beside_them(
-    repository: Repository, tmp_path: Path, name: str
+    repository: Repository, tmp_path: Path
 ) -> None:
-    old, new = repository.path, tmp_path / name
+    old, new = repository.path, tmp_path / "a b ä#x?"
     old.rename(new)
     moved = Repository(new)
     assert "mlflow.db was moved or copied: it names 5 places such as" in moved.run(*DOCTOR, code=1)
     assert f"and named {old} for its files: of 1 runs and 1 models" in moved.run(*SUMMARY)
     assert "was moved" not in moved.run(*SUMMARY)
     assert "as evaluated" in moved.run(sys.executable, "-c", ASK)
-    moved.run(sys.executable, "pipelines/evaluate.py", f"build/{NAME}.json")
     command = [sys.executable, "pipelines/train.py", f"experiment={NAME}", "trainer.max_epochs=1"]
     moved.run(*command)
     assert len(list((new / "mlruns").glob("1/*/artifacts"))) == 2
     assert not old.exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [name]
+    assert list(tmp_path.iterdir()) == [new]
 
 
 @pytest.mark.fault(52)

@@ -37,7 +37,7 @@ from goodfit.launch.resume import BegunTraining
 from goodfit.provenance import dvc
 from goodfit.store import manifest
 from goodfit.system.processes import identity
-from goodfit.tracking import database
+from goodfit.tracking import database, places
 
 Healthy = Callable[..., tuple[int, str]]
 
@@ -64,6 +64,10 @@ def healthy(
     home = tmp_path / "home"
     shutil.copytree(template, home)
     monkeypatch.chdir(home)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "start"], check=True)
+    places.mend(home / "mlflow.db")  # it is a copy
     # MLflow keeps connections by name
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")
     monkeypatch.setattr(dvc, "cache_folder", lambda: CACHE)  # DVC takes half a second to say it
