@@ -14,7 +14,7 @@ from goodfit.config import tree
 from goodfit.provenance import dvc, environment
 from goodfit.provenance.environment import Commit
 from goodfit.records import Job, Manifest
-from goodfit.tracking import runs
+from goodfit.tracking import code_state, runs
 
 if TYPE_CHECKING:
     from goodfit.task.base import Task  # imports torch and Lightning, which change loggers
@@ -52,7 +52,7 @@ def open_run(cfg: DictConfig, task: Task, folder: Path, job: Job, commit: Commit
         params=tree.dotted(tree.frozen(cfg)),
     )
     try:
-        _log_lineage(run, cfg, folder, manifest, commit)
+        _log_lineage(run, cfg, folder, manifest, job, commit)
     except BaseException:
         run.end(runs.FAILED)
         raise
@@ -81,7 +81,6 @@ def _note(
     """Markdown for the page of the run."""
     parameters = sum(p.numel() for p in task.parameters())
     inputs = ", ".join(f"{name} {field.shape}" for name, field in task.spec.inputs.items())
-    dirty = ", with uncommitted changes" if commit.dirty == "true" else ""
     paragraphs = [
         f"**{type(task.model).__name__}** with {parameters:,} parameters "
         f"for {type(task).__name__.lower()} on **{cfg.name}**: {inputs}.",
@@ -90,21 +89,21 @@ def _note(
         f"Kept are the weights with the best validation {task.monitor}; "
         "`final/*` are their scores without dropout and augmentation.",
         f"Changed by hand: {by_hand}." if by_hand else "As the experiment's file says.",
-        f"Commit {commit.sha[:10]}{dirty}.",
+        code_state.note(commit),
     ]
     return "\n\n".join(paragraphs)
 
 
 def _log_lineage(
-    run: runs.Run, cfg: DictConfig, folder: Path, manifest: Manifest, commit: Commit
+    run: runs.Run, cfg: DictConfig, folder: Path, manifest: Manifest, job: Job, commit: Commit
 ) -> None:
-    """Configuration, packages, the data's manifest and uncommitted changes, as files; the data."""
+    """Configuration, packages, the data's manifest and the code's state, as files; the data."""
     config = tree.dump(tree.frozen(cfg))
     run.text("config.yaml", config, config)
     run.text("lineage/packages.txt", environment.packages())
     run.text("lineage/manifest.json", json.dumps(manifest.to_json(), indent=1))
-    if commit.diff:
-        run.text("lineage/uncommitted.diff", commit.diff, config)
+    for path, reason in code_state.log(run, cfg, job, commit, config):
+        print(f"{path} is not stored with the run: {reason}", flush=True)
 
     digest = dvc.output_hash(folder) or manifest.sha256
     inputs = []

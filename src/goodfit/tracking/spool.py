@@ -9,11 +9,12 @@ import contextlib
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from goodfit.system.files import file_lock
@@ -199,7 +200,7 @@ def apply(client: MlflowClient, run_id: str, item: Item) -> None:
         client.log_batch(run_id, tags=[RunTag(key, value) for key, value in item["tags"].items()])
     if "text" in item:
         path, content = item["text"]
-        client.log_text(run_id, content, path)
+        _log_text(client, run_id, content, PurePosixPath(path))
     if "folder" in item and Path(item["folder"][0]).is_dir():
         client.log_artifacts(run_id, *item["folder"])
     if item.get("status") == "RUNNING":
@@ -207,6 +208,15 @@ def apply(client: MlflowClient, run_id: str, item: Item) -> None:
         delete_ended_tag(client, run_id)
     elif "status" in item:
         client.set_terminated(run_id, item["status"], end_time=item["time"])
+
+
+def _log_text(client: MlflowClient, run_id: str, content: str, path: PurePosixPath) -> None:
+    # not the client's own log_text: a patch may hold bytes that are no UTF-8, and it refuses them
+    folder = None if path.parent == PurePosixPath() else str(path.parent)
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary, path.name)
+        file.write_bytes(content.encode(errors="surrogateescape"))
+        client.log_artifact(run_id, str(file), folder)
 
 
 def delete_ended_tag(client: MlflowClient, run_id: str) -> None:
