@@ -14,8 +14,10 @@ from pathlib import Path
 
 from goodfit.config import gallery, params
 from goodfit.errors import UserError
+from goodfit.paths import Paths
 from goodfit.provenance import dvc
 from goodfit.provenance.dvc import Holder, Output
+from goodfit.records import Registration
 from goodfit.store.inbox import edited
 from goodfit.system import units
 
@@ -58,6 +60,8 @@ def main() -> int:
             # stops at fetch for want of it; what the remote lacks is made below
             subprocess.run(["dvc", "pull", "--with-deps", *targets], check=False)
         ran, code = _repro([*targets, *options])
+        if code == 0 and "--dry" not in options:
+            code = _register_waiting(names)
     for name in dict.fromkeys(names or params.experiments()):
         for line in edited(name):
             print(line, flush=True)
@@ -68,6 +72,21 @@ def main() -> int:
     if code > 0 and _KEEP_GOING in options:
         _summarize_the_others(names)
     return code
+
+
+def _register_waiting(names: Sequence[str]) -> int:
+    """Registers the models that `dvc exp run` has left for later: they are the project's by now.
+
+    DVC takes their stage `register` for done. Returns its code.
+    """
+    waiting = []
+    for name in dict.fromkeys(names or params.experiments()):
+        record = Paths(name).registered
+        if record.exists() and Registration.read(record).version is None:
+            waiting.append(name)
+    if not waiting:
+        return 0
+    return _repro(["--force", "--single-item", *gallery.targets(waiting)])[1]
 
 
 def _summarize_the_others(names: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from goodfit.config import tree
 from goodfit.provenance import dvc, environment
 from goodfit.provenance.environment import Commit
 from goodfit.records import Job, Manifest
+from goodfit.system import experiment
 from goodfit.tracking import code_state, runs
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ def open_run(cfg: DictConfig, task: Task, folder: Path, job: Job, commit: Commit
         "goodfit.data_sha256": manifest.sha256,
         "goodfit.data_dvc": dvc.output_hash(folder) or "",
     }
+    dvc_experiment = experiment.name()
+    if dvc_experiment:
+        tags["goodfit.dvc_experiment"] = dvc_experiment
     weights = build.pretrained(cfg).source
     if weights:
         tags["goodfit.pretrained_sha256"] = str(weights.sha256)
@@ -66,12 +70,12 @@ def changed(overrides: Sequence[str]) -> str | None:
 
 
 def _name(cfg: DictConfig, task: Task, job: Job) -> str:
-    """The network, the overrides and the seed, unless the user named the run."""
+    """The network, the overrides or DVC's experiment, the seed, unless the user named the run."""
     if cfg.tracking.run_name:
         return str(cfg.tracking.run_name)
     network = type(task.model).__name__
-    by_hand = changed(job.overrides)
-    title = f"{network} {by_hand}" if by_hand else network
+    told = changed(job.overrides) or experiment.name()
+    title = f"{network} {told}" if told else network
     return f"{title} (seed {cfg.seed})"
 
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
+from goodfit.system import experiment
 from goodfit.system.files import file_lock
 from goodfit.system.secrets import redact
 
@@ -68,7 +69,7 @@ class Outbox:
     @property
     def path(self) -> Path:
         """The spool file: what waits for the database."""
-        return SPOOL / f"{self.run_id}.jsonl"
+        return experiment.home() / SPOOL / f"{self.run_id}.jsonl"
 
     def put(self, **item: Unpack[Item]) -> None:
         """Queues an item; returns at once."""
@@ -231,7 +232,7 @@ def replay(client: MlflowClient, uri: str) -> None:
 
     Another process that does the same waits for its turn.
     """
-    for path in sorted(SPOOL.glob("*.jsonl")):
+    for path in sorted((experiment.home() / SPOOL).glob("*.jsonl")):
         lines = _lines(path)  # none where another process has just sent them
         try:
             if not lines or json.loads(lines[0])["uri"] != uri:
