@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from goodfit.errors import FailureError, UserError
 from goodfit.paths import Paths, choices
-from goodfit.system import experiment, signals
+from goodfit.system import experiment, memory, signals
 from goodfit.system.claim import claim
 from goodfit.system.secrets import redact
 
@@ -105,6 +105,8 @@ def guarded(action: Callable[[], Any], root: Path = Path()) -> None:
     except FailureError as error:
         _exit(str(error), _FAILURE)
     except Exception as error:
+        if memory.ran_out(error):
+            _exit(memory.explain(error), _FAILURE)
         from goodfit.config import messages
 
         if not messages.is_hydra_error(error):
