@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import yaml
@@ -60,7 +61,7 @@ class Repository:
         path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | values))
 
     def sql(self, query: str) -> list[tuple[object, ...]]:
-        with sqlite3.connect(self.path / "mlflow.db") as connection:
+        with closing(sqlite3.connect(self.path / "mlflow.db")) as connection:
             return connection.execute(query).fetchall()
 
 

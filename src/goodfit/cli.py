@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from goodfit.errors import FailureError, UserError
 from goodfit.paths import Paths, choices
-from goodfit.system import signals
+from goodfit.system import experiment, memory, signals
 from goodfit.system.claim import claim
 from goodfit.system.secrets import redact
 
@@ -95,6 +95,7 @@ def guarded(action: Callable[[], Any], root: Path = Path()) -> None:
     """
     if sys.flags.optimize:
         _exit(_OPTIMIZED, _MISTAKE)
+    experiment.enter()
     limit_spinning()
     signals.exit_on_signals()
     try:
@@ -105,6 +106,8 @@ def guarded(action: Callable[[], Any], root: Path = Path()) -> None:
     except FailureError as error:
         _exit(str(error), _FAILURE)
     except Exception as error:
+        if memory.ran_out(error):
+            _exit(memory.explain(error), _FAILURE)
         from goodfit.config import messages
 
         if not messages.is_hydra_error(error):

@@ -35,6 +35,10 @@ class NoRoomError(FailureError):
     """A disk is full; what was on it before is whole."""
 
 
+class NoMemoryError(FailureError):
+    """Memory ran out where a smaller batch would not help."""
+
+
 class LostMachineError(FailureError):
     """A machine of a training is gone without a word: its power, or the network to it."""
 

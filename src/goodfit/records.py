@@ -365,10 +365,10 @@ class Evaluation(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Registration(Record):
-    """What register did, and why."""
+    """What register did, and why; `version` is None where it left the model for later."""
 
     model: str
-    version: str
+    version: str | None
     champion: bool
     reason: str
 

@@ -186,19 +186,6 @@ def test_the_code_that_dvc_yaml_names_is_the_code_that_compose_writes() -> None:
     assert named == set(stage_roots(CONTENT))
 
 
-def test_a_difference_that_is_not_utf_8_is_told_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "notes").write_text("plain")
-    for command in ("init -q", "add -A", "-c user.name=a -c user.email=a@b.c commit -qm first"):
-        subprocess.run(["git", *command.split()], check=True)
-    (tmp_path / "notes").write_bytes(b"caf\xe9")
-    commit = environment.commit()
-    assert commit.dirty == "true"
-    assert "caf\ufffd" in commit.diff
-
-
 def test_without_git_there_is_no_commit_and_no_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

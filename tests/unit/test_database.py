@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def tables(path: Path) -> int:
     """How many tables a database has so far."""
     if not path.exists():
         return 0
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         query = "select count(*) from sqlite_master where type = 'table'"
         return int(connection.execute(query).fetchone()[0])
 

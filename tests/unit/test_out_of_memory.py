@@ -14,9 +14,10 @@ import torch
 from cutting import Cut, history
 from omegaconf import DictConfig
 
-from goodfit.errors import UserError
+from goodfit.errors import NoMemoryError, UserError
 from goodfit.launch.fit import fit
 from goodfit.model.mlp import MLP
+from goodfit.store.arrays import Packed
 from goodfit.system import signals
 
 Home = Callable[..., DictConfig]
@@ -102,3 +103,46 @@ def test_what_an_attempt_held_is_given_back_before_the_next(
     fit(calm(home), out=Path("parts"))
     # four attempts; the last one's network is there when the kept weights get their own
     assert alive == [0, 0, 0, 0, 1]
+
+
+def out_of_memory(*_: object, **__: object) -> None:
+    raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+
+
+@pytest.mark.fault(58)
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
+@pytest.mark.parametrize("place", ["MLP.__init__", "AdamW.step", "Packed.__init__"])
+def test_where_fewer_samples_do_not_help_none_are_tried(
+    home: Home,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    place: str,
+    error: Exception,
+) -> None:
+    """Building the network, the optimizer's own memory, and reading the data."""
+    owner, _, name = place.partition(".")
+    owners = {"MLP": MLP, "AdamW": torch.optim.AdamW, "Packed": Packed}
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(owners[owner], name, fail)
+    with pytest.raises(NoMemoryError, match=r"memory runs out in .*a smaller batch would not help"):
+        fit(calm(home), out=Path("model"))
+    assert "samples at once" not in capsys.readouterr().out
+
+
+@pytest.mark.fault(58)
+def test_of_a_cpu_as_of_a_gpu_a_batch_is_divided(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forward = MLP.forward
+
+    def limited_forward(self: MLP, numbers: torch.Tensor) -> torch.Tensor:
+        if self.training and len(numbers) > 8:
+            out_of_memory()
+        return forward(self, numbers)
+
+    monkeypatch.setattr(MLP, "forward", limited_forward)
+    fit(calm(home), out=Path("parts"))
+    assert "8 samples at once from now on" in capsys.readouterr().out

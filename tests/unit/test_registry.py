@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -216,11 +217,11 @@ def test_a_registry_that_fails_is_not_one_without_a_champion(
 ) -> None:
     """The table of aliases is away: the error is raised, and the champion stays."""
     promote(client, "net", "1", OLD, nothing)
-    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database, database:
         database.execute("alter table registered_model_aliases rename to away")
     with pytest.raises(MlflowException):
         promote(client, "net", "2", Standing("accuracy", 0.1, "max", "aa"), nothing)
-    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database, database:
         database.execute("alter table away rename to registered_model_aliases")
     assert champion_version(client) == "1"
 

@@ -272,6 +272,15 @@ def test_a_parameter_that_is_too_long_is_cut(uri: str) -> None:
     assert set(run.client.get_run(run.run_id).data.params["long"]) == {"x"}
 
 
+@pytest.mark.fault(56)
+def test_a_text_keeps_its_bytes(uri: str, tmp_path: Path) -> None:
+    run = begin(uri)
+    run.text("lineage/patch", "+caf\udce9\r\n+\u2028\n")
+    run.end(runs.FINISHED)
+    (stored,) = (tmp_path / "mlruns").rglob("patch")
+    assert stored.read_bytes() == b"+caf\xe9\r\n+\xe2\x80\xa8\n"
+
+
 def test_a_run_is_found_again_and_an_unknown_one_is_not(uri: str) -> None:
     run = begin(uri)
     again = runs.find(uri, run.run_id)
@@ -305,15 +314,24 @@ def test_a_secret_of_the_environment_is_in_no_byte_of_database_and_artifacts(
     monkeypatch.setenv("PLAIN", HERON)  # that the configuration refers to it says so
     mirrors = ["https://me:${oc.env:PLAIN}@host/x", "https://host/${oc.env:DEPLOY_TOKEN}"]
     cfg = home(data={"sources": {"table": {"mirrors": mirrors}}}, trainer={"max_epochs": 1})
-    (tmp_path / "notes.txt").write_text("nothing")
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/notes.yaml").write_text("nothing")
     git = ["git", "-c", "user.name=x", "-c", "user.email=x@x"]
-    for arguments in (["init", "-q"], ["add", "notes.txt"], ["commit", "-qm", "x"]):
+    for arguments in (["init", "-q"], ["add", "conf"], ["commit", "-qm", "x"]):
         subprocess.run([*git, *arguments], check=True)
-    (tmp_path / "notes.txt").write_text(f"tokens {CANARY} {HERON}")
+    (tmp_path / "conf/notes.yaml").write_text(f"tokens {CANARY} {HERON}")
+    (tmp_path / "conf/packed.npy").write_bytes(b"\0" + CANARY.encode())
+    (tmp_path / "conf/plain.yaml").write_text("width: 1\n")
     run = fit(cfg, overrides=["experiment=x", f"+note={CANARY}"])
     tags = database.connect(cfg.tracking.uri).get_run(run.run_id).data.tags
     assert tags["goodfit.git_dirty"] == "true"
     assert leaks(tmp_path) == []
+    (stored,) = (tmp_path / "mlruns").rglob("uncommitted.diff")
+    assert "width: 1" in stored.read_text()  # and it applies: what shows a secret stands elsewhere
+    assert "+tokens *** ***" in stored.with_name("redacted.diff").read_text()
+    left_out = stored.with_name("restore.md").read_text().partition("**Not stored**")[2]
+    assert "`conf/notes.yaml`: holds a secret" in left_out
+    assert "`conf/packed.npy`: binary, and holds a secret" in left_out
 
 
 @pytest.mark.fault(25)

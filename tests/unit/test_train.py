@@ -23,6 +23,7 @@ from goodfit.config import tree
 from goodfit.errors import NonFiniteLossError, UserError
 from goodfit.launch.fit import fit
 from goodfit.provenance import environment
+from goodfit.provenance.changes import Changes
 from goodfit.provenance.environment import Commit
 from goodfit.system.files import read_json, sha256, write_json
 from goodfit.tracking import database, runs
@@ -252,7 +253,7 @@ def test_the_commit_is_that_of_the_start(
 ) -> None:
     """As if somebody had committed while the network was trained."""
     commits = iter(["first", "second", "third"])
-    monkeypatch.setattr(environment, "commit", lambda: Commit(next(commits), "main", "false", ""))
+    monkeypatch.setattr(environment, "commit", lambda: Commit(next(commits), "false", Changes()))
     done = fit(home(), out=tmp_path / "model")
     assert read_json(tmp_path / "model/train.json")["commit"] == "first"
     run = database.connect(home().tracking.uri).get_run(done.run_id)

@@ -29,7 +29,7 @@ def experiments() -> list[str]:
 def overrides(name: str) -> list[str]:
     """Hydra's overrides of one experiment; none where params.yaml has none for it.
 
-    They are a list, or names and values: so `dvc exp run -S +overrides.mnist.seed=1` writes them.
+    They are a list, or names and values: so `dvc exp run -S ++overrides.mnist.seed=1` writes them.
 
     Raises:
         UserError: params.yaml cannot be read, or holds something else than a list of them.

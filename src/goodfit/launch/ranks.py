@@ -22,6 +22,7 @@ from goodfit.config import tree
 from goodfit.errors import (
     FailureError,
     LostMachineError,
+    NoMemoryError,
     NonFiniteLossError,
     NoRoomError,
     OutOfMemory,
@@ -42,7 +43,14 @@ from goodfit.system.signals import WORKER
 # raised again in the launcher as if they had happened there
 _ERRORS: dict[str, type[Exception]] = {
     error.__name__: error
-    for error in (LostMachineError, NonFiniteLossError, NoRoomError, PrunedError, UserError)
+    for error in (
+        LostMachineError,
+        NoMemoryError,
+        NonFiniteLossError,
+        NoRoomError,
+        PrunedError,
+        UserError,
+    )
 }
 ROOT = Path("build/launch")  # a job's folder has the identity of its launcher as its name
 SHUTDOWN_SECONDS = 20.0  # that the other ranks have after the first of them has failed

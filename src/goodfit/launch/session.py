@@ -22,7 +22,13 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from goodfit import build
 from goodfit.config import gallery, tree
-from goodfit.errors import NonFiniteLossError, OutOfMemory, PrunedError, UserError
+from goodfit.errors import (
+    NoMemoryError,
+    NonFiniteLossError,
+    OutOfMemory,
+    PrunedError,
+    UserError,
+)
 from goodfit.launch import devices, resume
 from goodfit.launch.resume import Plan
 from goodfit.launch.trial import current_judge
@@ -33,7 +39,7 @@ from goodfit.records import Job, Trained, Training
 from goodfit.store.fetch import fetch_weights
 from goodfit.store.loader import DataModule, Shard
 from goodfit.store.manifest import verify
-from goodfit.system import allocator, signals
+from goodfit.system import allocator, memory, signals
 from goodfit.system.files import replacing_folder, sha256
 from goodfit.system.secrets import redact
 from goodfit.task.base import Task
@@ -88,6 +94,7 @@ def train(
         NoRoomError: the disk is full when a checkpoint is written.
         PrunedError: as a trial of a sweep it was not worth going on with.
         OutOfMemory: the device's memory did not hold a micro-batch.
+        NoMemoryError: memory ran out where a smaller batch would not help.
     """
     quiet_lightning()
     allocator.tune()
@@ -99,7 +106,7 @@ def train(
     commit = environment.commit()  # a commit during training did not train the model
     _check_data(cfg, folder)
 
-    with _planned(cfg, job, plan) as plan:
+    with _memory_explained(), _planned(cfg, job, plan) as plan:
         # what memory did not hold before the interruption, it need not be asked to hold again
         micro_batches = max(micro_batches, plan.micro_batches)
         accumulated = micro_batches * cfg.trainer.accumulate_grad_batches
@@ -217,6 +224,19 @@ def _pruning() -> list[Callback]:
 
 
 @contextmanager
+def _memory_explained() -> Iterator[None]:
+    """Raises NoMemoryError where memory runs out for other reasons than the size of a batch."""
+    try:
+        yield
+    except OutOfMemory:  # of a batch
+        raise
+    except (MemoryError, RuntimeError) as error:
+        if memory.ran_out(error):
+            raise NoMemoryError(memory.explain(error)) from None
+        raise
+
+
+@contextmanager
 def _end_recorded(session: Session) -> Iterator[None]:
     """Records whether the block came to an end: otherwise the same command goes on from there.
 
@@ -234,9 +254,10 @@ def _end_recorded(session: Session) -> Iterator[None]:
         raise
     except SIGTERMException:  # Lightning's own: told to stop before the first step
         raise SystemExit(128 + signal.SIGTERM) from None
-    except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-            raise OutOfMemory(str(error).splitlines()[0], session.micro_batches) from None
+    except (MemoryError, RuntimeError) as error:
+        if memory.ran_out(error) and memory.is_of_batch(error):
+            reason = (str(error).splitlines() or ["out of memory"])[0]
+            raise OutOfMemory(reason, session.micro_batches) from None
         raise
     else:
         if session.is_rank_zero:

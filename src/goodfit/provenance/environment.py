@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goodfit.provenance.changes import Changes, since
 from goodfit.system.hardware import cores
 
 if TYPE_CHECKING:
@@ -18,36 +19,28 @@ if TYPE_CHECKING:
 
 # where a package is installed under another name than it is imported by
 _DISTRIBUTIONS = {"pytorch_lightning": "pytorch-lightning", "sklearn": "scikit-learn"}
-# what stages themselves write does not count as a change
-_WORKSPACE = (".", ":!dvc.lock", ":!gallery/dvc.lock")
 
 
 @dataclass(frozen=True)
 class Commit:
-    """The commit that the code is at, and its uncommitted changes.
+    """The commit that the code is at, and how code, configuration and parameters differ from it.
 
     `dirty` is "true", "false", or "unknown" outside a repository, as MLflow's tags are texts.
     """
 
     sha: str
-    branch: str
     dirty: str
-    diff: str
+    changes: Changes
 
 
 def commit() -> Commit:
     """The commit of the current folder's repository; its sha is "none" where there is none."""
-    sha = _git("rev-parse", "HEAD")
-    if not sha:
-        return Commit(sha="none", branch="none", dirty="unknown", diff="")
-    status = _git("status", "--porcelain", "--", *_WORKSPACE)
-    diff = f"{status}\n\n{_git('diff', 'HEAD', '--', *_WORKSPACE)}" if status else ""
-    return Commit(
-        sha=sha,
-        branch=_git("rev-parse", "--abbrev-ref", "HEAD"),
-        dirty="true" if status else "false",
-        diff=diff,
-    )
+    sha = _head()
+    changes = since(sha) if sha else None
+    dirty = "unknown"
+    if changes is not None:
+        dirty = "true" if changes else "false"
+    return Commit(sha or "none", dirty, changes or Changes())
 
 
 def version(package: str) -> str:
@@ -92,19 +85,14 @@ def machine(device: torch.device, ranks: int) -> str:
     return name if ranks == 1 else f"{ranks} x {name}"
 
 
-def _git(*arguments: str) -> str:
-    """What git prints, nothing where it fails or is not installed."""
+def _head() -> str | None:
+    """The commit's hash; None where git fails or is not installed."""
+    command = ["git", "rev-parse", "--verify", "HEAD"]
     try:
-        done = subprocess.run(
-            ["git", *arguments],
-            capture_output=True,
-            text=True,
-            errors="replace",  # a file that is not UTF-8 may stand in a difference
-            check=False,
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _processor() -> str:

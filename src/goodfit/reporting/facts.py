@@ -241,7 +241,8 @@ def origin(experiment: Experiment, manifest: Manifest) -> list[tuple[str, str]]:
     """
     paths, training = Paths(experiment.name), experiment.training
     states = {"true": "with uncommitted changes", "false": "clean"}
-    state = states.get(training.dirty, "not a git repository")
+    unknown = "not a git repository" if training.commit == "none" else "changes unknown"
+    state = states.get(training.dirty, unknown)
     pairs = [
         ("Commit that trained it", f"{training.commit} ({state})"),
         ("MLflow run of the training", training.run_id),

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.records import Evaluation, Registration
+from goodfit.system import experiment
 from goodfit.tracking import attach, package, registry, runs
 from goodfit.tracking.database import locked
 from goodfit.tracking.overview import describe_version
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 def stage(cfg: DictConfig) -> None:
     """`dvc repro`: a new version of the model <experiment>, and its record in registered.json.
 
+    In `dvc exp run` nothing is registered: the next `make repro` does so if the experiment is
+    applied.
+
     Raises:
         UserError: a stage before has not run, or the database does not answer.
     """
@@ -35,20 +39,37 @@ def stage(cfg: DictConfig) -> None:
     evaluation = Evaluation.read(paths.evaluation / "evaluation.json")
     run = attach.find_or_recreate(cfg, paths.model)
     with runs.run_status(run):
-        # another clone that shares the registry would register the same model, or compare with
-        # the champion that this one replaces
-        with locked(str(cfg.tracking.uri), "registry"):
-            version = package.log_and_register(run, cfg.name, paths)
-            compare = partial(_compare, run.client, paths, evaluation)
-            champion, reason = promote(
-                run.client, cfg.name, version, standing_of(evaluation), compare
-            )
-            describe_version(run.client, run, version, evaluation, reason)
+        registration = _left_for_later(cfg.name) or _register(cfg, run, evaluation)
         run.client.log_artifact(run.run_id, str(paths.page), "report")
 
-    registration = Registration(model=cfg.name, version=version, champion=champion, reason=reason)
     registration.write(paths.registered)
-    print(f"registered {cfg.name} version {version}: {reason}")
+    if registration.version is None:
+        print(f"{cfg.name}: {registration.reason}")
+    else:
+        print(f"registered {cfg.name} version {registration.version}: {registration.reason}")
+
+
+def _left_for_later(model: str) -> Registration | None:
+    name = experiment.name()
+    if name is None:
+        return None
+    advice = "`make repro` registers it"
+    if experiment.is_copy():
+        advice = f"`dvc exp apply {name}` makes it the project's, then {advice}"
+    reason = f"not registered, for it is of the experiment {name}; {advice}"
+    return Registration(model=model, version=None, champion=False, reason=reason)
+
+
+def _register(cfg: DictConfig, run: runs.Run, evaluation: Evaluation) -> Registration:
+    paths = Paths(cfg.name)
+    # another clone that shares the registry would register the same model, or compare with the
+    # champion that this one replaces
+    with locked(str(cfg.tracking.uri), "registry"):
+        version = package.log_and_register(run, cfg.name, paths)
+        compare = partial(_compare, run.client, paths, evaluation)
+        champion, reason = promote(run.client, cfg.name, version, standing_of(evaluation), compare)
+        describe_version(run.client, run, version, evaluation, reason)
+    return Registration(model=cfg.name, version=version, champion=champion, reason=reason)
 
 
 def _compare(

@@ -14,8 +14,10 @@ from pathlib import Path
 
 from goodfit.config import gallery, params
 from goodfit.errors import UserError
+from goodfit.paths import Paths
 from goodfit.provenance import checkout, dvc
 from goodfit.provenance.dvc import Holder, Output
+from goodfit.records import Registration
 from goodfit.store.inbox import edited
 from goodfit.system import units
 from goodfit.tracking import places
@@ -41,7 +43,8 @@ def main() -> int:
     names = [word for word in sys.argv[1:] if not word.startswith("-")]
     options = [word for word in sys.argv[1:] if word.startswith("-")]
     targets = gallery.targets(names)
-    _check_folder(names or params.experiments())
+    wanted = list(dict.fromkeys(names or params.experiments()))
+    _check_folder(wanted)
     with _only_one() as other:
         holder = other or dvc.running()
         if holder:
@@ -60,7 +63,8 @@ def main() -> int:
             # stops at fetch for want of it; what the remote lacks is made below
             subprocess.run(["dvc", "pull", "--with-deps", *targets], check=False)
         ran, code = _repro([*targets, *options])
-    wanted = list(dict.fromkeys(names or params.experiments()))
+        if code == 0 and "--dry" not in options:
+            code = _register_waiting(wanted)
     for name in wanted:
         for line in edited(name):
             print(line, flush=True)
@@ -86,6 +90,21 @@ def _check_folder(experiments: Sequence[str]) -> None:
         places.check(database)
     for note in checkout.notes():
         print(note, flush=True)
+
+
+def _register_waiting(wanted: Sequence[str]) -> int:
+    """Registers the models that `dvc exp run` has left for later: they are the project's by now.
+
+    DVC takes their stage `register` for done. Returns its code.
+    """
+    waiting = []
+    for name in wanted:
+        record = Paths(name).registered
+        if record.exists() and Registration.read(record).version is None:
+            waiting.append(name)
+    if not waiting:
+        return 0
+    return _repro(["--force", "--single-item", *gallery.targets(waiting)])[1]
 
 
 def _summarize_the_others(wanted: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from goodfit.errors import UserError
+from goodfit.system import experiment
 from goodfit.system.files import file_lock, replacing_file
 from goodfit.system.secrets import redact
 from goodfit.tracking import places
@@ -39,6 +40,7 @@ def connect(uri: str) -> MlflowClient:
     Raises:
         UserError: the database does not answer, or its file or MLflow's cannot be made.
     """
+    uri = experiment.at_home(uri)
     check_answers(uri)
     set_mlflow_defaults()
     from mlflow import MlflowClient
@@ -119,7 +121,7 @@ def locked(uri: str, purpose: str | None = None) -> Iterator[None]:
     A server serializes its own changes. A `purpose` has a lock of its own: who holds it may open a
     run, which takes the plain one.
     """
-    path = sqlite_path(uri)
+    path = sqlite_path(experiment.at_home(uri))
     if path is None:
         yield
         return

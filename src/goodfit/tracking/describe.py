@@ -14,7 +14,8 @@ from goodfit.config import tree
 from goodfit.provenance import dvc, environment
 from goodfit.provenance.environment import Commit
 from goodfit.records import Job, Manifest
-from goodfit.tracking import runs
+from goodfit.system import experiment
+from goodfit.tracking import code_state, runs
 
 if TYPE_CHECKING:
     from goodfit.task.base import Task  # imports torch and Lightning, which change loggers
@@ -40,6 +41,9 @@ def open_run(cfg: DictConfig, task: Task, folder: Path, job: Job, commit: Commit
         "goodfit.data_sha256": manifest.sha256,
         "goodfit.data_dvc": dvc.output_hash(folder) or "",
     }
+    dvc_experiment = experiment.name()
+    if dvc_experiment:
+        tags["goodfit.dvc_experiment"] = dvc_experiment
     weights = build.pretrained(cfg).source
     if weights:
         tags["goodfit.pretrained_sha256"] = str(weights.sha256)
@@ -52,7 +56,7 @@ def open_run(cfg: DictConfig, task: Task, folder: Path, job: Job, commit: Commit
         params=tree.dotted(tree.frozen(cfg)),
     )
     try:
-        _log_lineage(run, cfg, folder, manifest, commit)
+        _log_lineage(run, cfg, folder, manifest, job, commit)
     except BaseException:
         run.end(runs.FAILED)
         raise
@@ -66,12 +70,12 @@ def changed(overrides: Sequence[str]) -> str | None:
 
 
 def _name(cfg: DictConfig, task: Task, job: Job) -> str:
-    """The network, the overrides and the seed, unless the user named the run."""
+    """The network, the overrides or DVC's experiment, the seed, unless the user named the run."""
     if cfg.tracking.run_name:
         return str(cfg.tracking.run_name)
     network = type(task.model).__name__
-    by_hand = changed(job.overrides)
-    title = f"{network} {by_hand}" if by_hand else network
+    told = changed(job.overrides) or experiment.name()
+    title = f"{network} {told}" if told else network
     return f"{title} (seed {cfg.seed})"
 
 
@@ -81,7 +85,6 @@ def _note(
     """Markdown for the page of the run."""
     parameters = sum(p.numel() for p in task.parameters())
     inputs = ", ".join(f"{name} {field.shape}" for name, field in task.spec.inputs.items())
-    dirty = ", with uncommitted changes" if commit.dirty == "true" else ""
     paragraphs = [
         f"**{type(task.model).__name__}** with {parameters:,} parameters "
         f"for {type(task).__name__.lower()} on **{cfg.name}**: {inputs}.",
@@ -90,21 +93,21 @@ def _note(
         f"Kept are the weights with the best validation {task.monitor}; "
         "`final_*` are their scores without dropout and augmentation.",
         f"Changed by hand: {by_hand}." if by_hand else "As the experiment's file says.",
-        f"Commit {commit.sha[:10]}{dirty}.",
+        code_state.note(commit),
     ]
     return "\n\n".join(paragraphs)
 
 
 def _log_lineage(
-    run: runs.Run, cfg: DictConfig, folder: Path, manifest: Manifest, commit: Commit
+    run: runs.Run, cfg: DictConfig, folder: Path, manifest: Manifest, job: Job, commit: Commit
 ) -> None:
-    """Configuration, packages, the data's manifest and uncommitted changes, as files; the data."""
+    """Configuration, packages, the data's manifest and the code's state, as files; the data."""
     config = tree.dump(tree.frozen(cfg))
     run.text("config.yaml", config, config)
     run.text("lineage/packages.txt", environment.packages())
     run.text("lineage/manifest.json", json.dumps(manifest.to_json(), indent=1))
-    if commit.diff:
-        run.text("lineage/uncommitted.diff", commit.diff, config)
+    for path, reason in code_state.log(run, cfg, job, commit, config):
+        print(f"{path} is not stored with the run: {reason}", flush=True)
     log_data(run, cfg.name, folder, manifest)
 
 

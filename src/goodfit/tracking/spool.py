@@ -9,13 +9,15 @@ import contextlib
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
+from goodfit.system import experiment
 from goodfit.system.files import file_lock
 from goodfit.system.secrets import redact
 
@@ -67,7 +69,7 @@ class Outbox:
     @property
     def path(self) -> Path:
         """The spool file: what waits for the database."""
-        return SPOOL / f"{self.run_id}.jsonl"
+        return experiment.home() / SPOOL / f"{self.run_id}.jsonl"
 
     def put(self, **item: Unpack[Item]) -> None:
         """Queues an item; returns at once."""
@@ -199,7 +201,7 @@ def apply(client: MlflowClient, run_id: str, item: Item) -> None:
         client.log_batch(run_id, tags=[RunTag(key, value) for key, value in item["tags"].items()])
     if "text" in item:
         path, content = item["text"]
-        client.log_text(run_id, content, path)
+        _log_text(client, run_id, content, PurePosixPath(path))
     if "folder" in item and Path(item["folder"][0]).is_dir():
         client.log_artifacts(run_id, *item["folder"])
     if item.get("status") == "RUNNING":
@@ -207,6 +209,15 @@ def apply(client: MlflowClient, run_id: str, item: Item) -> None:
         delete_ended_tag(client, run_id)
     elif "status" in item:
         client.set_terminated(run_id, item["status"], end_time=item["time"])
+
+
+def _log_text(client: MlflowClient, run_id: str, content: str, path: PurePosixPath) -> None:
+    # not the client's own log_text: a patch may hold bytes that are no UTF-8, and it refuses them
+    folder = None if path.parent == PurePosixPath() else str(path.parent)
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary, path.name)
+        file.write_bytes(content.encode(errors="surrogateescape"))
+        client.log_artifact(run_id, str(file), folder)
 
 
 def delete_ended_tag(client: MlflowClient, run_id: str) -> None:
@@ -221,7 +232,7 @@ def replay(client: MlflowClient, uri: str) -> None:
 
     Another process that does the same waits for its turn.
     """
-    for path in sorted(SPOOL.glob("*.jsonl")):
+    for path in sorted((experiment.home() / SPOOL).glob("*.jsonl")):
         lines = _lines(path)  # none where another process has just sent them
         try:
             if not lines or json.loads(lines[0])["uri"] != uri:

@@ -164,23 +164,26 @@ class Sweep:
         storage = studies.connect(
             self.url, heartbeat=options.heartbeat, max_retry=options.max_retry, create=True
         )
-        study = studies.open_study(storage, options.study_name, directions, space.fingerprint())
-        studies.check_same_config(study, self.config, space.keys())
-        n_orphans = studies.fail_orphans(study, options.max_retry)
-        if n_orphans:
-            print(f"{n_orphans} trials of a sweep that was killed are retried")
-        studies.enqueue(study, self.url, points)
+        try:
+            study = studies.open_study(storage, options.study_name, directions, space.fingerprint())
+            studies.check_same_config(study, self.config, space.keys())
+            n_orphans = studies.fail_orphans(study, options.max_retry)
+            if n_orphans:
+                print(f"{n_orphans} trials of a sweep that was killed are retried")
+            studies.enqueue(study, self.url, points)
 
-        n_trials = min(options.n_trials, len(points)) if points else options.n_trials
-        print(
-            f"study {study.study_name} in {mask_passwords(self.url)}: "
-            f"{_progress_before(study)}up to {n_trials} trials",
-            flush=True,
-        )
-        # raised in the midst of a listener's commit, a signal left its database locked
-        with deferred_signals() as check_signals:
-            self._check_signals = check_signals
-            self._run(study, n_trials, listener)
+            n_trials = min(options.n_trials, len(points)) if points else options.n_trials
+            print(
+                f"study {study.study_name} in {mask_passwords(self.url)}: "
+                f"{_progress_before(study)}up to {n_trials} trials",
+                flush=True,
+            )
+            # raised in the midst of a listener's commit, a signal left its database locked
+            with deferred_signals() as check_signals:
+                self._check_signals = check_signals
+                self._run(study, n_trials, listener)
+        finally:
+            storage.engine.dispose()  # else the connections stay open until they are collected
 
     def _run(self, study: optuna.Study, n_trials: int, listener: Listener | None) -> None:
         """Runs the study from its first trial to its last, with the listener told of everything."""
