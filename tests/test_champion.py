@@ -24,7 +24,7 @@ from goodfit.tracking.database import connect
 
 # of MLflow with pandas 3
 IGNORED = "ignore:Operation with range:pandas.errors.Pandas4Warning"
-pytestmark = [pytest.mark.slow, pytest.mark.fault(63), pytest.mark.filterwarnings(IGNORED)]
+pytestmark = [pytest.mark.slow, pytest.mark.fault(60), pytest.mark.filterwarnings(IGNORED)]
 Home = Callable[..., DictConfig]
 GOOD = {"trainer": {"max_epochs": 40}, "optimizer": {"lr": 0.02}}
 
@@ -112,7 +112,7 @@ def test_the_alias_follows_the_paired_interval_and_nothing_else(home: Home) -> N
     assert "scores on different data do not compare" in reason
 
 
-@pytest.mark.fault(61)
+@pytest.mark.fault(58)
 def test_a_test_set_of_a_few_rows_makes_no_champion(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -130,7 +130,7 @@ def test_a_test_set_of_a_few_rows_makes_no_champion(
     assert accuracy["low"] < accuracy["high"]
 
 
-@pytest.mark.fault(62)
+@pytest.mark.fault(59)
 def test_a_network_of_one_answer_is_no_champion_and_it_is_said(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:

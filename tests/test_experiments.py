@@ -11,7 +11,7 @@ import repository
 import yaml
 from repository import Repository
 
-pytestmark = [pytest.mark.slow, pytest.mark.fault(57)]
+pytestmark = [pytest.mark.slow, pytest.mark.fault(56)]
 NAME = "breast_cancer"
 NETWORK = "src/goodfit/model/own.py"
 

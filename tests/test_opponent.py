@@ -58,7 +58,7 @@ def configured(folder: Path, home: Callable[..., DictConfig]) -> DictConfig:
     return cfg
 
 
-@pytest.mark.fault(65)
+@pytest.mark.fault(62)
 def test_the_verdict_page_results_and_run_name_the_strongest_of_several(
     home: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

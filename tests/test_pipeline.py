@@ -78,7 +78,7 @@ def test_one_run_holds_training_and_evaluation_and_is_finished(repository: Repos
     assert repository.sql(f"select status from runs where run_uuid = '{run_id}'") == [("FINISHED",)]
 
 
-@pytest.mark.fault(69)
+@pytest.mark.fault(66)
 def test_mlflow_shows_curves_first_and_what_became_of_a_run(repository: Repository) -> None:
     """Its page of a run puts names with a slash first, by the alphabet; the others are bars."""
     facts = json.loads((repository.path / "models/mnist/train.json").read_text())
@@ -106,7 +106,7 @@ def test_mlflow_shows_curves_first_and_what_became_of_a_run(repository: Reposito
     assert any(name.startswith("baseline_accuracy_") for name in shown)
 
 
-@pytest.mark.fault(69)
+@pytest.mark.fault(66)
 def test_a_registered_version_says_how_good_it_is_and_where_its_report_is(
     repository: Repository,
 ) -> None:

@@ -12,7 +12,7 @@ import repository
 
 from goodfit.system.files import sha256
 
-pytestmark = [pytest.mark.slow, pytest.mark.fault(56)]
+pytestmark = [pytest.mark.slow, pytest.mark.fault(55)]
 NETWORK = '''\
 """A network of one's own, with a table of numbers beside it."""
 

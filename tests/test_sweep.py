@@ -147,7 +147,7 @@ def test_what_was_given_for_the_whole_sweep_is_part_of_what_was_found(
         (prepared.path / TUNED).write_text(before)
 
 
-@pytest.mark.fault(69)
+@pytest.mark.fault(66)
 def test_one_tag_tells_trials_and_confirmations_apart(prepared: Repository, swept: str) -> None:
     query = (
         "select distinct t.value from tags t join runs r using (run_uuid) "
@@ -161,7 +161,7 @@ def test_one_tag_tells_trials_and_confirmations_apart(prepared: Repository, swep
         assert prepared.sql(query.format(name)) == [(expected,)]
 
 
-@pytest.mark.fault(67)
+@pytest.mark.fault(64)
 def test_the_winner_is_confirmed_as_long_as_the_experiment_trains(
     prepared: Repository, swept: str
 ) -> None:

@@ -133,13 +133,12 @@ def check_make(words: list[str], path: Path) -> None:
 
 
 def check_git(words: list[str], path: Path) -> None:
-    assert words[0] == "checkout"
-    for word in words[1:]:
-        if word.startswith("--"):
-            done = subprocess.run(
-                ["git", "checkout", "-h"], cwd=path, capture_output=True, text=True
-            )
-            assert word in done.stdout + done.stderr
+    command, *rest = words
+    done = subprocess.run(["git", command, "-h"], cwd=path, capture_output=True, text=True)
+    taken = re.split(r"[\s,\[\]]+", done.stdout + done.stderr)
+    for word in rest:
+        if word.startswith("-"):
+            assert word in taken
         else:
             assert word not in ("", ".")
 

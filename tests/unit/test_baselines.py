@@ -32,7 +32,7 @@ def composed(*overrides: str) -> list[str]:
     return sorted(cfg.baseline)
 
 
-@pytest.mark.fault(65)
+@pytest.mark.fault(62)
 @pytest.mark.parametrize(
     ("override", "names"),
     [
@@ -46,7 +46,7 @@ def test_one_baseline_or_several_are_given_in_one_way(override: str, names: list
     assert composed(*TABLE, override) == names
 
 
-@pytest.mark.fault(65)
+@pytest.mark.fault(62)
 @pytest.mark.parametrize(
     ("overrides", "names"),
     [
@@ -62,7 +62,7 @@ def test_an_override_is_in_the_place_of_the_experiments_list(
     assert composed("experiment=breast_cancer", *overrides) == names
 
 
-@pytest.mark.fault(65)
+@pytest.mark.fault(62)
 def test_each_of_several_keeps_its_own_arguments() -> None:
     cfg = compose(tiny.ROOT, ["experiment=breast_cancer", "baseline.boosting.trees=7"])
     assert cfg.baseline.boosting.trees == 7
@@ -70,7 +70,7 @@ def test_each_of_several_keeps_its_own_arguments() -> None:
     assert [type(method).__name__ for method in methods] == ["Boosting", "Logistic"]
 
 
-@pytest.mark.fault(65)
+@pytest.mark.fault(62)
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -95,7 +95,7 @@ def test_what_is_no_list_of_baselines_is_refused(overrides: list[str], message: 
         composed("experiment=breast_cancer", *overrides)
 
 
-@pytest.mark.fault(65)
+@pytest.mark.fault(62)
 def test_a_file_without_its_own_name_on_top_is_refused(tmp_path: Path) -> None:
     """Two such files would be mixed into one section, and one method would vanish."""
     shutil.copytree(tiny.ROOT / "conf", tmp_path / "conf")
@@ -169,7 +169,7 @@ def verdict_of(
     return evaluated
 
 
-@pytest.mark.fault(65)
+@pytest.mark.fault(62)
 def test_the_verdict_is_against_the_best_on_validation_whatever_test_says(
     verdict_of: Callable[..., Any],
 ) -> None:
@@ -189,7 +189,7 @@ def test_the_verdict_is_against_the_best_on_validation_whatever_test_says(
         assert "it loses to lucky on test, weaker on validation" in result.verdict.text
 
 
-@pytest.mark.fault(65)
+@pytest.mark.fault(62)
 def test_each_baseline_has_its_score_on_validation(verdict_of: Callable[..., Any]) -> None:
     result = verdict_of(Constant("a", 0.5, 1.0), Constant("b", 1.0, 0.2))
     scores = {item.title: item.validation for item in result.baselines}
@@ -221,7 +221,7 @@ def test_the_strongest_is_the_best_in_the_scores_direction(
     assert strongest(validation, Scored(mode)) == best  # type: ignore[arg-type]
 
 
-@pytest.mark.fault(65)
+@pytest.mark.fault(62)
 @pytest.mark.parametrize(
     "others",
     [

@@ -92,7 +92,7 @@ def by_hand(frame: pd.DataFrame, splits: list[Any], kind: str, label: str) -> An
     return models[int(np.argmin(losses))].predict(parts[2][0])
 
 
-@pytest.mark.fault(66)
+@pytest.mark.fault(63)
 @pytest.mark.parametrize(
     ("kind", "label", "other"), [("class", "y", "price"), ("number", "price", "y")]
 )
@@ -103,7 +103,7 @@ def test_it_sees_the_columns_of_the_file(tmp_path: Path, kind: str, label: str, 
     np.testing.assert_allclose(ours, by_hand(frame, splits, kind, label), rtol=1e-6)
 
 
-@pytest.mark.fault(65)
+@pytest.mark.fault(62)
 def test_where_classes_are_an_interaction_boosting_finds_it_and_a_line_does_not(
     tmp_path: Path,
 ) -> None:
@@ -125,7 +125,7 @@ FACTS = {
 }
 
 
-@pytest.mark.fault(66)
+@pytest.mark.fault(63)
 def test_what_is_missing_or_new_is_nan_and_a_category_its_number() -> None:
     rows = pd.DataFrame(
         {

@@ -129,7 +129,7 @@ EDITS = {
 }
 
 
-@pytest.mark.fault(56)
+@pytest.mark.fault(55)
 @pytest.mark.parametrize("case", EDITS)
 def test_a_clone_with_the_patch_has_the_same_code(project: Path, case: str) -> None:
     committed = state(project)
@@ -154,7 +154,7 @@ def index(project: Path) -> bytes:
     return (project / ".git/index").read_bytes()
 
 
-@pytest.mark.fault(56)
+@pytest.mark.fault(55)
 @pytest.mark.parametrize(
     "command",
     [
@@ -174,7 +174,7 @@ def test_what_changes_no_code_makes_nothing_dirty(project: Path, command: str) -
     assert (commit.dirty, commit.changes) == ("false", Changes())
 
 
-@pytest.mark.fault(56)
+@pytest.mark.fault(55)
 def test_what_is_too_large_is_named_and_takes_no_source_files_place(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,7 +188,7 @@ def test_what_is_too_large_is_named_and_takes_no_source_files_place(
     assert made.left_out[1].reason == "0.2 MB; of all changes, 0.1 MB are stored"
 
 
-@pytest.mark.fault(56)
+@pytest.mark.fault(55)
 def test_a_repository_inside_the_code_is_named(project: Path) -> None:
     shell("mkdir src/nested && cd src/nested && git init -q && echo a > a.py")(project)
     commit = environment.commit()
@@ -196,7 +196,7 @@ def test_a_repository_inside_the_code_is_named(project: Path) -> None:
     assert commit.changes.left_out == (("src/nested/", "a git repository of its own"),)
 
 
-@pytest.mark.fault(56)
+@pytest.mark.fault(55)
 def test_a_project_in_a_folder_of_a_larger_repository(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,7 +211,7 @@ def test_a_project_in_a_folder_of_a_larger_repository(
     assert not (clone / "elsewhere.py").exists()
 
 
-@pytest.mark.fault(56)
+@pytest.mark.fault(55)
 def test_where_git_fails_nothing_is_claimed(project: Path) -> None:
     (project / "src/net.py").write_text("x")
     (project / "src/net.py").chmod(0)

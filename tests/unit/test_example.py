@@ -63,7 +63,7 @@ def pictures(cls: type[Pictures] = Pictures) -> Pictures:
     return cls(sources={}, test=0.2, validation=0.2, split_seed=0)
 
 
-@pytest.mark.fault(68)
+@pytest.mark.fault(65)
 @pytest.mark.parametrize("shape", [(4,), (5, 4), (3, 5, 4), (2, 3, 5, 4)])
 def test_a_cell_of_any_dimensions_comes_back_as_a_caller_sends_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
@@ -101,7 +101,7 @@ class Unwritable(Pictures):
         return pd.DataFrame({"image": [object(), "a", 3]})
 
 
-@pytest.mark.fault(68)
+@pytest.mark.fault(65)
 @pytest.mark.parametrize(
     ("cls", "expected"),
     [

@@ -14,7 +14,7 @@ from goodfit.evaluation.verdict import FEWEST_UNITS, verdict
 from goodfit.task.classification import Classification
 from goodfit.task.regression import Regression
 
-pytestmark = pytest.mark.fault(61)
+pytestmark = pytest.mark.fault(58)
 SHARES = {"share": lambda statistics: statistics["hit"].float().mean()}
 SUMS = {"share": lambda sums: sums["hit"] / sums["one"]}
 

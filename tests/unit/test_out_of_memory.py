@@ -109,7 +109,7 @@ def out_of_memory(*_: object, **__: object) -> None:
     raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
 
-@pytest.mark.fault(58)
+@pytest.mark.fault(57)
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
 @pytest.mark.parametrize("place", ["MLP.__init__", "AdamW.step", "Packed.__init__"])
 def test_where_fewer_samples_do_not_help_none_are_tried(
@@ -132,7 +132,7 @@ def test_where_fewer_samples_do_not_help_none_are_tried(
     assert "samples at once" not in capsys.readouterr().out
 
 
-@pytest.mark.fault(58)
+@pytest.mark.fault(57)
 def test_of_a_cpu_as_of_a_gpu_a_batch_is_divided(
     home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

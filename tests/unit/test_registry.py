@@ -32,7 +32,7 @@ def nothing(present: ModelVersion) -> Paired:
     pytest.fail(f"compared with {present.version}")
 
 
-@pytest.mark.fault(63)
+@pytest.mark.fault(60)
 @pytest.mark.parametrize(
     ("new", "old", "paired", "is_champion", "reason"),
     [
@@ -101,7 +101,7 @@ def result(
     return Evaluation.of(content, Path("evaluation.json"))
 
 
-@pytest.mark.fault(63)
+@pytest.mark.fault(60)
 @pytest.mark.parametrize(
     ("outcomes", "unfit", "but"),
     [

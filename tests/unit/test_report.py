@@ -16,7 +16,8 @@ from goodfit.errors import UserError
 from goodfit.records import Chart, Comparison, Interval
 from goodfit.reporting import charts, error_charts, results, words
 from goodfit.reporting.charts import Row
-from goodfit.stages import report, summary
+from goodfit.stages import report
+from goodfit.tracking import lookup
 
 MODES = {
     "class": {"accuracy": "max", "log_loss": "min"},
@@ -244,7 +245,7 @@ def heading(page: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
-@pytest.mark.fault(70)
+@pytest.mark.fault(67)
 @pytest.mark.parametrize(
     ("data", "about"),
     [
@@ -266,14 +267,15 @@ def test_a_page_has_the_users_words_and_of_anybodys_table_none_of_ours(
     assert heading(run("loans", *own)) == ("Who pays &lt;back&gt;", own[1])
 
 
-@pytest.mark.fault(70)
+@pytest.mark.fault(67)
 def test_each_cell_of_all_scores_names_its_column_for_a_phone() -> None:
     make("films")
     table = re.search(r'<table class="stacked">(.*?)</table>', run("films"), re.S)
     assert table
     columns = re.findall(r'<th scope="col" class="n">(.*?)<', table[1])
     labels = re.findall(r'<td class="n" data-label="(.*?)">', table[1])
-    assert labels == columns * len(MODES["class"])
+    assert labels == columns * table[1].count('<th scope="row">')
+    assert len(columns) > 2
 
 
 def test_another_baseline_stands_behind_the_strong_one_and_on_its_own_page_alone() -> None:
@@ -409,7 +411,7 @@ def judged(name: str, **verdict: Any) -> str:
     return run(name)
 
 
-@pytest.mark.fault(61)
+@pytest.mark.fault(58)
 def test_of_too_few_units_nothing_is_said_to_be_better() -> None:
     page = judged("some", word="too few to tell", too_few="test has 5 weeks, it takes 30")
     head = page.split("</header>")[0]
@@ -419,7 +421,7 @@ def test_of_too_few_units_nothing_is_said_to_be_better() -> None:
     assert ">too few to tell<" in Path("report/index.html").read_text()
 
 
-@pytest.mark.fault(62)
+@pytest.mark.fault(59)
 def test_a_network_with_one_answer_is_warned_of_in_red() -> None:
     page = judged("some", degenerate="it answers 'good' for every test sample")
     alerts = re.findall(r'class="alert".*?</p>', page)
@@ -567,12 +569,11 @@ def test_results_of_what_was_not_evaluated_are_the_users_to_make() -> None:
 @pytest.mark.parametrize("content", [b"", b"no database", None])
 def test_a_database_that_cannot_be_read_is_told_in_a_line(content: bytes | None) -> None:
     """An empty one is no fault: MLflow fills it."""
-    make("some")
-    put(Path("build/some.json"), {"tracking": {"uri": "sqlite:///mlflow.db"}})
+    wanted = lookup.Wanted("some", "a", frozenset(), "b")
     if content is not None:
         Path("mlflow.db").write_bytes(content)
     if not content:
-        assert not summary._is_tracked("some")
+        assert lookup.look("sqlite:///mlflow.db", wanted) == lookup.Found()
         return
     with pytest.raises(UserError, match=r"mlflow\.db cannot be read: file is not a database"):
-        summary._is_tracked("some")
+        lookup.look("sqlite:///mlflow.db", wanted)

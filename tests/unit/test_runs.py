@@ -272,7 +272,7 @@ def test_a_parameter_that_is_too_long_is_cut(uri: str) -> None:
     assert set(run.client.get_run(run.run_id).data.params["long"]) == {"x"}
 
 
-@pytest.mark.fault(56)
+@pytest.mark.fault(55)
 def test_a_text_keeps_its_bytes(uri: str, tmp_path: Path) -> None:
     run = begin(uri)
     run.text("lineage/patch", "+caf\udce9\r\n+\u2028\n")

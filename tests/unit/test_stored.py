@@ -10,7 +10,7 @@ import pytest
 from goodfit.errors import UserError
 from goodfit.evaluation.champion import stored
 
-pytestmark = pytest.mark.fault(63)
+pytestmark = pytest.mark.fault(60)
 
 
 def test_what_evaluate_kept_of_the_network_comes_back(tmp_path: Path) -> None:

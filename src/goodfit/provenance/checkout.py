@@ -15,7 +15,7 @@ _OTHERS = ("build", "mlruns", "data/inbox", "sweeps", ".dvc/cache")
 _WITHOUT_GIT = "`dvc config --local core.no_scm true` goes on without git"
 _BEHIND_LINK = (
     "let {link} be a folder, and give DVC's cache the other disk: "
-    "`dvc config --local cache.dir <folder there>`, `dvc config --local cache.type symlink`"
+    "`dvc config --local cache.dir <folder>`, `dvc config --local cache.type symlink`"
 )
 
 

@@ -84,7 +84,9 @@ def _commands(
     lines.append("export PYTHONPATH=$PWD/src")
     if job.overrides:
         asked = shlex.join(job.overrides)
-        lines += [f"python pipelines/{stage}.py {asked}" for stage in ("fetch", "prepare", "train")]
+        lines += [
+            f"python pipelines/{script}.py {asked}" for script in ("fetch", "prepare", "train")
+        ]
     else:
         lines.append(f"python pipelines/repro.py {cfg.name}")
 

@@ -121,7 +121,7 @@ def locked(uri: str, purpose: str | None = None) -> Iterator[None]:
     A server serializes its own changes. A `purpose` has a lock of its own: who holds it may open a
     run, which takes the plain one.
     """
-    path = sqlite_path(experiment.at_home(uri))
+    path = sqlite_path(uri)
     if path is None:
         yield
         return

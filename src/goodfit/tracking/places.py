@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from goodfit.cli import guarded
 from goodfit.errors import UserError
+from goodfit.system import experiment
 from goodfit.system.files import file_lock
 
 SQLITE = "sqlite:///"
@@ -43,7 +44,11 @@ class Place(NamedTuple):
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """The file of a SQLite database, None for a server."""
+    """The file of a SQLite database, None for a server.
+
+    In a copy that `dvc exp run` made, a file without a path is that of the project.
+    """
+    uri = experiment.at_home(uri)
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
 
 

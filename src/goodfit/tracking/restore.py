@@ -103,6 +103,8 @@ def _wanted(paths: Paths) -> Wanted:
 
 
 def _lacking_version(found: Found, recorded: Registration) -> list[str]:
+    if recorded.version is None:  # of an experiment of DVC's, which registers nothing
+        return []
     missing = [] if found.version else [VERSION]
     if recorded.champion and found.champion is None:
         missing.append(CHAMPION)
@@ -141,6 +143,8 @@ def _register(run: Run, paths: Paths, uri: str, missing: Sequence[str]) -> list[
     from goodfit.tracking import overview, package, registry
 
     recorded = Registration.read(paths.registered)
+    if recorded.version is None:
+        return []
     evaluation = Evaluation.read(paths.evaluation / "evaluation.json")
     # of two clones that share the registry, the second finds what the first has restored
     with locked(uri, "registry"):
