@@ -21,6 +21,7 @@ from goodfit.config.compose import compose
 
 # what stands in a message for a value that it has, by the last name of the expression
 VALUES = {
+    "asked": "experiment=mnist",
     "experiment": "mnist",
     "folder": "data/prepared/mnist",
     "maker": "prepare",

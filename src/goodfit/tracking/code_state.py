@@ -84,9 +84,8 @@ def _commands(
     lines.append("export PYTHONPATH=$PWD/src")
     if job.overrides:
         asked = shlex.join(job.overrides)
-        lines += [
-            f"python pipelines/{script}.py {asked}" for script in ("fetch", "prepare", "train")
-        ]
+        for script in ("fetch.py", "prepare.py", "train.py"):
+            lines.append(f"python pipelines/{script} {asked}")
     else:
         lines.append(f"python pipelines/repro.py {cfg.name}")
 
