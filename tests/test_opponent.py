@@ -107,6 +107,6 @@ def test_the_verdict_page_results_and_run_name_the_strongest_of_several(
 
     run = mlflow.MlflowClient(cfg.tracking.uri).search_runs(["1"])[0].data
     assert run.tags["goodfit.strongest_baseline"] == TREES
-    assert run.metrics["baseline_val/accuracy/gradient_boosting"] == strong.validation
-    assert run.metrics["baseline_val/accuracy/logistic_regression"] == weak.validation
-    assert run.metrics["baseline/accuracy/logistic_regression"] == weak.scores["accuracy"].value
+    assert run.metrics["baseline_accuracy_gradient_boosting_validation"] == strong.validation
+    assert run.metrics["baseline_accuracy_logistic_regression_validation"] == weak.validation
+    assert run.metrics["baseline_accuracy_logistic_regression"] == weak.scores["accuracy"].value

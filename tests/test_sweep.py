@@ -139,9 +139,40 @@ def test_what_was_given_for_the_whole_sweep_is_part_of_what_was_found(
         assert content["optimizer"]["lr"] == 0.05
         assert 0.8 <= content["optimizer"]["momentum"] <= 0.95
         assert "Searched with ~tuned trainer.max_epochs=4." in text
+        length = "searched with trainer.max_epochs=4; confirmed at the experiment's own length, "
+        assert f"{length}with trainer.max_epochs=60" in output
+        assert f"It was {length}with trainer.max_epochs=60." in text
         prepared.run(sys.executable, "pipelines/compose.py", "breast_cancer")
     finally:
         (prepared.path / TUNED).write_text(before)
+
+
+@pytest.mark.fault(69)
+def test_one_tag_tells_trials_and_confirmations_apart(prepared: Repository, swept: str) -> None:
+    query = (
+        "select distinct t.value from tags t join runs r using (run_uuid) "
+        "where t.key = 'goodfit.started_by' and r.name like '{}'"
+    )
+    for name, expected in (
+        ("sweep %", "sweep"),
+        ("trial %", "trial"),
+        ("again: %", "confirmation"),
+    ):
+        assert prepared.sql(query.format(name)) == [(expected,)]
+
+
+@pytest.mark.fault(67)
+def test_the_winner_is_confirmed_as_long_as_the_experiment_trains(
+    prepared: Repository, swept: str
+) -> None:
+    """What is best after four epochs may be worse after sixty."""
+    query = (
+        "select p.value, t.value is null from params p join runs r using (run_uuid) "
+        "left join tags t on t.run_uuid = r.run_uuid and t.key = 'goodfit.trial_state' "
+        "where p.key = 'trainer.max_epochs' and r.name like '{}'"
+    )
+    assert {epochs for epochs, _ in prepared.sql(query.format("trial %"))} == {"4"}
+    assert {epochs for epochs, _ in prepared.sql(query.format("again: %"))} == {"60"}
 
 
 def test_dvc_takes_the_file_up_and_without_it_goes_back(prepared: Repository, swept: str) -> None:

@@ -18,6 +18,7 @@ from goodfit.system import units
 from goodfit.system.files import read_json, write_json
 
 Role = Literal["strong", "other", "trivial"]  # in the order of tables
+TOO_FEW = "too few to tell"  # the word of a verdict on a test set of few independent units
 
 
 @dataclass(frozen=True)
@@ -190,17 +191,29 @@ class Comparison(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict(Record):
-    """The comparison with the strong baseline in a word and in a sentence."""
+    """The comparison with the strong baseline in a word and in a sentence.
+
+    `too_few` says how few independent units test has, where they are too few to tell; all
+    comparisons are then ties. `degenerate` says what the network answers, where it answers every
+    test sample alike.
+    """
 
     word: str
     text: str
     against: tuple[Comparison, ...]
     worse_than_trivial: bool
+    too_few: str | None = None
+    degenerate: str | None = None
 
     @property
     def strong(self) -> Comparison:
         """The comparison that the verdict is about."""
         return next(item for item in self.against if item.role == "strong")
+
+    @property
+    def not_shown(self) -> list[str]:
+        """The trivial baselines that the network is not shown to be better than."""
+        return [item.title for item in self.against if item.role == "trivial" and item.outcome <= 0]
 
     @property
     def beaten_by(self) -> list[str]:

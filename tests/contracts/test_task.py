@@ -24,6 +24,8 @@ from torch import Tensor
 from goodfit import build
 from goodfit.contract import PAD, DataSpec
 from goodfit.errors import UserError
+from goodfit.evaluation.degenerate import degenerate
+from goodfit.predictor import Predictor
 from goodfit.records import Answer, Chart
 from goodfit.reporting import error_charts
 from goodfit.store.arrays import Packed
@@ -269,6 +271,34 @@ def test_what_is_asked_for_is_said_in_a_few_words(name: str, case: str, prepared
     assert asked.strip() == asked, f"{name} on {case}: asked is {asked!r}, with blanks around it"
     assert asked.isprintable(), f"{name} on {case}: asked is {asked!r}, which is no single line"
     assert 0 < len(asked) <= 30, f"{name} on {case}: asked is {asked!r}, of {len(asked)} letters"
+
+
+@pytest.mark.fault(62)
+@fits
+def test_one_answer_for_everything_is_named(name: str, case: str, prepared: Prepared) -> None:
+    task, targets = made(name, case, prepared(case))
+    right = perfect(task, targets)
+    assert task.same_answer(right) is None, f"{name} on {case}: different answers"
+    rows = torch.zeros(len(right), dtype=torch.long)
+    assert task.same_answer(right[rows]), f"{name} on {case}: one answer for all"
+
+
+@pytest.mark.fault(62)
+@pytest.mark.parametrize(
+    ("name", "case"),
+    # networks for a series add what they learn to the level of its past
+    [pair for pair in pairs() if tiny.kind(pair[1]) != "series"],
+)
+def test_a_network_that_looks_at_nothing_is_found_out(
+    name: str, case: str, prepared: Prepared
+) -> None:
+    folder = prepared(case)
+    task, _ = made(name, case, folder)
+    for parameter in task.model.parameters():
+        torch.nn.init.zeros_(parameter)
+    found = degenerate(Predictor(task, task.spec), Packed(folder, "test"))
+    assert found is not None
+    assert re.fullmatch("it answers .+ for every test sample", found.text)
 
 
 @fits

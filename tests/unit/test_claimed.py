@@ -109,7 +109,7 @@ import sys, time
 from goodfit.tracking import runs
 run = runs.start(sys.argv[1], "tiny", "x", tags={runs.TRAINING_TAG: sys.argv[2]}, params={})
 if sys.argv[3] == "evaluate":
-    run.log({"cost/seconds": 1.0})
+    run.log({"cost_seconds": 1.0})
     run.flush()
 print(run.run_id, flush=True)
 time.sleep(60)

@@ -1,87 +1,129 @@
-"""The champion changes only for a better model on the same test data."""
+"""The champion changes only for a model that is shown to be better on the same test data."""
 
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from mlflow.exceptions import MlflowException
 
+from goodfit.records import Evaluation, Interval
 from goodfit.tracking.database import connect
-from goodfit.tracking.registry import Standing, champion, decide, promote
+from goodfit.tracking.registry import Paired, Standing, champion, decide, promote, standing_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
 OLD = Standing("accuracy", 0.9, "max", "aa")
+GOOD = Standing("accuracy", 0.99, "max", "aa")
+UNFIT = Standing("accuracy", 0.99, "max", "aa", unfit="worse than majority class")
+BETTER = Paired(1, Interval(0.05, 0.01, 0.09))
+TIED = Paired(0, Interval(0.001, -0.002, 0.004))
+WORSE = Paired(-1, Interval(-0.05, -0.09, -0.01))
 
 
+def nothing(present: ModelVersion) -> Paired:
+    """Fails where a model is compared that must not be."""
+    pytest.fail(f"compared with {present.version}")
+
+
+@pytest.mark.fault(63)
 @pytest.mark.parametrize(
-    ("new", "old", "is_champion", "reason"),
+    ("new", "old", "paired", "is_champion", "reason"),
     [
-        (Standing("accuracy", 0.5, "max", "aa"), None, True, "champion: the first"),
-        (
-            Standing("accuracy", 0.5, "max", "aa", worse_than_trivial=True),
-            None,
-            False,
-            "worse than the trivial baseline",
-        ),
-        (
-            Standing("accuracy", 0.99, "max", "aa", worse_than_trivial=True),
-            OLD,
-            False,
-            "worse than the trivial baseline",
-        ),
-        (
-            Standing("accuracy", 0.91, "max", "aa"),
-            OLD,
-            True,
-            "champion: 0.9100 is better than 0.9000",
-        ),
-        (
-            Standing("accuracy", 0.9, "max", "aa"),
-            OLD,
-            False,
-            "not champion: 0.9000 is not better than 0.9000",
-        ),
-        (
-            Standing("accuracy", 0.89, "max", "aa"),
-            OLD,
-            False,
-            "not champion: 0.8900 is not better than 0.9000",
-        ),
-        (
-            Standing("accuracy", 0.99, "max", "bb"),
-            OLD,
-            False,
-            "scores on different data do not compare",
-        ),
-        (
-            Standing("accuracy", 0.2, "min", "aa"),
-            Standing("accuracy", 0.3, "min", "aa"),
-            True,
-            "champion: 0.2000 is better than 0.3000",
-        ),
-        (
-            Standing("accuracy", 0.3, "min", "aa"),
-            Standing("accuracy", 0.2, "min", "aa"),
-            False,
-            "not champion",
-        ),
-        (Standing("accuracy", float("nan"), "max", "aa"), OLD, False, "not champion"),
-        (Standing("accuracy", float("nan"), "max", "aa"), None, False, "not champion"),
+        (GOOD, None, None, True, "champion: the first that is shown to be better than trivial"),
+        (UNFIT, None, None, False, "not champion: worse than majority class"),
+        (UNFIT, OLD, BETTER, False, "not champion: worse than majority class"),
+        (GOOD, OLD, BETTER, True, "champion: better by +0.050 [+0.010, +0.090], 0.9900 aga"),
+        # .7935 against .7924: one sample of 891
+        (GOOD, OLD, TIED, False, "not champion: not shown to be better than the present one"),
+        (GOOD, OLD, WORSE, False, "not champion: not shown to be better than the present one"),
+        (GOOD, OLD, "its files are gone", False, "no comparison with the present one: its files"),
+        (replace(GOOD, but="but it loses to"), OLD, BETTER, True, "; but it loses to"),
+        (replace(GOOD, but="but it loses to"), None, None, True, "; but it loses to"),
+        (replace(GOOD, test_sha256="bb"), OLD, BETTER, False, "on different data do not compare"),
         # an error of 0.1 and an accuracy of 0.9
-        (Standing("accuracy", 0.1, "min", "aa"), OLD, False, "not champion"),
+        (replace(GOOD, mode="min"), OLD, BETTER, False, "not champion: measured by"),
+        (replace(GOOD, name="f1"), OLD, BETTER, False, "set task.score=accuracy"),
+        (
+            replace(GOOD, score=float("nan")),
+            OLD,
+            BETTER,
+            False,
+            "not champion: its accuracy is nan",
+        ),
+        (replace(GOOD, score=float("nan")), None, None, False, "not champion"),
     ],
 )
 def test_who_becomes_champion(
-    new: Standing, old: Standing | None, is_champion: bool, reason: str
+    new: Standing,
+    old: Standing | None,
+    paired: Paired | str | None,
+    is_champion: bool,
+    reason: str,
 ) -> None:
-    decision = decide(new, old)
+    decision = decide(new, old, lambda: paired or pytest.fail("there is nothing to compare with"))
     assert decision.champion is is_champion
     assert reason in decision.reason
+
+
+def result(
+    *, strong: int = 1, trivial: int = 1, too_few: str | None = None, degenerate: str | None = None
+) -> Evaluation:
+    """An evaluation with these outcomes against the strong and the trivial baseline."""
+    against, baselines = [], []
+    for title, role, outcome in (("forest", "strong", strong), ("chance", "trivial", trivial)):
+        item = {"title": title, "role": role, "outcome": outcome}
+        against.append(item | {"difference": {"value": 0.1, "low": 0.0, "high": 0.2}})
+        scores = {"accuracy": {"value": 0.8, "low": 0.7, "high": 0.9}}
+        baselines.append({"title": title, "role": role, "scores": scores})
+    verdict = {
+        "word": "",
+        "text": "",
+        "against": against,
+        "worse_than_trivial": trivial < 0,
+        "too_few": too_few,
+        "degenerate": degenerate,
+    }
+    words = dict.fromkeys(
+        ("experiment", "task", "model", "subject", "test_sha256", "weights_sha256", "cluster"), "x"
+    )
+    lists: dict[str, Any] = {"charts": [], "typical": [], "examples": [], "baselines": baselines}
+    numbers = {"samples": 40, "clusters": 40, "resamples": 10, "seconds_per_1000": 1.0}
+    scores = {"score": "accuracy", "modes": {"accuracy": "max"}}
+    network = {"accuracy": {"value": 0.9, "low": 0.8, "high": 1.0}}
+    content = words | lists | numbers | scores | {"network": network, "verdict": verdict}
+    return Evaluation.of(content, Path("evaluation.json"))
+
+
+@pytest.mark.fault(63)
+@pytest.mark.parametrize(
+    ("outcomes", "unfit", "but"),
+    [
+        ({}, None, None),
+        ({"strong": -1}, None, "but it loses to forest (0.8000)"),
+        ({"trivial": -1}, "worse than chance, which is trivial", None),
+        ({"trivial": 0}, "not shown to be better than chance, which is trivial", None),
+        (
+            {"too_few": "test has 2 samples, it takes 30"},
+            "too few to tell: test has 2 samples",
+            None,
+        ),
+        ({"trivial": 0, "degenerate": "it answers 'no'"}, "trivial; it answers 'no'", "it answers"),
+        ({"degenerate": "it answers 'no'"}, None, "it answers 'no'"),
+    ],
+)
+def test_what_an_evaluation_says_to_the_registry(
+    outcomes: dict[str, Any], unfit: str | None, but: str | None
+) -> None:
+    standing = standing_of(result(**outcomes))
+    for said, expected in ((standing.unfit, unfit), (standing.but, but)):
+        assert (said is None) == (expected is None), said
+        assert (expected or "") in (said or "")
 
 
 @pytest.fixture
@@ -103,54 +145,68 @@ def champion_version(client: MlflowClient) -> str:
 
 
 def test_the_alias_moves_to_a_better_version(client: MlflowClient) -> None:
-    promote(client, "net", "1", OLD)
-    promote(client, "net", "2", Standing("accuracy", 0.95, "max", "aa"))
+    promote(client, "net", "1", OLD, nothing)
+    promote(client, "net", "2", GOOD, lambda present: BETTER)
     assert champion_version(client) == "2"
 
 
 @pytest.mark.parametrize(
-    "standing",
-    [
-        Standing("accuracy", 0.9, "max", "aa"),
-        Standing("accuracy", 0.99, "max", "bb"),
-        Standing("accuracy", 0.99, "max", "aa", True),
-    ],
+    ("standing", "paired"),
+    [(GOOD, TIED), (replace(GOOD, test_sha256="bb"), BETTER), (UNFIT, BETTER), (GOOD, "gone")],
 )
-def test_the_alias_stays_otherwise(client: MlflowClient, standing: Standing) -> None:
-    promote(client, "net", "1", OLD)
-    promote(client, "net", "2", standing)
+def test_the_alias_stays_otherwise(
+    client: MlflowClient, standing: Standing, paired: Paired | str
+) -> None:
+    promote(client, "net", "1", OLD, nothing)
+    promote(client, "net", "2", standing, lambda present: paired)
     assert champion_version(client) == "1"
 
 
-def test_there_is_no_champion_as_long_as_all_are_worse_than_trivial(client: MlflowClient) -> None:
-    promote(client, "net", "1", Standing("accuracy", 0.4, "max", "aa", worse_than_trivial=True))
+def test_a_new_version_is_compared_with_the_present_champion(client: MlflowClient) -> None:
+    promote(client, "net", "1", OLD, nothing)
+    promote(client, "net", "2", GOOD, lambda present: BETTER)
+    asked = []
+    promote(client, "net", "3", GOOD, lambda present: asked.append(present.version) or TIED)
+    assert [str(version) for version in asked] == ["2"]
+
+
+def test_there_is_no_champion_as_long_as_all_are_unfit(client: MlflowClient) -> None:
+    promote(client, "net", "1", UNFIT, nothing)
     assert client.get_registered_model("net").aliases == {}
 
 
 def test_the_score_of_the_champion_survives_the_registry_unrounded(client: MlflowClient) -> None:
-    promote(client, "net", "1", Standing("accuracy", 1 / 3, "min", "aa"))
-    assert promote(client, "net", "2", Standing("accuracy", 1 / 3, "min", "aa")).champion is False
-    assert champion_version(client) == "1"
+    promote(client, "net", "1", Standing("accuracy", 1 / 3, "min", "aa"), nothing)
+    version = champion(client, "net")
+    assert version is not None
+    assert float(version.tags["goodfit.score"]) == 1 / 3
+
+
+def test_a_champion_that_would_not_be_one_today_stays_with_a_word(client: MlflowClient) -> None:
+    promote(client, "net", "1", OLD, nothing)
+    decision = promote(client, "net", "1", UNFIT, nothing)
+    assert decision.champion
+    assert decision.reason.endswith("(0.9900), though worse than majority class")
 
 
 def test_the_champion_registered_once_more_is_still_said_to_be_champion(
     client: MlflowClient,
 ) -> None:
-    promote(client, "net", "1", OLD)
-    decision = promote(client, "net", "1", OLD)
+    promote(client, "net", "1", OLD, nothing)
+    decision = promote(client, "net", "1", OLD, nothing)
     assert decision.champion
     assert not decision.reason.startswith("not champion")
 
 
 def test_the_decision_is_kept_with_the_version(client: MlflowClient) -> None:
-    promote(client, "net", "1", OLD)
-    decision = promote(client, "net", "2", Standing("accuracy", 0.5, "max", "aa"))
+    promote(client, "net", "1", OLD, nothing)
+    decision = promote(client, "net", "2", GOOD, lambda present: TIED)
     assert client.get_model_version("net", "2").tags["goodfit.decision"] == decision.reason
 
 
 def test_a_champion_that_somebody_else_made_is_not_replaced(client: MlflowClient) -> None:
     client.set_registered_model_alias("net", "champion", "1")
-    decision = promote(client, "net", "2", Standing("accuracy", 0.99, "max", "aa"))
+    decision = promote(client, "net", "2", Standing("accuracy", 0.99, "max", "aa"), nothing)
     assert (decision.champion, champion_version(client)) == (False, "1")
     assert "carries no score" in decision.reason
 
@@ -159,11 +215,11 @@ def test_a_registry_that_fails_is_not_one_without_a_champion(
     client: MlflowClient, tmp_path: Path
 ) -> None:
     """The table of aliases is away: the error is raised, and the champion stays."""
-    promote(client, "net", "1", OLD)
+    promote(client, "net", "1", OLD, nothing)
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         database.execute("alter table registered_model_aliases rename to away")
     with pytest.raises(MlflowException):
-        promote(client, "net", "2", Standing("accuracy", 0.1, "max", "aa"))
+        promote(client, "net", "2", Standing("accuracy", 0.1, "max", "aa"), nothing)
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
         database.execute("alter table away rename to registered_model_aliases")
     assert champion_version(client) == "1"

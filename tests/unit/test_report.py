@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 from scipy.stats import binomtest, norm
 
 from goodfit.errors import UserError
-from goodfit.records import Chart, Comparison, Interval, Training
+from goodfit.records import Chart, Comparison, Interval
 from goodfit.reporting import charts, error_charts, results, words
 from goodfit.reporting.charts import Row
 from goodfit.stages import report, summary
@@ -221,8 +220,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def run(name: str) -> str:
-    report.stage(SimpleNamespace(name=name))  # type: ignore[arg-type]
+def run(name: str, title: str | None = None, about: str | None = None) -> str:
+    report.stage(SimpleNamespace(name=name, title=title, about=about))  # type: ignore[arg-type]
     return Path(f"report/{name}/index.html").read_text()
 
 
@@ -236,6 +235,45 @@ def test_text_of_an_example_is_escaped() -> None:
     page = run("films")
     assert "<script" not in page
     assert "&lt;script&gt;" in page
+
+
+def heading(page: str) -> tuple[str, str]:
+    """The title of a page and the sentence below it."""
+    found = re.search(r'<h1>(.*?)</h1>\s*<p class="about">(.*?)</p>', page, re.S)
+    assert found
+    return found[1], found[2]
+
+
+@pytest.mark.fault(70)
+@pytest.mark.parametrize(
+    ("data", "about"),
+    [
+        ("goodfit.data.table.Table", ""),
+        (
+            "goodfit.data.breast_cancer.BreastCancer",
+            "569 breast masses, 30 measurements of cell nuclei each: malignant or benign.",
+        ),
+    ],
+)
+def test_a_page_has_the_users_words_and_of_anybodys_table_none_of_ours(
+    data: str, about: str
+) -> None:
+    make("loans")
+    file = Path("models/loans/spec.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"data": data}))
+    assert heading(run("loans")) == ("loans", about)
+    own = "Who pays <back>", "1,200 loans of 2025."
+    assert heading(run("loans", *own)) == ("Who pays &lt;back&gt;", own[1])
+
+
+@pytest.mark.fault(70)
+def test_each_cell_of_all_scores_names_its_column_for_a_phone() -> None:
+    make("films")
+    table = re.search(r'<table class="stacked">(.*?)</table>', run("films"), re.S)
+    assert table
+    columns = re.findall(r'<th scope="col" class="n">(.*?)</th>', table[1])
+    labels = re.findall(r'<td class="n" data-label="(.*?)">', table[1])
+    assert labels == columns * len(MODES["class"])
 
 
 def test_another_baseline_stands_behind_the_strong_one_and_on_its_own_page_alone() -> None:
@@ -361,17 +399,34 @@ def test_an_evaluation_of_other_test_data_is_a_warning() -> None:
     assert "do not belong together" in run("some")
 
 
-@pytest.mark.parametrize("mode", ["max", "min"])
-@pytest.mark.parametrize(
-    ("gap", "said"),
-    [(0.01, "no clear overfitting"), (0.3, "sign of overfitting"), (-0.3, "better")],
-)
-def test_the_gap_is_judged_in_the_scores_direction(mode: str, gap: float, said: str) -> None:
-    signed = -gap if mode == "max" else gap
-    make("some")
-    scores = {"train/s": 1.0, "val/s": 1.0 + signed, "gap/s": signed}
-    training = replace(Training.read(Path("models/some/train.json")), scores=scores)
-    assert said in words.fit(training, "s", mode, half_width=0.05)
+def judged(name: str, **verdict: Any) -> str:
+    """The page of an experiment whose verdict has these keys."""
+    make(name, trivial=0)
+    path = Path(f"report/{name}/evaluation/evaluation.json")
+    content = json.loads(path.read_text())
+    content["verdict"] |= verdict
+    put(path, content)
+    return run(name)
+
+
+@pytest.mark.fault(61)
+def test_of_too_few_units_nothing_is_said_to_be_better() -> None:
+    page = judged("some", word="too few to tell", too_few="test has 5 weeks, it takes 30")
+    head = page.split("</header>")[0]
+    assert "too few to tell</span>" in head
+    assert "(test has 5 weeks, it takes 30) whether the network is better than old method" in head
+    assert not re.search("beats|ties with|loses to|Warning", head)
+    assert ">too few to tell<" in Path("report/index.html").read_text()
+
+
+@pytest.mark.fault(62)
+def test_a_network_with_one_answer_is_warned_of_in_red() -> None:
+    page = judged("some", degenerate="it answers 'good' for every test sample")
+    alerts = re.findall(r'class="alert".*?</p>', page)
+    assert any("answers &#39;good&#39; for every test sample" in alert for alert in alerts)
+    assert any("no better than trivial" in alert and "guess" in alert for alert in alerts)
+    compared = Path("report/index.html").read_text()
+    assert 'class="badge bad"><i aria-hidden="true">!</i>one answer for all<' in compared
 
 
 def test_a_worse_difference_is_turned_around_with_its_bounds() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from goodfit.provenance import dvc
 from goodfit.stages import repro
@@ -92,3 +93,19 @@ def test_the_room_that_is_free_is_that_of_the_caches_own_disk(
     monkeypatch.setattr(shutil, "disk_usage", {disk: SimpleNamespace(free=5e6)}.__getitem__)
     missing = [dvc.Output("train@x", Path("models/x"), "0", 7_000_000)]
     assert "They need 7.0 MB, 5.0 MB are free" in repro._explain(missing)
+
+
+@pytest.mark.fault(47)
+def test_only_what_was_asked_for_is_looked_for_in_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A colleague's dvc.lock names results of other experiments that were never pulled."""
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["dvc", "init", "--no-scm", "--quiet"], check=True)
+    stages = {}
+    for name in ("mine", "theirs"):
+        Path(name).write_text(name)
+        stages[f"train@{name}"] = {"outs": [{"path": name, "md5": name * 4, "size": 4}]}
+    dvc.LOCK.write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+    assert [output.path.name for output in dvc.uncached(["mine"])] == ["mine"]
+    assert dvc.uncached(["neither"]) == []

@@ -73,7 +73,7 @@ def rows(uri: str, run_id: str) -> list[tuple[str, int, float]]:
     client = connect(uri)
     logged = []
     for name in client.get_run(run_id).data.metrics:
-        if name.endswith("seconds") or name.startswith("cost/"):
+        if name.endswith("seconds") or name.startswith("cost_"):
             continue
         history = client.get_metric_history(run_id, name)
         logged += [(name, metric.step, metric.value) for metric in history]

@@ -87,6 +87,8 @@ class _Tracking(_ClosedSection):
 
 SECTIONS: dict[str, Any] = {
     "name": Name,
+    "title": str | None,
+    "about": str | None,
     "seed": Whole,
     "average": Fraction,
     "resume": Literal["auto", "must", "never"],

@@ -46,6 +46,8 @@ class DataSet(ABC):
     label: ClassVar[str] = "label"  # the column of the target
     cluster: ClassVar[str] = "sample"  # what `clusters` numbers, for a reader: film, patient, week
     chunk: ClassVar[int] = 1024  # rows that are loaded and encoded together
+    # it reads anybody's file, so what its module says is nothing about these data
+    generic: ClassVar[bool] = False
     # `encode` takes a cell however programs read it: "3", 3 and 3.0
     takes_any_cell: ClassVar[bool] = False
 
@@ -239,7 +241,14 @@ def class_labels(train: pd.DataFrame, column: str = "label") -> tuple[str, ...]:
 
 def arrays_as_lists(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with arrays in their cells as lists, which JSON and MLflow's signatures know."""
-    return rows.map(lambda cell: cell.tolist() if isinstance(cell, np.ndarray) else cell)
+    return rows.map(_as_list)
+
+
+def _as_list(cell: Any) -> Any:
+    """A cell without arrays: of Arrow, a picture is an array of arrays of arrays."""
+    if isinstance(cell, np.ndarray):
+        cell = cell.tolist()
+    return [_as_list(part) for part in cell] if isinstance(cell, list) else cell
 
 
 def _comparable(value: Any) -> Any:

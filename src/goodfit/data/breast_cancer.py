@@ -31,6 +31,8 @@ COLUMNS = [f"{measure}_{statistic}" for statistic in _STATISTICS for measure in 
 class BreastCancer(Table):
     """Ten measures of a mass's nuclei: the mean, standard error and worst value of each."""
 
+    generic = False
+
     def frame(self, raw: Path) -> pd.DataFrame:
         """The cells as text, under names of our own: the file has none.
 

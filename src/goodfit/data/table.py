@@ -45,6 +45,7 @@ class Table(StratifiedDataSet):
     kind = "class"
     modality = "table"
     takes_any_cell = True
+    generic = True
 
     def __init__(
         self,

@@ -1,11 +1,14 @@
 """Bootstrap: percentile intervals of scores (Efron 1979), and paired comparison of methods.
 
+Docs: docs/decisions/0029-what-test-data-cannot-tell.md.
+
 Letters: N test samples, C clusters of them, R resampled test sets, M samples of one of them, S
 numbers of a sample's statistics. Statistics are (N, ...), as the task gives them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,15 +25,26 @@ from goodfit.task.epoch import score_rows
 LEVEL = 0.95  # of all intervals; pages and docs say so in words
 # draws that are in memory at once, of 8 bytes each: 1,000 test sets of a million samples are 8 GB
 _BLOCK = 2_000_000
+_ROUNDING = 1e-6  # of what float32 makes of equal numbers, added up in another order
+# of k units that speak for one of two methods, e^-k of all test sets hold none; up to five of them
+# are no evidence in a sign test, whose two-sided p is then 2^-4 at least
+_NO_EVIDENCE = math.exp(-5.5)
+_ANY = (-math.inf, math.inf)  # the range of a score that declares none
 Scores = dict[str, "Resampled"]
+Ranges = Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """A score with its interval, and its values (R,) on the resampled test sets."""
+    """A score with its interval, and its values (R,) on the resampled test sets of `units`.
+
+    `span` is how far two of its values can be apart.
+    """
 
     interval: Interval
     values: np.ndarray[Any, Any]
+    units: int
+    span: float
 
 
 class Resamples:
@@ -49,6 +63,11 @@ class Resamples:
 
     def __len__(self) -> int:
         return self.times
+
+    @property
+    def units(self) -> int:
+        """The independent units that are drawn: C."""
+        return len(self._sizes)
 
     def rows(self) -> Iterator[Tensor]:
         """The rows (M,) of each test set."""
@@ -97,20 +116,65 @@ def intervals(
     draws: Resamples,
     *,
     additive: bool,
+    ranges: Ranges | None = None,
 ) -> dict[str, Scores]:
     """Each score of each method by its title, of statistics (N, ...), on the same test sets.
 
-    Scores are functions of rows, or where `additive` of the sums of statistics.
+    Scores are functions of rows, or where `additive` of the sums of statistics. `ranges` has the
+    least and the most that a score can be, where it has them.
     """
     resample = _from_sums if additive else _from_rows
     values = resample(metrics, methods, draws)
+    on_test = {
+        title: score_rows(metrics, statistics, additive=additive)
+        for title, statistics in methods.items()
+    }
 
     scores: dict[str, Scores] = {title: {} for title in methods}
-    for title, statistics in methods.items():
-        for name, on_test in score_rows(metrics, statistics, additive=additive).items():
+    for name in metrics:
+        limits = (ranges or {}).get(name, _ANY)
+        largest = max(abs(of_method[name]) for of_method in on_test.values())
+        for title in methods:
             drawn = values[title][name]
-            scores[title][name] = Resampled(interval(on_test, drawn), drawn)
+            scores[title][name] = _resampled(
+                on_test[title][name], drawn, limits, largest, draws.units
+            )
     return scores
+
+
+def _resampled(
+    value: float,
+    values: np.ndarray[Any, Any],
+    limits: tuple[float, float],
+    largest: float,
+    units: int,
+) -> Resampled:
+    """A score with its values (R,) and the interval of both, never of width zero.
+
+    Where `limits` end nowhere, another unit may be off by as much as the `largest` score.
+    """
+    reach = largest or 1.0  # where all methods make no error at all, no scale is known
+    least = limits[0] if math.isfinite(limits[0]) else value - reach
+    most = limits[1] if math.isfinite(limits[1]) else value + reach
+    has_ends = math.isfinite(limits[0]) and math.isfinite(limits[1])
+    span = most - least if has_ends else reach
+    return Resampled(_opened(interval(value, values), least, most, units), values, units, span)
+
+
+def _opened(interval: Interval, least: float, most: float, units: int) -> Interval:
+    """The interval; of width zero, what may be true of units that test happens not to hold.
+
+    Where all test sets agree, the bootstrap knows of no unit that differs. A share p of such units
+    leaves n drawn ones all alike with probability (1 - p)^n, so with n of them it may be up to
+    1 - 0.025^(1/n): the exact interval of a share of 0 or 1 (Clopper and Pearson 1934; Hanley and
+    Lippman-Hand 1983). These may score `least`, or `most`.
+    """
+    value = interval.value
+    width = interval.high - interval.low
+    if not width <= _ROUNDING * max(abs(value), most - least):
+        return interval
+    unseen = 1 - ((1 - LEVEL) / 2) ** (1 / units)
+    return Interval(value, value - unseen * (value - least), value + unseen * (most - value))
 
 
 _Values = dict[str, dict[str, np.ndarray[Any, Any]]]  # by method and score, (R,)
@@ -197,5 +261,12 @@ def compare(ours: Resampled, theirs: Resampled, mode: str) -> tuple[int, Interva
     """
     sign = 1.0 if mode == "max" else -1.0
     value = sign * (ours.interval.value - theirs.interval.value)
-    difference = interval(value, sign * (ours.values - theirs.values))
+    values = sign * (ours.values - theirs.values)
+    span = max(ours.span, theirs.span)
+    difference = _opened(interval(value, values), -span, span, ours.units)
+
+    # of four answers that only one method has right, a test set lacks all with probability 0.02:
+    # its percentiles exclude zero, and a coin falls so in one of eight tries
+    if np.mean(np.abs(values) <= _ROUNDING * span) > _NO_EVIDENCE:
+        difference = Interval(value, min(difference.low, 0.0), max(difference.high, 0.0))
     return int(difference.low > 0) - int(difference.high < 0), difference

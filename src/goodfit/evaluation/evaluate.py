@@ -18,10 +18,11 @@ from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.evaluation.baselines import Answered, answers
 from goodfit.evaluation.bootstrap import Resampled, Resamples, intervals
+from goodfit.evaluation.degenerate import SHUFFLED, Degenerate, degenerate
 from goodfit.evaluation.examples import ordinary, worst
 from goodfit.evaluation.verdict import verdict
 from goodfit.predictor import Predictor
-from goodfit.records import Evaluation, Interval, Manifest, Method, Training
+from goodfit.records import Evaluation, Interval, Manifest, Method, Role, Training, Verdict
 from goodfit.store.arrays import Packed
 from goodfit.task.base import Statistics, Task
 
@@ -33,7 +34,7 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
 
     Intervals are 95 % percentiles of `evaluate.resamples` resampled test sets, drawn with seed 0
     and the same for every method; whole clusters are drawn. The arrays (N, ...) are named by method
-    and statistic.
+    and statistic, beside `clusters` (N,).
 
     Raises:
         UserError: the model was trained on other data, or a file is missing or broken.
@@ -53,7 +54,12 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
     # in the order of `Task.diagnose`
     methods = {"network": results.statistics}
     methods |= {title: baseline.statistics for title, baseline in baselines.items()}
-    scores = intervals(task.metrics(), methods, draws, additive=task.additive)
+    charts, typical = task.diagnose(methods), task.typical(methods)
+    alike = degenerate(predictor, test)
+    if alike:
+        baselines[SHUFFLED] = Answered("trivial", None, alike.shuffled)
+        methods[SHUFFLED] = alike.shuffled
+    scores = intervals(task.metrics(), methods, draws, additive=task.additive, ranges=task.ranges)
     network = scores["network"]
     scored = {title: (baseline.role, scores[title]) for title, baseline in baselines.items()}
 
@@ -67,20 +73,20 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
         modes=task.scores,
         samples=len(test),
         cluster=build.data_class(task.spec).cluster,
-        clusters=len(set(clusters.tolist())),
+        clusters=draws.units,
         resamples=cfg.evaluate.resamples,
         test_sha256=Manifest.read(data / "manifest.json").test_sha256,
         weights_sha256=Training.read(model / "train.json").weights_sha256,
         seconds_per_1000=round(1000 * seconds / len(test), 3),
         network=_intervals(network),
         baselines=_methods(baselines, scores),
-        verdict=verdict(task.score, task.scores[task.score], network, scored),
-        charts=tuple(task.diagnose(methods)),
-        typical=tuple(task.typical(methods)),
+        verdict=_verdict(task, network, scored, alike),
+        charts=tuple(charts),
+        typical=tuple(typical),
         examples=worst(predictor, results, test, rows, cfg.evaluate.examples),
         ordinary=ordinary(predictor, results, test, rows),
     )
-    return result, _arrays(methods)
+    return result, _arrays(methods) | {"clusters": clusters.numpy()}
 
 
 def _predictor(data: Path, model: Path) -> Predictor:
@@ -90,6 +96,22 @@ def _predictor(data: Path, model: Path) -> Predictor:
     if predictor.spec != DataSpec.read(data / "spec.json"):
         raise UserError(f"{model} was trained on other data than {data} holds; train again")
     return predictor
+
+
+def _verdict(
+    task: Task,
+    network: dict[str, Resampled],
+    baselines: dict[str, tuple[Role, dict[str, Resampled]]],
+    alike: Degenerate | None,
+) -> Verdict:
+    return verdict(
+        task.score,
+        task.scores[task.score],
+        network,
+        baselines,
+        unit=build.data_class(task.spec).cluster,
+        degenerate=alike.text if alike else None,
+    )
 
 
 def _arrays(methods: dict[str, Statistics]) -> Arrays:

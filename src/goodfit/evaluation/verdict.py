@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from goodfit.evaluation.bootstrap import Resampled, compare
-from goodfit.records import Comparison, Role, Verdict
+from goodfit.records import TOO_FEW, Comparison, Role, Verdict
 
 WORDS = {1: "beats", 0: "ties with", -1: "loses to"}
+# independent units of test from which on intervals are believed: of fewer clusters the bootstrap's
+# are too narrow, where "few" ends at 20 to 50 of them (Cameron and Miller 2015, section VI)
+FEWEST_UNITS = 30
 Scores = Mapping[str, Resampled]
 
 
 def verdict(
-    score: str, mode: str, network: Scores, baselines: Mapping[str, tuple[Role, Scores]]
+    score: str,
+    mode: str,
+    network: Scores,
+    baselines: Mapping[str, tuple[Role, Scores]],
+    *,
+    unit: str = "sample",
+    degenerate: str | None = None,
 ) -> Verdict:
     """The network against each baseline by one score; the words are about the strong one.
 
     `mode` is the direction, "max" or "min", in which the score improves. `baselines` holds role and
-    scores of each by its title; exactly one is strong.
+    scores of each by its title; exactly one is strong. `unit` is the word for what is independent
+    in test: of fewer than FEWEST_UNITS, nothing is better or worse. `degenerate` is a sentence on a
+    network that answers all alike.
     """
+    too_few = _too_few(network[score].units, unit)
     against = []
     for title, (role, scores) in baselines.items():
         outcome, difference = compare(network[score], scores[score], mode)
-        against.append(Comparison(title=title, role=role, outcome=outcome, difference=difference))
+        item = Comparison(title=title, role=role, outcome=outcome, difference=difference)
+        against.append(replace(item, outcome=0) if too_few else item)
 
     strong = next(item for item in against if item.role == "strong")
     theirs = baselines[strong.title][1][score].interval
+    relation = f"the network {WORDS[strong.outcome]} {strong.title}"
+    if too_few:
+        relation = f"{TOO_FEW} ({too_few}) whether the network is better than {strong.title}"
     text = (
-        f"the network {WORDS[strong.outcome]} {strong.title}: "
-        f"{score} {network[score].interval.text()} against {theirs.text()}; "
+        f"{relation}: {score} {network[score].interval.text()} against {theirs.text()}; "
         f"better by {strong.difference.text(sign=True)}"
     )
     beaten_by = [item.title for item in against if item.role == "trivial" and item.outcome < 0]
@@ -38,9 +54,21 @@ def verdict(
     lost_to = [item.title for item in against if item.role == "other" and item.outcome < 0]
     if lost_to and strong.outcome >= 0:
         text += f"; it loses to {' and '.join(lost_to)}, weaker on validation"
+    if degenerate:
+        text += f"; {degenerate}"
     return Verdict(
-        word=WORDS[strong.outcome],
+        word=TOO_FEW if too_few else WORDS[strong.outcome],
         text=text,
         against=tuple(against),
         worse_than_trivial=bool(beaten_by),
+        too_few=too_few,
+        degenerate=degenerate,
     )
+
+
+def _too_few(units: int, unit: str) -> str | None:
+    """How many independent units test has, and how many it takes; None where they suffice."""
+    if units >= FEWEST_UNITS:
+        return None
+    plural = "" if units == 1 else "s"
+    return f"test has {units} {unit}{plural}, it takes {FEWEST_UNITS}"

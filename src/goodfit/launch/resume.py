@@ -27,11 +27,13 @@ from goodfit.training.checkpoint_files import read_note, remove, step_checkpoint
 ROOT = Path("build/checkpoints")
 # what may differ between a training and its continuation: none of it changes a weight
 _FREE = {
+    "about",
     "baseline",
     "checkpoint",
     "evaluate",
     "name",
     "resume",
+    "title",
     "tracking",
 }
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -83,13 +83,13 @@ def output_hash(path: Path) -> str | None:
     return None
 
 
-def uncached() -> list[Output]:
-    """Outputs that are there, and that the cache does not hold.
+def uncached(experiments: Collection[str]) -> list[Output]:
+    """Outputs of these experiments that are there, and that the cache does not hold.
 
     Raises:
         UserError: dvc.lock cannot be read, or DVC does not say where its cache is.
     """
-    made = outputs()
+    made = [output for output in outputs() if output.stage.rpartition("@")[2] in experiments]
     if not made:
         return []
     objects = cache_folder()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import csv
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,21 @@ from typing import NamedTuple, get_args
 
 import yaml
 
-from goodfit.config import gallery
-from goodfit.config.signature import source_file
+from goodfit.config import gallery, signature
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.provenance import dvc
-from goodfit.records import Comparison, Evaluation, Interval, Manifest, Method, Role, Training
+from goodfit.records import (
+    TOO_FEW,
+    Comparison,
+    Evaluation,
+    Interval,
+    Manifest,
+    Method,
+    Role,
+    Training,
+)
 from goodfit.reporting.charts import Row
 from goodfit.reporting.words import measured
 from goodfit.system.files import read_json
@@ -43,6 +50,7 @@ BADGES = {
     0: Badge("tie", "=", "ties with"),
     -1: Badge("bad", "\N{MULTIPLICATION X}", "loses to"),
 }
+_TOO_FEW = Badge("tie", "?", TOO_FEW)
 
 
 @dataclass(frozen=True)
@@ -77,11 +85,15 @@ class Experiment:
     @property
     def badge(self) -> Badge:
         """The verdict against the strong baseline."""
+        if self.evaluation.verdict.too_few:
+            return _TOO_FEW
         return BADGES[self.evaluation.verdict.strong.outcome]
 
     @property
     def verdict(self) -> str:
         """The verdict with its opponent: beats logistic regression."""
+        if self.evaluation.verdict.too_few:
+            return TOO_FEW
         return f"{self.badge.word} {self.evaluation.verdict.strong.title}"
 
     @property
@@ -174,9 +186,13 @@ def history(name: str) -> list[dict[str, float]]:
 def about(spec: DataSpec) -> str | None:
     """The first line of the data set's module, which says what the data are.
 
-    Read, not imported: a page needs none of the libraries that the module imports.
+    None where the data set reads anybody's file. The module is read, not imported: a page needs
+    none of the libraries that it imports.
     """
-    path = source_file(spec.data.rpartition(".")[0])
+    data_set = signature.read(spec.data)
+    if data_set and data_set.constants.get("generic"):
+        return None
+    path = signature.source_file(spec.data.rpartition(".")[0])
     text = ast.get_docstring(ast.parse(path.read_text())) if path else None
     return text.partition("\n")[0] if text else None
 
@@ -247,12 +263,6 @@ def code(name: str) -> dict[str, str]:
     sources = read_json(path).get("sources", {}) if path.exists() else {}
     hashes = {**sources.get("train", {}), **sources.get("evaluate", {})}
     return dict(sorted(hashes.items()))
-
-
-def half_width(interval: Interval) -> float:
-    """Half of an interval's width, 0 where it is not finite."""
-    half = (interval.high - interval.low) / 2
-    return half if math.isfinite(half) else 0.0
 
 
 def _rank(item: Method | Comparison) -> int:

@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from goodfit.paths import Paths
-from goodfit.records import Answer, Example, Interval
-from goodfit.reporting import box_charts, charts, differences, error_charts, facts, words
+from goodfit.records import TOO_FEW, Answer, Example, Interval
+from goodfit.reporting import box_charts, charts, differences, error_charts, facts, fit, words
 from goodfit.reporting.facts import Experiment
 from goodfit.system import units
 
@@ -24,8 +24,10 @@ _FILTERS = {
 }
 
 
-def experiment_page(name: str) -> str:
+def experiment_page(name: str, *, title: str | None = None, about: str | None = None) -> str:
     """The report of one experiment as HTML.
+
+    `title` and `about` are the user's own words; otherwise its name, and what the data set says.
 
     Raises:
         UserError: a stage before it has not run, its file is broken, or a task asks for a chart
@@ -38,7 +40,8 @@ def experiment_page(name: str) -> str:
     return _render(
         "experiment.html.j2",
         experiment=experiment,
-        about=facts.about(experiment.spec),
+        title=title or name,
+        about=about or facts.about(experiment.spec),
         verdict=_verdict(experiment),
         intervals=_intervals(experiment),
         scores=_scores(experiment),
@@ -71,23 +74,36 @@ def comparison_page(experiments: list[Experiment]) -> str:
 
 
 def _verdict(experiment: Experiment) -> dict[str, str | None]:
-    """The verdict in two sentences, and the trivial baselines that are better, if any."""
+    """The verdict in two sentences, and what a reader must be warned of, if anything."""
     evaluation = experiment.evaluation
     unit = f" {experiment.score_unit}" if experiment.score_unit else ""
     theirs = evaluation.strong.scores[evaluation.score]
+    verdict = evaluation.verdict
+    relation = f"The network {experiment.verdict} on {evaluation.samples:,} test samples"
+    if verdict.too_few:
+        relation = (
+            f"{TOO_FEW.capitalize()} ({verdict.too_few}) whether the network is better than "
+            f"{verdict.strong.title}"
+        )
     text = (
-        f"The network {experiment.verdict} on {evaluation.samples:,} test samples: "
+        f"{relation}: "
         f"{words.title(evaluation.score)} {words.measured(evaluation.headline)}{unit} "
         f"against {words.measured(theirs)}{unit}. "
-        f"Compared on the same samples it is {words.difference(evaluation.verdict.strong)}."
+        f"Compared on the same samples it is {words.difference(verdict.strong)}."
     )
     others = [item for item in evaluation.baselines if item.role == "other"]
     if others:
         count = len(others) + 1
         text += f" Of {count} baselines {evaluation.strong.title} is the strongest on validation."
-    if evaluation.verdict.lost_to:
-        text += f" The network loses to {' and '.join(evaluation.verdict.lost_to)}, weaker there."
-    return {"text": text, "worse_than": " and ".join(evaluation.verdict.beaten_by) or None}
+    if verdict.lost_to:
+        text += f" The network loses to {' and '.join(verdict.lost_to)}, weaker there."
+    not_shown = [] if verdict.too_few or verdict.beaten_by else verdict.not_shown
+    return {
+        "text": text,
+        "worse_than": " and ".join(verdict.beaten_by) or None,
+        "not_better_than": " and ".join(not_shown) or None,
+        "degenerate": verdict.degenerate,
+    }
 
 
 def _intervals(experiment: Experiment) -> list[Markup]:
@@ -156,14 +172,12 @@ def _learning(experiment: Experiment) -> dict[str, Any]:
         cells = _kept_scores(training.scores, name, evaluation.network.get(name))
         table.append([words.title(name), *cells])
 
-    half_width = facts.half_width(evaluation.headline)
     # an empty cell is NaN, which no order has: `median` would give any of the others
     seconds = [row.get("epoch_seconds", math.nan) for row in history]
     measured = [value for value in seconds if math.isfinite(value)]
     return {
         "curves": curves,
-        "fit": words.fit(training, evaluation.score, evaluation.mode, half_width),
-        "stopping": words.stopping(training, history),
+        "fit": fit.judge(training, history, evaluation).text,
         "table": table,
         "epoch_seconds": statistics.median(measured) if measured else math.nan,
     }

@@ -11,12 +11,12 @@ from rich.padding import Padding
 from rich.table import Table
 
 from goodfit.paths import Paths
-from goodfit.records import Evaluation, Method, Training, Verdict
+from goodfit.records import TOO_FEW, Evaluation, Method, Training, Verdict
 from goodfit.system import units
 
 _UNLIMITED = 10_000
 _CAPTION = "The verdict is against the first baseline: the strongest on validation."
-_COLOURS = {"beats": "green", "ties with": "yellow", "loses to": "red"}
+_COLOURS = {"beats": "green", "ties with": "yellow", "loses to": "red", TOO_FEW: "yellow"}
 
 
 class _Row(NamedTuple):
@@ -27,6 +27,7 @@ class _Row(NamedTuple):
     baselines: list[str]  # the strongest on validation first
     verdict: str
     seconds: str
+    warning: str | None
 
 
 def table(names: list[str], console: Console) -> RenderableType:
@@ -48,7 +49,7 @@ def table(names: list[str], console: Console) -> RenderableType:
     # of the console's own options, the measure would never be more than its width
     unlimited = console.options.update(max_width=_UNLIMITED)
     if console.measure(wide, options=unlimited).maximum <= console.width:
-        return wide
+        return Group(wide, *(row.warning for row in rows if row.warning))
     return Group(*(_lines(row) for row in rows), _CAPTION)
 
 
@@ -63,6 +64,7 @@ def _row(name: str) -> _Row:
         baselines=[_baseline(item, evaluation) for item in baselines],
         verdict=_verdict(evaluation.verdict),
         seconds=f"{training.cost.seconds:,.0f}",
+        warning=_warning(name, evaluation.verdict),
     )
 
 
@@ -83,11 +85,22 @@ def _lines(row: _Row) -> Padding:
             f"{row.verdict} {strongest}",
             *others,
             f"{row.seconds} s of training",
+            *([row.warning] if row.warning else []),
         ]
     )
     return Padding(text, (0, 0, 1, 0))
 
 
 def _verdict(verdict: Verdict) -> str:
-    worse = ", worse than trivial" if verdict.worse_than_trivial else ""
-    return f"[{_COLOURS[verdict.word]}]{verdict.word}{worse}[/]"
+    trivial = ""
+    if verdict.worse_than_trivial:
+        trivial = ", worse than trivial"
+    elif verdict.not_shown and not verdict.too_few:
+        trivial = ", no better than trivial"
+    colour = "red" if trivial else _COLOURS[verdict.word]
+    return f"[{colour}]{verdict.word}{trivial}[/]"
+
+
+def _warning(name: str, verdict: Verdict) -> str | None:
+    """What is to be known besides of a network that answers all alike."""
+    return f"[red]{name}: {escape(verdict.degenerate)}[/]" if verdict.degenerate else None

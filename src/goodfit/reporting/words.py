@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
-from goodfit.records import Comparison, Interval, Training
+from goodfit.records import Comparison, Interval
 from goodfit.system import units
 
 MINUS, DASH = units.MINUS, "\N{EN DASH}"
@@ -70,54 +67,11 @@ def unit(name: str | None) -> str:
 def difference(item: Comparison) -> str:
     """One paired difference as the end of a sentence, its value never negative."""
     better_by = item.difference
-    zero = "the interval holds zero" if item.outcome == 0 else "the interval excludes zero"
+    # not by the outcome: where test has too few units, all are ties
+    holds_zero = better_by.low <= 0 <= better_by.high
+    zero = "the interval holds zero" if holds_zero else "the interval excludes zero"
     if better_by.value >= 0:
         return f"better by {measured(better_by)}; {zero}"
     # the bounds change places with their signs
     worse_by = Interval(-better_by.value, -better_by.high, -better_by.low)
     return f"worse by {measured(worse_by)}; {zero}"
-
-
-def fit(training: Training, score: str, mode: str, half_width: float) -> str:
-    """What the kept weights' scores on train and validation say about overfitting.
-
-    The yardstick is the half width of the test score's interval: a gap below it may be luck.
-    """
-    scores = training.scores
-    train, validation, gap = (scores[f"{split}/{score}"] for split in ("train", "val", "gap"))
-    worse_by = -gap if mode == "max" else gap
-    digits = Interval(validation, validation - half_width, validation + half_width).decimals
-    values = (
-        f"The kept weights have {title(score)} {fixed(train, digits)} on train "
-        f"and {fixed(validation, digits)} on validation, a gap of {fixed(gap, digits, sign=True)}"
-    )
-    if abs(worse_by) <= half_width:
-        uncertainty = f"the uncertainty of the test score (±{fixed(half_width, digits)})"
-        return f"{values}: smaller than {uncertainty}, so no clear overfitting."
-    if worse_by > 0:
-        return f"{values}: validation is clearly worse than train, a sign of overfitting."
-    return (
-        f"{values}: validation is clearly better than train; the splits may differ in difficulty."
-    )
-
-
-def stopping(training: Training, history: Sequence[dict[str, float]]) -> str:
-    """Whether training was long enough, by the monitored score of each epoch."""
-    best, epochs, monitor = training.best_epoch, training.epochs, training.monitor
-    name = f"validation {title(monitor.partition('/')[2])}"
-    if best == epochs - 1:
-        return (
-            f"The last epoch was the best by {name}: "
-            "it was still improving, and longer training may help."
-        )
-
-    values = {}
-    for row in history:
-        if math.isfinite(row.get(monitor, math.nan)):
-            values[int(row["epoch"])] = row[monitor]
-
-    text = f"Kept is epoch {best + 1} of {epochs}, the best by {name}"
-    if best not in values:
-        return f"{text}."
-    last = values[max(values)]
-    return f"{text}, which was {number(values[best])} then and {number(last)} in the last epoch."

@@ -1,18 +1,19 @@
 """The winner of a sweep, confirmed with seeds that no trial has seen.
 
-The best trials and the values from before the sweep are trained again with several seeds; of those
-that tie with the best, the smallest network wins.
+The best trials and the values from before the sweep are trained again with several seeds, as long
+as the experiment itself trains; of those that tie with the best, the smallest network wins.
 Docs: docs/decisions/0011-winners-of-sweeps.md.
 """
 
 from __future__ import annotations
 
 import statistics
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from goodfit.search import tuned
+from goodfit.search import length, tuned
 from goodfit.system import units
 
 if TYPE_CHECKING:
@@ -65,11 +66,16 @@ def confirm(
     """
     maximize = study.direction.name == "MAXIMIZE"
     fixed = tuple(override for override in sweep.space.fixed if not tuned.is_learned(override))
-    candidates = [Candidate(None, fixed), *_best(study, top, maximize=maximize)]
+    own_length = length.own(sweep)
+    candidates = []
+    for candidate in [Candidate(None, fixed), *_best(study, top, maximize=maximize)]:
+        candidates.append(replace(candidate, overrides=own_length.apply(candidate.overrides)))
+
     seed_values = [int(sweep.config.seed) + offset for offset in range(1, seeds + 1)]
-    print(
-        f"{len(candidates)} configurations are trained again with seeds {seed_values}", flush=True
-    )
+    print(f"{len(candidates)} configurations are trained again with seeds {seed_values}")
+    if own_length.own:
+        print(own_length)
+    sys.stdout.flush()
 
     measured = _train_again(study, sweep, candidates, seed_values, on_end)
     if not measured:
@@ -79,6 +85,8 @@ def confirm(
     lines = [
         f"validation over seeds {seed_values[0]} to {seed_values[-1]}, mean and 95 % interval:"
     ]
+    if own_length.own:
+        lines.append(str(own_length))
     lines += [f"- {candidate}: {_outcome(candidate, winner, tied)}" for candidate in measured]
     if winner.trial is None:
         lines.append(

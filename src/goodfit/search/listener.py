@@ -207,6 +207,7 @@ class Tracking:
             f"sweep {study.study_name}",
             tags={
                 "goodfit.study": study.study_name,
+                "goodfit.started_by": "sweep",
                 "mlflow.note.content": _note(study, sweep),
             },
             params=_params(sweep),

@@ -43,7 +43,12 @@ def objective(cfg: DictConfig, overrides: Sequence[str]) -> float | None:
 
 def _tags(trial: optuna.Trial, uri: str) -> dict[str, str]:
     """Which trial the run is; with them it is nested in the sweep's run."""
-    tags = {"goodfit.trial": str(trial.number), "goodfit.study": trial.study.study_name}
+    is_repetition = "repeats" in trial.study.user_attrs
+    tags = {
+        "goodfit.trial": str(trial.number),
+        "goodfit.study": trial.study.study_name,
+        "goodfit.started_by": "confirmation" if is_repetition else "trial",
+    }
     parent = parent_run_id(trial.study, uri)
     if parent:
         tags["mlflow.parentRunId"] = parent

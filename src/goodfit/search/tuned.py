@@ -18,6 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from goodfit.config import check, numbers, tree
+from goodfit.search import length
 from goodfit.system.files import write_text
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def write(path: Path, values: Values, header: Sequence[str]) -> int:
 
 def is_learned(override: str) -> bool:
     """Whether an override says how to learn, and is no circumstance of the search."""
-    section = _key(override).partition(".")[0]
+    section = length.key_of(override).partition(".")[0]
     return section in _LEARNED and not override.startswith("~")
 
 
@@ -138,8 +139,8 @@ def _compare(sweep: Sweep, winner: Candidate, experiment: str, earlier: str | No
     searched = sweep.space.keys()
     changed = set()
     for override in winner.overrides:
-        if _key(override) in searched or is_learned(override):
-            changed.add(_key(override))
+        if length.key_of(override) in searched or is_learned(override):
+            changed.add(length.key_of(override))
     changed_groups = {key for key in changed if Path("conf", key).is_dir()}
     for group in sorted(changed_groups):
         groups[group] = str(job.hydra.runtime.choices[group])
@@ -179,6 +180,10 @@ def _header(
         f"{states['PRUNED']} pruned, {states['FAIL']} failed; {today}.",
     ]
 
+    own_length = length.own(sweep)
+    if own_length.own:
+        lines.append(f"It was {own_length}.")
+
     circumstances = []
     for override in sweep.space.fixed:
         named = override.partition("=")[0] in ("experiment", "search")
@@ -196,10 +201,6 @@ def _set(content: dict[str, Any], dotted: str, value: Any) -> None:
     for branch in branches:
         node = node.setdefault(branch, {})
     node[leaf] = value
-
-
-def _key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0]
 
 
 def _select(cfg: DictConfig, keys: Sequence[str]) -> dict[str, Any]:

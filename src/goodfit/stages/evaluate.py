@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
-from goodfit.data.base import arrays_as_lists
 from goodfit.data.split import SPLITS
 from goodfit.evaluation.evaluate import evaluate
 from goodfit.paths import Paths
 from goodfit.predictor import Predictor
 from goodfit.records import Evaluation, Training
+from goodfit.store import example
 from goodfit.store.manifest import verify
 from goodfit.system import allocator
 from goodfit.system.files import replacing_file, replacing_folder, write_json
@@ -63,8 +63,7 @@ def summary(evaluation: Evaluation, training: Training) -> dict[str, Any]:
 
 def _answer(paths: Paths) -> pd.DataFrame:
     """What the model says of the example rows: register logs it without importing torch."""
-    example = arrays_as_lists(pd.read_parquet(paths.prepared / "example.parquet"))
-    return Predictor.load(paths.model).predict(example)
+    return Predictor.load(paths.model).predict(example.read(paths.prepared))
 
 
 def _write_plots(evaluation: Evaluation, paths: Paths) -> None:

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
 from omegaconf import DictConfig
 
+from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.records import Evaluation, Registration
-from goodfit.tracking import attach, package, runs
+from goodfit.tracking import attach, package, registry, runs
 from goodfit.tracking.database import locked
-from goodfit.tracking.registry import promote, standing_of
+from goodfit.tracking.overview import describe_version
+from goodfit.tracking.registry import Paired, promote, standing_of
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+    from goodfit.task.base import Statistics
 
 
 def stage(cfg: DictConfig) -> None:
@@ -25,9 +39,45 @@ def stage(cfg: DictConfig) -> None:
         # the champion that this one replaces
         with locked(str(cfg.tracking.uri), "registry"):
             version = package.log_and_register(run, cfg.name, paths)
-            champion, reason = promote(run.client, cfg.name, version, standing_of(evaluation))
+            compare = partial(_compare, run.client, paths, evaluation)
+            champion, reason = promote(
+                run.client, cfg.name, version, standing_of(evaluation), compare
+            )
+            describe_version(run.client, run, version, evaluation, reason)
         run.client.log_artifact(run.run_id, str(paths.page), "report")
 
     registration = Registration(model=cfg.name, version=version, champion=champion, reason=reason)
     registration.write(paths.registered)
     print(f"registered {cfg.name} version {version}: {reason}")
+
+
+def _compare(
+    client: MlflowClient, paths: Paths, evaluation: Evaluation, present: ModelVersion
+) -> Paired | str:
+    """The evaluated model against the present champion, or why they cannot be compared."""
+    # torch and the tasks: 3 s, which only a model that meets a champion needs
+    from goodfit.evaluation.champion import paired
+
+    reason = "the files of its run and of its model are gone"
+    with TemporaryDirectory() as folder:
+        for answers in _answers(client, paths, present, Path(folder)):
+            try:
+                theirs = answers()
+                return Paired(*paired(paths.model, evaluation, paths.evaluation, theirs))
+            except UserError as error:
+                reason = str(error)
+    return f"version {present.version}: {reason}"
+
+
+def _answers(
+    client: MlflowClient, paths: Paths, present: ModelVersion, folder: Path
+) -> Iterator[Callable[[], Statistics]]:
+    """The champion's answers to the test samples: those that its evaluation kept, else anew."""
+    from goodfit.evaluation import champion
+
+    kept = registry.evaluation_of(present, client, folder)
+    if kept:
+        yield partial(champion.stored, kept)
+    model = registry.model_of(present, client, folder)
+    if model:
+        yield partial(champion.answers, model, paths.prepared)

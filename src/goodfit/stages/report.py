@@ -29,7 +29,7 @@ def stage(cfg: DictConfig) -> None:
     from goodfit.reporting.page import experiment_page
 
     page = Paths(cfg.name).page
-    write_text(page, experiment_page(cfg.name))
+    write_text(page, experiment_page(cfg.name, title=cfg.title, about=cfg.about))
     compared = write_comparison()
     plural = "" if compared == 1 else "s"
     print(f"wrote {page} and {COMPARISON} ({compared} experiment{plural})")

@@ -58,24 +58,25 @@ def main() -> int:
             # stops at fetch for want of it; what the remote lacks is made below
             subprocess.run(["dvc", "pull", "--with-deps", *targets], check=False)
         ran, code = _repro([*targets, *options])
-    for name in dict.fromkeys(names or params.experiments()):
+    wanted = list(dict.fromkeys(names or params.experiments()))
+    for name in wanted:
         for line in edited(name):
             print(line, flush=True)
-    # with a full disk under its cache, DVC 3.67 prints ERROR, writes dvc.lock and exits with 0
-    missing = dvc.uncached() if ran else []
+    # with a full disk under its cache, DVC 3.67 prints ERROR, writes dvc.lock and exits with 0;
+    # what others lack, a colleague's results that were never pulled, is no matter of this run
+    missing = dvc.uncached(wanted) if ran else []
     if missing:
         raise UserError(_explain(missing))
     if code > 0 and _KEEP_GOING in options:
-        _summarize_the_others(names)
+        _summarize_the_others(wanted)
     return code
 
 
-def _summarize_the_others(names: Sequence[str]) -> None:
+def _summarize_the_others(wanted: Sequence[str]) -> None:
     """Prints the table of the experiments that are done, and the names of those that are not.
 
     What a failed one has left in report/ is of an earlier time.
     """
-    wanted = list(dict.fromkeys(names)) or params.experiments()
     unfinished = dvc.unfinished()
     failed = [name for name in wanted if name in unfinished]
     done = [name for name in wanted if name not in unfinished]

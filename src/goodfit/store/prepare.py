@@ -17,6 +17,7 @@ from goodfit.data.base import Array, DataSet
 from goodfit.data.split import NO_SPLIT, SPLITS
 from goodfit.errors import UserError
 from goodfit.records import Copies, Manifest
+from goodfit.store import example
 from goodfit.store.manifest import CLUSTERS, file_hashes
 from goodfit.store.pack import DIGEST, chunks, pack
 from goodfit.store.progress import Progress
@@ -53,7 +54,7 @@ def prepare(
         for split in SPLITS:
             digests[split] = pack(data, raw, splits[split], spec, part / split)
         first = data.load(raw, rows.head(3))
-        data.example(first).to_parquet(part / "example.parquet", index=False)
+        example.write(data, first, spec, part)
         for split in SPLITS:
             np.save(part / split / f"{CLUSTERS}.npy", data.clusters(splits[split]))
             readable = _readable(splits[split], data.label)

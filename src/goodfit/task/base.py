@@ -36,7 +36,8 @@ class Task(pl.LightningModule):
     """A network with the meaning of its output; never looks into `batch.inputs`.
 
     `kinds` are the kinds of target that the task fits. `scores` gives the direction, "max" or
-    "min", in which each score of predictions improves. `watched` does so for the scores of each
+    "min", in which each score of predictions improves, and `ranges` the least and the most that it
+    can be, any number where it is not among them. `watched` does as `scores` for those of each
     epoch, where predictions cost too much for that; {} says that they are the same. `feeds` are
     arguments of the network's `forward` that the task itself gives in `run`, and `network_methods`
     what the network must have beside `forward`. `output_form` is the form of the output that the
@@ -51,6 +52,7 @@ class Task(pl.LightningModule):
 
     kinds: ClassVar[tuple[str, ...]]
     scores: ClassVar[dict[str, str]]
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {}
     watched: ClassVar[dict[str, str]] = {}
     feeds: ClassVar[tuple[str, ...]] = ()
     network_methods: ClassVar[tuple[str, ...]] = ()
@@ -150,6 +152,14 @@ class Task(pl.LightningModule):
     @abstractmethod
     def decode(self, prediction: Tensor) -> pd.DataFrame:
         """Predictions (N, ...) as a table that a person can read, one row for each sample."""
+
+    def same_answer(self, prediction: Tensor) -> str | None:
+        """What a network that answers all samples alike says of each; None where answers differ.
+
+        Of predictions (N, ...): 'good', a number, or by default that decoded they are the same.
+        """
+        decoded = self.decode(prediction).astype(str)
+        return "the same" if len(decoded.drop_duplicates()) == 1 else None
 
     @property
     @abstractmethod

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -22,6 +25,12 @@ class Classification(Task):
 
     kinds = ("class",)
     scores = {"accuracy": "max", "f1": "max", "auroc": "max", "log_loss": "min"}  # noqa: RUF012 - read as a literal
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {
+        "accuracy": (0, 1),
+        "f1": (0, 1),
+        "auroc": (0, 1),
+        "log_loss": (0, math.inf),
+    }
 
     def __init__(
         self,
@@ -77,6 +86,11 @@ class Classification(Task):
         for code, label in enumerate(labels):
             columns[f"p_{label}"] = prediction[:, code].tolist()
         return pd.DataFrame(columns)
+
+    def same_answer(self, prediction: Tensor) -> str | None:
+        """The label that is the likeliest of each sample, of probabilities (N, K)."""
+        codes = torch.unique(prediction.argmax(1)).tolist()
+        return f"'{self.spec.labels[codes[0]]}'" if len(codes) == 1 else None
 
     @property
     def asked(self) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -57,6 +57,7 @@ class Detection(Task):
 
     kinds = ("boxes",)
     scores = {"map": "max", "ap50": "max"}  # noqa: RUF012 - read as a literal
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {"map": (0, 1), "ap50": (0, 1)}
     output_form = "map"
     quantiles = (0.1, 0.3, 0.5, 0.7)
 
@@ -176,6 +177,12 @@ class Detection(Task):
             labels = [self.spec.labels[code] for code in kept[:, 5].int().tolist()]
             rows.append([labels, kept[:, 4].tolist(), *kept[:, :4].T.tolist()])
         return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    def same_answer(self, prediction: Tensor) -> str | None:
+        """That no detection (N, 100, 6) is sure enough to be drawn, or all images have the same."""
+        if float(prediction[..., 4].max()) < _SHOWN:
+            return f"no box with a score of at least {_SHOWN}"
+        return "the same boxes" if torch.allclose(prediction, prediction[:1]) else None
 
     @property
     def asked(self) -> str:

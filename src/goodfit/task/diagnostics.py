@@ -76,6 +76,18 @@ def calibration(probability: Tensor, target: Tensor) -> dict[str, Any]:
     }
 
 
+def mean_of_equal(prediction: Tensor, deviation: float) -> list[float] | None:
+    """The means of the columns of predictions (N, Q) that are all alike; None where they differ.
+
+    Alike are those whose spread is less than a hundredth of the target's `deviation` in train: a
+    network that has collapsed still gives other last digits for each sample.
+    """
+    if float(prediction.std(0, correction=0).max()) >= 0.01 * deviation:
+        return None
+    means: list[float] = prediction.mean(0).tolist()
+    return means
+
+
 def residuals(prediction: Tensor, target: Tensor) -> Chart:
     """A histogram of prediction minus target, both (N,) or (N, T), with mean and spread.
 

@@ -22,6 +22,7 @@ from goodfit.task.base import Array, Partial, Score, Statistics, Task
 from goodfit.task.beam import Cache, search
 from goodfit.task.text_scores import bleu, bleu_counts, chrf, chrf_counts
 
+_QUOTED = 60  # characters of a text in a sentence
 _LENGTHS = 5  # groups of test samples by length, in a chart
 _TOKENIZER = "tokenizer.json"
 
@@ -36,6 +37,11 @@ class Generation(Task):
 
     kinds = ("text",)
     scores = {"chrf": "max", "bleu": "max", "exact": "max"}  # noqa: RUF012 - read as a literal
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {
+        "chrf": (0, 100),
+        "bleu": (0, 100),
+        "exact": (0, 1),
+    }
     watched: ClassVar[dict[str, str]] = {"perplexity": "min", "token_accuracy": "max"}
     feeds: ClassVar[tuple[str, ...]] = ("previous",)
     network_methods: ClassVar[tuple[str, ...]] = ("read", "step")
@@ -169,6 +175,14 @@ class Generation(Task):
     def decode(self, prediction: Tensor) -> pd.DataFrame:
         """The column `text` of tokens (N, T)."""
         return pd.DataFrame({"text": self._texts(prediction)})
+
+    def same_answer(self, prediction: Tensor) -> str | None:
+        """The text that all of (N, T) are."""
+        texts = set(self._texts(prediction))
+        if len(texts) > 1:
+            return None
+        text = texts.pop()
+        return f"'{text[:_QUOTED]}'" if text else "an empty text"
 
     @property
     def asked(self) -> str:

@@ -5,9 +5,10 @@ Letters: B batch, N samples of a split, Q quantiles, R sets of samples.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,9 @@ from torch import Tensor, nn
 from goodfit.contract import DataSpec
 from goodfit.records import Answer, Chart, Statement
 from goodfit.schema import Levels
+from goodfit.system import units
 from goodfit.task.base import Array, Partial, Score, Statistics, Task
-from goodfit.task.diagnostics import residuals, scatter
+from goodfit.task.diagnostics import mean_of_equal, residuals, scatter
 
 
 class Quantile(Task):
@@ -30,6 +32,7 @@ class Quantile(Task):
 
     kinds = ("number",)
     scores = {"pinball": "min"}  # noqa: RUF012 - read as a literal
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {"pinball": (0, math.inf)}
     additive = True
 
     levels: Tensor
@@ -95,6 +98,11 @@ class Quantile(Task):
         """A column for each quantile (N, Q): q10, q50, q90."""
         columns = [f"q{100 * level:.4g}" for level in self.levels.tolist()]
         return pd.DataFrame(prediction.tolist(), columns=columns)
+
+    def same_answer(self, prediction: Tensor) -> str | None:
+        """The quantiles that all of (N, Q) are, but for a hundredth of the target's deviation."""
+        means = mean_of_equal(prediction, self.spec.targets["target"].std[0])
+        return ", ".join(units.number(mean, 4) for mean in means) if means else None
 
     @property
     def asked(self) -> str:

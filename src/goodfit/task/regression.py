@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,8 +14,9 @@ from torch import Tensor
 from torchmetrics.functional import mean_absolute_error, mean_squared_error, r2_score
 
 from goodfit.records import Answer, Chart, Statement
+from goodfit.system import units
 from goodfit.task.base import Array, Score, Statistics, Task, of_predictions
-from goodfit.task.diagnostics import residuals, scatter
+from goodfit.task.diagnostics import mean_of_equal, residuals, scatter
 
 
 class Regression(Task):
@@ -21,6 +24,11 @@ class Regression(Task):
 
     kinds = ("number",)
     scores = {"rmse": "min", "mae": "min", "r2": "max"}  # noqa: RUF012 - read as a literal
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {
+        "rmse": (0, math.inf),
+        "mae": (0, math.inf),
+        "r2": (-math.inf, 1),
+    }
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Squared errors (B,) of standard scores (B, 1) against numbers (B,).
@@ -43,11 +51,16 @@ class Regression(Task):
         Of numbers (N,) against numbers (N,).
         """
         rmse = partial(mean_squared_error, squared=False)
-        return of_predictions({"rmse": rmse, "mae": mean_absolute_error, "r2": r2_score})
+        return of_predictions({"rmse": rmse, "mae": mean_absolute_error, "r2": _r2})
 
     def decode(self, prediction: Tensor) -> pd.DataFrame:
         """The column `value` of numbers (N,)."""
         return pd.DataFrame({"value": prediction.tolist()})
+
+    def same_answer(self, prediction: Tensor) -> str | None:
+        """The number that all of (N,) are, but for a hundredth of the target's deviation."""
+        means = mean_of_equal(prediction[:, None], self.spec.targets["target"].std[0])
+        return units.number(means[0], 4) if means else None
 
     @property
     def asked(self) -> str:
@@ -69,3 +82,11 @@ class Regression(Task):
         """Both numbers, from () and ()."""
         statements = (Statement("truth", float(target)), Statement("network", float(prediction)))
         return Answer(statements=statements)
+
+
+def _r2(prediction: Tensor, target: Tensor) -> Tensor:
+    """R2 () of (N,) against (N,); where all targets are equal 1 without an error, else 0."""
+    if len(target) > 1:
+        return r2_score(prediction, target)
+    # torchmetrics refuses a single sample, which is the whole of a very small test set
+    return (prediction == target).float().mean()

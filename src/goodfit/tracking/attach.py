@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from goodfit.provenance import dvc
 from goodfit.records import Cost, Evaluation, Training
 from goodfit.tracking import runs
 from goodfit.tracking.database import connect
+from goodfit.tracking.overview import baseline_metric, describe_experiment
 
 
 def find_or_recreate(cfg: DictConfig, model: Path) -> runs.Run:
@@ -36,10 +36,19 @@ def find_or_recreate(cfg: DictConfig, model: Path) -> runs.Run:
     )
 
 
+def single_metric(section: str, name: str) -> str:
+    """The name of a metric with one value, such as test_accuracy or final_val_loss.
+
+    MLflow's page of a run puts what has a slash in sections by the alphabet, and what has none
+    after them: so the curves of train/ and val/ stand before dozens of single bars.
+    """
+    return f"{section}_{name}".replace("/", "_")
+
+
 def log_training(run: runs.Run, scores: Mapping[str, float], cost: Cost) -> None:
     """Logs the scores of the weights that were kept, and the cost of the training."""
-    run.log({f"final/{name}": value for name, value in scores.items()})
-    run.log({f"cost/{name}": value for name, value in cost.to_json().items()})
+    run.log({single_metric("final", name): value for name, value in scores.items()})
+    run.log({single_metric("cost", name): value for name, value in cost.to_json().items()})
 
 
 def log_evaluation(run: runs.Run, cfg: DictConfig, result: Evaluation, folder: Path) -> None:
@@ -50,14 +59,13 @@ def log_evaluation(run: runs.Run, cfg: DictConfig, result: Evaluation, folder: P
     """
     row: dict[str, float] = {}
     for name, score in result.network.items():
-        row[f"test/{name}"] = score.value
-        row[f"test/{name}_low"] = score.low
-        row[f"test/{name}_high"] = score.high
+        row[single_metric("test", name)] = score.value
+        row[single_metric("test", f"{name}_low")] = score.low
+        row[single_metric("test", f"{name}_high")] = score.high
     for baseline in result.baselines:
-        title = re.sub(r"[^a-zA-Z0-9]+", "_", baseline.title)  # a metric's name takes few signs
-        row[f"baseline/{result.score}/{title}"] = baseline.scores[result.score].value
+        row[baseline_metric(result.score, baseline)] = baseline.scores[result.score].value
         if baseline.validation is not None:
-            row[f"baseline_val/{result.score}/{title}"] = baseline.validation
+            row[f"{baseline_metric(result.score, baseline)}_validation"] = baseline.validation
     run.log(row)
     run.flush()
     run.tag(verdict=result.verdict.text, strongest_baseline=result.strong.title)
@@ -73,6 +81,7 @@ def log_evaluation(run: runs.Run, cfg: DictConfig, result: Evaluation, folder: P
     )
     runs.log_data_inputs(run, [data])
     run.folder(folder, "evaluation", later=paths.evaluation)
+    describe_experiment(run, result)
 
 
 def _find_recreated(uri: str, run_id: str) -> runs.Run | None:

@@ -88,7 +88,7 @@ def _note(
         f"{manifest.samples('train'):,} samples to train on, "
         f"{manifest.samples('validation'):,} to choose on. "
         f"Kept are the weights with the best validation {task.monitor}; "
-        "`final/*` are their scores without dropout and augmentation.",
+        "`final_*` are their scores without dropout and augmentation.",
         f"Changed by hand: {by_hand}." if by_hand else "As the experiment's file says.",
         f"Commit {commit.sha[:10]}{dirty}.",
     ]

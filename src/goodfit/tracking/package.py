@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from goodfit.config import signature, tree
 from goodfit.contract import DataSpec
-from goodfit.data.base import arrays_as_lists
 from goodfit.paths import Paths
 from goodfit.provenance.code import optional_libraries
 from goodfit.provenance.environment import version
+from goodfit.store import example
 from goodfit.system.files import sha256
 from goodfit.tracking.runs import Run
 
@@ -74,10 +74,9 @@ def requirements(config: Mapping[str, Any]) -> list[str]:
 
 def _log_model(run: Run, name: str, paths: Paths) -> str:
     import mlflow
-    import pandas as pd
 
-    example = arrays_as_lists(pd.read_parquet(paths.prepared / "example.parquet"))
-    answer = pd.read_parquet(paths.evaluation / "answer.parquet")
+    rows = example.read(paths.prepared)
+    answer = example.read_rows(paths.evaluation / "answer.parquet")
     # log_model asks the global addresses, not the client's
     mlflow.set_tracking_uri(run.client.tracking_uri)
     mlflow.set_registry_uri(run.client.tracking_uri)
@@ -87,15 +86,15 @@ def _log_model(run: Run, name: str, paths: Paths) -> str:
             python_model=str(MODEL_CODE),
             artifacts={"model": str(paths.model)},
             code_paths=[str(PACKAGE)],
-            signature=_signature(example, answer, DataSpec.read(paths.model / "spec.json")),
-            input_example=example,
+            signature=_signature(rows, answer, DataSpec.read(paths.model / "spec.json")),
+            input_example=rows,
             pip_requirements=requirements(tree.load(paths.model / "config.yaml")),
             registered_model_name=name,
         )
     return str(info.registered_model_version)
 
 
-def _signature(example: pd.DataFrame, answer: pd.DataFrame, spec: DataSpec) -> ModelSignature:
+def _signature(rows: pd.DataFrame, answer: pd.DataFrame, spec: DataSpec) -> ModelSignature:
     """The columns that the model takes and gives, with their types where it wants just those.
 
     MLflow refuses whole numbers where a column had decimals, and decimals where it had none.
@@ -103,11 +102,11 @@ def _signature(example: pd.DataFrame, answer: pd.DataFrame, spec: DataSpec) -> M
     from mlflow.models import infer_signature
     from mlflow.types.schema import AnyType, ColSpec, Schema
 
-    inferred = infer_signature(example, answer)
+    inferred = infer_signature(rows, answer)
     data = signature.read(spec.data)
     if data and data.constants.get("takes_any_cell"):
         any_type = AnyType()  # type: ignore[no-untyped-call]
-        inferred.inputs = Schema([ColSpec(any_type, name) for name in example.columns])
+        inferred.inputs = Schema([ColSpec(any_type, name) for name in rows.columns])
     return inferred
 
 

@@ -1,15 +1,20 @@
-"""The registry: every evaluated model becomes a version; `champion` moves only to a better one.
+"""The registry: every evaluated model becomes a version; `champion` moves only on evidence.
 
-Docs: docs/decisions/0009-champion-on-the-same-test.md.
+Docs: docs/decisions/0009-champion-on-the-same-test.md, 0029-what-test-data-cannot-tell.md.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from goodfit.records import Evaluation
+from goodfit.errors import UserError
+from goodfit.records import TOO_FEW, Evaluation, Interval, Verdict
+from goodfit.system.files import read_json
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -20,13 +25,24 @@ ALIAS = "champion"
 
 @dataclass(frozen=True)
 class Standing:
-    """What decides which version is champion: the headline score on one test set."""
+    """What decides which version is champion: the headline score on one test set.
+
+    `unfit` says why a model is champion in no company, `but` what is to be known of one that is.
+    """
 
     name: str
     score: float
     mode: str
     test_sha256: str
-    worse_than_trivial: bool = False
+    unfit: str | None = None
+    but: str | None = None
+
+
+class Paired(NamedTuple):
+    """A new model against the champion on the same test samples: 1 better, 0 tied, -1 worse."""
+
+    outcome: int
+    difference: Interval
 
 
 class Decision(NamedTuple):
@@ -43,25 +59,31 @@ def standing_of(result: Evaluation) -> Standing:
         score=result.headline.value,
         mode=result.mode,
         test_sha256=result.test_sha256,
-        worse_than_trivial=result.verdict.worse_than_trivial,
+        unfit=_unfit(result.verdict),
+        but=_but(result),
     )
 
 
-def decide(new: Standing, old: Standing | None) -> Decision:
-    """Whether a new model becomes champion after one of standing `old`, None for the first."""
+def decide(new: Standing, old: Standing | None, compare: Callable[[], Paired | str]) -> Decision:
+    """Whether a new model becomes champion after one of standing `old`, None for the first.
+
+    `compare` compares both on the same test samples, or says why it cannot; it is called only where
+    their scores are of one kind and one test set.
+    """
     if not math.isfinite(new.score):
         return Decision(False, f"not champion: its {new.name} is {new.score}")
-    if new.worse_than_trivial:
-        return Decision(False, "not champion: worse than the trivial baseline")
+    if new.unfit:
+        return Decision(False, f"not champion: {new.unfit}")
+    but = f"; {new.but}" if new.but else ""
     if old is None:
-        reason = f"the first that is not worse than the trivial baseline ({new.score:.4f})"
-        return Decision(True, f"champion: {reason}")
+        reason = f"the first that is shown to be better than trivial ({new.score:.4f})"
+        return Decision(True, f"champion: {reason}{but}")
     if new.test_sha256 != old.test_sha256:
         hashes = f"{old.test_sha256[:8]}, here {new.test_sha256[:8]}"
         return Decision(
             False,
             f"not champion: the present one was tested on other data ({hashes}); "
-            "scores on different data do not compare",
+            "scores on different data do not compare; move the alias by hand, or delete it",
         )
     if (new.name, new.mode) != (old.name, old.mode):
         return Decision(
@@ -70,33 +92,43 @@ def decide(new: Standing, old: Standing | None) -> Decision:
             f"set task.score={old.name}",
         )
 
-    # by the values alone: the interval is in the report, and does not decide here
-    better = new.score > old.score if new.mode == "max" else new.score < old.score
-    if better:
-        return Decision(True, f"champion: {new.score:.4f} is better than {old.score:.4f}")
-    return Decision(False, f"not champion: {new.score:.4f} is not better than {old.score:.4f}")
+    paired = compare()
+    if isinstance(paired, str):
+        return Decision(False, f"not champion: no comparison with the present one: {paired}")
+    # a score that is higher by a single sample of 891 is no evidence
+    scores = f"{new.score:.4f} against {old.score:.4f} on the same test samples"
+    difference = f"better by {paired.difference.text(sign=True)}, {scores}"
+    if paired.outcome > 0:
+        return Decision(True, f"champion: {difference}{but}")
+    return Decision(
+        False, f"not champion: not shown to be better than the present one: {difference}"
+    )
 
 
-def promote(client: MlflowClient, name: str, version: str, new: Standing) -> Decision:
+def promote(
+    client: MlflowClient,
+    name: str,
+    version: str,
+    new: Standing,
+    compare: Callable[[ModelVersion], Paired | str],
+) -> Decision:
     """Moves the alias if `decide` says so; the version keeps its standing as tags.
+
+    `compare` compares the version with the present champion on the same test samples.
 
     Raises:
         MlflowException: the registry fails; the champion stays.
     """
     present = champion(client, name)
     if present and str(present.version) == version:
-        return Decision(True, f"still champion: the same model as before ({new.score:.4f})")
+        unfit = f", though {new.unfit}" if new.unfit else ""
+        reason = f"still champion: the same model as before ({new.score:.4f}){unfit}"
+        return Decision(True, reason)
 
-    old = _tagged_standing(present) if present else None
-    if present and old is None:
-        reason = f"version {present.version} is, and carries no score to compare with"
-        decision = Decision(False, f"not champion: {reason}")
-    else:
-        decision = decide(new, old)
-
+    decision = _decide(new, present, compare)
     tags = {
         "score_name": new.name,
-        "score": repr(new.score),  # unrounded: the same score again is not better
+        "score": repr(new.score),  # unrounded
         "mode": new.mode,
         "test_sha256": new.test_sha256,
         "decision": decision.reason,
@@ -106,6 +138,55 @@ def promote(client: MlflowClient, name: str, version: str, new: Standing) -> Dec
     if decision.champion:
         client.set_registered_model_alias(name, ALIAS, version)
     return decision
+
+
+def _decide(
+    new: Standing,
+    present: ModelVersion | None,
+    compare: Callable[[ModelVersion], Paired | str],
+) -> Decision:
+    """What `decide` says of a new model and the present champion, None where there is none."""
+    if present is None:
+        return decide(new, None, lambda: "there is none")
+    old = _tagged_standing(present)
+    if old is None:
+        reason = f"version {present.version} is, and carries no score to compare with"
+        return Decision(False, f"not champion: {reason}")
+    return decide(new, old, partial(compare, present))
+
+
+def evaluation_of(version: ModelVersion, client: MlflowClient, folder: Path) -> Path | None:
+    """What evaluate wrote of a version, brought into `folder`; None where its run lacks it.
+
+    Of the test set that the version's tags name: since then it may have been evaluated on another.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        copied = Path(client.download_artifacts(str(version.run_id), "evaluation", str(folder)))
+        record = read_json(copied / "evaluation.json")
+    except (MlflowException, OSError, UserError):
+        return None
+    if record.get("test_sha256") != version.tags.get("goodfit.test_sha256"):
+        return None
+    return copied
+
+
+def model_of(version: ModelVersion, client: MlflowClient, folder: Path) -> Path | None:
+    """The three files of a version's model, brought into `folder`; None where they are gone."""
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    try:
+        copied = mlflow.artifacts.download_artifacts(
+            artifact_uri=client.get_model_version_download_uri(version.name, version.version),
+            dst_path=str(folder),
+            tracking_uri=client.tracking_uri,
+        )
+    except (MlflowException, OSError):
+        return None
+    weights = next(Path(copied).rglob("weights.pt"), None)
+    return weights.parent if weights else None
 
 
 def champion(client: MlflowClient, name: str) -> ModelVersion | None:
@@ -134,3 +215,27 @@ def _tagged_standing(version: ModelVersion) -> Standing | None:
         )
     except KeyError:
         return None
+
+
+def _unfit(verdict: Verdict) -> str | None:
+    """Why no evidence makes this model champion; None where it is better than trivial."""
+    if verdict.too_few:
+        return f"{TOO_FEW}: {verdict.too_few}"
+    alike = f"; {verdict.degenerate}" if verdict.degenerate else ""
+    if verdict.worse_than_trivial:
+        return f"worse than {' and '.join(verdict.beaten_by)}, which is trivial{alike}"
+    if verdict.not_shown:
+        trivial = " and ".join(verdict.not_shown)
+        return f"not shown to be better than {trivial}, which is trivial{alike}"
+    return None
+
+
+def _but(result: Evaluation) -> str | None:
+    """What a champion's reader must know beside: it loses to the baseline, it answers all alike."""
+    notes = []
+    if result.verdict.strong.outcome < 0:
+        theirs = result.strong.scores[result.score]
+        notes.append(f"but it loses to {result.strong.title} ({theirs.value:.4f})")
+    if result.verdict.degenerate:
+        notes.append(result.verdict.degenerate)
+    return "; ".join(notes) or None

@@ -26,7 +26,7 @@ _MAX_CHARACTERS = 5_000  # of a parameter; MLflow takes 6,000
 _DIGEST_CHARACTERS = 36  # all that MLflow keeps of a data set's digest
 _PROCESS_TAG = "goodfit.process"  # who writes the run
 TRAINING_TAG = "goodfit.training"  # a digest of all that decides what the training computes
-_TRAINED = "cost/seconds"  # a metric of a run whose training is over
+_TRAINED = "cost_seconds"  # a metric of a run whose training is over
 
 
 class Run:

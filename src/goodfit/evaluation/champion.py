@@ -1,0 +1,83 @@
+"""A model against the registered champion, on the same test samples.
+
+Letters: N test samples.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from goodfit.contract import DataSpec
+from goodfit.errors import UserError
+from goodfit.evaluation.bootstrap import Resamples, compare, intervals
+from goodfit.predictor import Predictor
+from goodfit.records import Evaluation, Interval
+from goodfit.store.arrays import Packed
+from goodfit.task.base import Statistics
+
+_NETWORK, _CHAMPION = "network", "champion"
+
+
+def answers(model: Path, data: Path) -> Statistics:
+    """The statistics (N, ...) of another model's answers to the test split of `data`.
+
+    Raises:
+        UserError: it cannot be loaded, or was made for data that are encoded otherwise.
+    """
+    predictor = Predictor.load(model)
+    if predictor.spec != DataSpec.read(data / "spec.json"):
+        raise UserError("its data are encoded otherwise")
+    return predictor.measure(Packed(data, "test")).statistics
+
+
+def stored(evaluation: Path) -> Statistics:
+    """The statistics (N, ...) of the network that an evaluation was of.
+
+    Raises:
+        UserError: the file that held them is missing or broken.
+    """
+    path = evaluation / "statistics.npz"
+    prefix = f"{_NETWORK}."
+    try:
+        with np.load(path) as arrays:
+            names = [name for name in arrays.files if name.startswith(prefix)]
+            return {name.removeprefix(prefix): torch.from_numpy(arrays[name]) for name in names}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); `dvc repro` makes it again") from None
+
+
+def paired(
+    model: Path, evaluation: Evaluation, folder: Path, champion: Statistics
+) -> tuple[int, Interval]:
+    """1, 0 or -1 for better, tied or worse than the champion, and the interval of the difference.
+
+    Of the model's evaluation in `folder` and the champion's statistics (N, ...), by the headline
+    score, on the resampled test sets that evaluate draws.
+
+    Raises:
+        UserError: a file is missing or broken, or the champion's statistics are others than these.
+    """
+    task = Predictor.load(model).task
+    network = stored(folder)
+    if _shapes(network) != _shapes(champion):
+        raise UserError("its answers were kept in another form")
+
+    with np.load(folder / "statistics.npz") as arrays:
+        clusters = torch.from_numpy(arrays["clusters"])
+    draws = Resamples(clusters, evaluation.resamples, seed=0)
+    name = evaluation.score
+    scores = intervals(
+        {name: task.metrics()[name]},
+        {_NETWORK: network, _CHAMPION: champion},
+        draws,
+        additive=task.additive,
+        ranges=task.ranges,
+    )
+    return compare(scores[_NETWORK][name], scores[_CHAMPION][name], evaluation.mode)
+
+
+def _shapes(statistics: Statistics) -> dict[str, torch.Size]:
+    return {name: array.shape for name, array in statistics.items()}
