@@ -461,7 +461,7 @@ def test_bases_are_followed_in_the_order_of_python(
         ("goodfit.baseline.blob.Blobs", "there is no goodfit.baseline.blob"),
         ("goodfit.model.mlp.Mlp", r"only goodfit\.baseline\.\* may be named"),
         ("goodfit.baseline.ridge.RidgeRegression", "is for targets of kind"),
-        ("goodfit.baseline.svm.SupportVectors", "a second time; leave it out"),
+        ("goodfit.baseline.hog.Hog", "a second time, as baseline.hog; leave it out"),
     ],
 )
 def test_each_baseline_is_checked(target: str, message: str) -> None:

@@ -36,7 +36,12 @@ def evaluation(mode: str, half_width: float, *, trivial: float, outcome: int) ->
     for title, role in (("forest", "strong"), ("chance", "trivial")):
         against.append({"title": title, "role": role, "outcome": outcome, "difference": score})
         baselines.append(
-            {"title": title, "role": role, "scores": {"s": score | {"value": trivial}}}
+            {
+                "title": title,
+                "role": role,
+                "validation": trivial,
+                "scores": {"s": score | {"value": trivial}},
+            }
         )
     content: dict[str, Any] = {
         **dict.fromkeys(("experiment", "task", "model", "subject", "cluster"), "x"),
