@@ -81,7 +81,7 @@ def result(
         item = {"title": title, "role": role, "outcome": outcome}
         against.append(item | {"difference": {"value": 0.1, "low": 0.0, "high": 0.2}})
         scores = {"accuracy": {"value": 0.8, "low": 0.7, "high": 0.9}}
-        baselines.append({"title": title, "role": role, "scores": scores})
+        baselines.append({"title": title, "role": role, "validation": 0.8, "scores": scores})
     verdict = {
         "word": "",
         "text": "",
