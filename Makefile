@@ -10,9 +10,10 @@ export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 PORT ?= 5000
 
 # a .venv that was moved or copied with its folder would run what is in the old one
-ifneq ($(wildcard .venv/ready),)
+ifneq ($(and $(wildcard .venv/ready),$(wildcard .venv/bin/python)),)
 ifneq ($(shell cat .venv/ready),$(CURDIR))
-$(info $(shell PYTHONPATH=src .venv/bin/python -m goodfit.system.moved))
+MOVED := $(shell PYTHONPATH=src .venv/bin/python -m goodfit.system.moved)
+$(if $(MOVED),$(info $(MOVED)))
 endif
 endif
 

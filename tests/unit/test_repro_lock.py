@@ -69,6 +69,7 @@ def test_between_stages_too_the_second_says_who_is_first(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["repro"])
     Path("params.yaml").write_text("experiments: []\n")
+    subprocess.run(["git", "init", "-q"], check=True)
     with subprocess.Popen(
         [sys.executable, "-c", FIRST], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as first:
