@@ -17,7 +17,8 @@ from goodfit.errors import UserError
 from goodfit.records import Chart, Comparison, Interval, Training
 from goodfit.reporting import charts, error_charts, results, words
 from goodfit.reporting.charts import Row
-from goodfit.stages import report, summary
+from goodfit.stages import report
+from goodfit.tracking import restore
 
 MODES = {
     "class": {"accuracy": "max", "log_loss": "min"},
@@ -513,10 +514,12 @@ def test_a_database_that_cannot_be_read_is_told_in_a_line(content: bytes | None)
     """An empty one is no fault: MLflow fills it."""
     make("some")
     put(Path("build/some.json"), {"tracking": {"uri": "sqlite:///mlflow.db"}})
+    for file in ("weights.pt", "spec.json", "config.yaml"):
+        put(Path("models/some", file), "")
     if content is not None:
         Path("mlflow.db").write_bytes(content)
     if not content:
-        assert not summary._is_tracked("some")
+        assert "its run" in restore.lacking("some")
         return
     with pytest.raises(UserError, match=r"mlflow\.db cannot be read: file is not a database"):
-        summary._is_tracked("some")
+        restore.lacking("some")

@@ -15,7 +15,7 @@ _OTHERS = ("build", "mlruns", "data/inbox", "sweeps", ".dvc/cache")
 _WITHOUT_GIT = "`dvc config --local core.no_scm true` goes on without git"
 _BEHIND_LINK = (
     "let {link} be a folder, and give DVC's cache the other disk: "
-    "`dvc config --local cache.dir <folder there>`, `dvc config --local cache.type symlink`"
+    "`dvc config --local cache.dir /<disk>/dvc`, `dvc config --local cache.type symlink`"
 )
 
 
@@ -76,7 +76,8 @@ def notes() -> Iterator[str]:
             f"`git config --global --add safe.directory '{_top(Path.cwd())}'` trusts it"
         )
     elif "unknown revision" in done.stderr or "ambiguous argument" in done.stderr:
-        yield "the git repository has no commit yet: runs name none; `git add -A && git commit`"
+        command = "git add -A && git commit -m start"
+        yield f"the git repository has no commit yet: runs name none; `{command}`"
     else:
         reason = (done.stderr.strip().splitlines() or ["it says nothing"])[0]
         yield f"git cannot read this repository ({reason}): runs name no commit"
