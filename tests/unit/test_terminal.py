@@ -85,7 +85,7 @@ def test_the_summary_asks_how_wide_the_terminal_is(
         monkeypatch.setenv("COLUMNS", columns)
     else:
         monkeypatch.delenv("COLUMNS", raising=False)
-    monkeypatch.setattr(summary, "_is_tracked", lambda name: True)
+    monkeypatch.setattr(summary, "_restored", lambda names: [])
     monkeypatch.setattr(report, "COMPARISON", Path("report/index.html"))
     summary.summarize(["some", "electricity_of_a_long_name"])
     printed = capsys.readouterr().out
