@@ -43,7 +43,8 @@ def table(names: list[str], console: Console) -> RenderableType:
     rows = [_row(name) for name in names]
     baselines = "baseline (validation)"
     columns = ("experiment", "test score [95 % interval]", baselines, "verdict", "seconds")
-    wide = Table(*columns, box=SIMPLE_HEAD, caption=_CAPTION, caption_justify="left")
+    wide = Table(*columns, box=SIMPLE_HEAD, collapse_padding=True, caption=_CAPTION)
+    wide.caption_justify = "left"
     for row in rows:
         wide.add_row(row.name, row.score, "\n".join(row.baselines), row.verdict, row.seconds)
     # of the console's own options, the measure would never be more than its width
