@@ -34,8 +34,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 @pytest.fixture
 def repository(whole: Repository, tmp_path: Path) -> Repository:
-    """A copy of it."""
-    return Repository(Path(shutil.copytree(whole.path, tmp_path / "copy", symlinks=True)))
+    """A copy of it, which knows that it is one."""
+    copy = Repository(Path(shutil.copytree(whole.path, tmp_path / "copy", symlinks=True)))
+    copy.run(sys.executable, "-m", "goodfit.tracking.places")
+    return copy
 
 
 def weights(repository: Repository) -> Path:

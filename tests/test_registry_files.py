@@ -61,7 +61,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 def repository(whole: Repository, tmp_path: Path) -> Repository:
     """A copy of it, which knows that it is one."""
     copy = Repository(Path(shutil.copytree(whole.path, tmp_path / "copy", symlinks=True)))
-    copy.run(*SUMMARY)
+    copy.run(sys.executable, "-m", "goodfit.tracking.places")
     return copy
 
 
