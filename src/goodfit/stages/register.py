@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from goodfit.errors import UserError
+from goodfit.errors import OtherVersionError, UserError
 from goodfit.paths import Paths
 from goodfit.records import Evaluation, Registration
 from goodfit.system import experiment
@@ -85,8 +85,10 @@ def _compare(
             try:
                 theirs = answers()
                 return Paired(*paired(paths.model, evaluation, paths.evaluation, theirs))
+            except OtherVersionError:
+                reason = "another version of goodfit wrote its files"
             except UserError as error:
-                reason = str(error)
+                reason = str(error).replace(f"{folder}/", "")
     return f"version {present.version}: {reason}"
 
 
