@@ -95,7 +95,7 @@ def guarded(action: Callable[[], Any], root: Path = Path()) -> None:
     """
     if sys.flags.optimize:
         _exit(_OPTIMIZED, _MISTAKE)
-    experiment.enter()
+    experiment.track_at_home()
     limit_spinning()
     signals.exit_on_signals()
     try:

@@ -6,7 +6,6 @@ DVC names the experiment in DVC_EXP_NAME, and in DVC_ROOT the project that the c
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 _TRACKING = "MLFLOW_TRACKING_URI"
@@ -36,19 +35,7 @@ def at_home(uri: str) -> str:
     return f"{_SQLITE}{home() / uri.removeprefix(_SQLITE)}"
 
 
-def enter() -> None:
-    """In a copy, runs are tracked in the project's MLflow, and the code is the copy's.
-
-    Does not return where Python has imported another code: it starts the command anew.
-    """
-    if not is_copy():
-        return
-    os.environ[_TRACKING] = at_home(os.environ.get(_TRACKING, f"{_SQLITE}mlflow.db"))
-    source = Path.cwd() / "src"
-    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    is_imported = Path(__file__).resolve().is_relative_to(source.resolve())
-    if source.is_dir() and not is_imported and paths[0] != str(source):
-        # an environment has a link to the project's own source, which may have been edited since
-        # the experiment was queued
-        os.environ["PYTHONPATH"] = os.pathsep.join([str(source), *filter(None, paths)])
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - itself
+def track_at_home() -> None:
+    """In a copy, runs are tracked in the project's MLflow: that of the copy goes with it."""
+    if is_copy():
+        os.environ[_TRACKING] = at_home(os.environ.get(_TRACKING, f"{_SQLITE}mlflow.db"))
