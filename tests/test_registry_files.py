@@ -34,6 +34,8 @@ print("as evaluated")
 NO_VERSION = "delete from registered_model_aliases; delete from model_version_tags; "
 NO_VERSION += "delete from model_versions"
 NO_NUMBERS = "delete from latest_metrics; delete from metrics"
+# 36 rows of test: fewer, or a network that has not learned, make no champion
+TEST = "data.test=0.6"
 NO_RUN = f"{NO_NUMBERS}; delete from params; delete from tags; delete from runs"
 LOST = {
     "the alias": ("delete from registered_model_aliases", "the alias champion of version 1"),
@@ -43,6 +45,8 @@ LOST = {
     "the numbers": (NO_NUMBERS, "what its run lacked"),
 }
 
+TRAIN = [sys.executable, "pipelines/train.py", f"experiment={NAME}", TEST]
+
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Repository:
@@ -50,8 +54,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     made = make(tmp_path_factory.mktemp("whole"))
     shutil.copy(ROOT / "pyproject.toml", made.path)
     given = yaml.safe_load((made.path / "params.yaml").read_text())["overrides"][NAME]
-    # 36 rows of test, and a network that has learned: fewer, or a worse one, make no champion
-    more = ["data.test=0.6", "trainer.max_epochs=30", "early_stopping.patience=30"]
+    more = [TEST, "trainer.max_epochs=30", "early_stopping.patience=30"]
     made.edit("params.yaml", experiments=[NAME], overrides={NAME: [*given, *more]})
     made.run(*REPRO)
     made.run("dvc", "remote", "add", "-d", "store", "../store")
@@ -230,8 +233,7 @@ def test_a_moved_project_finds_its_models_and_writes_beside_them(
     assert f"and named {old} for its files: of 1 runs and 1 models" in moved.run(*SUMMARY)
     assert "was moved" not in moved.run(*SUMMARY)
     assert "as evaluated" in moved.run(sys.executable, "-c", ASK)
-    command = [sys.executable, "pipelines/train.py", f"experiment={NAME}", "trainer.max_epochs=1"]
-    moved.run(*command)
+    moved.run(*TRAIN, "trainer.max_epochs=1")
     assert len(list((new / "mlruns").glob("1/*/artifacts"))) == 2
     assert not old.exists()
     assert list(tmp_path.iterdir()) == [new]
@@ -243,7 +245,7 @@ def test_a_folder_that_mlflow_reads_as_another_one_is_refused_before_a_stage_run
 ) -> None:
     repository.path.rename(tmp_path / "a%20b")
     moved = Repository(tmp_path / "a%20b")
-    for command in (REPRO, SUMMARY, [sys.executable, "pipelines/train.py", f"experiment={NAME}"]):
+    for command in (REPRO, SUMMARY, TRAIN):
         assert f"in {tmp_path / 'a b'}, for it decodes %20" in moved.run(*command, code=2)
     assert "rename the folder" in moved.run(*DOCTOR, code=1)
     assert not (tmp_path / "a b").exists()
