@@ -126,6 +126,7 @@ def leaves_a_thread(cfg: DictConfig) -> float:
     return 0.0
 
 
+@pytest.mark.slow
 def test_a_worker_that_does_not_leave_holds_nobody_up(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:

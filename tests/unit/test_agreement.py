@@ -126,6 +126,7 @@ def train(rank: int) -> list[tuple[int, bool, int, int]]:
     return reached
 
 
+@pytest.mark.slow
 def test_two_ranks_save_and_stop_after_the_same_step(tmp_path: Path) -> None:
     first, second = ranks.on_two_ranks(train, tmp_path)
     assert first == second

@@ -92,6 +92,7 @@ def test_a_stage_that_another_process_runs_is_refused(
     ]
 
 
+@pytest.mark.slow
 def test_two_that_start_together_prepare_what_one_prepares(repo: Repository) -> None:
     """Both deleted the other's half-written files, and neither made any."""
     command = ["python", "pipelines/prepare.py", "build/breast_cancer.json"]

@@ -126,6 +126,7 @@ def other_clone(uri: str, digest: str, stage: str) -> Iterator[tuple[str, subpro
         process.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.fault(35)
 def test_the_same_training_in_a_clone_that_shares_mlflow_is_refused(
     home: Callable[..., DictConfig], tmp_path: Path

@@ -85,6 +85,7 @@ def test_where_not_even_one_sample_fits_the_network_is_too_large(
         fit(calm(home), out=Path("model"))
 
 
+@pytest.mark.slow
 def test_what_an_attempt_held_is_given_back_before_the_next(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +133,7 @@ def test_where_fewer_samples_do_not_help_none_are_tried(
     assert "samples at once" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.fault(57)
 def test_of_a_cpu_as_of_a_gpu_a_batch_is_divided(
     home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

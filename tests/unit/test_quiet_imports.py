@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import pytest
 import tiny
 
 ASK = """
@@ -37,6 +38,7 @@ print(json.dumps(answer))
 """
 
 
+@pytest.mark.slow
 def test_importing_training_leaves_loggers_and_warnings_of_lightning_as_they_are() -> None:
     folder = tiny.ROOT / "src/goodfit/training"
     modules = [f"goodfit.training.{path.stem}" for path in sorted(folder.glob("[a-z]*.py"))]

@@ -217,6 +217,7 @@ def test_a_batch_size_that_would_leave_a_single_sample_trains_on_all(
     assert facts["steps"] == facts["epochs"]
 
 
+@pytest.mark.slow
 def test_sigterm_ends_with_143_and_the_run_is_killed(home: Home, tmp_path: Path) -> None:
     cfg = home(trainer={"max_epochs": 100_000}, early_stopping={"patience": 99_999})
     for name in ("pipelines", "conf"):
