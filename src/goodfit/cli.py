@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from goodfit.errors import FailureError, UserError
 from goodfit.paths import Paths, choices
-from goodfit.system import experiment, memory, signals
+from goodfit.system import memory, signals
 from goodfit.system.claim import claim
 from goodfit.system.secrets import redact
 
@@ -95,7 +95,6 @@ def guarded(action: Callable[[], Any], root: Path = Path()) -> None:
     """
     if sys.flags.optimize:
         _exit(_OPTIMIZED, _MISTAKE)
-    experiment.track_at_home()
     limit_spinning()
     signals.exit_on_signals()
     try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-_TRACKING = "MLFLOW_TRACKING_URI"
 _SQLITE = "sqlite:///"
 
 
@@ -33,9 +32,3 @@ def at_home(uri: str) -> str:
     if name() is None or not uri.startswith(_SQLITE):
         return uri
     return f"{_SQLITE}{home() / uri.removeprefix(_SQLITE)}"
-
-
-def track_at_home() -> None:
-    """In a copy, runs are tracked in the project's MLflow: that of the copy goes with it."""
-    if is_copy():
-        os.environ[_TRACKING] = at_home(os.environ.get(_TRACKING, f"{_SQLITE}mlflow.db"))
