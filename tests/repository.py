@@ -65,6 +65,13 @@ class Repository:
             return connection.execute(query).fetchall()
 
 
+def moved_copy(whole: Repository, path: Path) -> Repository:
+    """A copy of a repository in `path`, which knows that it is one."""
+    copy = Repository(Path(shutil.copytree(whole.path, path, symlinks=True)))
+    copy.run(sys.executable, "-m", "goodfit.tracking.places")
+    return copy
+
+
 def make(path: Path) -> Repository:
     """Copies the project's files to `path`, puts samples where fetch looks, and commits."""
     skip = shutil.ignore_patterns(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from repository import ROOT, Repository, make
+from repository import ROOT, Repository, make, moved_copy
 
 from goodfit.system.files import sha256
 
@@ -35,9 +35,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 @pytest.fixture
 def repository(whole: Repository, tmp_path: Path) -> Repository:
     """A copy of it, which knows that it is one."""
-    copy = Repository(Path(shutil.copytree(whole.path, tmp_path / "copy", symlinks=True)))
-    copy.run(sys.executable, "-m", "goodfit.tracking.places")
-    return copy
+    return moved_copy(whole, tmp_path / "copy")
 
 
 def weights(repository: Repository) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from repository import ROOT, Repository, make
+from repository import ROOT, Repository, make, moved_copy
 from test_tracking_faults import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault(51)]
@@ -67,9 +67,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 @pytest.fixture
 def repository(whole: Repository, tmp_path: Path) -> Repository:
     """A copy of it, which knows that it is one."""
-    copy = Repository(Path(shutil.copytree(whole.path, tmp_path / "copy", symlinks=True)))
-    copy.run(sys.executable, "-m", "goodfit.tracking.places")
-    return copy
+    return moved_copy(whole, tmp_path / "copy")
 
 
 def facts(repository: Repository) -> dict[str, object]:

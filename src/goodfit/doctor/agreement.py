@@ -6,7 +6,6 @@ Docs: docs/decisions/0028-registry-and-files.md.
 from __future__ import annotations
 
 import functools
-import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +17,10 @@ from goodfit.provenance import checkout
 from goodfit.tracking import places, restore
 from goodfit.tracking.lookup import NoAnswerError
 
-_URI = "sqlite:///mlflow.db"
-
 
 def folder() -> Iterator[Finding]:
     """DVC and MLflow can keep what they make in this folder, and git knows its commit."""
-    path = places.sqlite_path(os.environ.get("MLFLOW_TRACKING_URI", _URI))
+    path = places.environment_database()
     try:
         checkout.check(_experiments())
         if path:
@@ -41,7 +38,7 @@ def folder() -> Iterator[Finding]:
 
 def moved() -> Iterator[Finding]:
     """The places in MLflow's database are where the project is now."""
-    path = places.sqlite_path(os.environ.get("MLFLOW_TRACKING_URI", _URI))
+    path = places.environment_database()
     if path is None:
         return
     try:

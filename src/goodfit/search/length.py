@@ -91,7 +91,7 @@ def own(sweep: Sweep) -> Length:
 
 def key_of(override: str) -> str:
     """The dotted name that an override sets, adds or deletes."""
-    return override.lstrip("+~").partition("=")[0]
+    return grammar.bare_key(override).partition("=")[0]
 
 
 def _values(cfg: DictConfig) -> dict[str, Any]:

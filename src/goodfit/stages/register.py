@@ -68,7 +68,7 @@ def _register(cfg: DictConfig, run: runs.Run, evaluation: Evaluation) -> Registr
         version = package.log_and_register(run, cfg.name, paths)
         compare = partial(_compare, run.client, paths, evaluation)
         champion, reason = promote(run.client, cfg.name, version, standing_of(evaluation), compare)
-        describe_version(run.client, run, version, evaluation, reason)
+        describe_version(run, version, evaluation, reason)
     return Registration(model=cfg.name, version=version, champion=champion, reason=reason)
 
 

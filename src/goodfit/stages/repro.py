@@ -85,7 +85,7 @@ def _check_folder(experiments: Sequence[str]) -> None:
         UserError: they cannot, with the way out.
     """
     checkout.check(experiments)
-    database = places.sqlite_path(os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db"))
+    database = places.environment_database()
     if database:
         places.check(database)
     for note in checkout.notes():

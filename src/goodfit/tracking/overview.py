@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING
 from goodfit.records import Evaluation, Method
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
     from goodfit.tracking.runs import Run
 
 # MLflow's own tags: the Markdown above the runs, a view in the menu "Views", and that it is no
@@ -60,12 +58,10 @@ def describe_experiment(run: Run, result: Evaluation) -> None:
     client.set_experiment_tag(experiment, f"{_VIEW}.{_VIEW_KEY}", _view(result))
 
 
-def describe_version(
-    client: MlflowClient, run: Run, version: str, result: Evaluation, decision: str
-) -> None:
+def describe_version(run: Run, version: str, result: Evaluation, decision: str) -> None:
     """The registered model and this version of it say how good they are, with the report."""
     name = result.experiment
-    client.update_registered_model(
+    run.client.update_registered_model(
         name, f"{result.subject}: {result.model}. The alias `champion` is the version to use."
     )
     lines = [
@@ -74,7 +70,7 @@ def describe_version(
         f"[Report]({_report(run.experiment, run.run_id)}), "
         f"[run](#/experiments/{run.experiment}/runs/{run.run_id}).",
     ]
-    client.update_model_version(name, version, "\n\n".join(lines))
+    run.client.update_model_version(name, version, "\n\n".join(lines))
 
 
 def _report(experiment: str, run_id: str) -> str:

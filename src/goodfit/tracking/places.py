@@ -52,6 +52,14 @@ def sqlite_path(uri: str) -> Path | None:
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
 
 
+def environment_database() -> Path | None:
+    """The file that the environment's MLFLOW_TRACKING_URI names, mlflow.db unless it says so.
+
+    None for a server.
+    """
+    return sqlite_path(os.environ.get("MLFLOW_TRACKING_URI", f"{SQLITE}mlflow.db"))
+
+
 def artifacts(database: Path) -> Path:
     """The folder of all files of a database's runs and models."""
     return database.parent.resolve() / _ARTIFACTS
@@ -202,7 +210,7 @@ def main() -> None:
     Raises:
         UserError: MLflow cannot keep files in this folder.
     """
-    database = sqlite_path(os.environ.get("MLFLOW_TRACKING_URI", f"{SQLITE}mlflow.db"))
+    database = environment_database()
     if database is None:
         return
     check(database)

@@ -151,7 +151,7 @@ def _register(run: Run, paths: Paths, uri: str, missing: Sequence[str]) -> list[
         version = package.log_and_register(run, paths.name, paths)
         if VERSION in missing or CHAMPION in missing:
             registry.restore(run.client, version, registry.standing_of(evaluation), recorded)
-            overview.describe_version(run.client, run, version, evaluation, recorded.reason)
+            overview.describe_version(run, version, evaluation, recorded.reason)
         present = registry.champion(run.client, paths.name)
     if VERSION not in missing:
         return [f"the alias champion of version {version}"] if CHAMPION in missing else []
