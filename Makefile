@@ -48,7 +48,7 @@ faults: .venv/ready
 
 # each guard turned off: its test must fail
 mutants: .venv/ready
-	pytest -q -n 2 -m mutation
+	pytest -q -n 2 -m mutation tests/test_mutations.py
 
 # random kills of `make repro`; CHAOS_KILLS=20 CHAOS_SEED=<printed before>
 chaos: .venv/ready

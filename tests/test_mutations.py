@@ -5,15 +5,13 @@ watches nothing.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import warm_pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -47,38 +45,41 @@ def test_a_guard_is_there_to_be_turned_off(mutant: dict[str, Any]) -> None:
 @pytest.mark.mutation
 @each
 def test_with_the_guard_off_its_test_fails(mutant: dict[str, Any], tmp_path: Path) -> None:
+    copy(tmp_path)
+    file = tmp_path / mutant["file"]
+    file.write_text(file.read_text().replace(mutant["old"], mutant["new"]))
+    code = run_pytest(tmp_path, mutant["test"].split())
+    assert code == 1, (tmp_path / "said").read_text()[-3000:]
+
+
+@pytest.mark.mutation
+def test_with_every_guard_on_a_copy_passes(tmp_path: Path) -> None:
+    """What fails in a copy fails because of the guard, not because of how it is run."""
+    copy(tmp_path)
+    code = run_pytest(tmp_path, ["tests/unit/test_taken_up.py", "tests/unit/test_registry.py"])
+    assert code == 0, (tmp_path / "said").read_text()[-3000:]
+
+
+def copy(target: Path) -> None:
     for name in COPIED:
         skip = shutil.ignore_patterns("__pycache__", "cache", "tmp", "*.egg-info", "config.local")
         source = ROOT / name
-        shutil.copytree(source, tmp_path / name, ignore=skip) if source.is_dir() else shutil.copy(
-            source, tmp_path
-        )
-    file = tmp_path / mutant["file"]
-    file.write_text(file.read_text().replace(mutant["old"], mutant["new"]))
-    options = [
-        "-q",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        "-m",
-        "not mutation",
-        f"--basetemp={tmp_path / 'temp'}",
-    ]
-    env = {
-        key: value for key, value in os.environ.items() if not key.startswith("MLFLOW")
-    }  # goodfit.tracking.runs sets some
-    env |= {"PYTHONPATH": str(tmp_path / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", *options, *mutant["test"].split()]
-    with (tmp_path / "said").open(
-        "w"
-    ) as said:  # no pipe: what a mutant leaves running would hold it open
-        try:
-            done = subprocess.run(
-                command, cwd=tmp_path, env=env, stdout=said, stderr=said, timeout=240, check=False
-            )
-        finally:
-            end_all(env["PYTHONPATH"])
-    assert done.returncode == 1, (tmp_path / "said").read_text()[-3000:]
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=skip)
+        else:
+            shutil.copy(source, target)
+
+
+def run_pytest(folder: Path, tests: list[str]) -> int | None:
+    """The code of pytest in a copy; None after 240 s. All that it left running is ended."""
+    options = ["-q", "-x", "-m", "not mutation", f"--basetemp={folder / 'temp'}"]
+    process = warm_pytest.start(folder, [*options, *tests], folder / "said")
+    try:
+        process.join(240)
+        return process.exitcode
+    finally:
+        process.kill()
+        end_all(warm_pytest.path_of(folder))
 
 
 def end_all(path: str) -> None:
