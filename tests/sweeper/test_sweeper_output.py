@@ -7,6 +7,7 @@ import pty
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -145,9 +146,8 @@ def test_on_a_terminal_the_summary_stays_below(tmp_path: Path) -> None:
 
 def test_the_database_is_in_wal_mode(sweep: Sweep, tmp_path: Path) -> None:
     sweep(fails_at_3, "x=1,2", "hydra.sweeper.n_trials=1", "hydra.sweeper.storage=null")
-    with sqlite3.connect(tmp_path / "swept/optuna.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "swept/optuna.db")) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    connection.close()
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def write(folder: Path) -> Path:
 
 
 def stored(database: Path) -> set[str]:
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection:
         return {row[0] for row in connection.execute("select artifact_uri from runs")}
 
 
@@ -150,7 +151,7 @@ def test_what_such_a_path_has_left_behind_is_mended_when_it_is_renamed(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A database of before: it named a%20b, and its files went to another folder."""
-    with sqlite3.connect("mlflow.db") as connection:
+    with closing(sqlite3.connect("mlflow.db")) as connection, connection:
         connection.execute(
             f"update experiments set artifact_location = '{tmp_path}/a%20b/mlruns/1'"
         )
