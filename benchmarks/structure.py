@@ -48,7 +48,7 @@ def main(root: Path) -> None:
     densities = [density(text) for text in texts.values()]
     lines = sum(item.lines for item in densities)
     tokens = sum(item.tokens for item in densities)
-    functions = [length for tree in trees.values() for length in function_lengths(tree)]
+    functions = [length for tree in trees.values() for _, length in function_lengths(tree)]
     arrows = set(room_arrows(package, graph))
     for name, value in {
         "modules at the top of the package": len(top_modules(package)),
@@ -118,11 +118,11 @@ def circular(graph: dict[Path, set[Path]]) -> set[Path]:
         rest = {path: imported - free for path, imported in rest.items() if path not in free}
 
 
-def function_lengths(tree: ast.AST) -> Iterator[int]:
-    """Lines from `def` to the last one."""
+def function_lengths(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Each function's name, and its lines from `def` to the last one, docstring included."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            yield (node.end_lineno or node.lineno) - node.lineno + 1
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1
 
 
 def nested(tree: ast.AST) -> int:

@@ -10,209 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from scipy.stats import binomtest, norm
+from evaluated import make, put
 
 from goodfit.errors import UserError
-from goodfit.records import Chart, Comparison, Interval
-from goodfit.reporting import charts, error_charts, results, words
-from goodfit.reporting.charts import Row
+from goodfit.reporting import results
 from goodfit.stages import report
 from goodfit.tracking import lookup
-
-MODES = {
-    "class": {"accuracy": "max", "log_loss": "min"},
-    "series": {"mae": "min"},
-    "number": {"rmse": "min"},
-    "boxes": {"ap50": "max", "map": "max"},
-}
-EVIL = "dull <script>alert('x')</script> & loud"
-
-
-def score(value: float) -> dict[str, float]:
-    return {"value": value, "low": value - 0.02, "high": value + 0.02}
-
-
-def charts_of(kind: str) -> list[dict[str, Any]]:
-    if kind == "class":
-        calibration = {
-            "ece": 0.04,
-            "count": [0] * 9 + [20],
-            "confidence": [0] * 9 + [0.95],
-            "accuracy": [0] * 9 + [0.9],
-        }
-        matrix = {"counts": [[9, 1], [1, 9]], "labels": ["no", "yes"]}
-        return [chart("confusion", matrix), chart("reliability", calibration)]
-    if kind == "boxes":
-        curves = [["network", [1.0] * 101], ["old method", [0.0] * 101]]
-        areas = [["network", [0.5, 0.2]], ["old method", [0.1, 0.0]]]
-        return [
-            chart("precision_recall", {"curves": curves}),
-            chart("by_overlap", {"areas": areas, "overlaps": [0.5, 0.55]}),
-        ]
-    spread = {
-        "counts": [1, 3, 1],
-        "edges": [-3.0, -1.0, 1.0, 3.0],
-        "mean": 0.1,
-        "within": {"0.5": 0.5, "0.9": 2.0},
-    }
-    more = {
-        "number": chart("scatter", {"prediction": [2.0] * 5, "target": [1.0] * 5, "samples": 5}),
-        "series": chart(
-            "by_step", {"errors": [["network", [0.1, 0.2, 0.3]], ["old method", [1.0] * 3]]}
-        ),
-    }
-    return [chart("residuals", spread), more[kind]]
-
-
-def typical_of(kind: str) -> list[dict[str, Any]]:
-    curves = [["truth", [1.0] * 3], ["network", [2.0] * 3], ["old method", [0.0] * 3]]
-    return [chart("forecast", {"curves": curves, "row": 4})] if kind == "series" else []
-
-
-def chart(form: str, numbers: dict[str, Any]) -> dict[str, Any]:
-    return {"form": form, "title": f"the {form}", "data": numbers}
-
-
-def example_of(kind: str) -> dict[str, Any]:
-    if kind == "class":
-        statements = [
-            {"who": "truth", "value": "no", "probability": 0.0001},
-            {"who": "network", "value": "yes", "probability": 0.9999},
-        ]
-        answer: dict[str, Any] = {"statements": statements, "wrong": True}
-        return {"row": 3, "loss": 9.2, "answer": answer, "exhibit": {"text": EVIL}}
-    if kind == "boxes":
-        boxes = [
-            {"who": "truth", "corners": [1, 2, 9, 9], "label": EVIL, "hit": False},
-            {"who": "network", "corners": [3, 4, 8, 8], "label": "x", "hit": False, "score": 0.5},
-        ]
-        answer = {"boxes": boxes, "size": [16, 12]}
-        exhibit = {"picture": "UE5H", "picture_format": "jpeg"}
-        return {"row": 3, "loss": 0.2, "answer": answer, "exhibit": exhibit}
-    if kind == "series":
-        answer = {"curves": [["truth", [1.0, 2.0, 3.0]], ["network", [1.1, 2.2, 3.3]]]}
-        exhibit: dict[str, Any] = {"curve": [0.0, 0.5], "start": "2014-11-07 00:00:00"}
-    else:
-        answer = {"statements": [{"who": "truth", "value": 1.0}, {"who": "network", "value": 2.0}]}
-        exhibit = {"cells": {"width": [3.5, -2.0]}}
-    return {"row": 3, "loss": 0.2, "answer": answer, "exhibit": exhibit}
-
-
-def put(path: Path, content: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
-
-
-def make(
-    name: str, kind: str = "class", outcome: int = 0, trivial: int = 1, secret: str = ""
-) -> None:
-    """The files of an evaluated experiment, in the current folder; the second of 3 epochs is kept.
-
-    `outcome` and `trivial` are the comparisons with the strong and with the trivial baseline.
-    """
-    key = next(iter(MODES[kind]))
-    put(
-        Path(f"report/{name}/evaluation/evaluation.json"),
-        evaluation_of(name, kind, outcome, trivial),
-    )
-    put(Path(f"models/{name}/train.json"), training_of(kind))
-    rows = [f"{epoch},{loss},0.5,{loss},0.6,1.5" for epoch, loss in enumerate((0.9, 0.4, 0.6))]
-    head = f"epoch,val/loss,train/loss,val/{key},train/{key},epoch_seconds"
-    put(Path(f"models/{name}/history.csv"), "\n".join([head, *rows]) + "\n")
-    put(
-        Path(f"models/{name}/config.yaml"),
-        f"data:\n  test: 0.2\nnote: '{secret}'\nurl: https://me:pass@host/x\n",
-    )
-    labels = ["no", "yes"] if kind == "class" else []
-    put(Path(f"models/{name}/spec.json"), spec_of(kind, labels))
-    put(Path(f"data/prepared/{name}/manifest.json"), manifest_of(labels))
-
-
-def evaluation_of(name: str, kind: str, outcome: int, trivial: int) -> dict[str, Any]:
-    against, baselines = [], []
-    methods = [
-        ("guess", "trivial", trivial),
-        ("old method", "strong", outcome),
-        ("older method", "other", 1),
-    ]
-    for title, role, result in methods:
-        method = {"title": title, "role": role}
-        against.append({**method, "outcome": result, "difference": score(0.03 * result)})
-        scores = {item: score(0.6) for item in MODES[kind]}
-        baselines.append({**method, "validation": 0.62, "scores": scores})
-    return {
-        "experiment": name,
-        "task": "T",
-        "model": "Net",
-        "subject": kind,
-        "score": next(iter(MODES[kind])),
-        "modes": MODES[kind],
-        "samples": 20,
-        "cluster": "week",
-        "clusters": 5,
-        "resamples": 100,
-        "seconds_per_1000": 0.4,
-        "network": {item: score(0.7) for item in MODES[kind]},
-        "baselines": baselines,
-        "verdict": {
-            "word": "ties with",
-            "text": "",
-            "against": against,
-            "worse_than_trivial": trivial < 0,
-        },
-        "charts": charts_of(kind),
-        "typical": typical_of(kind),
-        "examples": [example_of(kind)],
-        "ordinary": [example_of(kind) | {"row": 7}] if kind == "boxes" else [],
-        "test_sha256": "t",
-        "weights_sha256": "w",
-    }
-
-
-def training_of(kind: str) -> dict[str, Any]:
-    names = ("loss", *MODES[kind])
-    return {
-        "run_id": "r",
-        "monitor": "val/loss",
-        "epochs": 3,
-        "best_epoch": 1,
-        "steps": 30,
-        "scores": {f"{split}/{item}": 0.7 for split in ("train", "val", "gap") for item in names},
-        "cost": {"seconds": 61.0, "parameters": 1234, "trainable": 1234, "peak_memory_mb": 600},
-        "machine": "a processor, 2 cores",
-        "commit": "c0ffee",
-        "dirty": "false",
-        "weights_sha256": "w",
-    }
-
-
-def spec_of(kind: str, labels: list[str]) -> dict[str, Any]:
-    field = {"shape": [4], "dtype": "float32"}
-    return {
-        "data": "goodfit.data.nowhere.Nothing",
-        "kind": kind,
-        "outputs": 3 if kind == "series" else 2,
-        "inputs": {"past" if kind == "series" else "numbers": field},
-        "targets": {"target": field | {"labels": labels}},
-        "facts": {},
-        "assets": {},
-    }
-
-
-def manifest_of(labels: list[str]) -> dict[str, Any]:
-    counts = dict.fromkeys(labels or ["samples"], 10)
-    return {
-        "counts": dict.fromkeys(("train", "validation", "test"), counts),
-        "copies": {"rows": 2, "with_another_target": 1},
-        "alike_after_encoding": 0,
-        "in_no_split": 0,
-        "raw_sha256": {"table": "a"},
-        "sha256": "b",
-        "test_sha256": "t",
-        "files": {},
-        "made_with": {},
-        "split": "at random",
-    }
 
 
 @pytest.fixture(autouse=True)
@@ -333,31 +136,6 @@ def test_the_kept_epoch_is_the_one_marked() -> None:
         assert float(points[1][1]) == max(float(y) for _, y in points)
 
 
-@pytest.mark.parametrize("may_overflow", [False, True])
-def test_interval_plots_are_monotone_in_the_values(may_overflow: bool) -> None:
-    rows = []
-    for value in (-3.0, 0.1, 0.11, 0.5, 40.0):
-        far = may_overflow and abs(value) > 1
-        rows.append(Row(str(value), value, value - 0.01, value + 0.01, "", may_overflow=far))
-    chart = ET.fromstring(charts.forest_plot("t", "d", rows, label="x"))  # noqa: S314
-    pixels = [float(str(dot.get("cx"))) for dot in chart.iter("circle")]
-    arrows = [item for item in chart.iter("polyline") if item.get("data-value")]
-    assert pixels == sorted(pixels)
-    assert all(0 <= pixel <= charts.WIDTH for pixel in pixels)
-    assert (len(pixels), len(arrows)) == ((3, 2) if may_overflow else (5, 0))
-
-
-@pytest.mark.parametrize(
-    ("low", "high"), [(0.0, 1.0), (0.961, 0.993), (-7.0, 12_345.0), (1e-7, 3e-7), (3.0, 3.1)]
-)
-def test_ticks_lie_inside_and_their_labels_differ(low: float, high: float) -> None:
-    values = charts.ticks(low, high)
-    labels = charts.tick_labels(values)
-    assert 2 <= len(values) <= 7
-    assert all(low - 1e-9 <= value <= high + 1e-9 for value in values)
-    assert len(set(labels)) == len(labels)
-
-
 def test_missing_evaluation_is_the_users_to_mend() -> None:
     make("some")
     Path("report/some/evaluation/evaluation.json").unlink()
@@ -431,52 +209,6 @@ def test_a_network_with_one_answer_is_warned_of_in_red() -> None:
     assert 'class="badge bad"><i aria-hidden="true">!</i>one answer for all<' in compared
 
 
-def test_a_worse_difference_is_turned_around_with_its_bounds() -> None:
-    difference = Interval(-0.03, -0.05, -0.01)
-    item = Comparison(title="old", role="strong", outcome=-1, difference=difference)
-    assert words.difference(item) == "worse by 0.030 [0.010, 0.050]; the interval excludes zero"
-
-
-@pytest.mark.parametrize(
-    ("value", "written"),
-    [
-        (0.96460, "0.965"),
-        (12345.6, "12,346"),
-        (0, "0"),
-        (-0.00476, "\N{MINUS SIGN}0.00476"),
-        (3e-7, "<0.0001"),
-    ],
-)
-def test_numbers_have_sensible_digits(value: float, written: str) -> None:
-    assert words.number(value) == written
-
-
-def test_probabilities_never_look_certain() -> None:
-    written = [words.probability(value) for value in (0.9999994, 5e-7, 1.0, 0.5)]
-    assert written == [">0.999", "<0.001", "1.000", "0.500"]
-
-
-def test_wilson_interval_holds_the_share_and_shrinks_with_the_count() -> None:
-    for share in (0.0, 0.3, 1.0):
-        low, high = error_charts.wilson(share, 10)
-        narrow_low, narrow_high = error_charts.wilson(share, 1000)
-        assert 0 <= low <= narrow_low <= share <= narrow_high <= high <= 1
-
-
-@pytest.mark.parametrize(("right", "count"), [(0, 1), (0, 10), (7, 10), (10, 10), (943, 1000)])
-def test_wilson_interval_is_that_of_scipy(right: int, count: int) -> None:
-    level = norm.cdf(error_charts.Z) - norm.cdf(-error_charts.Z)  # 95.0004 %: 1.96 is rounded
-    expected = binomtest(right, count).proportion_ci(confidence_level=level, method="wilson")
-    interval = error_charts.wilson(right / count, count)
-    assert interval == pytest.approx((expected.low, expected.high), abs=1e-12)
-
-
-def test_a_chart_of_an_unknown_form_is_refused_by_its_name() -> None:
-    chart = Chart("pie", "Shares", {})
-    with pytest.raises(UserError, match="a chart of the form 'pie', which no report can draw"):
-        error_charts.draw(chart, unit=None, step=None)
-
-
 def test_the_stage_needs_no_heavy_library() -> None:
     import subprocess
     import sys
@@ -487,15 +219,6 @@ def test_the_stage_needs_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""
-
-
-def test_curves_keep_their_order_in_a_file_though_keys_are_sorted(tmp_path: Path) -> None:
-    """The network's curve is drawn first and in its colour, whatever the baselines are called."""
-    errors = [("network", [1.0, 3.0]), ("a method", [2.0, 2.0])]
-    written = Chart("by_step", "Error by step", {"errors": errors})
-    written.write(tmp_path / "chart.json")
-    drawn = error_charts.draw(Chart.read(tmp_path / "chart.json"), unit=None, step=None)
-    assert "The network&#39;s error is largest at step 2: 3.00." in drawn.svg
 
 
 def test_files_of_another_version_do_not_stop_the_pages_of_others(
@@ -518,15 +241,6 @@ def test_a_broken_file_of_another_experiment_is_refused_not_left_out() -> None:
     path.write_text(path.read_text()[:100])
     with pytest.raises(UserError, match=f"{path} is broken"):
         run("new")
-
-
-@pytest.mark.parametrize(("title", "lines"), [("than the mean", 1), ("than " + 28 * "x", 2)])
-def test_a_long_title_stands_above_its_numbers_not_in_them(title: str, lines: int) -> None:
-    numbers = "0.0062 [-0.0078, 0.0195]"
-    rows = [Row(title, 0.0062, -0.0078, 0.0195, numbers, strong=True)]
-    chart = ET.fromstring(charts.forest_plot("t", "d", rows, label="x"))  # noqa: S314
-    heights = {part.get("y") for part in chart.iter() if part.text in (title, numbers)}
-    assert len(heights) == lines
 
 
 @pytest.mark.parametrize("file", ["history.csv", "config.yaml"])

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from evaluated import make, put
 from rich.console import Console
-from test_report import make, put
 
 from goodfit.errors import UserError
 from goodfit.records import Evaluation, Interval

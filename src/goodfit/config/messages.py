@@ -6,7 +6,7 @@ import contextlib
 import re
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from omegaconf import OmegaConf
@@ -14,6 +14,9 @@ from omegaconf import OmegaConf
 from goodfit.config import overrides, read, tree
 from goodfit.errors import UserError, nearest
 from goodfit.paths import choices
+
+if TYPE_CHECKING:
+    from hydra.errors import OverrideParseException
 
 _NO_CHOICE = re.compile(r"Could not (?:find|load) '(?P<group>[\w/]+)/(?P<choice>[^'/]*)'")
 _NO_KEY = re.compile(
@@ -50,9 +53,7 @@ def explain(error: BaseException, root: Path) -> str:
         return _of_file(error, root)
 
     if isinstance(error, OverrideParseException):
-        function = _NO_FUNCTION.search(str(error))
-        problem = f": there is no function {function['name']}" if function else ""
-        return overrides.unreadable(error.override, problem)
+        return _unreadable(error)
 
     chain = [error, error.__cause__, error.__context__]
     text = "\n".join(str(link) for link in chain if link)
@@ -73,9 +74,7 @@ def explain(error: BaseException, root: Path) -> str:
 
     twice = _TWICE.search(text)
     if twice:
-        group = twice["group"]
-        as_list = f", or several as a list: '{group}=[...]'" if group == "baseline" else ""
-        return f"{group}= and +{group}= are both given; give one of them{as_list}"
+        return _given_twice(twice["group"])
 
     no_key = _NO_KEY.search(text)
     if no_key:
@@ -84,11 +83,7 @@ def explain(error: BaseException, root: Path) -> str:
 
     no_group = _NO_GROUP.search(text)
     if no_group:
-        group = no_group["group"]
-        return (
-            f"no experiment chosen: add experiment=<{_alternatives(root, 'experiment')}>, "
-            f"or name=... and each group, such as {group}=<{_alternatives(root, group)}>"
-        )
+        return _nothing_chosen(no_group["group"], root)
 
     if _NULL_GROUP in text:
         return (
@@ -123,6 +118,26 @@ def _of_file(error: yaml.YAMLError | UnicodeDecodeError, root: Path) -> str:
         except UserError as mistake:
             return str(mistake)
     return f"a file of conf/ is no YAML: {' '.join(str(error).split())[:200]}"
+
+
+def _unreadable(error: OverrideParseException) -> str:
+    """An override that is no `key=value`, with the function that Hydra does not have."""
+    function = _NO_FUNCTION.search(str(error))
+    problem = f": there is no function {function['name']}" if function else ""
+    return overrides.unreadable(error.override, problem)
+
+
+def _given_twice(group: str) -> str:
+    as_list = f", or several as a list: '{group}=[...]'" if group == "baseline" else ""
+    return f"{group}= and +{group}= are both given; give one of them{as_list}"
+
+
+def _nothing_chosen(group: str, root: Path) -> str:
+    """No experiment is named, and no choice of this group either."""
+    return (
+        f"no experiment chosen: add experiment=<{_alternatives(root, 'experiment')}>, "
+        f"or name=... and each group, such as {group}=<{_alternatives(root, group)}>"
+    )
 
 
 def _unknown_key(key: str, root: Path) -> str:

@@ -33,11 +33,7 @@ def cells(raw: Path) -> pd.DataFrame:
         UserError: the file is empty, no UTF-8, has rows longer than the header, or two columns of
             one name.
     """
-    try:
-        # with the mark of byte order that Excel writes, or without
-        text = raw.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{raw.name} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    text = _text(raw)
     separator = _separator(text)
     header = [name.strip() for name in next(_rows(text, separator), [])]
     # pandas would rename the second of two equal names
@@ -45,29 +41,9 @@ def cells(raw: Path) -> pd.DataFrame:
     if repeated:
         raise UserError(f"{raw.name} has two columns named '{repeated[0]}'; rename one")
 
-    try:
-        with warnings.catch_warnings():
-            # pandas would take the first cell of longer rows for an index, or drop the last, with a
-            # warning
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            # as text: pandas would read NaN where a cell says "NA" or "None"
-            table = pd.read_csv(
-                io.StringIO(text),
-                sep=separator,
-                dtype=str,
-                keep_default_na=False,
-                index_col=False,
-                skip_blank_lines=False,
-            )
-    except pd.errors.EmptyDataError:
-        raise UserError(f"{raw.name} is empty") from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        reason = str(error).strip()
-        raise UserError(
-            f"{raw.name}, cut at each {SEPARATORS[separator]}: {reason}; "
-            "every row needs the header's columns"
-        ) from None
+    table = _table(text, separator, raw.name)
     table.columns = table.columns.str.strip()
+
     spaced = {}
     for name in table:
         stripped = table[name].str.strip()
@@ -76,6 +52,40 @@ def cells(raw: Path) -> pd.DataFrame:
     table = table.loc[(table != "").any(axis=1)]
     table.attrs = {"separator": SEPARATORS[separator], "spaced": spaced}
     return table
+
+
+def _text(raw: Path) -> str:
+    try:
+        # with the mark of byte order that Excel writes, or without
+        return raw.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{raw.name} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+
+
+def _table(text: str, separator: str, file: str) -> pd.DataFrame:
+    """The cells as they are written, blank rows included; `file` is named where pandas refuses."""
+    try:
+        with warnings.catch_warnings():
+            # pandas would take the first cell of longer rows for an index, or drop the last, with a
+            # warning
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            # as text: pandas would read NaN where a cell says "NA" or "None"
+            return pd.read_csv(
+                io.StringIO(text),
+                sep=separator,
+                dtype=str,
+                keep_default_na=False,
+                index_col=False,
+                skip_blank_lines=False,
+            )
+    except pd.errors.EmptyDataError:
+        raise UserError(f"{file} is empty") from None
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        reason = str(error).strip()
+        raise UserError(
+            f"{file}, cut at each {SEPARATORS[separator]}: {reason}; "
+            "every row needs the header's columns"
+        ) from None
 
 
 def _rows(text: str, separator: str) -> Iterator[list[str]]:

@@ -21,8 +21,8 @@ from goodfit.evaluation.bootstrap import Resampled, Resamples, intervals
 from goodfit.evaluation.degenerate import SHUFFLED, Degenerate, degenerate
 from goodfit.evaluation.examples import ordinary, worst
 from goodfit.evaluation.verdict import verdict
-from goodfit.predictor import Predictor
-from goodfit.records import Evaluation, Interval, Manifest, Method, Role, Training, Verdict
+from goodfit.predictor import Predictor, SampleResults
+from goodfit.records import Evaluation, Interval, Manifest, Method, Training, Verdict
 from goodfit.store.arrays import Packed
 from goodfit.task.base import Statistics, Task
 
@@ -43,25 +43,17 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
     task = predictor.task
     test = Packed(data, "test")
 
-    # the network runs over test once: scores, charts and the choice of examples are made of this
-    started = time.monotonic()
-    results = predictor.measure(test)
-    seconds = time.monotonic() - started
-
+    results, seconds_per_1000 = _measured(predictor, test)
     baselines = answers(cfg, data, task)
     clusters = test.clusters
     draws = Resamples(clusters, cfg.evaluate.resamples, seed=0)
-    # in the order of `Task.diagnose`
-    methods = {"network": results.statistics}
-    methods |= {title: baseline.statistics for title, baseline in baselines.items()}
+    methods = _statistics(results, baselines)
     charts, typical = task.diagnose(methods), task.typical(methods)
     alike = degenerate(predictor, test)
     if alike:
         baselines[SHUFFLED] = Answered("trivial", None, alike.shuffled)
         methods[SHUFFLED] = alike.shuffled
     scores = intervals(task.metrics(), methods, draws, additive=task.additive, ranges=task.ranges)
-    network = scores["network"]
-    scored = {title: (baseline.role, scores[title]) for title, baseline in baselines.items()}
 
     rows = _rows(data, "test")
     result = Evaluation(
@@ -77,10 +69,10 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
         resamples=cfg.evaluate.resamples,
         test_sha256=Manifest.read(data / "manifest.json").test_sha256,
         weights_sha256=Training.read(model / "train.json").weights_sha256,
-        seconds_per_1000=round(1000 * seconds / len(test), 3),
-        network=_intervals(network),
+        seconds_per_1000=seconds_per_1000,
+        network=_intervals(scores["network"]),
         baselines=_methods(baselines, scores),
-        verdict=_verdict(task, network, scored, alike),
+        verdict=_verdict(task, scores, baselines, alike),
         charts=tuple(charts),
         typical=tuple(typical),
         examples=worst(predictor, results, test, rows, cfg.evaluate.examples),
@@ -98,17 +90,37 @@ def _predictor(data: Path, model: Path) -> Predictor:
     return predictor
 
 
+def _measured(predictor: Predictor, test: Packed) -> tuple[SampleResults, float]:
+    """What the network gives for each sample, and its seconds for a thousand of them.
+
+    It runs over test once: scores, charts and the choice of examples are made of this.
+    """
+    started = time.monotonic()
+    results = predictor.measure(test)
+    seconds = time.monotonic() - started
+    return results, round(1000 * seconds / len(test), 3)
+
+
+def _statistics(results: SampleResults, baselines: dict[str, Answered]) -> dict[str, Statistics]:
+    """Statistics (N, ...) of each method by title, in the order of `Task.diagnose`."""
+    methods = {"network": results.statistics}
+    for title, baseline in baselines.items():
+        methods[title] = baseline.statistics
+    return methods
+
+
 def _verdict(
     task: Task,
-    network: dict[str, Resampled],
-    baselines: dict[str, tuple[Role, dict[str, Resampled]]],
+    scores: dict[str, dict[str, Resampled]],
+    baselines: dict[str, Answered],
     alike: Degenerate | None,
 ) -> Verdict:
+    scored = {title: (baseline.role, scores[title]) for title, baseline in baselines.items()}
     return verdict(
         task.score,
         task.scores[task.score],
-        network,
-        baselines,
+        scores["network"],
+        scored,
         unit=build.data_class(task.spec).cluster,
         degenerate=alike.text if alike else None,
     )

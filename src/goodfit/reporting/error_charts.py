@@ -73,11 +73,7 @@ def draw(chart: Chart, *, unit: str | None, step: str | None) -> Figure:
             )
         case "reliability":
             drawing = reliability(data)
-            caption = (
-                f"Expected calibration error {data['ece']:.3f}: the mean distance of confidence "
-                "and accuracy. Below the dashed line the network is too sure of itself. "
-                "Bars are 95 % intervals."
-            )
+            caption = _calibration(data)
         case "residuals":
             drawing = residuals(data, unit)
             caption = _spread(data)
@@ -286,6 +282,15 @@ def forecast(
         marker=Marker(0, "forecast begins") if len(past) else None,
         height=220,
         width=320,
+    )
+
+
+def _calibration(data: Mapping[str, Any]) -> str:
+    """How far confidence is from accuracy, and how the diagram is read."""
+    return (
+        f"Expected calibration error {data['ece']:.3f}: the mean distance of confidence "
+        "and accuracy. Below the dashed line the network is too sure of itself. "
+        "Bars are 95 % intervals."
     )
 
 

@@ -39,10 +39,7 @@ def prepare(
         UserError: a raw file has faults, a split is empty or has labels that train lacks, or a
             value is not finite.
     """
-    rows = data.read(raw)
-    if RAW_ROW in rows.columns:
-        named = ", ".join(path.name for path in raw.values())
-        raise UserError(f"{named}: a column is named '{RAW_ROW}', which goodfit uses; rename it")
+    rows = _read(data, raw)
     names, copies = assign_splits(data, raw, rows)
     splits = {split: rows[names == split] for split in SPLITS}
     spec = data.fit(splits["train"])
@@ -61,15 +58,10 @@ def prepare(
             readable.to_parquet(part / split / "rows.parquet", index=False)
 
         files = file_hashes(part)
-        # the arrays alone: models are compared where these are equal (decision 0009)
-        others = {f"test/{CLUSTERS}.npy"}
-        test_arrays = [
-            name for name in files if Path(name).match("test/*.npy") and name not in others
-        ]
         manifest = Manifest(
             raw_sha256={name: sha256(path) for name, path in raw.items()},
             sha256=_digest(sorted(files.items())),
-            test_sha256=_digest([(name, files[name]) for name in test_arrays]),
+            test_sha256=_digest(_test_arrays(files)),
             files=files,
             made_with=made_with,
             split=data.rule,
@@ -81,6 +73,15 @@ def prepare(
         )
         manifest.write(part / "manifest.json")
     return manifest
+
+
+def _read(data: DataSet, raw: Mapping[str, Path]) -> pd.DataFrame:
+    """The rows of the raw files, (N, columns), none of which is named as goodfit's own."""
+    rows = data.read(raw)
+    if RAW_ROW in rows.columns:
+        named = ", ".join(path.name for path in raw.values())
+        raise UserError(f"{named}: a column is named '{RAW_ROW}', which goodfit uses; rename it")
+    return rows
 
 
 def _loaded(data: DataSet, raw: Mapping[str, Path], train: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -169,6 +170,19 @@ def _readable(rows: pd.DataFrame, label: str) -> pd.DataFrame:
     readable = rows[columns].drop(columns=label, errors="ignore")
     readable.insert(0, RAW_ROW, rows.index)
     return readable
+
+
+def _test_arrays(files: dict[str, str]) -> list[tuple[str, str]]:
+    """Names and hashes of what a network is asked and scored with on test.
+
+    The arrays alone: models are compared where these are equal (decision 0009).
+    """
+    others = {f"test/{CLUSTERS}.npy"}
+    arrays = []
+    for name, digest in files.items():
+        if Path(name).match("test/*.npy") and name not in others:
+            arrays.append((name, digest))
+    return arrays
 
 
 def _digest(files: list[tuple[str, str]]) -> str:
