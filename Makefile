@@ -81,8 +81,8 @@ bench: .venv/ready
 
 # torch first: with it installed, nothing asks the registry for its largest build; the lock fits CPU and CUDA
 .venv/ready: pyproject.toml requirements.lock
-	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
-		{ echo "Python 3.11 or newer is needed, '$(PYTHON)' is older; try: make PYTHON=python3.11"; exit 2; }
+	@$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))" || \
+		{ echo "Python 3.11 to 3.13 is needed, '$(PYTHON)' is $$($(PYTHON) -V 2>&1); try: make PYTHON=python3.11"; exit 2; }
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@echo "installing the locked versions into .venv, once, about three minutes: first torch ..."
 	@.venv/bin/python -m pip install --quiet "torch==$$(sed -n 's/^torch==//p' requirements.lock)"

@@ -72,6 +72,7 @@ def trained(weights_sha256: str) -> Training:
 def lay_out(prepared: Path, database: Path) -> None:
     """Makes the current folder a small repository in which all is well."""
     import optuna
+    import studies
 
     for name in ("pyproject.toml", "requirements.lock", "dvc.yaml"):
         shutil.copy(ROOT / name, name)
@@ -93,9 +94,8 @@ def lay_out(prepared: Path, database: Path) -> None:
     note.write(note_path(STEP))
     shutil.copytree(prepared, "data/prepared/tiny")
     shutil.copy(database, "mlflow.db")
-    optuna.create_study(storage="sqlite:///optuna.db", study_name="tiny").ask().set_user_attr(
-        "worker", identity()
-    )
+    study = optuna.create_study(storage=studies.storage(Path("optuna.db")), study_name="tiny")
+    study.ask().set_user_attr("worker", identity())
 
 
 def in_gallery(name: str, text: str) -> None:

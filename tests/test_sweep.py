@@ -12,8 +12,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import optuna
 import pytest
+import studies
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 from repository import Repository, make
@@ -58,9 +58,7 @@ def swept(prepared: Repository) -> str:
 
 
 def trials(repository: Repository, study: str = "breast_cancer-mlp") -> list[FrozenTrial]:
-    return optuna.load_study(
-        study_name=study, storage=f"sqlite:///{repository.path / 'optuna.db'}"
-    ).trials
+    return studies.load(repository.path / "optuna.db", study).trials
 
 
 def runs(repository: Repository, study: str) -> list[tuple[object, ...]]:

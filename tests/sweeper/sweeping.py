@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import studies
 import yaml
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
@@ -82,7 +83,7 @@ Sweep = Callable[..., Done]  # the fixture: a task function, overrides, changes 
 
 def load(folder: Path, name: str = "s", file: str = "s.db") -> optuna.Study:
     """The study in a folder's database."""
-    return optuna.load_study(study_name=name, storage=f"sqlite:///{folder / file}")
+    return studies.load(folder / file, name)
 
 
 def configure(folder: Path, **changes: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import optuna
 import pytest
 import released
+import studies
 import sweeping
 from hydra import compose, initialize
 from hydra.core.plugins import Plugins
@@ -72,7 +73,7 @@ def test_the_sphere_example(tmp_path: Path, with_commandline: bool) -> None:
     arguments += ["x=choice(0, 1, 2)", "y=0"] if with_commandline else []
     done = example(tmp_path, "sphere.py", released.SPHERE, released.SPHERE_CONF, *arguments)
     assert done.returncode == 0, done.stderr
-    best = optuna.load_study(storage=storage, study_name="test").best_trial
+    best = studies.load(storage, "test").best_trial
     written = results(tmp_path)
     assert (written.name, written.best_params, written.best_value) == (
         "optuna",
@@ -106,7 +107,7 @@ def test_the_grid_example(tmp_path: Path, n_trials: int, count: int) -> None:
     assert written.best_params.x in (-1, 1)
     assert written.best_params.y in (-1, 0)
     assert written.best_params.z in ("foo", "bar")
-    study = optuna.load_study(study_name="sphere", storage=f"sqlite:///{tmp_path}/s.db")
+    study = studies.load(tmp_path / "s.db", "sphere")
     assert len(study.trials) == count
     if count == 8:
         assert written.best_value == 1

@@ -268,10 +268,13 @@ def test_outside_a_sweep_there_is_no_trial() -> None:
 
 
 @pytest.mark.slow
-def test_a_process_that_a_job_starts_finds_the_trial(tmp_path: Path) -> None:
+def test_a_process_that_a_job_starts_finds_the_trial_and_holds_no_connection(
+    tmp_path: Path,
+) -> None:
     child = (
         "from hydra_plugins.hydra_optuna_sweeper import trial as t; trial = t.current();"
-        "trial.set_user_attr('by', 'child'); print(t.report(trial, 99.0, 0), flush=True)"
+        "trial.set_user_attr('by', 'child'); print(t.report(trial, 99.0, 0), flush=True);"
+        "import psutil; print('open:', psutil.Process().open_files(), flush=True)"
     )
     command = f"[sys.executable, '-c', {child!r}]"
     body = f"import subprocess\nsubprocess.run({command}, check=True)\nreturn cfg.x"
@@ -285,6 +288,7 @@ def test_a_process_that_a_job_starts_finds_the_trial(tmp_path: Path) -> None:
         sweeping.app(tmp_path, body, hydra={"sweeper": sweeper}, defaults=defaults)
     )
     assert (done.code, "True" in done.out.splitlines()) == (0, True), done.err
+    assert "open: []" in done.out
     (trial,) = done.trials
     assert (trial.user_attrs["by"], trial.intermediate_values) == ("child", {0: 99.0})
 

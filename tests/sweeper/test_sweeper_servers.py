@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import optuna
 import pytest
 import servers
+import studies
 import sweeping
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import NullPool, create_engine, text
-
-from hydra_plugins.hydra_optuna_sweeper._study import disconnect
 
 pytestmark = pytest.mark.slow
 HERE = [
@@ -60,10 +58,7 @@ def app(folder: Path, body: str, url: str, **sweeper: object) -> Path:
 
 
 def trials(url: str) -> list[FrozenTrial]:
-    study = optuna.load_study(study_name="s", storage=url)
-    all_trials = study.get_trials()
-    disconnect(study)
-    return all_trials
+    return studies.load(url, "s").get_trials()
 
 
 def both(folder: Path, *arguments: str) -> None:

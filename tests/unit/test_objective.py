@@ -16,6 +16,7 @@ from typing import Any
 
 import optuna
 import pytest
+import studies
 import tiny
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import CategoricalDistribution
@@ -47,7 +48,10 @@ def begin(tmp_path: Path) -> Callable[..., tuple[optuna.Trial, AbstractContextMa
         from hydra.utils import instantiate
 
         study = optuna.create_study(
-            storage=url, study_name="s", pruner=instantiate(pruner), load_if_exists=True
+            storage=studies.storage(url),
+            study_name="s",
+            pruner=instantiate(pruner),
+            load_if_exists=True,
         )
         trial = study.ask()
         return trial, trials.running(trial, url, pruner=pruner, constraints=constraints)

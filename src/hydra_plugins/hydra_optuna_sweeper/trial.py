@@ -34,10 +34,18 @@ def current() -> optuna.Trial | None:
 
     import optuna
     from hydra.utils import instantiate
+    from optuna.storages import RDBStorage
+    from sqlalchemy.pool import NullPool
+
+    from hydra_plugins.hydra_optuna_sweeper._lock import connect_args
 
     known = json.loads(os.environ[_VARIABLE])
+    # no pool: nobody would close its connections before this process ends
+    options = {"connect_args": connect_args(known["storage"]), "poolclass": NullPool}
     study = optuna.load_study(
-        study_name=known["study"], storage=known["storage"], pruner=instantiate(known["pruner"])
+        study_name=known["study"],
+        storage=RDBStorage(known["storage"], options, skip_table_creation=True),
+        pruner=instantiate(known["pruner"]),
     )
     return optuna.Trial(study, known["trial"])
 
