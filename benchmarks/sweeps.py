@@ -29,7 +29,7 @@ from goodfit.config import tree
 from goodfit.config.compose import compose
 from goodfit.launch.fit import fit
 from goodfit.paths import Paths
-from goodfit.search.confirm import interval
+from goodfit.search.candidate import interval
 from goodfit.task.base import Task
 from hydra_plugins.hydra_optuna_sweeper import trial as trials
 from hydra_plugins.hydra_optuna_sweeper.config import PRUNERS

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from goodfit.contract import DataSpec, Field
 from goodfit.records import Answer, Chart
-from goodfit.task.base import Score, Statistics, Task
+from goodfit.task.base import Task
 from goodfit.task.regression import Regression
+from goodfit.task.scores import Score, Statistics
 
 LABELS, TOKENS, WORDS = 4, 5, 7
 PARTS: dict[str, Any] = {"monitor": "loss", "score": "rmse", "optimizer": None, "schedule": None}

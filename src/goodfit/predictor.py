@@ -22,7 +22,8 @@ from goodfit.store.arrays import Packed, collate, moved
 from goodfit.store.loader import Batches
 from goodfit.system.files import sha256
 from goodfit.system.tensors import GrowingTensors, load_tensors, on_device
-from goodfit.task.base import Statistics, Task
+from goodfit.task.base import Task
+from goodfit.task.scores import Statistics
 
 Tensors = dict[str, Tensor]  # (B, ...) each, by name
 BATCH = 512  # samples a step without gradients: large enough that a step's overhead vanishes

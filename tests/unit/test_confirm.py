@@ -15,7 +15,8 @@ from optuna.trial import FrozenTrial
 
 from goodfit.config import tree
 from goodfit.config.compose import compose
-from goodfit.search.confirm import Candidate, _best, _train_again, choose, interval
+from goodfit.search.candidate import Candidate, interval
+from goodfit.search.confirm import _best, _train_again, choose
 from goodfit.search.tuned import Values, write
 from hydra_plugins.hydra_optuna_sweeper import _study
 

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from goodfit.contract import DataSpec, Field
 from goodfit.errors import UserError
-from goodfit.task.base import Score, Statistics, Task
+from goodfit.task.base import Task
 from goodfit.task.dry_run import dry_run
 from goodfit.task.regression import Regression
+from goodfit.task.scores import Score, Statistics
 
 FORMS = [(Gaussian, NUMBER, Line), (Several, SEVERAL, Line), (Spelling, TEXT, Speller)]
 

@@ -15,9 +15,9 @@ from torch import Tensor
 from goodfit.contract import END, PAD
 from goodfit.model.seq2seq import Seq2Seq
 from goodfit.records import Statement
-from goodfit.task.base import Statistics
 from goodfit.task.beam import Cache, search
 from goodfit.task.generation import Generation
+from goodfit.task.scores import Statistics
 
 SOURCE = texts.padded(texts.SOURCES)
 TRUE = texts.targets(texts.TARGETS)

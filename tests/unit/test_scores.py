@@ -12,7 +12,7 @@ from torchmetrics.functional.classification import multiclass_accuracy, multicla
 
 from goodfit.evaluation.bootstrap import Resamples, intervals
 from goodfit.metrics.classification import Auroc, accuracy, log_loss, macro_f1
-from goodfit.task.base import SortedScore, of_predictions
+from goodfit.task.scores import SortedScore, of_predictions
 
 
 def auroc(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

@@ -22,8 +22,9 @@ from goodfit.baseline.base import LabelledSamples, Samples
 from goodfit.contract import DataSpec
 from goodfit.records import Role
 from goodfit.store.arrays import Packed, read_arrays
-from goodfit.task.base import Statistics, Task
+from goodfit.task.base import Task
 from goodfit.task.epoch import score_rows
+from goodfit.task.scores import Statistics
 
 
 class Answered(NamedTuple):

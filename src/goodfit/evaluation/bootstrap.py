@@ -19,8 +19,8 @@ from torch import Tensor
 
 from goodfit.records import Interval
 from goodfit.store.progress import Progress
-from goodfit.task.base import Score, SortedScore, Statistics
 from goodfit.task.epoch import score_rows
+from goodfit.task.scores import Score, SortedScore, Statistics
 
 LEVEL = 0.95  # of all intervals; pages and docs say so in words
 # draws that are in memory at once, of 8 bytes each: 1,000 test sets of a million samples are 8 GB

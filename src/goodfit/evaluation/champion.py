@@ -17,7 +17,7 @@ from goodfit.evaluation.bootstrap import Resamples, compare, intervals
 from goodfit.predictor import Predictor
 from goodfit.records import Evaluation, Interval
 from goodfit.store.arrays import Packed
-from goodfit.task.base import Statistics
+from goodfit.task.scores import Statistics
 
 _NETWORK, _CHAMPION = "network", "champion"
 

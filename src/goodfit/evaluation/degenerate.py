@@ -11,7 +11,7 @@ import torch
 
 from goodfit.predictor import BATCH, Predictor
 from goodfit.store.arrays import Packed
-from goodfit.task.base import Statistics
+from goodfit.task.scores import Statistics
 
 SHUFFLED = "own answers, shuffled"  # a trivial baseline
 _LOOKED_AT = 64  # samples, before all are asked: to write a text takes long

@@ -24,7 +24,8 @@ from goodfit.evaluation.verdict import verdict
 from goodfit.predictor import Predictor, SampleResults
 from goodfit.records import Evaluation, Interval, Manifest, Method, Training, Verdict
 from goodfit.store.arrays import Packed
-from goodfit.task.base import Statistics, Task
+from goodfit.task.base import Task
+from goodfit.task.scores import Statistics
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 

@@ -7,14 +7,13 @@ Docs: docs/decisions/0011-winners-of-sweeps.md.
 
 from __future__ import annotations
 
-import statistics
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from goodfit.search import length, tuned
-from goodfit.system import units
+from goodfit.search.candidate import Candidate, interval
 
 if TYPE_CHECKING:
     import optuna
@@ -23,37 +22,6 @@ if TYPE_CHECKING:
     from hydra_plugins.hydra_optuna_sweeper._sweep import Sweep
 
     OnEnd = Callable[[optuna.Study, FrozenTrial], None]
-
-CONFIDENCE = 0.95  # of intervals, two-sided
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A configuration with its validation score for each seed.
-
-    `trial` is the trial's number, None for the values before the sweep.
-    """
-
-    trial: int | None
-    overrides: tuple[str, ...]
-    scores: tuple[float, ...] = ()
-    parameters: int = 0
-
-    @property
-    def mean(self) -> float:
-        """The mean score over seeds."""
-        return statistics.fmean(self.scores)
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return "the values before" if self.trial is None else f"trial {self.trial}"
-
-    def __str__(self) -> str:
-        low, high = interval(self.scores)
-        mean, lowest, highest = (units.number(score, 4) for score in (self.mean, low, high))
-        scores = f"{mean} ({lowest} to {highest})"
-        return f"{self.name}: {scores}, {self.parameters:,} parameters"
 
 
 def confirm(
@@ -118,16 +86,6 @@ def choose(measured: Sequence[Candidate], *, maximize: bool) -> tuple[Candidate,
             tied.append(candidate)
     winner = min(tied, key=lambda candidate: (candidate.parameters, -sign * candidate.mean))
     return winner, tied
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """The 95 % t-interval of the mean of at least two values (Student 1908)."""
-    from scipy.stats import t
-
-    n = len(values)
-    mean = statistics.fmean(values)
-    half_width = float(t.ppf((1 + CONFIDENCE) / 2, n - 1)) * statistics.stdev(values) / n**0.5
-    return mean - half_width, mean + half_width
 
 
 def _best(study: optuna.Study, top: int, *, maximize: bool) -> list[Candidate]:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from goodfit.errors import PrunedError
 from goodfit.launch.fit import fit
 from goodfit.search.listener import parent_run_id
-from goodfit.tracking.describe import changed
+from goodfit.tracking.run_name import changed
 from hydra_plugins.hydra_optuna_sweeper import trial as trials
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from goodfit.system.files import write_text
 if TYPE_CHECKING:
     import optuna
 
-    from goodfit.search.confirm import Candidate
+    from goodfit.search.candidate import Candidate
     from hydra_plugins.hydra_optuna_sweeper._sweep import Sweep
 
 _FOLDER = Path("conf/tuned")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-    from goodfit.task.base import Statistics
+    from goodfit.task.scores import Statistics
 
 
 def stage(cfg: DictConfig) -> None:

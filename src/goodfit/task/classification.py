@@ -16,8 +16,9 @@ from goodfit.contract import DataSpec
 from goodfit.metrics.classification import Auroc, accuracy, log_loss, macro_f1
 from goodfit.records import Answer, Chart, Statement
 from goodfit.schema import Fraction
-from goodfit.task.base import Array, Partial, Score, SortedScore, Statistics, Task, of_predictions
+from goodfit.task.base import Array, Partial, Task
 from goodfit.task.diagnostics import calibration, confusion, shown_classes
+from goodfit.task.scores import Score, SortedScore, Statistics, of_predictions
 
 
 class Classification(Task):

@@ -29,7 +29,8 @@ from goodfit.metrics.average_precision import (
 )
 from goodfit.records import Answer, Box, Chart
 from goodfit.schema import Amount
-from goodfit.task.base import Array, Partial, Score, Statistics, Task
+from goodfit.task.base import Array, Partial, Task
+from goodfit.task.scores import Score, Statistics
 
 COLUMNS = ("label", "score", "x1", "y1", "x2", "y2")  # of what a caller gets, a list in each cell
 _GEOMETRY = 4  # numbers of a cell behind the classes: the centre's offset, and the size

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from goodfit.contract import LENGTH, Field
 from goodfit.errors import UserError
-from goodfit.task.base import Score, Statistics, Task
+from goodfit.task.base import Task
+from goodfit.task.scores import Score, Statistics
 
 _SAMPLES = 2
 _LENGTHS = (3, 2)  # of ragged samples: what a task keeps of each must not depend on it

@@ -16,7 +16,7 @@ from goodfit.system.tensors import on_device
 from goodfit.task.kept import Kept, Samples, in_order
 
 if TYPE_CHECKING:
-    from goodfit.task.base import Score, Statistics
+    from goodfit.task.scores import Score, Statistics
 
 # numbers of all ranks that an epoch of a split may keep on the device and in each checkpoint:
 # 40 MB in float32. 1.28 M samples of 1,000 classes would be 5.1 GB

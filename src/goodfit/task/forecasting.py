@@ -16,8 +16,9 @@ from torch import Tensor
 from torchmetrics.functional import mean_absolute_error, mean_squared_error
 
 from goodfit.records import Answer, Chart
-from goodfit.task.base import Array, Score, Statistics, Task, of_predictions
+from goodfit.task.base import Array, Task
 from goodfit.task.diagnostics import mean_of_equal, residuals
+from goodfit.task.scores import Score, Statistics, of_predictions
 
 # quantiles of the error among test samples: the worst ones alone would tell a wrong story
 _QUANTILES = {

@@ -18,8 +18,9 @@ from goodfit.contract import END, PAD, DataSpec
 from goodfit.records import Answer, Chart, Statement
 from goodfit.schema import Amount, Count, Fraction
 from goodfit.system import tokenizer
-from goodfit.task.base import Array, Partial, Score, Statistics, Task
+from goodfit.task.base import Array, Partial, Task
 from goodfit.task.beam import Cache, search
+from goodfit.task.scores import Score, Statistics
 from goodfit.task.text_scores import bleu, bleu_counts, chrf, chrf_counts
 
 _QUOTED = 60  # characters of a text in a sentence

@@ -14,7 +14,7 @@ from torch import Tensor
 from goodfit.system.tensors import GrowingTensors, on_device
 
 if TYPE_CHECKING:
-    from goodfit.task.base import Statistics
+    from goodfit.task.scores import Statistics
 
 
 class Samples(NamedTuple):

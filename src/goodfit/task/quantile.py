@@ -19,8 +19,9 @@ from goodfit.contract import DataSpec
 from goodfit.records import Answer, Chart, Statement
 from goodfit.schema import Levels
 from goodfit.system import units
-from goodfit.task.base import Array, Partial, Score, Statistics, Task
+from goodfit.task.base import Array, Partial, Task
 from goodfit.task.diagnostics import mean_of_equal, residuals, scatter
+from goodfit.task.scores import Score, Statistics
 
 
 class Quantile(Task):

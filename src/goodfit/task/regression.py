@@ -15,8 +15,9 @@ from torchmetrics.functional import mean_absolute_error, mean_squared_error, r2_
 
 from goodfit.records import Answer, Chart, Statement
 from goodfit.system import units
-from goodfit.task.base import Array, Score, Statistics, Task, of_predictions
+from goodfit.task.base import Array, Task
 from goodfit.task.diagnostics import mean_of_equal, residuals, scatter
+from goodfit.task.scores import Score, Statistics, of_predictions
 
 
 class Regression(Task):

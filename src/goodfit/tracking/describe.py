@@ -1,9 +1,8 @@
-"""What a run tells its reader: a name, a description, its code, its configuration and its data."""
+"""What a run tells its reader: a description, its code, its configuration and its data."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from goodfit.provenance import dvc, environment
 from goodfit.provenance.environment import Commit
 from goodfit.records import Job, Manifest
 from goodfit.system import experiment
-from goodfit.tracking import code_state, runs
+from goodfit.tracking import code_state, run_name, runs
 
 if TYPE_CHECKING:
     from goodfit.task.base import Task  # imports torch and Lightning, which change loggers
@@ -33,7 +32,7 @@ def open_run(cfg: DictConfig, task: Task, folder: Path, job: Job, commit: Commit
     """
     manifest = Manifest.read(folder / "manifest.json")
     tags = {
-        "mlflow.note.content": _note(cfg, task, manifest, commit, changed(job.overrides)),
+        "mlflow.note.content": _note(cfg, task, manifest, commit, run_name.changed(job.overrides)),
         "mlflow.source.name": "pipelines/train.py",
         "mlflow.source.git.commit": commit.sha,
         "goodfit.started_by": "hand" if job.overrides else "dvc repro",
@@ -51,7 +50,7 @@ def open_run(cfg: DictConfig, task: Task, folder: Path, job: Job, commit: Commit
     run = runs.start(
         str(cfg.tracking.uri),
         cfg.name,
-        _name(cfg, task, job),
+        run_name.of(cfg, task, job),
         tags=tags | job.tags,
         params=tree.dotted(tree.frozen(cfg)),
     )
@@ -61,22 +60,6 @@ def open_run(cfg: DictConfig, task: Task, folder: Path, job: Job, commit: Commit
         run.end(runs.FAILED)
         raise
     return run
-
-
-def changed(overrides: Sequence[str]) -> str | None:
-    """The overrides that say more than which experiment it is, None where there are none."""
-    telling = [item for item in overrides if not item.startswith(("experiment=", "search="))]
-    return ", ".join(telling) or None
-
-
-def _name(cfg: DictConfig, task: Task, job: Job) -> str:
-    """The network, the overrides or DVC's experiment, the seed, unless the user named the run."""
-    if cfg.tracking.run_name:
-        return str(cfg.tracking.run_name)
-    network = type(task.model).__name__
-    told = changed(job.overrides) or experiment.name()
-    title = f"{network} {told}" if told else network
-    return f"{title} (seed {cfg.seed})"
 
 
 def _note(
