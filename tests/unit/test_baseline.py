@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +18,9 @@ from goodfit.baseline.nb_logistic import NaiveBayesLogistic, log_ratio
 from goodfit.baseline.svm import SupportVectors
 from goodfit.baseline.tfidf import TfIdf
 from goodfit.baseline.translation_memory import TranslationMemory
-from goodfit.contract import DataSpec, Field
+from goodfit.baseline.word_dictionary import WordDictionary, likely
+from goodfit.contract import END, PAD, DataSpec, Field
+from goodfit.system import tokenizer
 from goodfit.task.base import Task
 from goodfit.task.classification import Classification
 from goodfit.task.forecasting import Forecasting
@@ -136,6 +140,60 @@ def test_a_translation_memory_gives_the_text_of_the_most_similar_source() -> Non
     asked = ["a window closes", "opens this file", "deletes files", "\N{GREEK SMALL LETTER PI}"]
     given = method.predict(Samples({}, pd.DataFrame({"source": asked})))
     assert given.tolist() == [[7, 2, 0], [5, 6, 2], [9, 2, 0], [5, 6, 2]]
+
+
+def test_words_of_a_dictionary_are_told_apart_by_where_they_occur() -> None:
+    """As in the example of Brown et al. 1993: only "la" is beside "the" each time."""
+    made = tokenizer.learn(["the house flower la maison fleur"], 400, ["<pad>", "<unk>", "<end>"])
+    encode = tokenizer.load(made).encode
+
+    def tokens(text: str) -> np.ndarray:
+        return np.array([*encode(text).ids, END])
+
+    train = LabelledSamples(
+        {"source": [tokens(" the house"), tokens(" the flower"), tokens(" the")]},
+        pd.DataFrame(index=range(3)),
+        {"text": [tokens(" la maison"), tokens(" la fleur"), tokens(" la")]},
+    )
+    method = WordDictionary()
+    method.fit(train, train, replace(spec("text", 400), assets={tokenizer.FILE: made}))
+    asked = Samples(
+        {"source": [tokens(" the house flower"), tokens(" flower SQL 7"), tokens("")]},
+        pd.DataFrame(index=range(3)),
+    )
+    given = method.predict(asked)
+    longest = given.shape[1]
+    expected = [tokens(" la maison fleur"), tokens(" fleur SQL 7"), tokens("")]
+    assert given.tolist() == [text.tolist() + [PAD] * (longest - len(text)) for text in expected]
+
+
+def test_a_dictionary_equals_the_model_written_out_word_by_word() -> None:
+    """Expectation and maximization as loops over words, with a word that stands for none."""
+    rng = np.random.default_rng(0)
+
+    def texts() -> list[list[tuple[int, ...]]]:
+        return [[(int(word),) for word in rng.integers(4, size=3)] for _ in range(6)]
+
+    sources, translations = texts(), texts()
+    nothing = (-1,)
+    chance = {
+        (e, f): 1.0 for e in [nothing, *((i,) for i in range(4))] for f in [(i,) for i in range(4)]
+    }
+    for _ in range(5):
+        counts = dict.fromkeys(chance, 0.0)
+        for source, text in zip(sources, translations, strict=True):
+            for word in text:
+                total = sum(chance[origin, word] for origin in [*source, nothing])
+                for origin in [*source, nothing]:
+                    counts[origin, word] += chance[origin, word] / total
+        for origin, word in chance:
+            all_of_it = sum(counts[origin, (other,)] for other in range(4))
+            chance[origin, word] = counts[origin, word] / all_of_it
+
+    expected = {
+        pair: value for pair, value in chance.items() if pair[0] != nothing and value > 1e-3
+    }
+    assert likely(sources, translations) == pytest.approx(expected)
 
 
 def test_the_weight_of_a_word_is_how_much_more_often_a_class_has_it() -> None:

@@ -31,7 +31,6 @@ _PARAGRAPH = re.compile(r"(par|hd)_id")
 _TAGS = ("p", "h1", "h2", "h3", "h4", "h5", "h6")
 _FEWEST = 3  # words of a paragraph: shorter ones are names of menus, the same on many pages
 _RESERVED = ("<pad>", "<unk>", "<end>")  # PAD, UNKNOWN and END
-_TOKENIZER = "tokenizer.json"
 
 
 class LibreOfficeHelp(DataSet):
@@ -126,7 +125,7 @@ class LibreOfficeHelp(DataSet):
             outputs=tokenizer.load(content).get_vocab_size(),
             inputs={"source": Field((None,), "int64", longest=longest["source"])},
             targets={"text": Field((None,), "int64", longest=longest["target"])},
-            assets={_TOKENIZER: content},
+            assets={tokenizer.FILE: content},
         )
 
     @staticmethod
@@ -140,11 +139,11 @@ class LibreOfficeHelp(DataSet):
         for row, source in enumerate(rows["source"]):
             if not isinstance(source, str):
                 raise UserError(f"source of row {row} is {source!r}; expected a text")
-        return {"source": _encoded(rows["source"], spec.assets[_TOKENIZER])}
+        return {"source": _encoded(rows["source"], spec.assets[tokenizer.FILE])}
 
     def encode_targets(self, rows: pd.DataFrame, spec: DataSpec) -> dict[str, list[Array]]:
         """`text`: B arrays (T,) of tokens, each ending with `END`."""
-        return {"text": _encoded(rows["target"], spec.assets[_TOKENIZER])}
+        return {"text": _encoded(rows["target"], spec.assets[tokenizer.FILE])}
 
     @staticmethod
     def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 Array = np.ndarray[Any, Any]
+FILE = "tokenizer.json"  # among the assets of a spec
 
 
 def learn(texts: Iterable[str], size: int, reserved: Sequence[str]) -> bytes:
@@ -61,6 +62,15 @@ def load(content: bytes) -> Tokenizer:
     # what a text says of "<end>" is a text; the file does not keep this setting
     tokenizer.encode_special_tokens = True
     return tokenizer
+
+
+def begins_word(content: bytes) -> Array:
+    """Which tokens of a tokenizer.json begin with a space, by number: booleans (V,), V tokens."""
+    # this sign stands for a space in byte-level BPE
+    space = "\N{LATIN CAPITAL LETTER G WITH DOT ABOVE}"
+    vocabulary = load(content).get_vocab()
+    texts = sorted(vocabulary, key=vocabulary.__getitem__)
+    return np.array([text.startswith(space) for text in texts])
 
 
 def padded(texts: Iterable[Array], fill: int) -> Array:

@@ -25,7 +25,6 @@ from goodfit.task.text_scores import bleu, bleu_counts, chrf, chrf_counts
 
 _QUOTED = 60  # characters of a text in a sentence
 _LENGTHS = 5  # groups of test samples by length, in a chart
-_TOKENIZER = "tokenizer.json"
 
 
 class Generation(Task):
@@ -226,7 +225,7 @@ class Generation(Task):
 
     def _texts(self, tokens: Tensor) -> list[str]:
         """The texts of tokens (B, T), up to the first `END` of each."""
-        made = tokenizer.load(self.spec.assets[_TOKENIZER])
+        made = tokenizer.load(self.spec.assets[tokenizer.FILE])
         texts = []
         for row in tokens.tolist():
             end = row.index(END) if END in row else len(row)
