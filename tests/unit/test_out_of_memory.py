@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -131,6 +133,20 @@ def test_where_fewer_samples_do_not_help_none_are_tried(
     with pytest.raises(NoMemoryError, match=r"memory runs out in .*a smaller batch would not help"):
         fit(calm(home), out=Path("model"))
     assert "samples at once" not in capsys.readouterr().out
+
+
+@pytest.mark.fault(57)
+def test_a_command_that_trains_nothing_says_it_in_a_line_too() -> None:
+    """Really: 8 TB for one array, as a stage that reads or scores too much would ask for."""
+    code = (
+        "from goodfit import cli; from goodfit.system.tokenizer import padded;"
+        "cli.guarded(lambda: padded([range(10**12)], 0))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    place = "system/tokenizer.py, padded()"
+    assert done.stderr.startswith(f"goodfit: memory runs out in {place}: Unable to allocate 7.28")
 
 
 @pytest.mark.slow
