@@ -16,6 +16,7 @@ from goodfit import build
 from goodfit.config import tree
 from goodfit.config.check import check_model
 from goodfit.contract import DataSpec
+from goodfit.data.faults import CellsError, Fault
 from goodfit.errors import UserError
 from goodfit.records import Training
 from goodfit.store.arrays import Packed, collate, moved
@@ -88,15 +89,24 @@ class Predictor:
         """Readable predictions for raw rows, with the columns that the data set's `encode` takes.
 
         Raises:
-            UserError: a column is missing, or holds what `encode` cannot take.
+            UserError: a column is missing.
+            CellsError: cells hold what `encode` cannot take; rows are counted from 1.
         """
         encode = build.data_class(self.spec).encode
         tables = []
+        error: CellsError | None = None
+        faults: list[Fault] = []
         for first in range(0, max(len(rows), 1), BATCH):  # a table needs its columns
             part = rows.iloc[first : first + BATCH]
-            inputs = collate(encode(part, self.spec), self.spec.inputs)
-            taken = {name: inputs[name] for name in self.task.inputs}
-            tables.append(self.task.decode(self._prediction(taken)))
+            try:
+                inputs = collate(encode(part, self.spec), self.spec.inputs)
+            except CellsError as caught:
+                error, faults = caught, faults + caught.behind(first)
+            if error is None:
+                taken = {name: inputs[name] for name in self.task.inputs}
+                tables.append(self.task.decode(self._prediction(taken)))
+        if error is not None:
+            raise CellsError(error.name, error.advice, faults)
         return pd.concat(tables, ignore_index=True)
 
     def predict_packed(self, data: Packed, rows: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import tiny
 import torch
@@ -15,6 +16,7 @@ import yaml
 
 from goodfit import build
 from goodfit.contract import DataSpec
+from goodfit.data.faults import CellsError
 from goodfit.errors import UserError
 from goodfit.predictor import Predictor
 from goodfit.store.arrays import Packed
@@ -122,6 +124,22 @@ def test_a_missing_column_is_named(trained: Any) -> None:
     example = data.example(data.read(tiny.raw(data))).drop(columns="radius_mean")
     with pytest.raises(UserError, match="radius_mean"):
         Predictor.load(trained[0] / "model").predict(example)
+
+
+@pytest.mark.fault(33)
+def test_rows_are_counted_over_all_batches(trained: Any) -> None:
+    data = build.data_set(trained[1])
+    few = data.example(data.read(tiny.raw(data)))
+    rows = pd.concat([few] * 400, ignore_index=True)
+    column = "radius_mean"
+    rows.loc[512, column], rows.loc[1024, column] = np.nan, np.inf
+    with pytest.raises(CellsError) as error:
+        Predictor.load(trained[0] / "model").predict(rows)
+    assert str(error.value).splitlines() == [
+        "the rows: 2 cells cannot be used; give what training had:",
+        f"  row 513  column {column}  is missing; in training none was",
+        f"  row 1025  column {column}  inf is not a finite number",
+    ]
 
 
 def test_a_loaded_model_scores_what_training_said(trained: Any) -> None:

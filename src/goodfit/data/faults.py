@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from goodfit.errors import UserError
 
@@ -17,28 +18,51 @@ def override(name: str, how: str) -> str:
     return f'in the YAML of data: columns: {{"{name}": {how}}}'
 
 
+class Fault(NamedTuple):
+    """What is wrong with one cell, and where it stands."""
+
+    row: int
+    column: str
+    problem: str
+
+
+class CellsError(UserError):
+    """Cells of a table that `name` calls, which cannot be used: the first 20 of `faults` in lines.
+
+    `advice` is what a user can do about them.
+    """
+
+    def __init__(self, name: str, advice: str, faults: Sequence[Fault]) -> None:
+        self.name, self.advice, self.faults = name, advice, tuple(faults)
+        cells = "1 cell" if len(faults) == 1 else f"{len(faults)} cells"
+        lines = [f"{name}: {cells} cannot be used; {advice}:"]
+        for fault in faults[:_LISTED]:
+            lines.append(f"  row {fault.row}  column {fault.column}  {fault.problem}")
+        if len(faults) > _LISTED:
+            lines.append(f"  ... and {len(faults) - _LISTED} more")
+        super().__init__("\n".join(lines))
+
+    def behind(self, count: int) -> list[Fault]:
+        """The faults, where the table is the rest of one, behind so many rows."""
+        return [fault._replace(row=count + fault.row) for fault in self.faults]
+
+
 class Faults:
     """Collects faults of a table that `name` calls, each with its row and column."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._lines: list[str] = []
+        self._faults: list[Fault] = []
 
     def add(self, column: str, rows: Iterable[int], problem: str) -> None:
         """The same problem in one column of several rows."""
-        self._lines += [f"  row {row}  column {column}  {problem}" for row in rows]
+        self._faults += [Fault(int(row), column, problem) for row in rows]
 
     def report(self, advice: str) -> None:
         """Nothing where there are none.
 
         Raises:
-            UserError: there are some; the message lists the first 20 of them.
+            CellsError: there are some.
         """
-        count = len(self._lines)
-        if not count:
-            return
-        cells = "1 cell" if count == 1 else f"{count} cells"
-        lines = [f"{self.name}: {cells} cannot be used; {advice}:", *self._lines[:_LISTED]]
-        if count > _LISTED:
-            lines.append(f"  ... and {count - _LISTED} more")
-        raise UserError("\n".join(lines))
+        if self._faults:
+            raise CellsError(self.name, advice, self._faults)
