@@ -42,10 +42,19 @@ def test_a_row_that_was_cut_has_an_empty_cell(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(22)
+def test_a_long_cell_is_cut_in_a_message(tmp_path: Path) -> None:
+    message = refused(tmp_path, f"a,y\n1,no\n2,no\n{'x' * 200_000},yes\n4,no\n")
+    assert message.splitlines()[1] == (
+        f"  row 4  column a  '{'x' * 59}... (200,002 letters) is not a finite number"
+    )
+
+
+@pytest.mark.fault(22)
 def test_faults_are_named_by_their_row_in_the_file_blank_rows_counted(tmp_path: Path) -> None:
     message = refused(tmp_path, "a,y\n\n1,no\n2,no\n\nseven,yes\n4,no\n5,\n")
     assert message.splitlines() == [
-        "t.csv: 2 cells cannot be used; mend or drop them:",
+        "t.csv: 2 cells cannot be used; mend or drop them, or take a column as texts: "
+        "data.columns.a=category:",
         "  row 6  column a  'seven' is not a finite number",
         "  row 8  column y  '' is empty",
     ]

@@ -287,3 +287,13 @@ def test_a_cell_longer_than_pythons_reader_takes_is_a_cell(tmp_path: Path) -> No
 def test_what_is_converted_is_said(tmp_path: Path, cells: list[str], why: str) -> None:
     rows = read(tmp_path, f"a,y\n{cells[0]},no\n{cells[1]},yes\n")
     assert table().fit(rows).facts["columns"]["a"]["why"] == why
+
+
+@pytest.mark.fault(26)
+def test_numbers_without_the_unit_of_the_others_are_counted(tmp_path: Path) -> None:
+    cells = ["5 cm", "6 cm", "7", "5.5 cm"]
+    text = "a,b,y\n" + "".join(
+        f"{cells[row % 4]},{row % 7},{['yes', 'no'][row % 2]}\n" for row in range(ROWS)
+    )
+    columns = read(tmp_path, text).attrs["columns"]
+    assert columns["a"]["why"] == "numbers in cm (15 of 60 cells without it)"

@@ -183,7 +183,7 @@ def _special(name: str, present: Cells) -> Column | None:
     """What looks like numbers or texts, and is neither: booleans, codes, dates."""
     if present.str.lower().isin(BOOLEANS).all():
         return Column("boolean", "true or false")
-    if numbers.looks_like_code(present):
+    if numbers.looks_like_code(list(present)):
         text = _text(name, present)
         why = "digits that are codes: zeros in front, a phone number, or more than 15 of them"
         return text if text.kind is None else Column(text.kind, why)
@@ -211,8 +211,14 @@ def _said(notation: Notation, present: Cells) -> str:
         parts.append("with a decimal comma")
     if notation.unit:
         parts.append(f"in {notation.unit}")
+        bare = notation._replace(unit="")
+        without = sum(not np.isnan(bare.value(cell)) for cell in present)
+        if without:
+            parts.append(f"({without} of {len(present)} cells without it)")
     if present.str.startswith("(").any():
         parts.append("with those in brackets below zero")
+    if present.str.endswith("-").any():
+        parts.append("with a minus behind those below zero")
     return " ".join(parts)
 
 

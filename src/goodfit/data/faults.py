@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
 
 from goodfit.errors import UserError
 
 _LISTED = 20
+_LETTERS = 60  # of a cell that a message shows
 
 
 def override(name: str, how: str) -> str:
@@ -17,15 +21,24 @@ def override(name: str, how: str) -> str:
     return f'in the YAML of data: columns: {{"{name}": {how}}}'
 
 
+def shown(value: Any) -> str:
+    """A value as a user wrote it, 1e+300 where NumPy says np.float64(1e+300); cut where long."""
+    text = repr(value.item() if isinstance(value, np.generic) else value)
+    return text if len(text) <= _LETTERS else f"{text[:_LETTERS]}... ({len(text):,} letters)"
+
+
 class Faults:
     """Collects faults of a table that `name` calls, each with its row and column."""
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.columns: dict[str, None] = {}
         self._lines: list[str] = []
 
     def add(self, column: str, rows: Iterable[int], problem: str) -> None:
         """The same problem in one column of several rows."""
+        if rows := list(rows):
+            self.columns[column] = None
         self._lines += [f"  row {row}  column {column}  {problem}" for row in rows]
 
     def report(self, advice: str) -> None:

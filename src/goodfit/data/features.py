@@ -15,7 +15,7 @@ import pandas as pd
 
 from goodfit.data import columns, dates
 from goodfit.data.columns import MOST_CATEGORIES, Column
-from goodfit.data.faults import Faults
+from goodfit.data.faults import Faults, shown
 from goodfit.data.numbers import POINT, Decimal, Notation
 from goodfit.errors import UserError
 
@@ -106,12 +106,12 @@ def checked(
         value = values.iloc[row]
         missing[row] = columns.is_missing(value, column)
         if not missing[row]:
-            said = f"{_shown(value)} is not {columns.expectation(column)}"
+            said = f"{shown(value)} is not {columns.expectation(column)}"
             faults.add(str(values.name), [rows[row]], said)
     # float32, in which networks compute, has no such number
     sizes = np.zeros(len(values)) if is_date else np.abs(known)
     for row in np.flatnonzero(np.isfinite(sizes) & (sizes > LARGEST)):
-        said = f"{_shown(values.iloc[row])} is beyond the largest float32, 3.4e38"
+        said = f"{shown(values.iloc[row])} is beyond the largest float32, 3.4e38"
         faults.add(str(values.name), [rows[row]], said)
     return known, missing
 
@@ -216,8 +216,3 @@ def _days(moments: Array) -> Array:
     """Days (B,) since 1970, with their parts; NaN for NaT."""
     count = moments.astype("datetime64[us]").astype("int64") / _DAY
     return np.where(np.isnat(moments), np.nan, count)
-
-
-def _shown(value: Any) -> str:
-    """A value as a user wrote it: 1e+300 where NumPy says np.float64(1e+300)."""
-    return repr(value.item() if isinstance(value, np.generic) else value)

@@ -19,7 +19,7 @@ from goodfit.contract import DataSpec, Field
 from goodfit.data import delimited, features
 from goodfit.data.base import Array, StratifiedDataSet, check_columns, class_labels
 from goodfit.data.columns import LITERAL, Column, alike, decide, is_missing, missing_in
-from goodfit.data.faults import Faults
+from goodfit.data.faults import Faults, override, shown
 from goodfit.errors import UserError, nearest
 from goodfit.records import ColumnRead, Exhibit
 from goodfit.schema import Columns, Fraction, Names, Source, Whole
@@ -98,7 +98,10 @@ class Table(StratifiedDataSet):
         for name, column in {**taken, self.label: target}.items():
             may_miss = self.missing == "impute" and name != self.label
             rows[name] = _read_cells(cells[name], column, faults, may_miss=may_miss)
-        advice = "" if self.missing == "impute" else ", or data.missing=impute"
+        advice = ", or data.missing=impute"
+        if self.missing == "impute":
+            texts = [override(name, "category") for name in faults.columns if name in decided]
+            advice = f", or take a column as texts: {texts[0]}" if texts else ""
         faults.report(f"mend or drop them{advice}")
 
         table = pd.DataFrame(rows).reset_index(drop=True)
@@ -276,7 +279,7 @@ def _read_cells(
         known, missing = features.checked(cells, column, faults, lines)
         result = pd.Series(known, cells.index)
     for row in [] if may_miss else np.flatnonzero(missing):
-        said = f"'{cells.iloc[row]}' is missing" if cells.iloc[row] else "'' is empty"
+        said = f"{shown(cells.iloc[row])} is missing" if cells.iloc[row] else "'' is empty"
         faults.add(str(cells.name), [lines[row]], said)
     return result
 
