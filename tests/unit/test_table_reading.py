@@ -277,9 +277,14 @@ def test_a_cell_longer_than_pythons_reader_takes_is_a_cell(tmp_path: Path) -> No
         (["05.03.24", "6.3.2024"], "dates, day first; years of two digits are 1969 to 2068"),
         (
             ["2024-03-05 10:00+02:00", "2024-03-06"],
-            "dates, year first; times with a zone become UTC",
+            "dates, year first; times with a zone become UTC, those without are taken for it",
         ),
         (["2024-03", "2024-04"], "dates, year first; without a day it is the first"),
+        (["2024-W03", "2024W04"], "dates, year first; a week is its Monday"),
+        (["2024-Q3", "Q4 2024"], "dates, year first; a quarter is its first day"),
+        (["202403", "202412"], "dates as 202401; without a day it is the first"),
+        (["03.2024", "12.2024"], "dates as 01.2024; without a day it is the first"),
+        (["11.2024", "12.2024"], "numbers"),
         (["(1)", "2"], "numbers with those in brackets below zero"),
         ([" u", "v"], "texts; spaces around 1 of them are dropped"),
     ],
@@ -297,3 +302,23 @@ def test_numbers_without_the_unit_of_the_others_are_counted(tmp_path: Path) -> N
     )
     columns = read(tmp_path, text).attrs["columns"]
     assert columns["a"]["why"] == "numbers in cm (15 of 60 cells without it)"
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize(
+    ("cells", "others"),
+    [
+        (["20240305", "20241231"], [20240305, 20241231.0]),
+        (["202403", "202412"], [202403, np.float64(202412)]),
+        (["03.2024", "10.2024"], [3.2024, 10.2024]),
+    ],
+)
+def test_a_date_of_digits_is_the_same_where_a_program_made_a_number_of_it(
+    tmp_path: Path, cells: list[str], others: list[float]
+) -> None:
+    spec = table().fit(read(tmp_path, f"a,y\n{cells[0]},no\n{cells[1]},yes\n"))
+    assert spec.facts["columns"]["a"]["kind"] == "date"
+    expected = Table.encode(pd.DataFrame({"a": cells}), spec)["numbers"]
+    np.testing.assert_array_equal(
+        Table.encode(pd.DataFrame({"a": others}), spec)["numbers"], expected
+    )

@@ -38,7 +38,6 @@ _FEWEST_FOR_IDENTIFIER = 20
 _DIGITS_OF_IDENTIFIER = 5
 _NAMED_ID = re.compile(r"(?i:id|uuid|guid)")
 _NAMED_LIKE_ID = re.compile(r"(?i:.*[ _.-](?:id|uuid|guid))|.*[a-z](?:Id|ID)")
-_COMPACT_DATE = re.compile(r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 # pandas's name for a column of a file that has none
 _UNNAMED = re.compile(r"Unnamed: \d+")
 
@@ -188,10 +187,10 @@ def _special(name: str, present: Cells) -> Column | None:
         why = "digits that are codes: zeros in front, a phone number, or more than 15 of them"
         return text if text.kind is None else Column(text.kind, why)
 
-    compact = present.str.fullmatch(_COMPACT_DATE).all()
+    compact = dates.compact(present)
     order = dates.order(name, list(present)) if compact or not _plain(present) else None
     if order:
-        form = "dates as 20240131" if compact else f"dates, {order.replace('_', ' ')}"
+        form = f"dates as {compact}" if compact else f"dates, {order.replace('_', ' ')}"
         said = [form, *dates.conversions(present.unique(), order)]
         return Column("date", "; ".join(said), order)
     if _NAMED_LIKE_ID.fullmatch(name) and present.str.fullmatch(r"\d+").all():

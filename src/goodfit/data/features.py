@@ -171,9 +171,10 @@ def _each(values: pd.Series[Any], column: Column) -> Array:
     """Floats or moments (B,), one by one."""
     is_date = column.kind == "date"
     read_text = cache(_moment_reader(column) if is_date else _number_reader(column))
-    read_other = _moment if is_date else _float
     results = [
-        read_text(value.strip()) if isinstance(value, str) else read_other(value)
+        read_text(value.strip())
+        if isinstance(value, str)
+        else (_moment(value, read_text) if is_date else _float(value))
         for value in values
     ]
     return np.array(results, "datetime64[us]" if is_date else float)
@@ -205,7 +206,10 @@ def _float(value: Any) -> float:
         return np.nan
 
 
-def _moment(value: Any) -> Any:
+def _moment(value: Any, read_text: Callable[[str], Any]) -> Any:
+    # readers of files make 20240131 of a date that is digits, and 1.2024 of "01.2024"
+    if isinstance(value, int | float | np.integer | np.floating) and not pd.isna(value):
+        return read_text(f"{value:.0f}" if float(value).is_integer() else f"{value:07.4f}")
     if not isinstance(value, date | np.datetime64) or pd.isna(value):
         return None
     moment = pd.Timestamp(value).to_pydatetime()
