@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from goodfit.data.columns import LITERAL, Column, decide
+from goodfit.errors import UserError
 
 ROWS = 30
 DIGITS = "every value differs, all with as many digits"
@@ -100,3 +101,49 @@ def test_the_user_has_the_last_word() -> None:
     assert decide("x", cells, "category") == Column("category", "data.columns.x=category", LITERAL)
     assert decide("a b", cells, "category").why == 'in the YAML of data: columns: {"a b": category}'
     assert decide("id", cells, "number").kind == "number"
+
+
+@pytest.mark.fault(26)
+@pytest.mark.parametrize(
+    ("cell", "what"),
+    [
+        *((cell, "times of day") for cell in ("1:23", "12:30:05", "1:05 PM", "1h 20m")),
+        *((cell, "fractions") for cell in ("1/2", "1 1/2", "\u00bd", "3\u00be")),
+        *((cell, "numbers in powers") for cell in ("1.2x10^3", "10 \u00b1 2", "1_000")),
+        *(
+            (cell, "dates")
+            for cell in (
+                "2024-03-05 12:03:05 CET",
+                "2024-03-05T12:03[Europe/Berlin]",
+                "2024-03-05-12.03.05",
+                "20240305-120305",
+                "5. M\u00e4rz 2024",
+                "5 de enero de 2024",
+                "Tue Mar  5 12:03:05 2024",
+                "05/Mar/2024:12:03:05 +0000",
+                "Mar-24",
+                "March 05",
+                "05.03.",
+                "2024\u5e7403\u670805\u65e5",
+            )
+        ),
+    ],
+)
+def test_a_notation_that_is_not_read_is_refused_by_name(cell: str, what: str) -> None:
+    with pytest.raises(UserError) as error:
+        decide("x", pd.Series([cell, cell, "a"]))
+    message = str(error.value)
+    assert message.startswith(f"column 'x': 2 of 3 cells look like {what}")
+    assert message.endswith("or take them as texts: data.columns.x=category")
+    assert decide("x", pd.Series([cell, cell, "a"]), "category").kind == "category"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("5-10", "1.2.3", "10.0.1.2", "a/b", "4:3", "18+", "B12", "555-4567", "1984-85"),
+        *("Monday", "may", "12 Main Street 1999", "DE89 3704 0044", "A/5 21"),
+    ],
+)
+def test_other_texts_with_digits_are_categories(cell: str) -> None:
+    assert decide("x", pd.Series([cell, cell, "a"])).kind == "category"

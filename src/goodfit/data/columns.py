@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from goodfit.data import dates, numbers
+from goodfit.data import dates, numbers, unread
 from goodfit.data.faults import override
 from goodfit.data.numbers import POINT, Notation
 from goodfit.schema import ReadAs
@@ -112,6 +112,7 @@ def _found(name: str, cells: Cells, present: Cells) -> Column:
         return column
     notation = _plain(present) or numbers.notation(name, list(present))
     if notation is None:
+        unread.refuse(name, list(present))
         return _text(name, cells)
     numbered = _numbered(name, present)
     said = _said(notation, present)
