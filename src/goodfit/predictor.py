@@ -87,8 +87,13 @@ class Predictor:
         """Readable predictions for raw rows, with the columns that the data set's `encode` takes.
 
         Raises:
-            UserError: a column is missing, or holds what `encode` cannot take.
+            UserError: the rows are no data frame, or a column is missing, or holds what `encode`
+                cannot take.
         """
+        if not isinstance(rows, pd.DataFrame):
+            module = type(rows).__module__.partition(".")[0]
+            got = f"{module}.{type(rows).__name__}".removeprefix("builtins.")
+            raise UserError(f"the rows are of type {got}, expected pandas.DataFrame")
         encode = build.data_class(self.spec).encode
         tables = []
         for first in range(0, max(len(rows), 1), BATCH):  # a table needs its columns

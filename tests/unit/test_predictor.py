@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import tiny
 import torch
@@ -122,6 +123,17 @@ def test_a_missing_column_is_named(trained: Any) -> None:
     example = data.example(data.read(tiny.raw(data))).drop(columns="radius_mean")
     with pytest.raises(UserError, match="radius_mean"):
         Predictor.load(trained[0] / "model").predict(example)
+
+
+@pytest.mark.parametrize(
+    ("rows", "got"),
+    [([{"x": 1}], "list"), ({"x": [1]}, "dict"), (pd.Series([1]), "pandas.Series"), (None, "None")],
+)
+def test_rows_that_are_no_data_frame_are_refused(trained: Any, rows: Any, got: str) -> None:
+    with pytest.raises(UserError) as error:
+        Predictor.load(trained[0] / "model").predict(rows)
+    assert str(error.value).startswith(f"the rows are of type {got}")
+    assert str(error.value).endswith(", expected pandas.DataFrame")
 
 
 def test_a_loaded_model_scores_what_training_said(trained: Any) -> None:

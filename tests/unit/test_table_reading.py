@@ -36,6 +36,9 @@ def lines(cells: str, *, header: str, separator: str = ",") -> str:
     [
         (["1", "1.0", "0"], "'1' (20 rows) and '1.0' (20 rows)"),
         (["yes", "Yes", "no"], "'yes' (20 rows) and 'Yes' (20 rows)"),
+        (["gr\u00fcn", "gru\u0308n", "no"], "'gr\u00fcn' (20 rows) and 'gru\u0308n' (20 rows)"),
+        (["a b", "a\u00a0 b", "no"], "'a b' (20 rows) and 'a\\xa0 b' (20 rows)"),
+        (["yes", "yes\u200b", "no"], "'yes' (20 rows) and 'yes\\u200b' (20 rows)"),
     ],
 )
 def test_labels_that_differ_in_spelling_are_refused_joined_or_kept(
@@ -322,3 +325,58 @@ def test_a_date_of_digits_is_the_same_where_a_program_made_a_number_of_it(
     np.testing.assert_array_equal(
         Table.encode(pd.DataFrame({"a": others}), spec)["numbers"], expected
     )
+
+
+@pytest.mark.fault(29)
+def test_a_label_that_may_mean_a_missing_one_is_said(tmp_path: Path) -> None:
+    rows = read(tmp_path, "a,y\n" + "1,nan\n2,no\n" * 30)
+    assert table().fit(rows).facts["target"]["y"] == (
+        "the target; 'nan' (30 rows) is a label as any text, though it may mean a missing one"
+    )
+    rows = read(tmp_path, "a,y\n" + "".join(f"{row % 7},{row}.5\n" for row in range(ROWS)))
+    assert rows.attrs["target"] == (
+        "the target; its 60 labels are numbers, which data.kind=number would predict"
+    )
+
+
+@pytest.mark.fault(22)
+@pytest.mark.parametrize(
+    ("kind", "asked"), [("class", "number"), ("number", "date"), ("number", "category")]
+)
+def test_the_target_is_read_as_its_kind_alone(tmp_path: Path, kind: str, asked: str) -> None:
+    message = refused(tmp_path, "a,y\n1,2\n3,4\n", kind=kind, columns={"y": asked})
+    assert message == (
+        f"data.columns reads 'y' as {asked}, but it is the target, and data.kind={kind}; leave one "
+        "of them out"
+    )
+
+
+@pytest.mark.fault(22)
+def test_a_name_is_the_same_however_its_accents_are_written(tmp_path: Path) -> None:
+    composed, apart = "gr\u00f6\u00dfe", "gro\u0308\u00dfe"
+    text = f"a,{apart},y\n1,u,no\n2,v,yes\n"
+    rows = read(tmp_path, text, columns={composed: "category"})
+    spec = table().fit(rows)
+    assert list(spec.facts["columns"]) == ["a", composed]
+    expected = Table.encode(rows, spec)["numbers"]
+    other = rows.rename(columns={composed: apart})
+    np.testing.assert_array_equal(Table.encode(other, spec)["numbers"], expected)
+    assert list(read(tmp_path, text, label=apart)) == ["a", "y", composed]
+
+    message = refused(tmp_path, f"{composed},{apart},y\n1,u,no\n2,v,yes\n")
+    assert message == f"t.csv has two columns named '{composed}'; rename one"
+
+
+@pytest.mark.fault(26)
+def test_ones_and_zeros_among_booleans_are_booleans(tmp_path: Path) -> None:
+    rows = read(tmp_path, "a,y\ntrue,no\n1,yes\nFALSE,no\n0,yes\n")
+    spec = table().fit(rows)
+    facts = spec.facts["columns"]["a"]
+    assert (facts["kind"], facts["why"]) == (
+        "boolean",
+        "true or false, of which 2 cells are 1 or 0",
+    )
+    assert rows["a"].tolist() == [1.0, 1.0, 0.0, 0.0]
+    for value in (2, 0.5, "2", -1):
+        with pytest.raises(UserError, match="is not true or false"):
+            Table.encode(pd.DataFrame({"a": [value]}), spec)

@@ -6,6 +6,7 @@ Letters: N rows of the table.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -30,6 +31,7 @@ MISSING_TEXTS = frozenset(
 # the notation of texts in which "NA" may be Namibia, because the user says that they are texts
 LITERAL = "literal"
 BOOLEANS = {"true": 1.0, "false": 0.0}
+_BOOLEAN_DIGITS = ("1", "0", "1.0", "0.0")  # of programs, among the others
 # a text column with more different values is a name or a text, not a category
 MOST_CATEGORIES = 100
 # of fewer rows, all different says little
@@ -96,13 +98,23 @@ def decide(name: str, cells: Cells, asked: ReadAs | None = None) -> Column:
 
 
 def alike(texts: Cells) -> list[list[str]]:
-    """Groups of texts (N,) that differ in capitals, or as "1" and "1.0"; most frequent first."""
+    """Groups of texts (N,) that look alike, most frequent first.
+
+    They differ in capitals, in spaces within or letters that nobody sees, or as "1" and "1.0".
+    """
     groups: dict[Any, list[str]] = {}
     for text in texts.value_counts().index:
         number = pd.to_numeric(text, errors="coerce")
-        meaning = text.casefold() if np.isnan(number) else float(number)
+        meaning = _visible(text) if np.isnan(number) else float(number)
         groups.setdefault(meaning, []).append(text)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def _visible(text: str) -> str:
+    """A text in small letters, each written in one way, without those that nobody sees."""
+    letters = unicodedata.normalize("NFKC", text)
+    seen = "".join(letter for letter in letters if unicodedata.category(letter) != "Cf")
+    return " ".join(seen.casefold().split())
 
 
 def _found(name: str, cells: Cells, present: Cells) -> Column:
@@ -122,7 +134,7 @@ def _found(name: str, cells: Cells, present: Cells) -> Column:
 def is_missing(value: Any, column: Column) -> bool:
     """Whether a value of any type says that there is none, in a column that is read so."""
     if not isinstance(value, str):
-        return value is None or bool(pd.isna(value))
+        return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
     text = value.strip()
     return (text if column.kind == "category" else text.lower()) in _tokens(column)
 
@@ -181,8 +193,11 @@ def _left_out(name: str, present: Cells) -> Column | None:
 
 def _special(name: str, present: Cells) -> Column | None:
     """What looks like numbers or texts, and is neither: booleans, codes, dates."""
-    if present.str.lower().isin(BOOLEANS).all():
-        return Column("boolean", "true or false")
+    booleans = present.str.lower().isin(BOOLEANS)
+    digits = present.isin(_BOOLEAN_DIGITS)
+    if booleans.any() and (booleans | digits).all():
+        also = f", of which {digits.sum()} cells are 1 or 0" if digits.any() else ""
+        return Column("boolean", f"true or false{also}")
     if numbers.looks_like_code(list(present)):
         text = _text(name, present)
         why = "digits that are codes: zeros in front, a phone number, or more than 15 of them"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -35,14 +36,14 @@ def cells(raw: Path) -> pd.DataFrame:
     """
     text = _text(raw)
     separator = _separator(text)
-    header = [name.strip() for name in next(_rows(text, separator), [])]
+    header = [normal(name) for name in next(_rows(text, separator), [])]
     # pandas would rename the second of two equal names
     repeated = [name for name, count in Counter(header).items() if count > 1 and name]
     if repeated:
         raise UserError(f"{raw.name} has two columns named '{repeated[0]}'; rename one")
 
     table = _table(text, separator, raw.name)
-    table.columns = table.columns.str.strip()
+    table.columns = table.columns.map(normal)
 
     spaced = {}
     for name in table:
@@ -52,6 +53,14 @@ def cells(raw: Path) -> pd.DataFrame:
     table = table.loc[(table != "").any(axis=1)]
     table.attrs = {"separator": SEPARATORS[separator], "spaced": spaced}
     return table
+
+
+def normal(name: str) -> str:
+    """A name without spaces around it, and its accents as most programs write them.
+
+    Those of macOS and some exports are two letters, and look the same.
+    """
+    return unicodedata.normalize("NFC", name.strip())
 
 
 def _text(raw: Path) -> str:

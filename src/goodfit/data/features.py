@@ -5,6 +5,8 @@ Letters: B rows, F features of a column.
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, date
 from functools import cache
@@ -22,6 +24,7 @@ from goodfit.errors import UserError
 Array = np.ndarray[Any, Any]
 Facts = Mapping[str, Any]
 
+_log = logging.getLogger("goodfit")  # to standard error, and to the log of whoever serves a model
 LARGEST = float(np.finfo(np.float32).max)
 _DAY = 86_400e6  # microseconds
 
@@ -101,6 +104,8 @@ def checked(
     """
     known = typed(values, column)
     is_date = column.kind == "date"
+    if column.kind == "boolean":
+        known = np.where(np.isin(known, [0.0, 1.0]), known, np.nan)
     missing = np.zeros(len(values), bool)
     for row in np.flatnonzero(np.isnat(known) if is_date else ~np.isfinite(known)):
         value = values.iloc[row]
@@ -119,10 +124,19 @@ def checked(
 def _one_hot(
     values: pd.Series[Any], column: Column, categories: list[str], faults: Faults
 ) -> Array:
+    name = str(values.name)
+    for row, value in enumerate(values, start=1):
+        if isinstance(value, bytes) or not pd.api.types.is_scalar(value):
+            faults.add(name, [row], f"{shown(value)} is not a text")
     texts = np.array([_category(value, column, categories) for value in values], object)
     if "" not in categories:
         rows = np.flatnonzero(texts == "") + 1
-        faults.add(str(values.name), rows, "is missing; in training none was")
+        faults.add(name, rows, "is missing; in training none was")
+    for text, count in Counter(text for text in texts if text and text not in categories).items():
+        _log.warning(
+            "column %s: %s (%s) never occurs in train, and counts as none of its categories",
+            *(name, shown(text), "1 row" if count == 1 else f"{count} rows"),
+        )
     return np.asarray(texts[:, None] == np.array(categories, object))
 
 
@@ -156,6 +170,8 @@ def typed(values: pd.Series[Any], column: Column) -> Array:
     if is_date and pd.api.types.is_datetime64_any_dtype(values):
         moments = values.dt.tz_convert(None) if values.dt.tz else values
         return np.asarray(moments, "datetime64[us]")
+    if pd.api.types.is_complex_dtype(values):
+        return np.full(len(values), np.nan)
     if not is_date and pd.api.types.is_numeric_dtype(values):
         return np.asarray(values.to_numpy(float, na_value=np.nan))
     if column.kind == "number" and (column.notation, column.unit) == (POINT, ""):

@@ -18,7 +18,7 @@ import pandas as pd
 from goodfit.contract import DataSpec, Field
 from goodfit.data import delimited, features
 from goodfit.data.base import Array, StratifiedDataSet, check_columns, class_labels
-from goodfit.data.columns import LITERAL, Column, alike, decide, is_missing, missing_in
+from goodfit.data.columns import LITERAL, MISSING, Column, alike, decide, is_missing, missing_in
 from goodfit.data.faults import Faults, override, shown
 from goodfit.errors import UserError, nearest
 from goodfit.records import ColumnRead, Exhibit
@@ -27,6 +27,12 @@ from goodfit.schema import Columns, Fraction, Names, Source, Whole
 # of a table's attributes: what `read` has decided, by column, and why the target is as it is
 _READ = "columns"
 _TARGET = "target"
+# what data.columns may say of the target, by its kind
+_READ_AS_TARGET = {
+    "class": ("category",),
+    "number": ("number", "decimal_point", "decimal_comma"),
+}
+_MOST_NUMBERS = 20  # that are rather classes than quantities
 _SHOWN = 5  # columns of a sample on the page, of numbers and of others
 
 
@@ -62,8 +68,9 @@ class Table(StratifiedDataSet):
         split_seed: Whole,
     ) -> None:
         super().__init__(sources=sources, test=test, validation=validation, split_seed=split_seed)
-        self.label, self.kind = label, kind  # type: ignore[misc]
-        self.columns, self.drop = columns, drop
+        self.label, self.kind = delimited.normal(label), kind  # type: ignore[misc]
+        self.columns = {delimited.normal(name): read_as for name, read_as in columns.items()}
+        self.drop = [delimited.normal(name) for name in drop]
         self.missing, self.alike_labels = missing, alike_labels
 
     def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
@@ -110,7 +117,7 @@ class Table(StratifiedDataSet):
         said = [target.why]
         if self.kind == "class":
             table[self.label], joined = self._joined(path.name, table[self.label])
-            said += joined
+            said += [*joined, *_labels_said(table[self.label])]
         target = replace(target, why="; ".join(said))
         # as plain values: pandas stores them with a file
         table.attrs = {
@@ -168,7 +175,7 @@ class Table(StratifiedDataSet):
             UserError: a column of train is missing, or cells cannot be used; they are listed.
         """
         columns = spec.facts["columns"]
-        rows = rows.rename(columns=lambda name: name.strip() if isinstance(name, str) else name)
+        rows = rows.rename(columns=lambda name: delimited.normal(str(name)))
         check_columns(rows, columns)
 
         faults = Faults("the rows")
@@ -219,6 +226,12 @@ class Table(StratifiedDataSet):
                 raise UserError(f"{file} lacks column '{name}'.{hint}")
         if self.label in self.drop:
             raise UserError(f"data.drop names '{self.label}', which is the target")
+        asked = self.columns.get(self.label)
+        if asked and asked not in _READ_AS_TARGET[self.kind]:
+            raise UserError(
+                f"data.columns reads '{self.label}' as {asked}, but it is the target, and "
+                f"data.kind={self.kind}; leave one of them out"
+            )
 
     def _decided(self, cells: pd.Series[Any]) -> Column:
         name = str(cells.name)
@@ -250,10 +263,24 @@ class Table(StratifiedDataSet):
             return labels.replace(common), said
         first, second, *_ = groups[0]
         raise UserError(
-            f"{file}: labels '{first}' ({counts[first]} rows) and '{second}' ({counts[second]} "
+            f"{file}: labels {first!r} ({counts[first]} rows) and {second!r} ({counts[second]} "
             "rows) differ in spelling alone; write them alike, or choose data.alike_labels=join "
             "or =keep"
         )
+
+
+def _labels_said(labels: pd.Series[Any]) -> list[str]:
+    """What may surprise of labels (N,) that are taken as they are written."""
+    counts = labels.value_counts()
+    said = [
+        f"'{text}' ({count} rows) is a label as any text, though it may mean a missing one"
+        for text, count in counts.items()
+        if str(text).lower() in MISSING
+    ]
+    numbers = pd.to_numeric(pd.Series(counts.index), errors="coerce")
+    if len(counts) > _MOST_NUMBERS and numbers.notna().all():
+        said.append(f"its {len(counts)} labels are numbers, which data.kind=number would predict")
+    return said
 
 
 def _without_spaces(column: Column, count: int) -> Column:

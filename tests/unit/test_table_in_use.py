@@ -1,0 +1,41 @@
+"""What a model of a table is given in use and cannot take is refused, or said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_tables import table
+
+from goodfit.data.table import Table
+from goodfit.errors import UserError
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize("value", [[1.0, 2.0], {}, ("u", "v"), b"u", np.zeros(3)])
+def test_what_is_no_single_value_is_refused_in_use(value: object) -> None:
+    spec = table().fit(pd.DataFrame({"a": [1.0, 2.0], "t": ["u", "v"], "y": ["no", "yes"]}))
+    with pytest.raises(UserError, match=r"row 1  column a  .* is not a finite number"):
+        Table.encode(pd.DataFrame({"a": [value], "t": ["u"]}), spec)
+    with pytest.raises(UserError, match=r"row 1  column t  .* is not a text"):
+        Table.encode(pd.DataFrame({"a": [1.0], "t": [value]}), spec)
+
+
+@pytest.mark.fault(33)
+def test_complex_numbers_and_a_column_given_twice_are_refused_in_use() -> None:
+    spec = table().fit(pd.DataFrame({"a": [1.0, 2.0], "y": ["no", "yes"]}))
+    with pytest.raises(UserError, match=r"row 1  column a  .* is not a finite number"):
+        Table.encode(pd.DataFrame({"a": [1j]}), spec)
+    with pytest.raises(UserError, match="column 'a' is there twice; give it once"):
+        Table.encode(pd.DataFrame([[1.0, 2.0]], columns=["a", " a"]), spec)
+
+
+@pytest.mark.fault(33)
+def test_a_category_that_train_never_had_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    spec = table().fit(pd.DataFrame({"t": ["u", "v"], "y": ["no", "yes"]}))
+    encoded = Table.encode(pd.DataFrame({"t": ["u", "U", "U", "w"]}), spec)["numbers"]
+    assert encoded.tolist() == [[1, 0], [0, 0], [0, 0], [0, 0]]
+    assert caplog.messages == [
+        "column t: 'U' (2 rows) never occurs in train, and counts as none of its categories",
+        "column t: 'w' (1 row) never occurs in train, and counts as none of its categories",
+    ]
