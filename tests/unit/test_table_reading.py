@@ -79,6 +79,14 @@ def test_another_separator_and_a_decimal_comma_are_read_and_said(
 
 
 @pytest.mark.fault(30)
+def test_spaces_before_quotes_are_no_letters(tmp_path: Path) -> None:
+    text = '"a", "b, c", "y"\n' + '1, "u", "no"\n2, "v, w", "yes"\n'
+    rows = read(tmp_path, text)
+    assert rows["b, c"].tolist() == ["u", "v, w"]
+    assert rows["y"].tolist() == ["no", "yes"]
+
+
+@pytest.mark.fault(30)
 def test_the_mark_of_excel_is_no_part_of_a_name(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbfa,y\n1,no\n2,yes\n")
     assert list(table().read({"table": tmp_path / "t.csv"})) == ["a", "y"]

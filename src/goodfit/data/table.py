@@ -223,6 +223,9 @@ class Table(StratifiedDataSet):
         for name in (self.label, *self.columns, *self.drop):
             if name not in cells.columns:
                 hint = nearest(name, cells.columns)
+                if len(cells.columns) == 1:
+                    known = " ".join(delimited.SEPARATORS.values())
+                    hint += f" It has this one alone; cells are separated by one of: {known}."
                 raise UserError(f"{file} lacks column '{name}'.{hint}")
         if self.label in self.drop:
             raise UserError(f"data.drop names '{self.label}', which is the target")
