@@ -71,6 +71,42 @@ def test_an_identifier_is_left_out_with_the_way_to_take_it(
 
 
 @pytest.mark.fault(27)
+@pytest.mark.parametrize(
+    ("cell", "why"),
+    [
+        (lambda row: row + row // 10, "it numbers the rows, with gaps or repetitions"),
+        (lambda row: row * 37 % 61, "it numbers the rows, with gaps or repetitions"),
+        (lambda row: row - (row == 50), "it numbers the rows, with gaps or repetitions"),
+        (lambda row: f"{row + 1}.0", "it numbers the rows"),
+        (
+            lambda row: 10_000 + 700 * (row - (row == 50)),
+            "59 of 60 values differ, all with as many digits",
+        ),
+        (lambda row: f"name {row - (row == 50)}", "59 of 60 texts differ"),
+    ],
+)
+def test_an_identifier_with_gaps_or_a_copied_row_is_left_out(
+    cell: Callable[[int], object], why: str
+) -> None:
+    read = decide("x", pd.Series([str(cell(row)) for row in range(60)]))
+    assert (read.kind, read.why.partition("; to take it")[0]) == (None, why)
+
+
+@pytest.mark.fault(27)
+@pytest.mark.parametrize("name", ["zip", "PLZ", "postal_code", "home.phone", "Post Code"])
+def test_codes_by_their_names_are_categories(name: str) -> None:
+    """Where zeros in front were lost, the cells say nothing of it."""
+    read = column(name, lambda row: [1021, 10115, 99084][row % 3])
+    assert read == Column("category", "numbers that identify something, by the column's name")
+    assert column("zipper", lambda row: 3 * row % 7).kind == "number"
+
+
+def test_a_column_of_one_value_is_said() -> None:
+    assert column("x", lambda row: 5).why == "numbers; every cell is the same"
+    assert column("x", lambda row: "a").why == "texts; every cell is the same"
+
+
+@pytest.mark.fault(27)
 def test_quantities_that_never_repeat_are_no_identifiers() -> None:
     assert column("price", lambda row: 90 + row * row).kind == "number"
     assert column("price", lambda row: 10_000.5 + row).kind == "number"

@@ -126,3 +126,20 @@ def test_a_number_is_stratified_by_its_deciles(tmp_path: Path) -> None:
     rows = pd.DataFrame({"a": np.arange(40.0), "y": np.arange(40.0)})
     names = table(kind="number").split(rows, np.arange(40))
     assert [(names[i : i + 4] == "test").sum() for i in range(3, 39, 4)] == [1] * 9
+
+
+@pytest.mark.fault(28)
+def test_a_column_that_is_the_target_by_another_name_is_said(tmp_path: Path) -> None:
+    lines = [f"{row % 7},{row % 2},{row % 3},{'ny'[row % 2]}" for row in range(60)]
+    rows = read(tmp_path, "\n".join(["a,same,other,y", *lines]) + "\n")
+    said = {name: column["why"] for name, column in rows.attrs["columns"].items()}
+    assert said == {
+        "a": "numbers",
+        "same": "numbers; alone it tells 'y' in every row: if nobody knows it before, "
+        "data.drop=[same]",
+        "other": "numbers",
+    }
+    lines = [f"{row % 7},{row % 11 * 2.5 + 1},{row % 3},{row % 11}" for row in range(60)]
+    rows = read(tmp_path, "\n".join(["a,same,other,y", *lines]) + "\n", kind="number")
+    told = [name for name, column in rows.attrs["columns"].items() if "alone it" in column["why"]]
+    assert told == ["same"]

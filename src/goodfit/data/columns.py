@@ -38,8 +38,13 @@ MOST_CATEGORIES = 100
 _FEWEST_FOR_IDENTIFIER = 20
 # as long as these, numbers that never repeat are rather customers than measurements
 _DIGITS_OF_IDENTIFIER = 5
+# a copied row repeats its number, which numbers rows all the same
+_MOSTLY_DIFFERENT = 0.98
 _NAMED_ID = re.compile(r"(?i:id|uuid|guid)")
 _NAMED_LIKE_ID = re.compile(r"(?i:.*[ _.-](?:id|uuid|guid))|.*[a-z](?:Id|ID)")
+_NAMED_CODE = re.compile(
+    r"(?i:(?:.*[ _.-])?(?:zip|plz|(?:zip|post|postal)[ _-]?code|phone|mobile|fax|isbn|ean|sku))"
+)
 # pandas's name for a column of a file that has none
 _UNNAMED = re.compile(r"Unnamed: \d+")
 
@@ -89,6 +94,8 @@ def decide(name: str, cells: Cells, asked: ReadAs | None = None) -> Column:
     column = _as_asked(name, present, asked) if asked else _found(name, cells, present)
     if column.kind is None:
         return column
+    if len(cells) > 1 and cells.nunique() == 1:
+        column = replace(column, why=f"{column.why}; every cell is the same")
     absent = cells[missing_in(cells, column)]
     if absent.empty:
         return column
@@ -209,7 +216,9 @@ def _special(name: str, present: Cells) -> Column | None:
         form = f"dates as {compact}" if compact else f"dates, {order.replace('_', ' ')}"
         said = [form, *dates.conversions(present.unique(), order)]
         return Column("date", "; ".join(said), order)
-    if _NAMED_LIKE_ID.fullmatch(name) and present.str.fullmatch(r"\d+").all():
+    code = _NAMED_CODE.fullmatch(name) and not _are_different(present)
+    named = code or _NAMED_LIKE_ID.fullmatch(name)
+    if named and present.str.fullmatch(r"\d+").all():
         return Column("category", "numbers that identify something, by the column's name")
     return None
 
@@ -239,21 +248,38 @@ def _said(notation: Notation, present: Cells) -> str:
 
 def _numbered(name: str, present: Cells) -> Column | None:
     """A running number, or codes of digits that never repeat; None for what may be a quantity."""
-    few = len(present) < _FEWEST_FOR_IDENTIFIER
-    if few or not present.is_unique or not present.str.fullmatch(r"\d+").all():
+    whole = present.str.removesuffix(".0")  # of pandas, where a cell is missing
+    if not _are_different(present) or not whole.str.fullmatch(r"\d+").all():
         return None
-    whole, lengths = present.astype(float), present.str.len()
-    if whole.max() - whole.min() == len(present) - 1:
-        return Column(None, f"it numbers the rows{_take(name)}")
+    values, lengths, different = whole.astype(float), whole.str.len(), whole.nunique()
+    span = values.max() - values.min() + 1
+    # of quantities in so narrow a span, some would be equal
+    if span < 2 * different:
+        gaps = "" if span == different == len(present) else ", with gaps or repetitions"
+        return Column(None, f"it numbers the rows{gaps}{_take(name)}")
     if lengths.nunique() == 1 and lengths.iloc[0] >= _DIGITS_OF_IDENTIFIER:
-        return Column(None, f"every value differs, all with as many digits{_take(name)}")
+        every = _every("value", present)
+        return Column(None, f"{every}, all with as many digits{_take(name)}")
     return None
 
 
+def _are_different(cells: Cells) -> bool:
+    """Whether the cells (N,) name rows: enough of them, and hardly one twice."""
+    enough = len(cells) >= _FEWEST_FOR_IDENTIFIER
+    return enough and cells.nunique() >= _MOSTLY_DIFFERENT * len(cells)
+
+
+def _every(what: str, cells: Cells) -> str:
+    if cells.is_unique:
+        return f"every {what} differs"
+    return f"{cells.nunique()} of {len(cells)} {what}s differ"
+
+
 def _text(name: str, cells: Cells) -> Column:
-    if len(cells) >= _FEWEST_FOR_IDENTIFIER and cells.is_unique:
+    if _are_different(cells):
         few = cells.nunique() <= MOST_CATEGORIES
-        return Column(None, f"every text differs{_take(name, 'category') if few else ''}")
+        every = _every("text", cells)
+        return Column(None, f"{every}{_take(name, 'category') if few else ''}")
     pairs = [f"'{first}' and '{second}'" for first, second, *_ in alike(cells)]
     note = f"; {', '.join(pairs)} are two categories" if pairs else ""
     return Column("category", f"texts{note}")

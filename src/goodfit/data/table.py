@@ -32,6 +32,7 @@ _READ_AS_TARGET = {
     "class": ("category",),
     "number": ("number", "decimal_point", "decimal_comma"),
 }
+_FEWEST_TO_TELL = 20  # rows; of fewer, two columns may agree by chance
 _MOST_NUMBERS = 20  # that are rather classes than quantities
 _SHOWN = 5  # columns of a sample on the page, of numbers and of others
 
@@ -119,6 +120,12 @@ class Table(StratifiedDataSet):
             table[self.label], joined = self._joined(path.name, table[self.label])
             said += [*joined, *_labels_said(table[self.label])]
         target = replace(target, why="; ".join(said))
+        for name in taken:
+            if _tells(table[name], table[self.label]):
+                why = f"{decided[name].why}; alone it tells '{self.label}' in every row"
+                decided[name] = replace(
+                    decided[name], why=f"{why}: if nobody knows it before, data.drop=[{name}]"
+                )
         # as plain values: pandas stores them with a file
         table.attrs = {
             _READ: {name: column.to_facts() for name, column in decided.items()},
@@ -284,6 +291,22 @@ def _labels_said(labels: pd.Series[Any]) -> list[str]:
     if len(counts) > _MOST_NUMBERS and numbers.notna().all():
         said.append(f"its {len(counts)} labels are numbers, which data.kind=number would predict")
     return said
+
+
+def _tells(values: pd.Series[Any], target: pd.Series[Any]) -> bool:
+    """Whether a column (N,) is the target (N,) by another name, or in another unit."""
+    if len(values) < _FEWEST_TO_TELL or values.isna().any():
+        return False
+    if pd.api.types.is_float_dtype(target):
+        if (
+            not pd.api.types.is_float_dtype(values)
+            or values.nunique() == 1
+            or target.nunique() == 1
+        ):
+            return False
+        return bool(abs(np.corrcoef(values, target)[0, 1]) > 1 - 1e-9)
+    pairs = pd.DataFrame({"value": values, "target": target}).drop_duplicates()
+    return len(pairs) == values.nunique() == target.nunique() > 1
 
 
 def _without_spaces(column: Column, count: int) -> Column:
