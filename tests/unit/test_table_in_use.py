@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
-from made_tables import table
+from made_tables import read, table
 
 from goodfit.data.table import Table
 from goodfit.errors import UserError
@@ -39,3 +41,18 @@ def test_a_category_that_train_never_had_is_said(caplog: pytest.LogCaptureFixtur
         "column t: 'U' (2 rows) never occurs in train, and counts as none of its categories",
         "column t: 'w' (1 row) never occurs in train, and counts as none of its categories",
     ]
+
+
+@pytest.mark.fault(33)
+def test_a_point_for_thousands_that_a_program_took_for_decimals_is_refused(tmp_path: Path) -> None:
+    text = "a,y\n1.234,no\n2.500,yes\n"
+    spec = table().fit(read(tmp_path, text, columns={"a": "decimal_comma"}))
+    for cells in (["1.234", "2.500"], [1234, 2500.0]):
+        encoded = Table.encode(pd.DataFrame({"a": cells}), spec)["numbers"]
+        assert encoded.ravel().tolist() == [-1.0, 1.0]
+    with pytest.raises(UserError) as error:
+        Table.encode(pd.read_csv(tmp_path / "t.csv"), spec)
+    assert str(error.value).splitlines()[1] == (
+        "  row 1  column a  1.234 may be 1.234 or '1.234' with a point for thousands, as in "
+        "training; give a text"
+    )

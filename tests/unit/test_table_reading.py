@@ -322,6 +322,7 @@ def test_numbers_without_the_unit_of_the_others_are_counted(tmp_path: Path) -> N
         (["20240305", "20241231"], [20240305, 20241231.0]),
         (["202403", "202412"], [202403, np.float64(202412)]),
         (["03.2024", "10.2024"], [3.2024, 10.2024]),
+        (["2024.03", "2024.10"], [2024.03, 2024.1]),
     ],
 )
 def test_a_date_of_digits_is_the_same_where_a_program_made_a_number_of_it(

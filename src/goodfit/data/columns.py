@@ -53,7 +53,8 @@ _UNNAMED = re.compile(r"Unnamed: \d+")
 class Column:
     """How a column is read: as what, in which notation, in which unit, and for what reason.
 
-    Without a kind it is left out. `missing` says whether a cell of the file is.
+    Without a kind it is left out. `missing` says whether a cell of the file is, `thousands_alone`
+    that points set apart thousands, and no cell has decimals.
     """
 
     kind: Kind | None
@@ -61,6 +62,7 @@ class Column:
     notation: str = ""
     unit: str = ""
     missing: bool = False
+    thousands_alone: bool = False
 
     def to_facts(self) -> dict[str, Any]:
         """As spec.json holds it."""
@@ -68,8 +70,8 @@ class Column:
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> Column:
-        """From what spec.json holds, which may hold more."""
-        return cls(**{name: facts[name] for name in cls.__dataclass_fields__})
+        """From what spec.json holds, which may hold more, and of an older version less."""
+        return cls(**{name: facts[name] for name in cls.__dataclass_fields__ if name in facts})
 
     @classmethod
     def of_values(cls, values: pd.Series[Any]) -> Column:
@@ -96,6 +98,8 @@ def decide(name: str, cells: Cells, asked: ReadAs | None = None) -> Column:
         return column
     if len(cells) > 1 and cells.nunique() == 1:
         column = replace(column, why=f"{column.why}; every cell is the same")
+    if column.kind == "number" and column.notation == "decimal_comma":
+        column = replace(column, thousands_alone=not present.str.contains(",", regex=False).any())
     absent = cells[missing_in(cells, column)]
     if absent.empty:
         return column

@@ -48,6 +48,7 @@ _COMPACT = {
     "20240131": re.compile(_YEAR + _IN_YEAR + _IN_MONTH),
     "202401": re.compile(_YEAR + _IN_YEAR),
     "01.2024": re.compile(rf"{_IN_YEAR}\.{_YEAR}"),
+    "2024.01": re.compile(rf"{_YEAR}\.{_IN_YEAR}"),
 }
 _DAY_FIRST = rf"(?P<day>\d{{1,2}})([-/.])(?P<month>\d{{1,2}})\2{_SHORT_YEAR}"
 _MONTH_FIRST = rf"(?P<month>\d{{1,2}})([-/.])(?P<day>\d{{1,2}})\2{_SHORT_YEAR}"
@@ -106,7 +107,7 @@ def compact(cells: Collection[str]) -> str | None:
     """The form of dates that are digits, as "20240131", where all of the `cells` (N,) have it."""
     for form, pattern in _COMPACT.items():
         # 11.2024 alone may be a number, which 01.2024 is not
-        certain = "." not in form or any(cell.startswith("0") for cell in cells)
+        certain = form != "01.2024" or any(cell.startswith("0") for cell in cells)
         if certain and all(map(pattern.fullmatch, cells)):
             return form
     return None

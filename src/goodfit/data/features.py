@@ -79,6 +79,8 @@ def encode(values: pd.Series[Any], facts: Facts, faults: Faults) -> Array:
         return _one_hot(values, column, facts["categories"], faults)
 
     known, missing = checked(values, column, faults, 1 + np.arange(len(values)))
+    if column.thousands_alone:
+        _refuse_points(values, known, faults)
     if not column.missing:
         faults.add(name, np.flatnonzero(missing) + 1, "is missing; in training none was")
 
@@ -93,6 +95,15 @@ def encode(values: pd.Series[Any], facts: Facts, faults: Faults) -> Array:
     if column.missing:
         parts.append(missing[:, None].astype(float))
     return np.concatenate(parts, axis=1)
+
+
+def _refuse_points(values: pd.Series[Any], known: Array, faults: Faults) -> None:
+    """Floats in a column whose points are all for thousands: programs read "1.234" as 1.234."""
+    for row in np.flatnonzero(np.isfinite(known) & (known % 1 != 0)):
+        value = values.iloc[row]
+        if not isinstance(value, str):
+            said = f"{shown(value)} may be {value:.3f} or '{value:.3f}' with a point for thousands"
+            faults.add(str(values.name), [int(row) + 1], f"{said}, as in training; give a text")
 
 
 def checked(
@@ -223,9 +234,10 @@ def _float(value: Any) -> float:
 
 
 def _moment(value: Any, read_text: Callable[[str], Any]) -> Any:
-    # readers of files make 20240131 of a date that is digits, and 1.2024 of "01.2024"
+    # readers of files make 20240131 of a date that is digits, 1.2024 of "01.2024"
     if isinstance(value, int | float | np.integer | np.floating) and not pd.isna(value):
-        return read_text(f"{value:.0f}" if float(value).is_integer() else f"{value:07.4f}")
+        forms = ["{:.0f}"] if float(value).is_integer() else ["{:07.4f}", "{:.2f}"]
+        return next(filter(None, (read_text(form.format(value)) for form in forms)), None)
     if not isinstance(value, date | np.datetime64) or pd.isna(value):
         return None
     moment = pd.Timestamp(value).to_pydatetime()
