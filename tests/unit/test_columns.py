@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from goodfit.data.columns import LITERAL, Column, decide
+from goodfit.data.faults import drop
 from goodfit.errors import UserError
 
 ROWS = 30
@@ -135,6 +136,13 @@ def test_missing_cells_are_told_with_their_tokens() -> None:
 def test_the_user_has_the_last_word() -> None:
     cells = pd.Series([str(row % 3) for row in range(ROWS)])
     assert decide("x", cells, "category") == Column("category", "data.columns.x=category", LITERAL)
+    assert decide('a "b"', cells, "category").why == (
+        'in the YAML of data: columns: {"a \\"b\\"": category}'
+    )
+    assert (drop("x1"), drop("gr\u00f6\u00dfe")) == (
+        "data.drop=[x1]",
+        'in the YAML of data: drop: ["gr\u00f6\u00dfe"]',
+    )
     assert decide("a b", cells, "category").why == 'in the YAML of data: columns: {"a b": category}'
     assert decide("id", cells, "number").kind == "number"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -18,7 +19,14 @@ def override(name: str, how: str) -> str:
     """How a user says what a column is read as."""
     if re.fullmatch(r"\w+", name, re.ASCII):
         return f"data.columns.{name}={how}"
-    return f'in the YAML of data: columns: {{"{name}": {how}}}'
+    return f"in the YAML of data: columns: {{{json.dumps(name, ensure_ascii=False)}: {how}}}"
+
+
+def drop(name: str) -> str:
+    """How a user leaves a column out."""
+    if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+        return f"data.drop=[{name}]"
+    return f"in the YAML of data: drop: [{json.dumps(name, ensure_ascii=False)}]"
 
 
 def shown(value: Any) -> str:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from goodfit.data import columns, dates
 from goodfit.data.columns import MOST_CATEGORIES, Column
-from goodfit.data.faults import Faults, shown
+from goodfit.data.faults import Faults, drop, shown
 from goodfit.data.numbers import POINT, Decimal, Notation
 from goodfit.errors import UserError
 
@@ -41,7 +41,7 @@ def fit(values: pd.Series[Any], column: Column) -> dict[str, Any]:
         if len(categories) > MOST_CATEGORIES:
             raise UserError(
                 f"column '{values.name}' has {len(categories)} different texts, categories are at "
-                f"most {MOST_CATEGORIES}; leave it out (data.drop=[{values.name}]), or encode it"
+                f"most {MOST_CATEGORIES}; leave it out ({drop(str(values.name))}), or encode it"
             )
         return facts | {"categories": categories}
 

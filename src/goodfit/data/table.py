@@ -19,7 +19,7 @@ from goodfit.contract import DataSpec, Field
 from goodfit.data import delimited, features
 from goodfit.data.base import Array, StratifiedDataSet, check_columns, class_labels
 from goodfit.data.columns import LITERAL, MISSING, Column, alike, decide, is_missing, missing_in
-from goodfit.data.faults import Faults, override, shown
+from goodfit.data.faults import Faults, drop, override, shown
 from goodfit.errors import UserError, nearest
 from goodfit.records import ColumnRead, Exhibit
 from goodfit.schema import Columns, Fraction, Names, Source, Whole
@@ -124,7 +124,7 @@ class Table(StratifiedDataSet):
             if _tells(table[name], table[self.label]):
                 why = f"{decided[name].why}; alone it tells '{self.label}' in every row"
                 decided[name] = replace(
-                    decided[name], why=f"{why}: if nobody knows it before, data.drop=[{name}]"
+                    decided[name], why=f"{why}: if nobody knows it before, {drop(name)}"
                 )
         # as plain values: pandas stores them with a file
         table.attrs = {
@@ -350,7 +350,7 @@ def _check_resolution(file: str, rows: pd.DataFrame) -> None:
             largest = values.iloc[int(values.abs().argmax())]
             raise UserError(
                 f"{file}: column '{name}' holds {largest:g}, beside which its other values are all "
-                f"the same in float32; mend it, or leave the column out (data.drop=[{name}])"
+                f"the same in float32; mend it, or leave the column out ({drop(str(name))})"
             )
 
 
