@@ -106,11 +106,7 @@ class Table(StratifiedDataSet):
         for name, column in {**taken, self.label: target}.items():
             may_miss = self.missing == "impute" and name != self.label
             rows[name] = _read_cells(cells[name], column, faults, may_miss=may_miss)
-        advice = ", or data.missing=impute"
-        if self.missing == "impute":
-            texts = [override(name, "category") for name in faults.columns if name in decided]
-            advice = f", or take a column as texts: {texts[0]}" if texts else ""
-        faults.report(f"mend or drop them{advice}")
+        faults.report(f"mend or drop them{self._advice(faults)}")
 
         table = pd.DataFrame(rows).reset_index(drop=True)
         _check_resolution(path.name, table)
@@ -121,11 +117,7 @@ class Table(StratifiedDataSet):
             said += [*joined, *_labels_said(table[self.label])]
         target = replace(target, why="; ".join(said))
         for name in taken:
-            if _tells(table[name], table[self.label]):
-                why = f"{decided[name].why}; alone it tells '{self.label}' in every row"
-                decided[name] = replace(
-                    decided[name], why=f"{why}: if nobody knows it before, {drop(name)}"
-                )
+            decided[name] = _with_a_leak(decided[name], table[name], table[self.label])
         # as plain values: pandas stores them with a file
         table.attrs = {
             _READ: {name: column.to_facts() for name, column in decided.items()},
@@ -243,6 +235,13 @@ class Table(StratifiedDataSet):
                 f"data.kind={self.kind}; leave one of them out"
             )
 
+    def _advice(self, faults: Faults) -> str:
+        """What may be done about cells that cannot be used, beside mending them."""
+        if self.missing == "refuse":
+            return ", or data.missing=impute"
+        texts = [override(name, "category") for name in faults.columns if name != self.label]
+        return f", or take a column as texts: {texts[0]}" if texts else ""
+
     def _decided(self, cells: pd.Series[Any]) -> Column:
         name = str(cells.name)
         if name in self.drop:
@@ -291,6 +290,14 @@ def _labels_said(labels: pd.Series[Any]) -> list[str]:
     if len(counts) > _MOST_NUMBERS and numbers.notna().all():
         said.append(f"its {len(counts)} labels are numbers, which data.kind=number would predict")
     return said
+
+
+def _with_a_leak(column: Column, values: pd.Series[Any], target: pd.Series[Any]) -> Column:
+    """The column, which says so where its values (N,) are the target by another name."""
+    if not _tells(values, target):
+        return column
+    why = f"{column.why}; alone it tells '{target.name}' in every row"
+    return replace(column, why=f"{why}: if nobody knows it before, {drop(str(values.name))}")
 
 
 def _tells(values: pd.Series[Any], target: pd.Series[Any]) -> bool:

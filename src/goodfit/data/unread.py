@@ -53,7 +53,7 @@ _NOTATIONS = (
     ),
 )
 _FORMS = [
-    (what, how, re.compile("|".join(f"(?:{form})" for form in forms), re.IGNORECASE))
+    (what, how, re.compile("(?:" + ")|(?:".join(forms) + ")", re.IGNORECASE))
     for what, how, *forms in _NOTATIONS
 ]
 
