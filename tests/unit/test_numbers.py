@@ -43,7 +43,14 @@ def test_a_notation_is_found_and_read(
 
 @pytest.mark.fault(26)
 @pytest.mark.parametrize(
-    "cells", [["1st", "2nd", "4th", "5th"], ["1.2.3", "4.5.6"], ["12:30", "13:40"], ["a1", "b2"]]
+    "cells",
+    [
+        ["1935-", "1940-"],
+        ["1st", "2nd", "4th", "5th"],
+        ["1.2.3", "4.5.6"],
+        ["12:30", "13:40"],
+        ["a1", "b2"],
+    ],
 )
 def test_what_only_holds_digits_is_no_number(cells: list[str]) -> None:
     assert notation("x", cells) is None

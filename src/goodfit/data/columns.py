@@ -261,9 +261,9 @@ def _numbered(name: str, present: Cells) -> Column | None:
     if span < 2 * different:
         gaps = "" if span == different == len(present) else ", with gaps or repetitions"
         return Column(None, f"it numbers the rows{gaps}{_take(name)}")
-    if lengths.nunique() == 1 and lengths.iloc[0] >= _DIGITS_OF_IDENTIFIER:
-        every = _every("value", present)
-        return Column(None, f"{every}, all with as many digits{_take(name)}")
+    # of salaries, hardly one is another's, too; of numbers of customers none
+    if whole.is_unique and lengths.nunique() == 1 and lengths.iloc[0] >= _DIGITS_OF_IDENTIFIER:
+        return Column(None, f"every value differs, all with as many digits{_take(name)}")
     return None
 
 
@@ -273,16 +273,11 @@ def _are_different(cells: Cells) -> bool:
     return enough and cells.nunique() >= _MOSTLY_DIFFERENT * len(cells)
 
 
-def _every(what: str, cells: Cells) -> str:
-    if cells.is_unique:
-        return f"every {what} differs"
-    return f"{cells.nunique()} of {len(cells)} {what}s differ"
-
-
 def _text(name: str, cells: Cells) -> Column:
     if _are_different(cells):
         few = cells.nunique() <= MOST_CATEGORIES
-        every = _every("text", cells)
+        differ = f"{cells.nunique()} of {len(cells)} texts differ"
+        every = "every text differs" if cells.is_unique else differ
         return Column(None, f"{every}{_take(name, 'category') if few else ''}")
     pairs = [f"'{first}' and '{second}'" for first, second, *_ in alike(cells)]
     note = f"; {', '.join(pairs)} are two categories" if pairs else ""

@@ -94,6 +94,9 @@ def notation(name: str, cells: Sequence[str], decimal: Decimal | None = None) ->
     """
     units: Counter[str] = Counter()
     digits: dict[str, Counter[str]] = defaultdict(Counter)
+    # where all cells end so, "1935-" means from then on
+    if all(cell.endswith(("-", "\u2212")) for cell in cells):
+        return None
     for cell, count in Counter(cells).items():
         match = _CELL.fullmatch(cell)
         if match and _has_one_sign(match):
