@@ -26,8 +26,8 @@ _NOTATIONS = (
         rf"(?:\d+\s*{_PARTS}\s*){{2,}}",
     ),
     (
-        "fractions",
-        "as 0.5",
+        "fractions or days without a year",
+        "as 0.5 or 2024-01-31",
         r"[+-]?(?:\d+[ -])?\d+\s?[/\u2044]\s?\d+",
         r"[+-]?\d*\s?[\u00bc-\u00be\u2150-\u215e]",
     ),
