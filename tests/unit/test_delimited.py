@@ -53,6 +53,12 @@ def test_rows_that_a_quote_has_swallowed_are_not_lost(tmp_path: Path) -> None:
     )
 
 
+def test_a_cell_of_several_lines_with_quotes_and_commas_is_one_cell(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('a,y\n"one, ""two"",\nthree, four,\nfive",no\nsix,yes\n')
+    assert delimited.cells(path)["a"].tolist() == ['one, "two",\nthree, four,\nfive', "six"]
+
+
 @pytest.mark.fault(22)
 def test_single_quotes_are_refused(tmp_path: Path) -> None:
     assert refused(tmp_path, "a,y\n'1',no\n'2',yes\n") == (

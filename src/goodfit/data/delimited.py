@@ -56,7 +56,8 @@ def cells(raw: Path) -> pd.DataFrame:
         stripped = table[name].str.strip()
         spaced[name] = int((stripped != table[name]).sum())
         table[name] = stripped
-        _check_quotes(raw.name, stripped, separator, len(table.columns))
+        _refuse_single_quotes(raw.name, stripped)
+    _refuse_swallowed_rows(raw.name, table, text, separator)
     table = table.loc[(table != "").any(axis=1)]
     table.attrs = {"separator": SEPARATORS[separator], "spaced": spaced}
     return table
@@ -116,26 +117,43 @@ def _table(text: str, separator: str, file: str) -> pd.DataFrame:
         raise UserError(f"{cut}: {_uneven(text, separator)}") from None
 
 
-def _check_quotes(file: str, cells: pd.Series[str], separator: str, width: int) -> None:
-    """No column is written in single quotes, and no cell has swallowed rows, of `width` cells each.
-
-    Raises:
-        UserError: one is, or has.
-    """
+def _refuse_single_quotes(file: str, cells: pd.Series[str]) -> None:
     filled = cells[cells != ""]
     if len(filled) and filled.str.fullmatch("'.*'").all():
         raise UserError(
             f"{file}: the cells of column {cells.name} are in single quotes, which belong to a "
             'cell in CSV; write double quotes (")'
         )
-    for row in np.flatnonzero(cells.str.contains("\n", regex=False)):
-        cell = cells.iloc[row]
-        # where the quote that closes it was to open another cell, that one's own is a letter
-        if '"' in cell and cell.count(separator) >= width - 1:
+
+
+def _refuse_swallowed_rows(file: str, table: pd.DataFrame, text: str, separator: str) -> None:
+    """Where a quote is not closed, the one that was to open a later cell closes it.
+
+    Raises:
+        UserError: the rows between became part of a cell of the `table` (N rows).
+    """
+    for name in table:
+        cells = table[name]
+        for row in np.flatnonzero(cells.str.contains("\n", regex=False)):
+            cell = cells.iloc[row]
+            if '"' not in cell or separator not in cell:
+                continue
+            if _quotes_fit(text, separator):
+                return
             raise UserError(
-                f'{file}: a quote (") is opened in row {row + 2}, column {cells.name}, and not '
+                f'{file}: a quote (") is opened in row {row + 2}, column {name}, and not '
                 f"closed: {cell.count(chr(10))} rows below it became part of the cell"
             )
+
+
+def _quotes_fit(text: str, separator: str) -> bool:
+    """Whether each quote that closes a cell stands at its end."""
+    try:
+        for _ in csv.reader(io.StringIO(text), delimiter=separator, strict=True):
+            pass
+    except csv.Error as error:
+        return "expected after" not in str(error)
+    return True
 
 
 def _uneven(text: str, separator: str) -> str:
