@@ -119,7 +119,7 @@ def _table(text: str, separator: str, file: str) -> pd.DataFrame:
 
 def _refuse_single_quotes(file: str, cells: pd.Series[str]) -> None:
     filled = cells[cells != ""]
-    if len(filled) and filled.str.fullmatch("'.*'").all():
+    if len(filled) and filled.iloc[0].startswith("'") and filled.str.fullmatch("'.*'").all():
         raise UserError(
             f"{file}: the cells of column {cells.name} are in single quotes, which belong to a "
             'cell in CSV; write double quotes (")'

@@ -6,6 +6,7 @@ Cells are texts without spaces around them. Letters: N cells of a column.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from goodfit.data.faults import override, shown
@@ -64,11 +65,13 @@ def refuse(name: str, cells: Sequence[str]) -> None:
     Raises:
         UserError: most of them are quantities or dates in a notation that is not read.
     """
+    counts = Counter(cells)
     for what, how, pattern in _FORMS:
-        found = [cell for cell in cells if pattern.fullmatch(cell)]
-        if 2 * len(found) > len(cells):
+        found = [cell for cell in counts if pattern.fullmatch(cell)]
+        times = sum(counts[cell] for cell in found)
+        if 2 * times > len(cells):
             raise UserError(
-                f"column '{name}': {len(found)} of {len(cells)} cells look like {what}, such as "
+                f"column '{name}': {times} of {len(cells)} cells look like {what}, such as "
                 f"{shown(found[0])}, which is not read; write them {how}, or take them as texts: "
                 f"{override(name, 'category')}"
             )
