@@ -38,8 +38,8 @@ def test_a_category_that_train_never_had_is_said(caplog: pytest.LogCaptureFixtur
     encoded = Table.encode(pd.DataFrame({"t": ["u", "U", "U", "w"]}), spec)["numbers"]
     assert encoded.tolist() == [[1, 0], [0, 0], [0, 0], [0, 0]]
     assert caplog.messages == [
-        "column t: 'U' (2 rows) never occurs in train, and counts as none of its categories",
-        "column t: 'w' (1 row) never occurs in train, and counts as none of its categories",
+        "column t: 3 of 4 rows have a text that train never had ('U', 'w'), and so none of its "
+        "categories"
     ]
 
 

@@ -26,6 +26,7 @@ Facts = Mapping[str, Any]
 
 _log = logging.getLogger("goodfit")  # to standard error, and to the log of whoever serves a model
 LARGEST = float(np.finfo(np.float32).max)
+_NAMED = 5  # texts that train never had, in a line of the log
 _DAY = 86_400e6  # microseconds
 
 
@@ -143,10 +144,14 @@ def _one_hot(
     if "" not in categories:
         rows = np.flatnonzero(texts == "") + 1
         faults.add(name, rows, "is missing; in training none was")
-    for text, count in Counter(text for text in texts if text and text not in categories).items():
+    unknown = Counter(text for text in texts if text and text not in categories)
+    if unknown:
+        named = ", ".join(shown(text) for text, _ in unknown.most_common(_NAMED))
+        more = ", ..." if len(unknown) > _NAMED else ""
         _log.warning(
-            "column %s: %s (%s) never occurs in train, and counts as none of its categories",
-            *(name, shown(text), "1 row" if count == 1 else f"{count} rows"),
+            "column %s: %s of %s rows have a text that train never had (%s%s), and so none of its "
+            "categories",
+            *(name, unknown.total(), len(texts), named, more),
         )
     return np.asarray(texts[:, None] == np.array(categories, object))
 
