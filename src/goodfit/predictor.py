@@ -90,9 +90,13 @@ class Predictor:
         """Readable predictions for raw rows, with the columns that the data set's `encode` takes.
 
         Raises:
-            UserError: a column is missing.
+            UserError: the rows are no data frame, or a column is missing.
             CellsError: cells hold what `encode` cannot take; rows are counted from 1.
         """
+        if not isinstance(rows, pd.DataFrame):
+            module = type(rows).__module__.partition(".")[0]
+            got = f"{module}.{type(rows).__name__}".removeprefix("builtins.")
+            raise UserError(f"the rows are of type {got}, expected pandas.DataFrame")
         encode = build.data_class(self.spec).encode
         if len(rows) == 0:
             encode(rows, self.spec)  # says which columns are missing

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from goodfit.data.columns import LITERAL, Column, decide
+from goodfit.data.faults import drop
+from goodfit.errors import UserError
 
 ROWS = 30
 DIGITS = "every value differs, all with as many digits"
@@ -70,9 +72,43 @@ def test_an_identifier_is_left_out_with_the_way_to_take_it(
 
 
 @pytest.mark.fault(27)
+@pytest.mark.parametrize(
+    ("cell", "why"),
+    [
+        (lambda row: row + row // 10, "it numbers the rows, with gaps or repetitions"),
+        (lambda row: row * 37 % 61, "it numbers the rows, with gaps or repetitions"),
+        (lambda row: row - (row == 50), "it numbers the rows, with gaps or repetitions"),
+        (lambda row: f"{row + 1}.0", "it numbers the rows"),
+        (lambda row: f"name {row - (row == 50)}", "59 of 60 texts differ"),
+    ],
+)
+def test_an_identifier_with_gaps_or_a_copied_row_is_left_out(
+    cell: Callable[[int], object], why: str
+) -> None:
+    read = decide("x", pd.Series([str(cell(row)) for row in range(60)]))
+    assert (read.kind, read.why.partition("; to take it")[0]) == (None, why)
+
+
+@pytest.mark.fault(27)
+@pytest.mark.parametrize("name", ["zip", "PLZ", "postal_code", "home.phone", "Post Code"])
+def test_codes_by_their_names_are_categories(name: str) -> None:
+    """Where zeros in front were lost, the cells say nothing of it."""
+    read = column(name, lambda row: [1021, 10115, 99084][row % 3])
+    assert read == Column("category", "numbers that identify something, by the column's name")
+    assert column("zipper", lambda row: 3 * row % 7).kind == "number"
+
+
+def test_a_column_of_one_value_is_said() -> None:
+    assert column("x", lambda row: 5).why == "numbers; every cell is the same"
+    assert column("x", lambda row: "a").why == "texts; every cell is the same"
+
+
+@pytest.mark.fault(27)
 def test_quantities_that_never_repeat_are_no_identifiers() -> None:
     assert column("price", lambda row: 90 + row * row).kind == "number"
     assert column("price", lambda row: 10_000.5 + row).kind == "number"
+    salaries = [str(10_000 + 700 * (row - (row == 50))) for row in range(60)]
+    assert decide("salary", pd.Series(salaries)).kind == "number"
     assert column("store_id", lambda row: row % 5).kind == "category"
 
 
@@ -98,5 +134,58 @@ def test_missing_cells_are_told_with_their_tokens() -> None:
 def test_the_user_has_the_last_word() -> None:
     cells = pd.Series([str(row % 3) for row in range(ROWS)])
     assert decide("x", cells, "category") == Column("category", "data.columns.x=category", LITERAL)
+    assert decide('a "b"', cells, "category").why == (
+        'in the YAML of data: columns: {"a \\"b\\"": category}'
+    )
+    assert (drop("x1"), drop("gr\u00f6\u00dfe")) == (
+        "data.drop=[x1]",
+        'in the YAML of data: drop: ["gr\u00f6\u00dfe"]',
+    )
     assert decide("a b", cells, "category").why == 'in the YAML of data: columns: {"a b": category}'
     assert decide("id", cells, "number").kind == "number"
+
+
+@pytest.mark.fault(26)
+@pytest.mark.parametrize(
+    ("cell", "what"),
+    [
+        *((cell, "times of day") for cell in ("1:23", "12:30:05", "1:05 PM", "1h 20m")),
+        *((cell, "fractions") for cell in ("1/2", "1 1/2", "\u00bd", "3\u00be")),
+        *((cell, "numbers in powers") for cell in ("1.2x10^3", "10 \u00b1 2", "1_000")),
+        *(
+            (cell, "dates")
+            for cell in (
+                "2024-03-05 12:03:05 CET",
+                "2024-03-05T12:03[Europe/Berlin]",
+                "2024-03-05-12.03.05",
+                "20240305-120305",
+                "5. M\u00e4rz 2024",
+                "5 de enero de 2024",
+                "Tue Mar  5 12:03:05 2024",
+                "05/Mar/2024:12:03:05 +0000",
+                "Mar-24",
+                "March 05",
+                "05.03.",
+                "2024\u5e7403\u670805\u65e5",
+            )
+        ),
+    ],
+)
+def test_a_notation_that_is_not_read_is_refused_by_name(cell: str, what: str) -> None:
+    with pytest.raises(UserError) as error:
+        decide("x", pd.Series([cell, cell, "a"]))
+    message = str(error.value)
+    assert message.startswith(f"column 'x': 2 of 3 cells look like {what}")
+    assert message.endswith("or take them as texts: data.columns.x=category")
+    assert decide("x", pd.Series([cell, cell, "a"]), "category").kind == "category"
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        *("5-10", "1.2.3", "10.0.1.2", "a/b", "4:3", "18+", "B12", "555-4567", "1984-85"),
+        *("Monday", "may", "12 Main Street 1999", "DE89 3704 0044", "A/5 21"),
+    ],
+)
+def test_other_texts_with_digits_are_categories(cell: str) -> None:
+    assert decide("x", pd.Series([cell, cell, "a"])).kind == "category"

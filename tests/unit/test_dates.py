@@ -33,13 +33,42 @@ QUARTER = "2024-03-05T13:45"
         (["3/4/24 5:06 PM", "3/24/24 12:06 a.m."], ["2024-03-04T17:06", "2024-03-24T00:06"]),
         (["5 Mar 2024", "March 5, 2024"], ["2024-03-05", "2024-03-05"]),
         (["Tue, 5 Mar 2024 10:00", "05-Mar-68"], ["2024-03-05T10:00", "2068-03-05"]),
+        (["Mar 2024", "April 2024", "05/2024"], ["2024-03-01", "2024-04-01", "2024-05-01"]),
+        (["202403", "202412"], ["2024-03-01", "2024-12-01"]),
+        (["03.2024", "12.2024"], ["2024-03-01", "2024-12-01"]),
+        (["2024-W10", "2024W53", "2020-W53-7"], ["2024-03-04", None, "2021-01-03"]),
+        (["2024Q1", "2024-Q4", "Q2 2024"], ["2024-01-01", "2024-10-01", "2024-04-01"]),
+        (["2024-03-05 23:59:60", "2024-03-05 12:00"], ["2024-03-06", "2024-03-05T12:00"]),
     ],
 )
-def test_a_form_is_found_and_read(cells: list[str], expected: list[str]) -> None:
+def test_a_form_is_found_and_read(cells: list[str], expected: list[str | None]) -> None:
     day_order = order("x", cells)
     assert day_order is not None
     found = [moment(cell, day_order) for cell in cells]
     assert found == np.array(expected, "datetime64[us]").tolist()
+
+
+@pytest.mark.fault(26)
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "2023-02-29",
+        "2024-03-05 23:59:75",
+        "2024-03-05 23:60",
+        "2024-03-05 24:00",
+        "2024-03-05 13:10 AM",
+        "2024-03-05 0:10 PM",
+        "2024-03-05T10:00+99:99",
+        "2024-03-05T10:00+05:75",
+        "0001-01-01T00:00+02:00",
+        "9999-12-31T23:00-02:00",
+        "2023-W53",
+        "2024-Q5",
+        "2024-W10-8",
+    ],
+)
+def test_a_moment_that_never_was_is_none(cell: str) -> None:
+    assert moment(cell, "year_first") is None
 
 
 @pytest.mark.fault(26)

@@ -28,7 +28,8 @@ from goodfit.errors import UserError
         (["5 EUR", "6 EUR"], Notation(unit="EUR"), [5, 6]),
         (["5 kg", "6.5kg"], Notation(unit="kg"), [5, 6.5]),
         (["(1,234.5)", "(2)", "3"], Notation("decimal_point"), [-1_234.5, -2, 3]),
-        (["\u22125", ".5", "5."], Notation(), [-5, 0.5, 5]),
+        (["\u22125", "\u20135", ".5", "5."], Notation(), [-5, -5, 0.5, 5]),
+        (["100-", "1.5-", "3"], Notation(), [-100, -1.5, 3]),  # as accountants' programs print
     ],
 )
 def test_a_notation_is_found_and_read(
@@ -42,10 +43,46 @@ def test_a_notation_is_found_and_read(
 
 @pytest.mark.fault(26)
 @pytest.mark.parametrize(
-    "cells", [["1st", "2nd", "4th", "5th"], ["1.2.3", "4.5.6"], ["12:30", "13:40"], ["a1", "b2"]]
+    "cells",
+    [
+        ["1935-", "1940-"],
+        ["1st", "2nd", "4th", "5th"],
+        ["1.2.3", "4.5.6"],
+        ["12:30", "13:40"],
+        ["a1", "b2"],
+    ],
 )
 def test_what_only_holds_digits_is_no_number(cells: list[str]) -> None:
     assert notation("x", cells) is None
+
+
+@pytest.mark.fault(26)
+@pytest.mark.parametrize("cell", ["--5", "+-5", "-$-5", "(-5)", "-5-", "(5", "5)"])
+def test_two_signs_or_half_a_bracket_are_no_number(cell: str) -> None:
+    found = notation("x", ["5", "6", "$7"])
+    assert found is not None
+    assert math.isnan(found.value(cell))
+
+
+@pytest.mark.fault(26)
+@pytest.mark.parametrize(
+    ("cells", "listed"),
+    [
+        (["5 km", "700 m"], "1 in km, 1 in m"),
+        (["5 €", "7 USD", "8", "1"], "2 without, 1 in €, 1 in USD"),
+        (["5 KG", "7 kg"], "1 in KG, 1 in kg"),
+        (["50 %", "0.5"], "1 in %, 1 without"),
+        (["50 %", "60 %", "0.5"], "2 in %, 1 without"),
+        (["12 k", "13 k", "900"], "2 in k, 1 without"),
+    ],
+)
+def test_numbers_in_several_units_are_refused_with_them(cells: list[str], listed: str) -> None:
+    with pytest.raises(UserError) as error:
+        notation("x", cells)
+    assert str(error.value) == (
+        f"column 'x': {len(cells)} cells are numbers in several units ({listed}); write all in "
+        "one, or take them as texts: data.columns.x=category"
+    )
 
 
 @pytest.mark.fault(26)
@@ -77,4 +114,6 @@ def test_a_cell_in_another_unit_is_no_number_of_the_column() -> None:
 @pytest.mark.parametrize("code", ["01021", "+49 151 2345678", "4915123456789012345"])
 def test_digits_that_name_something_are_codes(code: str) -> None:
     assert looks_like_code(["12", code])
+    # one cell of many digits is a mistake among numbers
+    assert looks_like_code([code, "1", "2", "3"]) == (len(code) < 16)
     assert not looks_like_code(["12", "0", "0.5", "-3", "1e5", "141000"])

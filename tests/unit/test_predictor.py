@@ -157,6 +157,17 @@ def test_rows_are_counted_over_all_batches(trained: Any) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("rows", "got"),
+    [([{"x": 1}], "list"), ({"x": [1]}, "dict"), (pd.Series([1]), "pandas.Series"), (None, "None")],
+)
+def test_rows_that_are_no_data_frame_are_refused(trained: Any, rows: Any, got: str) -> None:
+    with pytest.raises(UserError) as error:
+        Predictor.load(trained[0] / "model").predict(rows)
+    assert str(error.value).startswith(f"the rows are of type {got}")
+    assert str(error.value).endswith(", expected pandas.DataFrame")
+
+
 def test_a_loaded_model_scores_what_training_said(trained: Any) -> None:
     from goodfit.system.files import read_json
 

@@ -40,7 +40,10 @@ def test_a_label_that_train_lacks_is_named_with_its_count(tmp_path: Path) -> Non
 
 def test_too_few_rows_for_three_splits_are_counted(tmp_path: Path) -> None:
     message = refused(tmp_path, ["1,cat", "2,dog"])
-    assert message == "2 samples leave the validation and test split empty; enlarge its share"
+    assert message == (
+        "2 samples (2 different inputs, 2 groups of targets) leave the validation and test split "
+        "empty; it takes more samples, or a larger share"
+    )
 
 
 def test_more_devices_than_samples_of_a_batch_are_refused(home: Callable[..., DictConfig]) -> None:

@@ -34,7 +34,7 @@ def test_na_is_a_text_where_the_user_says_so(tmp_path: Path) -> None:
     "extra", ["1,2,no,9\n3,4,yes,9\n", "1,2,no,\n3,4,yes,\n", "1,2,no\n3,4,yes,9\n"]
 )
 def test_rows_longer_than_the_header_are_refused(tmp_path: Path, extra: str) -> None:
-    assert "every row needs the header's columns" in refused(tmp_path, f"a,b,y\n{extra}")
+    assert "has 4 cells, the header 3" in refused(tmp_path, f"a,b,y\n{extra}")
 
 
 def test_a_row_that_was_cut_has_an_empty_cell(tmp_path: Path) -> None:
@@ -42,10 +42,19 @@ def test_a_row_that_was_cut_has_an_empty_cell(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(22)
+def test_a_long_cell_is_cut_in_a_message(tmp_path: Path) -> None:
+    message = refused(tmp_path, f"a,y\n1,no\n2,no\n{'x' * 200_000},yes\n4,no\n")
+    assert message.splitlines()[1] == (
+        f"  row 4  column a  '{'x' * 59}... (200,002 letters) is not a finite number"
+    )
+
+
+@pytest.mark.fault(22)
 def test_faults_are_named_by_their_row_in_the_file_blank_rows_counted(tmp_path: Path) -> None:
     message = refused(tmp_path, "a,y\n\n1,no\n2,no\n\nseven,yes\n4,no\n5,\n")
     assert message.splitlines() == [
-        "t.csv: 2 cells cannot be used; mend or drop them:",
+        "t.csv: 2 cells cannot be used; mend or drop them, or take a column as texts: "
+        "data.columns.a=category:",
         "  row 6  column a  'seven' is not a finite number",
         "  row 8  column y  '' is empty",
     ]
@@ -117,3 +126,20 @@ def test_a_number_is_stratified_by_its_deciles(tmp_path: Path) -> None:
     rows = pd.DataFrame({"a": np.arange(40.0), "y": np.arange(40.0)})
     names = table(kind="number").split(rows, np.arange(40))
     assert [(names[i : i + 4] == "test").sum() for i in range(3, 39, 4)] == [1] * 9
+
+
+@pytest.mark.fault(28)
+def test_a_column_that_is_the_target_by_another_name_is_said(tmp_path: Path) -> None:
+    lines = [f"{row % 7},{row % 2},{row % 3},{'ny'[row % 2]}" for row in range(60)]
+    rows = read(tmp_path, "\n".join(["a,same,other,y", *lines]) + "\n")
+    said = {name: column["why"] for name, column in rows.attrs["columns"].items()}
+    assert said == {
+        "a": "numbers",
+        "same": "numbers; alone it tells 'y' in every row: if nobody knows it before, "
+        "data.drop=[same]",
+        "other": "numbers",
+    }
+    lines = [f"{row % 7},{row % 11 * 2.5 + 1},{row % 3},{row % 11}" for row in range(60)]
+    rows = read(tmp_path, "\n".join(["a,same,other,y", *lines]) + "\n", kind="number")
+    told = [name for name, column in rows.attrs["columns"].items() if "alone it" in column["why"]]
+    assert told == ["same"]

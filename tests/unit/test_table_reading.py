@@ -36,6 +36,9 @@ def lines(cells: str, *, header: str, separator: str = ",") -> str:
     [
         (["1", "1.0", "0"], "'1' (20 rows) and '1.0' (20 rows)"),
         (["yes", "Yes", "no"], "'yes' (20 rows) and 'Yes' (20 rows)"),
+        (["gr\u00fcn", "gru\u0308n", "no"], "'gr\u00fcn' (20 rows) and 'gru\u0308n' (20 rows)"),
+        (["a b", "a\u00a0 b", "no"], "'a b' (20 rows) and 'a\\xa0 b' (20 rows)"),
+        (["yes", "yes\u200b", "no"], "'yes' (20 rows) and 'yes\\u200b' (20 rows)"),
     ],
 )
 def test_labels_that_differ_in_spelling_are_refused_joined_or_kept(
@@ -73,6 +76,14 @@ def test_another_separator_and_a_decimal_comma_are_read_and_said(
     assert rows["a"].tolist() == [row % 7 + 0.5 for row in range(ROWS)]
     assert rows["b"].nunique() == 7
     assert capsys.readouterr().out == f"t.csv: the cells are separated by a {word}\n"
+
+
+@pytest.mark.fault(30)
+def test_spaces_before_quotes_are_no_letters(tmp_path: Path) -> None:
+    text = '"a", "b, c", "y"\n' + '1, "u", "no"\n2, "v, w", "yes"\n'
+    rows = read(tmp_path, text)
+    assert rows["b, c"].tolist() == ["u", "v, w"]
+    assert rows["y"].tolist() == ["no", "yes"]
 
 
 @pytest.mark.fault(30)
@@ -277,9 +288,14 @@ def test_a_cell_longer_than_pythons_reader_takes_is_a_cell(tmp_path: Path) -> No
         (["05.03.24", "6.3.2024"], "dates, day first; years of two digits are 1969 to 2068"),
         (
             ["2024-03-05 10:00+02:00", "2024-03-06"],
-            "dates, year first; times with a zone become UTC",
+            "dates, year first; times with a zone become UTC, those without are taken for it",
         ),
         (["2024-03", "2024-04"], "dates, year first; without a day it is the first"),
+        (["2024-W03", "2024W04"], "dates, year first; a week is its Monday"),
+        (["2024-Q3", "Q4 2024"], "dates, year first; a quarter is its first day"),
+        (["202403", "202412"], "dates as 202401; without a day it is the first"),
+        (["03.2024", "12.2024"], "dates as 01.2024; without a day it is the first"),
+        (["11.2024", "12.2024"], "numbers"),
         (["(1)", "2"], "numbers with those in brackets below zero"),
         ([" u", "v"], "texts; spaces around 1 of them are dropped"),
     ],
@@ -287,3 +303,89 @@ def test_a_cell_longer_than_pythons_reader_takes_is_a_cell(tmp_path: Path) -> No
 def test_what_is_converted_is_said(tmp_path: Path, cells: list[str], why: str) -> None:
     rows = read(tmp_path, f"a,y\n{cells[0]},no\n{cells[1]},yes\n")
     assert table().fit(rows).facts["columns"]["a"]["why"] == why
+
+
+@pytest.mark.fault(26)
+def test_numbers_without_the_unit_of_the_others_are_counted(tmp_path: Path) -> None:
+    cells = ["5 cm", "6 cm", "7", "5.5 cm"]
+    text = "a,b,y\n" + "".join(
+        f"{cells[row % 4]},{row % 7},{['yes', 'no'][row % 2]}\n" for row in range(ROWS)
+    )
+    columns = read(tmp_path, text).attrs["columns"]
+    assert columns["a"]["why"] == "numbers in cm (15 of 60 cells without it)"
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize(
+    ("cells", "others"),
+    [
+        (["20240305", "20241231"], [20240305, 20241231.0]),
+        (["202403", "202412"], [202403, np.float64(202412)]),
+        (["03.2024", "10.2024"], [3.2024, 10.2024]),
+        (["2024.03", "2024.10"], [2024.03, 2024.1]),
+    ],
+)
+def test_a_date_of_digits_is_the_same_where_a_program_made_a_number_of_it(
+    tmp_path: Path, cells: list[str], others: list[float]
+) -> None:
+    spec = table().fit(read(tmp_path, f"a,y\n{cells[0]},no\n{cells[1]},yes\n"))
+    assert spec.facts["columns"]["a"]["kind"] == "date"
+    expected = Table.encode(pd.DataFrame({"a": cells}), spec)["numbers"]
+    np.testing.assert_array_equal(
+        Table.encode(pd.DataFrame({"a": others}), spec)["numbers"], expected
+    )
+
+
+@pytest.mark.fault(29)
+def test_a_label_that_may_mean_a_missing_one_is_said(tmp_path: Path) -> None:
+    rows = read(tmp_path, "a,y\n" + "1,nan\n2,no\n" * 30)
+    assert table().fit(rows).facts["target"]["y"] == (
+        "the target; 'nan' (30 rows) is a label as any text, though it may mean a missing one"
+    )
+    rows = read(tmp_path, "a,y\n" + "".join(f"{row % 7},{row}.5\n" for row in range(ROWS)))
+    assert rows.attrs["target"] == (
+        "the target; its 60 labels are numbers, which data.kind=number would predict"
+    )
+
+
+@pytest.mark.fault(22)
+@pytest.mark.parametrize(
+    ("kind", "asked"), [("class", "number"), ("number", "date"), ("number", "category")]
+)
+def test_the_target_is_read_as_its_kind_alone(tmp_path: Path, kind: str, asked: str) -> None:
+    message = refused(tmp_path, "a,y\n1,2\n3,4\n", kind=kind, columns={"y": asked})
+    assert message == (
+        f"data.columns reads 'y' as {asked}, but it is the target, and data.kind={kind}; leave one "
+        "of them out"
+    )
+
+
+@pytest.mark.fault(22)
+def test_a_name_is_the_same_however_its_accents_are_written(tmp_path: Path) -> None:
+    composed, apart = "gr\u00f6\u00dfe", "gro\u0308\u00dfe"
+    text = f"a,{apart},y\n1,u,no\n2,v,yes\n"
+    rows = read(tmp_path, text, columns={composed: "category"})
+    spec = table().fit(rows)
+    assert list(spec.facts["columns"]) == ["a", composed]
+    expected = Table.encode(rows, spec)["numbers"]
+    other = rows.rename(columns={composed: apart})
+    np.testing.assert_array_equal(Table.encode(other, spec)["numbers"], expected)
+    assert list(read(tmp_path, text, label=apart)) == ["a", "y", composed]
+
+    message = refused(tmp_path, f"{composed},{apart},y\n1,u,no\n2,v,yes\n")
+    assert message == f"t.csv has two columns named '{composed}'; rename one"
+
+
+@pytest.mark.fault(26)
+def test_ones_and_zeros_among_booleans_are_booleans(tmp_path: Path) -> None:
+    rows = read(tmp_path, "a,y\ntrue,no\n1,yes\nFALSE,no\n0,yes\n")
+    spec = table().fit(rows)
+    facts = spec.facts["columns"]["a"]
+    assert (facts["kind"], facts["why"]) == (
+        "boolean",
+        "true or false, of which 2 cells are 1 or 0",
+    )
+    assert rows["a"].tolist() == [1.0, 1.0, 0.0, 0.0]
+    for value in (2, 0.5, "2", -1):
+        with pytest.raises(UserError, match="is not true or false"):
+            Table.encode(pd.DataFrame({"a": [value]}), spec)

@@ -153,7 +153,7 @@ class DataSet(ABC):
         """
         inputs = rows[[column for column in rows.columns if column != self.label]]
         keys = []
-        for row in inputs.itertuples(index=False):
+        for row in inputs.itertuples(index=False, name=None):
             # by `repr`, which tells a number from a text that looks like it
             keys.append(repr([_comparable(value) for value in row]).encode())
         return keys
@@ -216,11 +216,14 @@ class StratifiedDataSet(DataSet):
 
 
 def check_columns(rows: pd.DataFrame, expected: Collection[str]) -> None:
-    """The rows have the columns that their encoding needs.
+    """The rows have the columns that their encoding needs, each once.
 
     Raises:
-        UserError: one or more are missing.
+        UserError: one or more are missing, or there twice.
     """
+    twice = rows.columns[rows.columns.duplicated()].intersection(list(expected))
+    if len(twice):
+        raise UserError(f"column '{twice[0]}' is there twice; give it once")
     missing = [name for name in expected if name not in rows.columns]
     if missing:
         raise UserError(f"columns {missing} are missing; expected {list(expected)}")

@@ -6,6 +6,7 @@ Letters: N rows of the table.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from goodfit.data import dates, numbers
+from goodfit.data import dates, numbers, unread
 from goodfit.data.faults import override
 from goodfit.data.numbers import POINT, Notation
 from goodfit.schema import ReadAs
@@ -30,15 +31,20 @@ MISSING_TEXTS = frozenset(
 # the notation of texts in which "NA" may be Namibia, because the user says that they are texts
 LITERAL = "literal"
 BOOLEANS = {"true": 1.0, "false": 0.0}
+_BOOLEAN_DIGITS = ("1", "0", "1.0", "0.0")  # of programs, among the others
 # a text column with more different values is a name or a text, not a category
 MOST_CATEGORIES = 100
 # of fewer rows, all different says little
 _FEWEST_FOR_IDENTIFIER = 20
 # as long as these, numbers that never repeat are rather customers than measurements
 _DIGITS_OF_IDENTIFIER = 5
+# a copied row repeats its number, which numbers rows all the same
+_MOSTLY_DIFFERENT = 0.98
 _NAMED_ID = re.compile(r"(?i:id|uuid|guid)")
 _NAMED_LIKE_ID = re.compile(r"(?i:.*[ _.-](?:id|uuid|guid))|.*[a-z](?:Id|ID)")
-_COMPACT_DATE = re.compile(r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+_NAMED_CODE = re.compile(
+    r"(?i:(?:.*[ _.-])?(?:zip|plz|(?:zip|post|postal)[ _-]?code|phone|mobile|fax|isbn|ean|sku))"
+)
 # pandas's name for a column of a file that has none
 _UNNAMED = re.compile(r"Unnamed: \d+")
 
@@ -47,7 +53,8 @@ _UNNAMED = re.compile(r"Unnamed: \d+")
 class Column:
     """How a column is read: as what, in which notation, in which unit, and for what reason.
 
-    Without a kind it is left out. `missing` says whether a cell of the file is.
+    Without a kind it is left out. `missing` says whether a cell of the file is, `thousands_alone`
+    that points set apart thousands, and no cell has decimals.
     """
 
     kind: Kind | None
@@ -55,6 +62,7 @@ class Column:
     notation: str = ""
     unit: str = ""
     missing: bool = False
+    thousands_alone: bool = False
 
     def to_facts(self) -> dict[str, Any]:
         """As spec.json holds it."""
@@ -62,8 +70,8 @@ class Column:
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> Column:
-        """From what spec.json holds, which may hold more."""
-        return cls(**{name: facts[name] for name in cls.__dataclass_fields__})
+        """From what spec.json holds, which may hold more, and of an older version less."""
+        return cls(**{name: facts[name] for name in cls.__dataclass_fields__ if name in facts})
 
     @classmethod
     def of_values(cls, values: pd.Series[Any]) -> Column:
@@ -88,6 +96,10 @@ def decide(name: str, cells: Cells, asked: ReadAs | None = None) -> Column:
     column = _as_asked(name, present, asked) if asked else _found(name, cells, present)
     if column.kind is None:
         return column
+    if len(cells) > 1 and cells.nunique() == 1:
+        column = replace(column, why=f"{column.why}; every cell is the same")
+    if column.kind == "number" and column.notation == "decimal_comma":
+        column = replace(column, thousands_alone=not present.str.contains(",", regex=False).any())
     absent = cells[missing_in(cells, column)]
     if absent.empty:
         return column
@@ -97,13 +109,23 @@ def decide(name: str, cells: Cells, asked: ReadAs | None = None) -> Column:
 
 
 def alike(texts: Cells) -> list[list[str]]:
-    """Groups of texts (N,) that differ in capitals, or as "1" and "1.0"; most frequent first."""
+    """Groups of texts (N,) that look alike, most frequent first.
+
+    They differ in capitals, in spaces within or letters that nobody sees, or as "1" and "1.0".
+    """
     groups: dict[Any, list[str]] = {}
     for text in texts.value_counts().index:
         number = pd.to_numeric(text, errors="coerce")
-        meaning = text.casefold() if np.isnan(number) else float(number)
+        meaning = _visible(text) if np.isnan(number) else float(number)
         groups.setdefault(meaning, []).append(text)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def _visible(text: str) -> str:
+    """A text in small letters, each written in one way, without those that nobody sees."""
+    letters = unicodedata.normalize("NFKC", text)
+    seen = "".join(letter for letter in letters if unicodedata.category(letter) != "Cf")
+    return " ".join(seen.casefold().split())
 
 
 def _found(name: str, cells: Cells, present: Cells) -> Column:
@@ -113,6 +135,7 @@ def _found(name: str, cells: Cells, present: Cells) -> Column:
         return column
     notation = _plain(present) or numbers.notation(name, list(present))
     if notation is None:
+        unread.refuse(name, list(present))
         return _text(name, cells)
     numbered = _numbered(name, present)
     said = _said(notation, present)
@@ -122,7 +145,7 @@ def _found(name: str, cells: Cells, present: Cells) -> Column:
 def is_missing(value: Any, column: Column) -> bool:
     """Whether a value of any type says that there is none, in a column that is read so."""
     if not isinstance(value, str):
-        return value is None or bool(pd.isna(value))
+        return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
     text = value.strip()
     return (text if column.kind == "category" else text.lower()) in _tokens(column)
 
@@ -181,20 +204,25 @@ def _left_out(name: str, present: Cells) -> Column | None:
 
 def _special(name: str, present: Cells) -> Column | None:
     """What looks like numbers or texts, and is neither: booleans, codes, dates."""
-    if present.str.lower().isin(BOOLEANS).all():
-        return Column("boolean", "true or false")
-    if numbers.looks_like_code(present):
+    booleans = present.str.lower().isin(BOOLEANS)
+    digits = present.isin(_BOOLEAN_DIGITS)
+    if booleans.any() and (booleans | digits).all():
+        also = f", of which {digits.sum()} cells are 1 or 0" if digits.any() else ""
+        return Column("boolean", f"true or false{also}")
+    if numbers.looks_like_code(list(present)):
         text = _text(name, present)
         why = "digits that are codes: zeros in front, a phone number, or more than 15 of them"
         return text if text.kind is None else Column(text.kind, why)
 
-    compact = present.str.fullmatch(_COMPACT_DATE).all()
+    compact = dates.compact(present)
     order = dates.order(name, list(present)) if compact or not _plain(present) else None
     if order:
-        form = "dates as 20240131" if compact else f"dates, {order.replace('_', ' ')}"
+        form = f"dates as {compact}" if compact else f"dates, {order.replace('_', ' ')}"
         said = [form, *dates.conversions(present.unique(), order)]
         return Column("date", "; ".join(said), order)
-    if _NAMED_LIKE_ID.fullmatch(name) and present.str.fullmatch(r"\d+").all():
+    code = _NAMED_CODE.fullmatch(name) and not _are_different(present)
+    named = code or _NAMED_LIKE_ID.fullmatch(name)
+    if named and present.str.fullmatch(r"\d+").all():
         return Column("category", "numbers that identify something, by the column's name")
     return None
 
@@ -211,28 +239,46 @@ def _said(notation: Notation, present: Cells) -> str:
         parts.append("with a decimal comma")
     if notation.unit:
         parts.append(f"in {notation.unit}")
+        bare = notation._replace(unit="")
+        without = sum(not np.isnan(bare.value(cell)) for cell in present)
+        if without:
+            parts.append(f"({without} of {len(present)} cells without it)")
     if present.str.startswith("(").any():
         parts.append("with those in brackets below zero")
+    if present.str.endswith("-").any():
+        parts.append("with a minus behind those below zero")
     return " ".join(parts)
 
 
 def _numbered(name: str, present: Cells) -> Column | None:
     """A running number, or codes of digits that never repeat; None for what may be a quantity."""
-    few = len(present) < _FEWEST_FOR_IDENTIFIER
-    if few or not present.is_unique or not present.str.fullmatch(r"\d+").all():
+    whole = present.str.removesuffix(".0")  # of pandas, where a cell is missing
+    if not _are_different(present) or not whole.str.fullmatch(r"\d+").all():
         return None
-    whole, lengths = present.astype(float), present.str.len()
-    if whole.max() - whole.min() == len(present) - 1:
-        return Column(None, f"it numbers the rows{_take(name)}")
-    if lengths.nunique() == 1 and lengths.iloc[0] >= _DIGITS_OF_IDENTIFIER:
+    values, lengths, different = whole.astype(float), whole.str.len(), whole.nunique()
+    span = values.max() - values.min() + 1
+    # of quantities in so narrow a span, some would be equal
+    if span < 2 * different:
+        gaps = "" if span == different == len(present) else ", with gaps or repetitions"
+        return Column(None, f"it numbers the rows{gaps}{_take(name)}")
+    # of salaries, hardly one is another's, too; of numbers of customers none
+    if whole.is_unique and lengths.nunique() == 1 and lengths.iloc[0] >= _DIGITS_OF_IDENTIFIER:
         return Column(None, f"every value differs, all with as many digits{_take(name)}")
     return None
 
 
+def _are_different(cells: Cells) -> bool:
+    """Whether the cells (N,) name rows: enough of them, and hardly one twice."""
+    enough = len(cells) >= _FEWEST_FOR_IDENTIFIER
+    return enough and cells.nunique() >= _MOSTLY_DIFFERENT * len(cells)
+
+
 def _text(name: str, cells: Cells) -> Column:
-    if len(cells) >= _FEWEST_FOR_IDENTIFIER and cells.is_unique:
+    if _are_different(cells):
         few = cells.nunique() <= MOST_CATEGORIES
-        return Column(None, f"every text differs{_take(name, 'category') if few else ''}")
+        differ = f"{cells.nunique()} of {len(cells)} texts differ"
+        every = "every text differs" if cells.is_unique else differ
+        return Column(None, f"{every}{_take(name, 'category') if few else ''}")
     pairs = [f"'{first}' and '{second}'" for first, second, *_ in alike(cells)]
     note = f"; {', '.join(pairs)} are two categories" if pairs else ""
     return Column("category", f"texts{note}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -33,9 +33,29 @@ _CLEAR = (
     r"(?P<year>(?:19|20)\d{2})(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])",
     rf"{_WEEKDAY}{_NAMED_DAY}[ -]+{_NAMED_MONTH}[ ,-]+{_SHORT_YEAR}",
     rf"{_WEEKDAY}{_NAMED_MONTH}\s+{_NAMED_DAY},?\s+(?P<year>\d{{4}})",
+    # without a day
+    rf"{_NAMED_MONTH}[ ,/-]+(?P<year>\d{{4}})",
+    r"(?P<month>0?[1-9]|1[0-2])[/-](?P<year>(?:19|20)\d{2})",
+    r"(?P<month>0[1-9]|1[0-2])\.(?P<year>(?:19|20)\d{2})",
+    r"(?P<year>(?:19|20)\d{2})(?P<month>0[1-9]|1[0-2])",
+    r"(?P<year>\d{4})-?W(?P<week>\d{2})(?:-?(?P<weekday>[1-7]))?",
+    r"(?P<year>\d{4})[ -]?Q(?P<quarter>[1-4])",
+    r"Q(?P<quarter>[1-4])[ /-]?(?P<year>\d{4})",
 )
+# what a number may look like, too, by how it would be told; where all cells of a column do, none is
+_YEAR, _IN_YEAR, _IN_MONTH = r"(?:19|20)\d{2}", "(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
+_COMPACT = {
+    "20240131": re.compile(_YEAR + _IN_YEAR + _IN_MONTH),
+    "202401": re.compile(_YEAR + _IN_YEAR),
+    "01.2024": re.compile(rf"{_IN_YEAR}\.{_YEAR}"),
+    "2024.01": re.compile(rf"{_YEAR}\.{_IN_YEAR}"),
+}
 _DAY_FIRST = rf"(?P<day>\d{{1,2}})([-/.])(?P<month>\d{{1,2}})\2{_SHORT_YEAR}"
 _MONTH_FIRST = rf"(?P<month>\d{{1,2}})([-/.])(?P<day>\d{{1,2}})\2{_SHORT_YEAR}"
+
+
+# with AM and PM: 0:10 PM and 13:10 AM; 13:10 PM is written, too
+_NO_HOURS = {(0, "p"), *((hour, "a") for hour in range(13, 24))}
 
 
 def _compiled(*patterns: str) -> tuple[re.Pattern[str], ...]:
@@ -83,16 +103,32 @@ def order(name: str, cells: Sequence[str]) -> Order | None:
     return "day_first"
 
 
+def compact(cells: Collection[str]) -> str | None:
+    """The form of dates that are digits, as "20240131", where all of the `cells` (N,) have it."""
+    for form, pattern in _COMPACT.items():
+        # 11.2024 alone may be a number, which 01.2024 is not
+        certain = form != "01.2024" or any(cell.startswith("0") for cell in cells)
+        if certain and all(map(pattern.fullmatch, cells)):
+            return form
+    return None
+
+
 def conversions(cells: Iterable[str], day_order: Order) -> list[str]:
     """What `moment` decides for dates in this order, in words for a reader."""
-    found = [_parts(cell, day_order) or {} for cell in cells]
+    found = [parts for cell in cells if (parts := _parts(cell, day_order))]
+    zoned = sum(bool(parts["zone"]) for parts in found)
     said = []
-    if any(len(parts.get("year") or "") == 2 for parts in found):
+    if any(len(parts["year"] or "") == 2 for parts in found):
         said.append("years of two digits are 1969 to 2068")
-    if any(parts.get("zone") for parts in found):
-        said.append("times with a zone become UTC")
-    if any(parts and not parts.get("day") for parts in found):
+    if zoned:
+        others = ", those without are taken for it" if zoned < len(found) else ""
+        said.append(f"times with a zone become UTC{others}")
+    if any(parts.get("month") and not parts.get("day") for parts in found):
         said.append("without a day it is the first")
+    if any(parts.get("week") and not parts["weekday"] for parts in found):
+        said.append("a week is its Monday")
+    if any(parts.get("quarter") for parts in found):
+        said.append("a quarter is its first day")
     return said
 
 
@@ -117,19 +153,35 @@ def _parts(cell: str, day_order: Order) -> dict[str, str | None] | None:
 
 
 def _built(parts: dict[str, str | None]) -> datetime | None:
-    month = _month(parts["month"] or "")
-    year = int(parts["year"] or 0)
-    if len(parts["year"] or "") == 2:
-        year += 2000 if year < 69 else 1900  # as POSIX reads them
     hour, half = int(parts["hour"] or 0), (parts["half"] or "").lower()
+    minute, seconds = int(parts["minute"] or 0), float((parts["second"] or "0").replace(",", "."))
+    offset = _offset(parts["zone"])
+    # 60 is a leap second
+    if seconds >= 61 or minute > 59 or hour > 23 or (hour, half) in _NO_HOURS or offset is None:
+        return None
     if half:
         hour = hour % 12 + (12 if half == "p" else 0)
-    seconds = float((parts["second"] or "0").replace(",", "."))
+    time = timedelta(hours=hour, minutes=minute, seconds=seconds)
     try:
-        date = datetime(year, month, int(parts["day"] or 1), hour, int(parts["minute"] or 0))
-    except ValueError:  # the 31st of February
+        return _day(parts) + time - offset
+    except (ValueError, OverflowError):  # the 31st of February; before the year 1
         return None
-    return (date + timedelta(seconds=seconds) - _offset(parts["zone"])).replace(tzinfo=None)
+
+
+def _day(parts: dict[str, str | None]) -> datetime:
+    """Midnight of the day that the parts name.
+
+    Raises:
+        ValueError: there is no such day.
+    """
+    year = int(parts["year"] or 0)
+    if parts.get("week"):
+        return datetime.fromisocalendar(year, int(parts["week"] or 0), int(parts["weekday"] or 1))
+    if parts.get("quarter"):
+        return datetime(year, 3 * int(parts["quarter"] or 0) - 2, 1)
+    if len(parts["year"] or "") == 2:
+        year += 2000 if year < 69 else 1900  # as POSIX reads them
+    return datetime(year, _month(parts["month"] or ""), int(parts.get("day") or 1))
 
 
 def _month(text: str) -> int:
@@ -140,10 +192,13 @@ def _month(text: str) -> int:
     return _MONTHS.index(short) + 1 if short in _MONTHS else 0
 
 
-def _offset(zone: str | None) -> timedelta:
+def _offset(zone: str | None) -> timedelta | None:
+    """How far a zone is before Greenwich; None where no place is."""
     if zone is None or not zone[-1].isdigit():
         return timedelta(0)
     hours, minutes = int(zone[1:3]), int(zone[-2:])
+    if minutes > 59 or 60 * hours + minutes > 14 * 60:
+        return None
     offset = timedelta(hours=hours, minutes=minutes)
     return -offset if zone[0] == "-" else offset
 

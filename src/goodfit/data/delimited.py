@@ -8,17 +8,24 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from goodfit.errors import UserError
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+# how files begin that are no UTF-8
+_OTHERS = {
+    **dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), "UTF-16"),
+    **{b"PK": "an Excel workbook or a ZIP archive", b"\x1f\x8b": "a gzip archive"},
+}
 _SAMPLE = 200  # rows that tell the separator
 
 
@@ -35,31 +42,53 @@ def cells(raw: Path) -> pd.DataFrame:
     """
     text = _text(raw)
     separator = _separator(text)
-    header = [name.strip() for name in next(_rows(text, separator), [])]
+    header = [normal(name) for name in next(_rows(text, separator), [])]
     # pandas would rename the second of two equal names
     repeated = [name for name, count in Counter(header).items() if count > 1 and name]
     if repeated:
         raise UserError(f"{raw.name} has two columns named '{repeated[0]}'; rename one")
 
     table = _table(text, separator, raw.name)
-    table.columns = table.columns.str.strip()
+    table.columns = table.columns.map(normal)
 
     spaced = {}
     for name in table:
         stripped = table[name].str.strip()
         spaced[name] = int((stripped != table[name]).sum())
         table[name] = stripped
+        _refuse_single_quotes(raw.name, stripped)
+    _refuse_swallowed_rows(raw.name, table, text, separator)
     table = table.loc[(table != "").any(axis=1)]
     table.attrs = {"separator": SEPARATORS[separator], "spaced": spaced}
     return table
 
 
+def normal(name: str) -> str:
+    """A name without spaces around it, and its accents as most programs write them.
+
+    Those of macOS and some exports are two letters, and look the same.
+    """
+    return unicodedata.normalize("NFC", name.strip())
+
+
 def _text(raw: Path) -> str:
     try:
         # with the mark of byte order that Excel writes, or without
-        return raw.read_text(encoding="utf-8-sig")
+        text = raw.read_text(encoding="utf-8-sig").lstrip("\ufeff")
     except UnicodeDecodeError as error:
-        raise UserError(f"{raw.name} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+        begin = raw.read_bytes()[:2]
+        other = next((f", but {kind}" for mark, kind in _OTHERS.items() if begin == mark), "")
+        where = other or f" (byte {error.start})"
+        raise UserError(f"{raw.name} is not UTF-8{where}; save it as CSV in UTF-8") from None
+    if "\0" in text:
+        place = len(text.partition("\0")[0].encode())
+        other = next(
+            (f": it is {kind}" for mark, kind in _OTHERS.items() if text[:2].encode() == mark), ""
+        )
+        raise UserError(
+            f"{raw.name} is no text (byte {place} is NUL){other}; save it as CSV in UTF-8"
+        )
+    return text
 
 
 def _table(text: str, separator: str, file: str) -> pd.DataFrame:
@@ -77,15 +106,79 @@ def _table(text: str, separator: str, file: str) -> pd.DataFrame:
                 keep_default_na=False,
                 index_col=False,
                 skip_blank_lines=False,
+                skipinitialspace=_has_spaces_before_quotes(text, separator),
             )
     except pd.errors.EmptyDataError:
         raise UserError(f"{file} is empty") from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        reason = str(error).strip()
+        cut = f"{file}, cut at each {SEPARATORS[separator]}"
+        if "EOF inside string" in str(error):
+            raise UserError(f'{cut}: a quote (") is opened and never closed') from None
+        raise UserError(f"{cut}: {_uneven(text, separator)}") from None
+
+
+def _refuse_single_quotes(file: str, cells: pd.Series[str]) -> None:
+    filled = cells[cells != ""]
+    if len(filled) and filled.iloc[0].startswith("'") and filled.str.fullmatch("'.*'").all():
         raise UserError(
-            f"{file}, cut at each {SEPARATORS[separator]}: {reason}; "
-            "every row needs the header's columns"
-        ) from None
+            f"{file}: the cells of column {cells.name} are in single quotes, which belong to a "
+            'cell in CSV; write double quotes (")'
+        )
+
+
+def _refuse_swallowed_rows(file: str, table: pd.DataFrame, text: str, separator: str) -> None:
+    """Where a quote is not closed, the one that was to open a later cell closes it.
+
+    Raises:
+        UserError: the rows between became part of a cell of the `table` (N rows).
+    """
+    for name in table:
+        cells = table[name]
+        for row in np.flatnonzero(cells.str.contains("\n", regex=False)):
+            cell = cells.iloc[row]
+            if '"' not in cell or separator not in cell:
+                continue
+            if _quotes_fit(text, separator):
+                return
+            raise UserError(
+                f'{file}: a quote (") is opened in row {row + 2}, column {name}, and not '
+                f"closed: {cell.count(chr(10))} rows below it became part of the cell"
+            )
+
+
+def _quotes_fit(text: str, separator: str) -> bool:
+    """Whether each quote that closes a cell stands at its end."""
+    try:
+        for _ in csv.reader(io.StringIO(text), delimiter=separator, strict=True):
+            pass
+    except csv.Error as error:
+        return "expected after" not in str(error)
+    return True
+
+
+def _uneven(text: str, separator: str) -> str:
+    """Which row has more cells than the header, and why that may be."""
+    widths = {number: len(row) for number, row in enumerate(_rows(text, separator), 1) if row}
+    header, *others = widths.values()
+    longer = [number for number, width in widths.items() if width > header]
+    usual = Counter(others).most_common(1)[0][0] if others else header
+    if not longer:
+        return "its rows cannot be told apart; every row needs the header's columns"
+    said = f"row {longer[0]} has {widths[longer[0]]} cells, the header {header}"
+    if usual == header:
+        return f"{said}; put cells that hold a {SEPARATORS[separator]} into double quotes"
+    if len(longer) == len(others) and usual == header + 1 > 2:
+        return (
+            f"{said}, and so have all; the column of row numbers needs a name, the rows end with "
+            f"a separator that the header lacks, or numbers with a {SEPARATORS[separator]} lack "
+            "quotes"
+        )
+    return f"{said}; nothing may stand above the header, which names every column"
+
+
+def _has_spaces_before_quotes(text: str, separator: str) -> bool:
+    """Whether spaces stand between a separator and a quote, which would be a letter then."""
+    return f'{separator} "' in text
 
 
 def _rows(text: str, separator: str) -> Iterator[list[str]]:
@@ -94,7 +187,11 @@ def _rows(text: str, separator: str) -> Iterator[list[str]]:
     It stops at a cell of 131,072 letters.
     """
     with contextlib.suppress(csv.Error):
-        yield from csv.reader(io.StringIO(text), delimiter=separator)
+        yield from csv.reader(
+            io.StringIO(text),
+            delimiter=separator,
+            skipinitialspace=_has_spaces_before_quotes(text, separator),
+        )
 
 
 def _separator(text: str) -> str:

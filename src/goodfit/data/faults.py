@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -13,13 +14,27 @@ from goodfit.errors import UserError
 
 _LISTED = 20
 Read = TypeVar("Read")
+_LETTERS = 60  # of a cell that a message shows
 
 
 def override(name: str, how: str) -> str:
     """How a user says what a column is read as."""
     if re.fullmatch(r"\w+", name, re.ASCII):
         return f"data.columns.{name}={how}"
-    return f'in the YAML of data: columns: {{"{name}": {how}}}'
+    return f"in the YAML of data: columns: {{{json.dumps(name, ensure_ascii=False)}: {how}}}"
+
+
+def drop(name: str) -> str:
+    """How a user leaves a column out."""
+    if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+        return f"data.drop=[{name}]"
+    return f"in the YAML of data: drop: [{json.dumps(name, ensure_ascii=False)}]"
+
+
+def shown(value: Any) -> str:
+    """A value as a user wrote it, 1e+300 where NumPy says np.float64(1e+300); cut where long."""
+    text = repr(value.item() if isinstance(value, np.generic) else value)
+    return text if len(text) <= _LETTERS else f"{text[:_LETTERS]}... ({len(text):,} letters)"
 
 
 class Fault(NamedTuple):
@@ -61,6 +76,11 @@ class Faults:
     def add(self, column: str, rows: Iterable[int], problem: str) -> None:
         """The same problem in one column of several rows."""
         self._faults += [Fault(int(row), column, problem) for row in rows]
+
+    @property
+    def columns(self) -> list[str]:
+        """Those that have one, the first found first."""
+        return list(dict.fromkeys(fault.column for fault in self._faults))
 
     def report(self, advice: str) -> None:
         """Nothing where there are none.

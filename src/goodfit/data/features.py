@@ -5,6 +5,8 @@ Letters: B rows, F features of a column.
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, date
 from functools import cache
@@ -15,14 +17,16 @@ import pandas as pd
 
 from goodfit.data import columns, dates
 from goodfit.data.columns import MOST_CATEGORIES, Column
-from goodfit.data.faults import Faults
+from goodfit.data.faults import Faults, drop, shown
 from goodfit.data.numbers import POINT, Decimal, Notation
 from goodfit.errors import UserError
 
 Array = np.ndarray[Any, Any]
 Facts = Mapping[str, Any]
 
+_log = logging.getLogger("goodfit")  # to standard error, and to the log of whoever serves a model
 LARGEST = float(np.finfo(np.float32).max)
+_NAMED = 5  # texts that train never had, in a line of the log
 _DAY = 86_400e6  # microseconds
 
 
@@ -38,7 +42,7 @@ def fit(values: pd.Series[Any], column: Column) -> dict[str, Any]:
         if len(categories) > MOST_CATEGORIES:
             raise UserError(
                 f"column '{values.name}' has {len(categories)} different texts, categories are at "
-                f"most {MOST_CATEGORIES}; leave it out (data.drop=[{values.name}]), or encode it"
+                f"most {MOST_CATEGORIES}; leave it out ({drop(str(values.name))}), or encode it"
             )
         return facts | {"categories": categories}
 
@@ -76,6 +80,8 @@ def encode(values: pd.Series[Any], facts: Facts, faults: Faults) -> Array:
         return _one_hot(values, column, facts["categories"], faults)
 
     known, missing = checked(values, column, faults, 1 + np.arange(len(values)))
+    if column.thousands_alone:
+        _refuse_points(values, known, faults)
     if not column.missing:
         faults.add(name, np.flatnonzero(missing) + 1, "is missing; in training none was")
 
@@ -92,6 +98,15 @@ def encode(values: pd.Series[Any], facts: Facts, faults: Faults) -> Array:
     return np.concatenate(parts, axis=1)
 
 
+def _refuse_points(values: pd.Series[Any], known: Array, faults: Faults) -> None:
+    """Floats in a column whose points are all for thousands: programs read "1.234" as 1.234."""
+    for row in np.flatnonzero(np.isfinite(known) & (known % 1 != 0)):
+        value = values.iloc[row]
+        if not isinstance(value, str):
+            said = f"{shown(value)} may be {value:.3f} or '{value:.3f}' with a point for thousands"
+            faults.add(str(values.name), [int(row) + 1], f"{said}, as in training; give a text")
+
+
 def checked(
     values: pd.Series[Any], column: Column, faults: Faults, rows: Array
 ) -> tuple[Array, Array]:
@@ -101,17 +116,19 @@ def checked(
     """
     known = typed(values, column)
     is_date = column.kind == "date"
+    if column.kind == "boolean":
+        known = np.where(np.isin(known, [0.0, 1.0]), known, np.nan)
     missing = np.zeros(len(values), bool)
     for row in np.flatnonzero(np.isnat(known) if is_date else ~np.isfinite(known)):
         value = values.iloc[row]
         missing[row] = columns.is_missing(value, column)
         if not missing[row]:
-            said = f"{_shown(value)} is not {columns.expectation(column)}"
+            said = f"{shown(value)} is not {columns.expectation(column)}"
             faults.add(str(values.name), [rows[row]], said)
     # float32, in which networks compute, has no such number
     sizes = np.zeros(len(values)) if is_date else np.abs(known)
     for row in np.flatnonzero(np.isfinite(sizes) & (sizes > LARGEST)):
-        said = f"{_shown(values.iloc[row])} is beyond the largest float32, 3.4e38"
+        said = f"{shown(values.iloc[row])} is beyond the largest float32, 3.4e38"
         faults.add(str(values.name), [rows[row]], said)
     return known, missing
 
@@ -119,10 +136,23 @@ def checked(
 def _one_hot(
     values: pd.Series[Any], column: Column, categories: list[str], faults: Faults
 ) -> Array:
+    name = str(values.name)
+    for row, value in enumerate(values, start=1):
+        if isinstance(value, bytes) or not pd.api.types.is_scalar(value):
+            faults.add(name, [row], f"{shown(value)} is not a text")
     texts = np.array([_category(value, column, categories) for value in values], object)
     if "" not in categories:
         rows = np.flatnonzero(texts == "") + 1
-        faults.add(str(values.name), rows, "is missing; in training none was")
+        faults.add(name, rows, "is missing; in training none was")
+    unknown = Counter(text for text in texts if text and text not in categories)
+    if unknown:
+        named = ", ".join(shown(text) for text, _ in unknown.most_common(_NAMED))
+        more = ", ..." if len(unknown) > _NAMED else ""
+        _log.warning(
+            "column %s: %s of %s rows have a text that train never had (%s%s), and so none of its "
+            "categories",
+            *(name, unknown.total(), len(texts), named, more),
+        )
     return np.asarray(texts[:, None] == np.array(categories, object))
 
 
@@ -156,6 +186,8 @@ def typed(values: pd.Series[Any], column: Column) -> Array:
     if is_date and pd.api.types.is_datetime64_any_dtype(values):
         moments = values.dt.tz_convert(None) if values.dt.tz else values
         return np.asarray(moments, "datetime64[us]")
+    if pd.api.types.is_complex_dtype(values):
+        return np.full(len(values), np.nan)
     if not is_date and pd.api.types.is_numeric_dtype(values):
         return np.asarray(values.to_numpy(float, na_value=np.nan))
     if column.kind == "number" and (column.notation, column.unit) == (POINT, ""):
@@ -171,9 +203,10 @@ def _each(values: pd.Series[Any], column: Column) -> Array:
     """Floats or moments (B,), one by one."""
     is_date = column.kind == "date"
     read_text = cache(_moment_reader(column) if is_date else _number_reader(column))
-    read_other = _moment if is_date else _float
     results = [
-        read_text(value.strip()) if isinstance(value, str) else read_other(value)
+        read_text(value.strip())
+        if isinstance(value, str)
+        else (_moment(value, read_text) if is_date else _float(value))
         for value in values
     ]
     return np.array(results, "datetime64[us]" if is_date else float)
@@ -205,7 +238,11 @@ def _float(value: Any) -> float:
         return np.nan
 
 
-def _moment(value: Any) -> Any:
+def _moment(value: Any, read_text: Callable[[str], Any]) -> Any:
+    # readers of files make 20240131 of a date that is digits, 1.2024 of "01.2024"
+    if isinstance(value, int | float | np.integer | np.floating) and not pd.isna(value):
+        forms = ["{:.0f}"] if float(value).is_integer() else ["{:07.4f}", "{:.2f}"]
+        return next(filter(None, (read_text(form.format(value)) for form in forms)), None)
     if not isinstance(value, date | np.datetime64) or pd.isna(value):
         return None
     moment = pd.Timestamp(value).to_pydatetime()
@@ -216,8 +253,3 @@ def _days(moments: Array) -> Array:
     """Days (B,) since 1970, with their parts; NaN for NaT."""
     count = moments.astype("datetime64[us]").astype("int64") / _DAY
     return np.where(np.isnat(moments), np.nan, count)
-
-
-def _shown(value: Any) -> str:
-    """A value as a user wrote it: 1e+300 where NumPy says np.float64(1e+300)."""
-    return repr(value.item() if isinstance(value, np.generic) else value)

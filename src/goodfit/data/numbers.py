@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -21,17 +21,23 @@ POINT: Decimal = "decimal_point"
 _SPACES = " \u00a0\u2009\u202f"
 # groups of digits are set apart by these, too
 _APOSTROPHES = "'\u2019"
-_SIGNS = "+\\-\u2212"  # the last is the minus of typographers
+_SIGNS = "+\\-\u2212\u2013"  # the minus of typographers, and the dash that Word makes of one
+_MINUS = {"-", "\u2212", "\u2013"}
 _MONEY = "[$€£¥₹₩₽]|USD|EUR|GBP|JPY|CHF|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|BRL"
 # "1st" counts, it does not measure
 _MEASURE = "[%‰°]|(?!st$|nd$|rd$|th$)[A-Za-zµμ°Ω][A-Za-zµμ°Ω0-9²³/%]{0,9}"
 _CELL = re.compile(
     rf"(?P<open>\()?(?P<sign>[{_SIGNS}]?)[{_SPACES}]?(?P<before>(?:{_MONEY})?)[{_SPACES}]?"
     rf"(?P<inner>[{_SIGNS}]?)(?P<digits>[.,]?\d(?:[\d.,{_APOSTROPHES}{_SPACES}]*\d)?[.,]?)"
-    rf"(?P<exponent>(?:[eE][+-]?\d+)?)[{_SPACES}]?(?P<after>(?:{_MONEY}|{_MEASURE})?)(?P<close>\))?"
+    rf"(?P<exponent>(?:[eE][+-]?\d+)?)[{_SPACES}]?(?P<after>(?:{_MONEY}|{_MEASURE})?)"
+    r"(?P<behind>[-\u2212]?)(?P<close>\))?"
 )
 _PLAIN = re.compile(r"(?:\d+\.?\d*|\.\d+)")
-_CODE = re.compile(r"[+-]?0\d+|\+[\d .()/-]{7,}|\d{16,}")
+_CODE = re.compile(r"[+-]?0\d+|\+[\d .()/-]{7,}")
+_MORE_THAN_A_FLOAT = re.compile(r"\d{16,}")
+# without them a number is another one: 0.5 is not 0.5 %, and 5 is not 5 k
+_SCALES = {*"%‰kKM", "Mio", "mio", "Mrd", "mn", "mln", "bn", "B"}
+_MOST_UNITS = 4  # of more, what stands behind the digits is rather part of a code
 
 
 def _whole(mark: str) -> str:
@@ -58,20 +64,24 @@ class Notation(NamedTuple):
     def value(self, cell: str) -> float:
         """The number that a cell is in this notation, NaN where it is none."""
         found = _CELL.fullmatch(cell)
-        if found is None or _unit(found) != self.unit or not _is_whole_bracket(found):
+        if found is None or _unit(found) != self.unit or not _has_one_sign(found):
             return np.nan
         if not _DIGITS[self.decimal].fullmatch(found["digits"]):
             return np.nan
         mark = _MARKS[self.decimal]
         other = "," if mark == "." else "."
         digits = found["digits"].translate(_TYPOGRAPHY).replace(other, "").replace(mark, ".")
-        negative = {found["sign"], found["inner"]} & {"-", "\u2212"} or found["open"]
+        negative = {found["sign"], found["inner"], found["behind"]} & _MINUS or found["open"]
         return float(f"{'-' if negative else ''}{digits}{found['exponent']}")
 
 
-def looks_like_code(cells: Iterable[str]) -> bool:
-    """Whether digits name something: zeros in front, a phone number, more than a float holds."""
-    return any(_CODE.fullmatch(cell) for cell in cells)
+def looks_like_code(cells: Sequence[str]) -> bool:
+    """Whether digits name something: zeros in front, a phone number, more than a float holds.
+
+    A single number of many digits is a mistake, and no reason to take the others for codes.
+    """
+    long = sum(bool(_MORE_THAN_A_FLOAT.fullmatch(cell)) for cell in cells)
+    return 2 * long >= len(cells) > 0 or any(_CODE.fullmatch(cell) for cell in cells)
 
 
 def notation(name: str, cells: Sequence[str], decimal: Decimal | None = None) -> Notation | None:
@@ -84,14 +94,18 @@ def notation(name: str, cells: Sequence[str], decimal: Decimal | None = None) ->
     """
     units: Counter[str] = Counter()
     digits: dict[str, Counter[str]] = defaultdict(Counter)
+    # where all cells end so, "1935-" means from then on
+    if all(cell.endswith(("-", "\u2212")) for cell in cells):
+        return None
     for cell, count in Counter(cells).items():
         match = _CELL.fullmatch(cell)
-        if match and _is_whole_bracket(match):
+        if match and _has_one_sign(match):
             units[_unit(match)] += count
             digits[_unit(match)][match["digits"]] += count
     if not units:
         return None
     unit = units.most_common(1)[0][0]
+    _refuse_several(name, unit, units, len(cells))
     if 2 * units[unit] <= len(cells):
         return None
     decimal = decimal or _decimal(name, digits[unit])
@@ -119,10 +133,32 @@ def _decimal(name: str, digits: Mapping[str, int]) -> Decimal:
     return POINT
 
 
+def _refuse_several(name: str, unit: str, units: Mapping[str, int], cells: int) -> None:
+    """Numbers in several units would be compared as if they were in one.
+
+    A few cells in another unit than most are listed as faults, with their rows.
+
+    Raises:
+        UserError: no unit is that of most of the `cells`, or some numbers lack one that scales.
+    """
+    total = sum(units.values())
+    several = 2 * units[unit] <= cells < 2 * total and len(units) <= _MOST_UNITS
+    unscaled = unit in _SCALES and units.get("") and 2 * units[unit] > cells
+    if not several and not unscaled:
+        return
+    found = sorted(units.items(), key=lambda item: -item[1])
+    listed = ", ".join(f"{count} {f'in {each}' if each else 'without'}" for each, count in found)
+    raise UserError(
+        f"column '{name}': {total} cells are numbers in several units ({listed}); write all in "
+        f"one, or take them as texts: {override(name, 'category')}"
+    )
+
+
 def _unit(match: re.Match[str]) -> str:
     return match["before"] or match["after"]
 
 
-def _is_whole_bracket(match: re.Match[str]) -> bool:
-    """(1,234) is what bookkeepers write for -1,234; half a bracket is a typo."""
-    return bool(match["open"]) == bool(match["close"])
+def _has_one_sign(match: re.Match[str]) -> bool:
+    """(1,234) and 1,234- are -1,234, as bookkeepers write it; --5 and half a bracket are typos."""
+    signs = [match[name] for name in ("open", "sign", "inner", "behind") if match[name]]
+    return bool(match["open"]) == bool(match["close"]) and len(signs) <= 1

@@ -50,7 +50,9 @@ def stratified(
         shuffled = rng.permutation(order[strata[first[order]] == stratum])
         end = weight[shuffled].cumsum()
         position[shuffled] = (end - weight[shuffled] / 2) / end[-1]
-    return _cut(position[group_of], test, validation)
+    groups = len(np.unique(strata[first]))
+    of_each = f" ({len(first)} different inputs, {groups} groups of targets)"
+    return _cut(position[group_of], test, validation, of_each)
 
 
 def joined(groups: Array, other: Array) -> Array:
@@ -133,8 +135,11 @@ def by_time(first: Array, last: Array, validation_from: Any, test_from: Any) -> 
     return _without_empty(names)
 
 
-def _cut(position: Array, test: float, validation: float) -> Array:
-    """Names of splits for positions (N,) between 0 and 1: test first, train last."""
+def _cut(position: Array, test: float, validation: float, of_each: str) -> Array:
+    """Names of splits for positions (N,) between 0 and 1: test first, train last.
+
+    `of_each` describes the samples, where they are too few.
+    """
     if test + validation >= 1:
         raise UserError(
             f"data.test={test} and data.validation={validation} leave nothing to train on"
@@ -142,13 +147,14 @@ def _cut(position: Array, test: float, validation: float) -> Array:
     names = np.full(len(position), "train", dtype=_NAME)
     names[position < test + validation] = "validation"
     names[position < test] = "test"
-    return _without_empty(names)
+    return _without_empty(names, of_each)
 
 
-def _without_empty(names: Array) -> Array:
+def _without_empty(names: Array, of_each: str = "") -> Array:
     empty = [split for split in SPLITS if not (names == split).any()]
     if empty:
         raise UserError(
-            f"{len(names)} samples leave the {' and '.join(empty)} split empty; enlarge its share"
+            f"{len(names)} samples{of_each} leave the {' and '.join(empty)} split empty; it takes "
+            "more samples, or a larger share"
         )
     return names.astype(_NAME)

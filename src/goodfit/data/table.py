@@ -18,8 +18,8 @@ import pandas as pd
 from goodfit.contract import DataSpec, Field
 from goodfit.data import delimited, features
 from goodfit.data.base import Array, StratifiedDataSet, check_columns, class_labels
-from goodfit.data.columns import LITERAL, Column, alike, decide, is_missing, missing_in
-from goodfit.data.faults import Faults
+from goodfit.data.columns import LITERAL, MISSING, Column, alike, decide, is_missing, missing_in
+from goodfit.data.faults import Faults, drop, override, shown
 from goodfit.errors import UserError, nearest
 from goodfit.records import ColumnRead, Exhibit
 from goodfit.schema import Columns, Fraction, Names, Source, Whole
@@ -27,6 +27,13 @@ from goodfit.schema import Columns, Fraction, Names, Source, Whole
 # of a table's attributes: what `read` has decided, by column, and why the target is as it is
 _READ = "columns"
 _TARGET = "target"
+# what data.columns may say of the target, by its kind
+_READ_AS_TARGET = {
+    "class": ("category",),
+    "number": ("number", "decimal_point", "decimal_comma"),
+}
+_FEWEST_TO_TELL = 20  # rows; of fewer, two columns may agree by chance
+_MOST_NUMBERS = 20  # that are rather classes than quantities
 _SHOWN = 5  # columns of a sample on the page, of numbers and of others
 
 
@@ -62,8 +69,9 @@ class Table(StratifiedDataSet):
         split_seed: Whole,
     ) -> None:
         super().__init__(sources=sources, test=test, validation=validation, split_seed=split_seed)
-        self.label, self.kind = label, kind  # type: ignore[misc]
-        self.columns, self.drop = columns, drop
+        self.label, self.kind = delimited.normal(label), kind  # type: ignore[misc]
+        self.columns = {delimited.normal(name): read_as for name, read_as in columns.items()}
+        self.drop = [delimited.normal(name) for name in drop]
         self.missing, self.alike_labels = missing, alike_labels
 
     def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
@@ -98,8 +106,7 @@ class Table(StratifiedDataSet):
         for name, column in {**taken, self.label: target}.items():
             may_miss = self.missing == "impute" and name != self.label
             rows[name] = _read_cells(cells[name], column, faults, may_miss=may_miss)
-        advice = "" if self.missing == "impute" else ", or data.missing=impute"
-        faults.report(f"mend or drop them{advice}")
+        faults.report(f"mend or drop them{self._advice(faults)}")
 
         table = pd.DataFrame(rows).reset_index(drop=True)
         _check_resolution(path.name, table)
@@ -107,8 +114,10 @@ class Table(StratifiedDataSet):
         said = [target.why]
         if self.kind == "class":
             table[self.label], joined = self._joined(path.name, table[self.label])
-            said += joined
+            said += [*joined, *_labels_said(table[self.label])]
         target = replace(target, why="; ".join(said))
+        for name in taken:
+            decided[name] = _with_a_leak(decided[name], table[name], table[self.label])
         # as plain values: pandas stores them with a file
         table.attrs = {
             _READ: {name: column.to_facts() for name, column in decided.items()},
@@ -165,7 +174,7 @@ class Table(StratifiedDataSet):
             UserError: a column of train is missing, or cells cannot be used; they are listed.
         """
         columns = spec.facts["columns"]
-        rows = rows.rename(columns=lambda name: name.strip() if isinstance(name, str) else name)
+        rows = rows.rename(columns=lambda name: delimited.normal(str(name)))
         check_columns(rows, columns)
 
         faults = Faults("the rows")
@@ -213,9 +222,25 @@ class Table(StratifiedDataSet):
         for name in (self.label, *self.columns, *self.drop):
             if name not in cells.columns:
                 hint = nearest(name, cells.columns)
+                if len(cells.columns) == 1:
+                    known = " ".join(delimited.SEPARATORS.values())
+                    hint += f" It has this one alone; cells are separated by one of: {known}."
                 raise UserError(f"{file} lacks column '{name}'.{hint}")
         if self.label in self.drop:
             raise UserError(f"data.drop names '{self.label}', which is the target")
+        asked = self.columns.get(self.label)
+        if asked and asked not in _READ_AS_TARGET[self.kind]:
+            raise UserError(
+                f"data.columns reads '{self.label}' as {asked}, but it is the target, and "
+                f"data.kind={self.kind}; leave one of them out"
+            )
+
+    def _advice(self, faults: Faults) -> str:
+        """What may be done about cells that cannot be used, beside mending them."""
+        if self.missing == "refuse":
+            return ", or data.missing=impute"
+        texts = [override(name, "category") for name in faults.columns if name != self.label]
+        return f", or take a column as texts: {texts[0]}" if texts else ""
 
     def _decided(self, cells: pd.Series[Any]) -> Column:
         name = str(cells.name)
@@ -247,10 +272,48 @@ class Table(StratifiedDataSet):
             return labels.replace(common), said
         first, second, *_ = groups[0]
         raise UserError(
-            f"{file}: labels '{first}' ({counts[first]} rows) and '{second}' ({counts[second]} "
+            f"{file}: labels {first!r} ({counts[first]} rows) and {second!r} ({counts[second]} "
             "rows) differ in spelling alone; write them alike, or choose data.alike_labels=join "
             "or =keep"
         )
+
+
+def _labels_said(labels: pd.Series[Any]) -> list[str]:
+    """What may surprise of labels (N,) that are taken as they are written."""
+    counts = labels.value_counts()
+    said = [
+        f"'{text}' ({count} rows) is a label as any text, though it may mean a missing one"
+        for text, count in counts.items()
+        if str(text).lower() in MISSING
+    ]
+    numbers = pd.to_numeric(pd.Series(counts.index), errors="coerce")
+    if len(counts) > _MOST_NUMBERS and numbers.notna().all():
+        said.append(f"its {len(counts)} labels are numbers, which data.kind=number would predict")
+    return said
+
+
+def _with_a_leak(column: Column, values: pd.Series[Any], target: pd.Series[Any]) -> Column:
+    """The column, which says so where its values (N,) are the target by another name."""
+    if not _tells(values, target):
+        return column
+    why = f"{column.why}; alone it tells '{target.name}' in every row"
+    return replace(column, why=f"{why}: if nobody knows it before, {drop(str(values.name))}")
+
+
+def _tells(values: pd.Series[Any], target: pd.Series[Any]) -> bool:
+    """Whether a column (N,) is the target (N,) by another name, or in another unit."""
+    if len(values) < _FEWEST_TO_TELL or values.isna().any():
+        return False
+    if pd.api.types.is_float_dtype(target):
+        if (
+            not pd.api.types.is_float_dtype(values)
+            or values.nunique() == 1
+            or target.nunique() == 1
+        ):
+            return False
+        return bool(abs(np.corrcoef(values, target)[0, 1]) > 1 - 1e-9)
+    pairs = pd.DataFrame({"value": values, "target": target}).drop_duplicates()
+    return len(pairs) == values.nunique() == target.nunique() > 1
 
 
 def _without_spaces(column: Column, count: int) -> Column:
@@ -276,7 +339,7 @@ def _read_cells(
         known, missing = features.checked(cells, column, faults, lines)
         result = pd.Series(known, cells.index)
     for row in [] if may_miss else np.flatnonzero(missing):
-        said = f"'{cells.iloc[row]}' is missing" if cells.iloc[row] else "'' is empty"
+        said = f"{shown(cells.iloc[row])} is missing" if cells.iloc[row] else "'' is empty"
         faults.add(str(cells.name), [lines[row]], said)
     return result
 
@@ -294,7 +357,7 @@ def _check_resolution(file: str, rows: pd.DataFrame) -> None:
             largest = values.iloc[int(values.abs().argmax())]
             raise UserError(
                 f"{file}: column '{name}' holds {largest:g}, beside which its other values are all "
-                f"the same in float32; mend it, or leave the column out (data.drop=[{name}])"
+                f"the same in float32; mend it, or leave the column out ({drop(str(name))})"
             )
 
 
