@@ -10,7 +10,7 @@ import csv
 import io
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -34,12 +34,9 @@ def cells(raw: Path) -> pd.DataFrame:
             one name.
     """
     text = _text(raw)
-    separator = _separator(text)
-    header = [name.strip() for name in next(_rows(text, separator), [])]
+    separator = found_separator(text)
     # pandas would rename the second of two equal names
-    repeated = [name for name, count in Counter(header).items() if count > 1 and name]
-    if repeated:
-        raise UserError(f"{raw.name} has two columns named '{repeated[0]}'; rename one")
+    check_header(raw.name, next(_rows(text, separator), []))
 
     table = _table(text, separator, raw.name)
     table.columns = table.columns.str.strip()
@@ -52,6 +49,18 @@ def cells(raw: Path) -> pd.DataFrame:
     table = table.loc[(table != "").any(axis=1)]
     table.attrs = {"separator": SEPARATORS[separator], "spaced": spaced}
     return table
+
+
+def check_header(file: str, header: Iterable[str]) -> None:
+    """No two columns have the same name.
+
+    Raises:
+        UserError: two have.
+    """
+    names = Counter(name.strip() for name in header)
+    repeated = [name for name, count in names.items() if count > 1 and name]
+    if repeated:
+        raise UserError(f"{file} has two columns named '{repeated[0]}'; rename one")
 
 
 def _text(raw: Path) -> str:
@@ -97,7 +106,7 @@ def _rows(text: str, separator: str) -> Iterator[list[str]]:
         yield from csv.reader(io.StringIO(text), delimiter=separator)
 
 
-def _separator(text: str) -> str:
+def found_separator(text: str) -> str:
     """Of those in the header, the one that cuts most rows into as many cells as the header.
 
     Where that is true of several, the one that makes most columns: a comma may stand in "1,5;2,5",
