@@ -13,6 +13,7 @@ import tiny
 from goodfit import build
 from goodfit.contract import DataSpec, Field
 from goodfit.data.base import DataSet, Encoded
+from goodfit.data.faults import CellsError
 from goodfit.data.split import SPLITS
 from goodfit.records import Exhibit, Manifest
 from goodfit.store.arrays import Packed, read_arrays
@@ -234,11 +235,44 @@ def test_the_manifest_names_every_array(case: str, prepared: Prepared) -> None:
     assert {name for name in named if name.endswith(".npy")} == arrays
 
 
-def test_a_raw_example_is_encoded_without_its_target(case: str, prepared: Prepared) -> None:
+def sent(case: str, prepared: Prepared) -> tuple[DataSet, pd.DataFrame, DataSpec]:
+    """A data set, three rows as a caller would send them, and the spec of train."""
     data = data_set(case)
-    spec = DataSpec.read(prepared(case) / "spec.json")
     rows = data.read(tiny.raw(data)).head(3)
     example = data.example(data.load(tiny.raw(data), rows))
+    return data, example, DataSpec.read(prepared(case) / "spec.json")
+
+
+def test_no_rows_are_encoded_as_no_samples(case: str, prepared: Prepared) -> None:
+    """As a caller's empty table."""
+    data, rows, spec = sent(case, prepared)
+    for name, encoded in data.encode(rows.iloc[:0], spec).items():
+        assert len(encoded) == 0, name
+
+
+@pytest.mark.fault(33)
+def test_a_missing_cell_is_refused_by_its_row_and_column_or_means_what_it_meant_in_training(
+    case: str, prepared: Prepared
+) -> None:
+    data, rows, spec = sent(case, prepared)
+    may_miss = {
+        name for name, facts in spec.facts.get("columns", {}).items() if facts.get("missing")
+    }
+    for column in rows:
+        for missing in (None, np.nan):
+            asked = rows.astype({column: object})
+            asked.loc[asked.index[1], column] = missing
+            if column in may_miss:
+                encoded = data.encode(asked, spec)
+                assert all(np.isfinite(array).all() for array in encoded.values()), column
+                continue
+            with pytest.raises(CellsError) as error:
+                data.encode(asked, spec)
+            assert [fault[:2] for fault in error.value.faults] == [(2, column)]
+
+
+def test_a_raw_example_is_encoded_without_its_target(case: str, prepared: Prepared) -> None:
+    data, example, spec = sent(case, prepared)
     assert data.label not in example
     arrays = data.encode(example, spec)
     assert {len(array) for array in arrays.values()} == {len(example)}

@@ -94,11 +94,14 @@ def test_a_file_that_is_not_packed_is_refused(case: str, name: str, tmp_path: Pa
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        ({"demand": [1.0] * (HISTORY - 1)}, "demand has 719 half hours, expected 720"),
-        ({"workday": [1.0] * HISTORY}, "workday has 720 half hours, expected 816"),
-        ({"demand": ["much"] * HISTORY}, "demand holds what is no number"),
-        ({"start": "soon"}, "start holds what is no time"),
-        ({"start": None}, "start has an empty cell"),
+        (
+            {"demand": [1.0] * (HISTORY - 1)},
+            "row 1  column demand  has 719 half hours, expected 720",
+        ),
+        ({"workday": [1.0] * HISTORY}, "row 1  column workday  has 720 half hours, expected 816"),
+        ({"demand": ["much"] * HISTORY}, "row 1  column demand  holds what is no number"),
+        ({"start": "soon"}, "row 1  column start  'soon' is no time"),
+        ({"start": None}, "row 1  column start  is missing; in training none was"),
     ],
 )
 def test_a_window_that_cannot_be_encoded_is_refused(cells: dict[str, Any], message: str) -> None:
@@ -114,5 +117,5 @@ def test_windows_of_two_lengths_are_refused() -> None:
             "workday": [[1.0] * (HISTORY + 2 * DAY)] * 2,
         }
     )
-    with pytest.raises(UserError, match="demand has 1 half hours, expected 720"):
+    with pytest.raises(UserError, match="row 2  column demand  has 1 half hours, expected 720"):
         Electricity.encode(rows, SPEC)

@@ -156,7 +156,7 @@ def test_tokens_end_with_an_end_and_say_the_text_again(rows: pd.DataFrame, spec:
 def test_a_served_text_may_be_empty_but_must_be_a_text(spec: DataSpec) -> None:
     (tokens,) = data_set().encode(pd.DataFrame({"source": [""]}), spec)["source"]
     assert tokens.tolist() == [END]
-    with pytest.raises(UserError, match="source of row 1 is 3; expected a text"):
+    with pytest.raises(UserError, match="row 2  column source  is 3; expected a text"):
         data_set().encode(pd.DataFrame({"source": ["a", 3]}), spec)
     with pytest.raises(UserError, match="source"):
         data_set().encode(pd.DataFrame({"text": ["a"]}), spec)

@@ -16,6 +16,7 @@ import io
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ import pandas as pd
 
 from goodfit.contract import DataSpec, Field
 from goodfit.data.base import Array, DataSet, check_columns
+from goodfit.data.faults import each
 from goodfit.data.pixels import as_bytes, as_numbers
 from goodfit.errors import UserError
 from goodfit.records import Exhibit
@@ -181,8 +183,8 @@ class Crowns(DataSet):
         check_columns(rows, ["image"])
         _, height, width = spec.inputs["image"].fixed_shape
         images = np.zeros((len(rows), 3, height, width), np.uint8)
-        for encoded, image in zip(images, rows["image"], strict=True):
-            pixels = _bytes(image, height, width)
+        given = each(rows["image"], partial(_bytes, height=height, width=width))
+        for encoded, pixels in zip(images, given, strict=True):
             encoded[:, : pixels.shape[0], : pixels.shape[1]] = pixels.transpose(2, 0, 1)
         return {"image": images}
 

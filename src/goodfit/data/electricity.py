@@ -14,6 +14,7 @@ import io
 import lzma
 import pickle
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from goodfit.contract import DataSpec, Field
 from goodfit.data import split
 from goodfit.data.base import Array, DataSet, check_columns
+from goodfit.data.faults import each
 from goodfit.errors import UserError
 from goodfit.records import Exhibit
 from goodfit.schema import Count, Fraction, Source, Whole
@@ -173,8 +175,8 @@ class Electricity(DataSet):
                 holds what is no number, or a start is no time.
         """
         check_columns(rows, ["start", "demand", "workday"])
-        demand = _windows(rows["demand"], HISTORY, "demand")
-        workday = _windows(rows["workday"], HISTORY + 2 * DAY, "workday")
+        demand = _windows(rows["demand"], HISTORY)
+        workday = _windows(rows["workday"], HISTORY + 2 * DAY)
         start = _times(rows["start"])
 
         tomorrow = reference(demand, workday, HISTORY)
@@ -269,29 +271,38 @@ def _finite(column: pd.Series[Any], file: str) -> Array:
     return values
 
 
-def _windows(column: pd.Series[Any], length: int, name: str) -> Array:
+def _windows(column: pd.Series[Any], length: int) -> Array:
     """The windows of a column as one array, (B, length)."""
-    windows = []
-    for value in column:
-        try:
-            window = np.asarray(value, np.float32)
-        except (ValueError, TypeError) as error:
-            raise UserError(f"{name} holds what is no number: {error}") from None
-        if window.shape != (length,):
-            raise UserError(f"{name} has {window.size} half hours, expected {length}")
-        windows.append(window)
-    return np.stack(windows)
+    windows = each(column, partial(_window, length=length))
+    return np.asarray(windows, np.float32).reshape(-1, length)
+
+
+def _window(cell: Any, length: int) -> Array:
+    """The numbers (length,) of a cell."""
+    try:
+        window = np.asarray(cell, np.float32)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"holds what is no number: {error}") from None
+    if window.shape != (length,):
+        raise UserError(f"has {window.size} half hours, expected {length}")
+    if not np.isfinite(window).all():
+        raise UserError("has half hours that are missing or infinite")
+    return window
 
 
 def _times(column: pd.Series[Any]) -> pd.DatetimeIndex:
     """The starts of forecasts, (B,), which may be texts, as a caller sends them."""
+    return pd.DatetimeIndex(each(column, _time))
+
+
+def _time(cell: Any) -> pd.Timestamp:
     try:
-        times = pd.DatetimeIndex(pd.to_datetime(column))
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{column.name} holds what is no time: {error}") from None
-    if times.hasnans:
-        raise UserError(f"{column.name} has an empty cell; expected a time in each")
-    return times
+        time = pd.Timestamp(cell)
+    except (ValueError, TypeError):
+        raise UserError(f"{cell!r} is no time") from None
+    if pd.isna(time):
+        raise UserError("is missing; in training none was")
+    return time
 
 
 def _day(windows: Array, at: int) -> Array:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import pandas as pd
 
 from goodfit.errors import UserError
 
 _LISTED = 20
+Read = TypeVar("Read")
 
 
 def override(name: str, how: str) -> str:
@@ -66,3 +70,23 @@ class Faults:
         """
         if self._faults:
             raise CellsError(self.name, advice, self._faults)
+
+
+def each(cells: pd.Series[Any], read: Callable[[Any], Read]) -> list[Read]:
+    """What `read` makes of each cell (B,) of a column, as a caller sent it.
+
+    Raises:
+        CellsError: cells are missing, or `read` refuses them; rows are counted from 1.
+    """
+    faults = Faults("the rows")
+    results = []
+    for row, cell in enumerate(cells, 1):
+        if cell is None or cell is pd.NA or (isinstance(cell, float) and np.isnan(cell)):
+            faults.add(str(cells.name), [row], "is missing; in training none was")
+            continue
+        try:
+            results.append(read(cell))
+        except UserError as error:
+            faults.add(str(cells.name), [row], str(error))
+    faults.report("give what training had")
+    return results

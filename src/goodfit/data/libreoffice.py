@@ -19,6 +19,7 @@ import pandas as pd
 from goodfit.contract import END, DataSpec, Field
 from goodfit.data import split
 from goodfit.data.base import Array, DataSet, check_columns
+from goodfit.data.faults import each
 from goodfit.errors import UserError
 from goodfit.records import Exhibit
 from goodfit.schema import Count, Fraction, Source, Whole
@@ -136,10 +137,8 @@ class LibreOfficeHelp(DataSet):
             UserError: the column `source` is missing, or a cell is no text.
         """
         check_columns(rows, ["source"])
-        for row, source in enumerate(rows["source"]):
-            if not isinstance(source, str):
-                raise UserError(f"source of row {row} is {source!r}; expected a text")
-        return {"source": _encoded(rows["source"], spec.assets[tokenizer.FILE])}
+        sources = each(rows["source"], _text)
+        return {"source": _encoded(sources, spec.assets[tokenizer.FILE])}
 
     def encode_targets(self, rows: pd.DataFrame, spec: DataSpec) -> dict[str, list[Array]]:
         """`text`: B arrays (T,) of tokens, each ending with `END`."""
@@ -204,6 +203,12 @@ def joined(parts: Iterable[str]) -> str:
 def letters(text: str) -> str:
     """The letters of a text in lower case; the text itself where it has none."""
     return "".join(filter(str.isalpha, text.lower())) or text
+
+
+def _text(cell: Any) -> str:
+    if not isinstance(cell, str):
+        raise UserError(f"is {cell!r}; expected a text")
+    return cell
 
 
 def _encoded(texts: Iterable[str], content: bytes) -> list[Array]:

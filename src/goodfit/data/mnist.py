@@ -20,6 +20,7 @@ import pandas as pd
 
 from goodfit.contract import DataSpec, Field
 from goodfit.data.base import Array, StratifiedDataSet, check_columns, class_labels
+from goodfit.data.faults import each
 from goodfit.data.pixels import as_bytes, as_numbers, is_byte
 from goodfit.errors import UserError
 from goodfit.records import Exhibit
@@ -95,8 +96,8 @@ class Mnist(StratifiedDataSet):
                 are no grey values.
         """
         check_columns(rows, ["image"])
-        images = np.stack([_grey(image) for image in rows["image"]])
-        return {"image": images[:, None]}
+        images = each(rows["image"], _grey)
+        return {"image": np.asarray(images, np.uint8).reshape(-1, 1, SIDE, SIDE)}
 
     @staticmethod
     def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:

@@ -21,6 +21,7 @@ import pandas as pd
 from goodfit.contract import PAD, UNKNOWN, DataSpec, Field
 from goodfit.data import split
 from goodfit.data.base import Array, DataSet, check_columns, class_labels
+from goodfit.data.faults import each
 from goodfit.errors import UserError
 from goodfit.records import Exhibit
 from goodfit.schema import Count, Fraction, Source, Whole
@@ -136,8 +137,8 @@ class Reviews(DataSet):
         (length,) = field.fixed_shape
 
         tokens = np.full((len(rows), length), PAD, np.int64)
-        for row, text in enumerate(rows["text"]):
-            known = [token_of.get(word, UNKNOWN) for word in words(str(text))[:length]]
+        for row, text in enumerate(each(rows["text"], str)):
+            known = [token_of.get(word, UNKNOWN) for word in words(text)[:length]]
             # a text without a word is an unknown one: attention to nothing at all is NaN
             known = known or [UNKNOWN]
             tokens[row, : len(known)] = known
