@@ -22,6 +22,7 @@ from goodfit.errors import UserError
 from goodfit.launch.fit import fit
 from goodfit.predictor import Predictor
 from goodfit.stages import predict
+from goodfit.store import answers
 
 TABLE = tiny.SAMPLES / "table.csv"
 
@@ -59,7 +60,7 @@ def expected(model: Path) -> pd.DataFrame:
     return Predictor.load(model).predict(rows)
 
 
-def written(path: Path) -> pd.DataFrame:
+def written_rows(path: Path) -> pd.DataFrame:
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     if ".jsonl" in path.name:
@@ -91,9 +92,9 @@ def test_each_format_gets_the_answers_of_the_model_beside_its_own_columns(
 ) -> None:
     monkeypatch.setattr(predict, "_PART", size)
     assert ask(str(lay(name)), "--out", f"got.{name}") == 0
-    got, answers = written(Path(f"got.{name}")), expected(model)
-    pd.testing.assert_frame_equal(got[answers.columns], answers, check_dtype=False)
-    assert list(got) == [*pd.read_csv(TABLE, nrows=0), *answers]
+    got, wanted = written_rows(Path(f"got.{name}")), expected(model)
+    pd.testing.assert_frame_equal(got[wanted.columns], wanted, check_dtype=False)
+    assert list(got) == [*pd.read_csv(TABLE, nrows=0), *wanted]
 
 
 def test_cells_of_a_csv_file_come_back_letter_by_letter(ask: Callable[..., int]) -> None:
@@ -125,10 +126,10 @@ def test_rows_that_are_refused_are_told_by_their_line_and_the_others_answered(
         "rows.csv, line 5: column age 'many' is not a finite number",
         f"{len(rest) + 1} rows answered, 1 refused: got.csv",
     ]
-    got, answers = pd.read_csv("got.csv"), expected(model)
-    assert got.loc[1, list(answers)].isna().all()
-    got, answers = got.drop(index=1), answers.drop(index=1)
-    pd.testing.assert_frame_equal(got[answers.columns], answers, check_dtype=False)
+    got, wanted = pd.read_csv("got.csv"), expected(model)
+    assert got.loc[1, list(wanted)].isna().all()
+    got, wanted = got.drop(index=1), wanted.drop(index=1)
+    pd.testing.assert_frame_equal(got[wanted.columns], wanted, check_dtype=False)
 
 
 def test_a_column_of_the_file_that_is_called_as_an_answer_stays(ask: Callable[..., int]) -> None:
@@ -149,6 +150,71 @@ def test_standard_input_goes_to_standard_output(
     lines = capfdbinary.readouterr().out.splitlines()
     labels = [json.loads(line)["label"] for line in lines]
     assert labels == list(expected(model)["label"])
+
+
+@pytest.mark.parametrize("case", tiny.cases())
+@pytest.mark.parametrize("name", ["got.jsonl", "got.csv", "got.parquet"])
+def test_rows_of_every_data_set_are_answered_as_lines_of_json(
+    ask: Callable[..., int], prepared: Callable[[str], Path], case: str, name: str
+) -> None:
+    """Windows, pictures, texts: what the registry's input example holds."""
+    spec, cfg = DataSpec.read(prepared(case) / "spec.json"), tiny.cfg(case)
+    torch.manual_seed(0)
+    predictor, data = Predictor(build.task(cfg, spec), spec), build.data_set(cfg)
+    some = data.load(tiny.raw(data), data.read(tiny.raw(data)).head(3))
+    rows = data.example(some).reset_index(drop=True)
+    rows.to_json("rows.jsonl", orient="records", lines=True, date_format="iso")
+    with Path("rows.jsonl").open("rb") as source, Path(name).open("wb") as target:
+        (part,) = row_files.parts("rows.jsonl", source, "jsonl", 100)
+        got, problems = predict.answered(predictor, part.rows)
+        written = answers.opened(target, name, row_files.format_of(Path(name)))
+        written.add(part.rows, got)
+        written.close()
+    assert problems == {}
+    pd.testing.assert_frame_equal(got, predictor.predict(rows))
+    assert len(written_rows(Path(name))) == len(rows)
+
+
+def test_of_many_refused_rows_the_first_hundred_are_told(
+    ask: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pd.read_csv(TABLE, dtype=str, keep_default_na=False)
+    table = pd.concat([table] * 3, ignore_index=True).assign(age="many")
+    table.to_csv("rows.csv", index=False)
+    assert ask("rows.csv", "--out", "got.csv") == predict.SOME_REFUSED
+    said = capsys.readouterr().err.splitlines()
+    told = [line for line in said if line.startswith("rows.csv, line ")]
+    assert len(told) == 100
+    assert said[-2:] == [
+        f"... and {len(table) - 100} more; their answers are empty",
+        f"0 rows answered, {len(table)} refused: got.csv",
+    ]
+
+
+def test_a_first_part_without_an_answer_does_not_decide_the_types(
+    ask: Callable[..., int], model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict, "_PART", 7)
+    table = pd.read_csv(TABLE, dtype=str, keep_default_na=False)
+    table.loc[:6, "age"] = "many"
+    table.to_csv("rows.csv", index=False)
+    assert ask("rows.csv", "--out", "got.parquet") == predict.SOME_REFUSED
+    got, wanted = pd.read_parquet("got.parquet"), expected(model)
+    assert got.loc[:6, list(wanted)].isna().all(axis=None)
+    pd.testing.assert_frame_equal(got.loc[7:, list(wanted)], wanted[7:], check_dtype=False)
+
+
+def test_from_another_folder_its_own_files_are_meant(
+    ask: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    lay("rows.csv")
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "pipelines/predict.py"), f"model={model}"])
+    sys.argv += ["rows.csv", "--out", "got.csv"]
+    assert predict.main() == 0
+    assert (tmp_path / "elsewhere/got.csv").exists()
+    assert Path.cwd() == tmp_path
 
 
 def test_a_data_set_that_names_no_row_is_asked_by_halves(prepared: Callable[[str], Path]) -> None:

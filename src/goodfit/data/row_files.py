@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, TextIO, cast
@@ -53,7 +53,7 @@ def format_of(path: Path) -> Format:
     return ENDINGS[ending]
 
 
-def parts(name: str, stream: BinaryIO, form: Format, size: int) -> Iterator[Part]:
+def parts(name: str, stream: BinaryIO, form: Format, size: int) -> Generator[Part, None, None]:
     """The rows of a file that `name` calls, `size` at a time; at least one part, maybe empty.
 
     Cells of a CSV file are texts, as they are written; its separator is an attribute of the rows.

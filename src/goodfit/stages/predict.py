@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -48,6 +49,7 @@ def main() -> int:
             could be answered.
     """
     options = _options(sys.argv[1:])
+    _go_to_repository(options)
     if options.out.exists() and not options.replace:
         raise UserError(f"{options.out} exists; name another file, or add --replace")
     if options.out != STANDARD and options.out.resolve() == options.file.resolve():
@@ -59,8 +61,8 @@ def main() -> int:
 
         predictor = Predictor.load(folder)
         name = "standard input" if options.file == STANDARD else str(options.file)
-        rows = row_files.parts(name, source, taken, _PART)
-        with _writing(options.out) as target:
+        parts = row_files.parts(name, source, taken, _PART)
+        with closing(parts) as rows, _writing(options.out) as target:
             refused, count = _answer_all(predictor, rows, target, str(options.out), given)
     where = "" if options.out == STANDARD else f": {options.out}"
     print(f"{count - refused:,} rows answered, {refused:,} refused{where}", file=sys.stderr)
@@ -81,6 +83,18 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         _refuse(f"got {len(models)} models and {len(files)} files, expected one of each")
     options.model, options.file = models[0], Path(files[0])
     return options
+
+
+def _go_to_repository(options: argparse.Namespace) -> None:
+    """To where models and the registry are; the files stay those of the folder it was called in."""
+    root = Path(sys.argv[0]).resolve().parents[1]
+    if root == Path.cwd():
+        return
+    for name in ("file", "out"):
+        path = getattr(options, name)
+        if path != STANDARD:
+            setattr(options, name, path.absolute())
+    os.chdir(root)
 
 
 def _refuse(problem: str) -> None:
@@ -157,13 +171,16 @@ def _answer_all(
     refused = count = 0
     for part in rows:
         got, problems = answered(predictor, part.rows)
-        for place, problem in sorted(problems.items())[: max(0, _LISTED - refused)]:
-            print(f"{part.place} {part.numbers[place]}: {problem}", file=sys.stderr)
-        refused += len(problems)
+        for place, problem in sorted(problems.items()):
+            refused += 1
+            if refused <= _LISTED:
+                print(f"{part.place} {part.numbers[place]}: {problem}", file=sys.stderr)
         count += len(part.rows)
         written.add(part.rows, _beside(part.rows, got))
         progress.show(count)
     written.close()
+    if refused > _LISTED:
+        print(f"... and {refused - _LISTED:,} more; their answers are empty", file=sys.stderr)
     return refused, count
 
 
@@ -196,7 +213,7 @@ def answered(predictor: Predictor, rows: pd.DataFrame) -> tuple[pd.DataFrame, di
                 waiting += [places[: len(places) // 2], places[len(places) // 2 :]]
 
     given = [table.set_index(pd.Index(places)) for places, table in tables.items()]
-    return pd.concat([blank, *given]).reindex(range(len(rows))), problems
+    return pd.concat(given or [blank]).reindex(range(len(rows))), problems
 
 
 def _beside(rows: pd.DataFrame, got: pd.DataFrame) -> pd.DataFrame:

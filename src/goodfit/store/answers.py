@@ -73,20 +73,30 @@ class ParquetAnswers(Answers):
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__(stream)
         self._writer: pq.ParquetWriter | None = None
+        # tables without an answer, before one that tells the types of answers
+        self._waiting: list[pd.DataFrame] = []
 
     def add(self, rows: pd.DataFrame, answers: pd.DataFrame) -> None:
-        table = pd.concat([rows, answers], axis=1)
-        if self._writer is None:
-            schema = pa.Schema.from_pandas(table, preserve_index=False)
-            self._writer = pq.ParquetWriter(self.stream, schema)
-        self._writer.write_table(
-            pa.Table.from_pandas(table, self._writer.schema, preserve_index=False)
-        )
+        self._waiting.append(pd.concat([rows, answers], axis=1))
+        if self._writer is not None or not answers.isna().all(axis=None):
+            self._write()
 
     def close(self) -> None:
+        if self._waiting:
+            self._write()
         if self._writer is not None:
             self._writer.close()
         super().close()
+
+    def _write(self) -> None:
+        """Those that wait, with the types of the last of them."""
+        if self._writer is None:
+            schema = pa.Schema.from_pandas(self._waiting[-1], preserve_index=False)
+            self._writer = pq.ParquetWriter(self.stream, schema)
+        for table in self._waiting:
+            columns = pa.Table.from_pandas(table, self._writer.schema, preserve_index=False)
+            self._writer.write_table(columns)
+        self._waiting.clear()
 
 
 _WRITERS: Mapping[Format, type[Answers]] = {
