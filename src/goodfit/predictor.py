@@ -24,6 +24,7 @@ from goodfit.store.loader import Batches
 from goodfit.system.files import sha256
 from goodfit.system.tensors import GrowingTensors, load_tensors, on_device
 from goodfit.task.base import Task
+from goodfit.task.dry_run import ones
 from goodfit.task.scores import Statistics
 
 Tensors = dict[str, Tensor]  # (B, ...) each, by name
@@ -93,18 +94,21 @@ class Predictor:
             CellsError: cells hold what `encode` cannot take; rows are counted from 1.
         """
         encode = build.data_class(self.spec).encode
+        if len(rows) == 0:
+            encode(rows, self.spec)  # says which columns are missing
+            return self._decoded(ones(self.spec.inputs, 1)).iloc[:0]
+
         tables = []
         error: CellsError | None = None
         faults: list[Fault] = []
-        for first in range(0, max(len(rows), 1), BATCH):  # a table needs its columns
+        for first in range(0, len(rows), BATCH):
             part = rows.iloc[first : first + BATCH]
             try:
                 inputs = collate(encode(part, self.spec), self.spec.inputs)
             except CellsError as caught:
                 error, faults = caught, faults + caught.behind(first)
             if error is None:
-                taken = {name: inputs[name] for name in self.task.inputs}
-                tables.append(self.task.decode(self._prediction(taken)))
+                tables.append(self._decoded(inputs))
         if error is not None:
             raise CellsError(error.name, error.advice, faults)
         return pd.concat(tables, ignore_index=True)
@@ -140,6 +144,11 @@ class Predictor:
             statistics=statistics.tensors(),
             watched=watched.tensors(),
         )
+
+    def _decoded(self, inputs: Tensors) -> pd.DataFrame:
+        """Readable predictions, one row for each sample of `inputs` (B, ...)."""
+        taken = {name: inputs[name] for name in self.task.inputs}
+        return self.task.decode(self._prediction(taken))
 
     @torch.inference_mode()
     def _prediction(self, inputs: Tensors) -> Tensor:

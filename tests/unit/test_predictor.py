@@ -127,6 +127,21 @@ def test_a_missing_column_is_named(trained: Any) -> None:
 
 
 @pytest.mark.fault(33)
+@pytest.mark.parametrize(("network", "case"), tiny.pairs())
+def test_no_rows_get_an_empty_table_with_the_columns_of_answers(
+    network: str, case: str, prepared: Prepared
+) -> None:
+    spec, cfg = DataSpec.read(prepared(case) / "spec.json"), tiny.cfg(case, model=network)
+    predictor, data = Predictor(build.task(cfg, spec), spec), build.data_set(cfg)
+    some = data.load(tiny.raw(data), data.read(tiny.raw(data)).head(3))
+    rows = data.example(some)
+    answers = predictor.predict(rows)
+    pd.testing.assert_frame_equal(predictor.predict(rows.iloc[:0]), answers.iloc[:0])
+    with pytest.raises(UserError, match="missing"):
+        predictor.predict(pd.DataFrame())
+
+
+@pytest.mark.fault(33)
 def test_rows_are_counted_over_all_batches(trained: Any) -> None:
     data = build.data_set(trained[1])
     few = data.example(data.read(tiny.raw(data)))

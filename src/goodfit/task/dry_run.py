@@ -48,9 +48,9 @@ def dry_run(task: Task, outputs: int) -> None:
 def _pass(task: Task, outputs: int, length: int) -> _Shapes:
     """The shapes of the statistics of two samples, which are of `length` where they are ragged."""
     title = _title(task)
-    given = _ones(task.spec.inputs, length)
+    given = ones(task.spec.inputs, length)
     inputs = {name: given[name] for name in task.inputs}
-    targets = _ones(task.spec.targets, length)
+    targets = ones(task.spec.targets, length)
 
     output = _run(task, outputs, inputs, targets)
     with _explained(f"{title}: loss cannot take {_shape(output)}"):
@@ -94,19 +94,19 @@ def _check_one_each(claim: str, values: Any) -> None:
         raise UserError(f"{claim} {_shape(values)}, expected ({_SAMPLES},), one for each sample")
 
 
-def _ones(fields: Mapping[str, Field], length: int) -> dict[str, Tensor]:
+def ones(fields: Mapping[str, Field], length: int) -> dict[str, Tensor]:
     """Two samples of ones of each array (B, ...), of `length` where they are ragged.
 
     Where a field names classes, of zeros: of a single class, there is no other number.
     """
-    ones = {}
+    arrays = {}
     for name, field in fields.items():
         shape = field.sized(length)
         fill = torch.zeros if field.labels else torch.ones
-        ones[name] = fill(_SAMPLES, *shape, dtype=getattr(torch, field.dtype))
+        arrays[name] = fill(_SAMPLES, *shape, dtype=getattr(torch, field.dtype))
         if field.is_ragged:
-            ones[f"{name}{LENGTH}"] = torch.full((_SAMPLES,), length)
-    return ones
+            arrays[f"{name}{LENGTH}"] = torch.full((_SAMPLES,), length)
+    return arrays
 
 
 def _check_scores(
