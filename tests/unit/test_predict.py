@@ -153,9 +153,8 @@ def test_standard_input_goes_to_standard_output(
 
 
 @pytest.mark.parametrize("case", tiny.cases())
-@pytest.mark.parametrize("name", ["got.jsonl", "got.csv", "got.parquet"])
 def test_rows_of_every_data_set_are_answered_as_lines_of_json(
-    ask: Callable[..., int], prepared: Callable[[str], Path], case: str, name: str
+    case: str, prepared: Callable[[str], Path], tmp_path: Path
 ) -> None:
     """Windows, pictures, texts: what the registry's input example holds."""
     spec, cfg = DataSpec.read(prepared(case) / "spec.json"), tiny.cfg(case)
@@ -163,16 +162,20 @@ def test_rows_of_every_data_set_are_answered_as_lines_of_json(
     predictor, data = Predictor(build.task(cfg, spec), spec), build.data_set(cfg)
     some = data.load(tiny.raw(data), data.read(tiny.raw(data)).head(3))
     rows = data.example(some).reset_index(drop=True)
-    rows.to_json("rows.jsonl", orient="records", lines=True, date_format="iso")
-    with Path("rows.jsonl").open("rb") as source, Path(name).open("wb") as target:
+    sent = tmp_path / "rows.jsonl"
+    rows.to_json(sent, orient="records", lines=True, date_format="iso")
+    with sent.open("rb") as source:
         (part,) = row_files.parts("rows.jsonl", source, "jsonl", 100)
-        got, problems = predict.answered(predictor, part.rows)
-        written = answers.opened(target, name, row_files.format_of(Path(name)))
-        written.add(part.rows, got)
-        written.close()
+    got, problems = predict.answered(predictor, part.rows)
     assert problems == {}
     pd.testing.assert_frame_equal(got, predictor.predict(rows))
-    assert len(written_rows(Path(name))) == len(rows)
+    for name in ("got.jsonl", "got.csv", "got.parquet"):
+        path = tmp_path / name
+        with path.open("wb") as target:
+            file = answers.opened(target, name, row_files.format_of(path))
+            file.add(part.rows, got)
+            file.close()
+        assert len(written_rows(path)) == len(rows), name
 
 
 def test_of_many_refused_rows_the_first_hundred_are_told(
