@@ -11,7 +11,7 @@ import io
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -41,12 +41,9 @@ def cells(raw: Path) -> pd.DataFrame:
             one name.
     """
     text = _text(raw)
-    separator = _separator(text)
-    header = [normal(name) for name in next(_rows(text, separator), [])]
+    separator = found_separator(text)
     # pandas would rename the second of two equal names
-    repeated = [name for name, count in Counter(header).items() if count > 1 and name]
-    if repeated:
-        raise UserError(f"{raw.name} has two columns named '{repeated[0]}'; rename one")
+    check_header(raw.name, next(_rows(text, separator), []))
 
     table = _table(text, separator, raw.name)
     table.columns = table.columns.map(normal)
@@ -69,6 +66,18 @@ def normal(name: str) -> str:
     Those of macOS and some exports are two letters, and look the same.
     """
     return unicodedata.normalize("NFC", name.strip())
+
+
+def check_header(file: str, header: Iterable[str]) -> None:
+    """No two columns have the same name.
+
+    Raises:
+        UserError: two have.
+    """
+    names = Counter(normal(name) for name in header)
+    repeated = [name for name, count in names.items() if count > 1 and name]
+    if repeated:
+        raise UserError(f"{file} has two columns named '{repeated[0]}'; rename one")
 
 
 def _text(raw: Path) -> str:
@@ -106,7 +115,7 @@ def _table(text: str, separator: str, file: str) -> pd.DataFrame:
                 keep_default_na=False,
                 index_col=False,
                 skip_blank_lines=False,
-                skipinitialspace=_has_spaces_before_quotes(text, separator),
+                skipinitialspace=has_spaces_before_quotes(text, separator),
             )
     except pd.errors.EmptyDataError:
         raise UserError(f"{file} is empty") from None
@@ -176,7 +185,7 @@ def _uneven(text: str, separator: str) -> str:
     return f"{said}; nothing may stand above the header, which names every column"
 
 
-def _has_spaces_before_quotes(text: str, separator: str) -> bool:
+def has_spaces_before_quotes(text: str, separator: str) -> bool:
     """Whether spaces stand between a separator and a quote, which would be a letter then."""
     return f'{separator} "' in text
 
@@ -190,11 +199,11 @@ def _rows(text: str, separator: str) -> Iterator[list[str]]:
         yield from csv.reader(
             io.StringIO(text),
             delimiter=separator,
-            skipinitialspace=_has_spaces_before_quotes(text, separator),
+            skipinitialspace=has_spaces_before_quotes(text, separator),
         )
 
 
-def _separator(text: str) -> str:
+def found_separator(text: str) -> str:
     """Of those in the header, the one that cuts most rows into as many cells as the header.
 
     Where that is true of several, the one that makes most columns: a comma may stand in "1,5;2,5",

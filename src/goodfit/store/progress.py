@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TextIO
 
 from goodfit.system import units
 
@@ -13,22 +14,32 @@ SECONDS_BETWEEN_LINES = 10.0
 class Progress:
     """Prints how many samples of a pass are done, and how long the others will take.
 
-    `doing` names the pass, `counted` what it counts. Its first line comes after two seconds, the
-    others ten or more apart.
+    `doing` names the pass, `counted` what it counts, `samples` how many there are, None where
+    nobody knows. Its first line comes after two seconds, the others ten or more apart.
     """
 
-    def __init__(self, doing: str, samples: int, counted: str = "samples") -> None:
+    def __init__(
+        self,
+        doing: str,
+        samples: int | None,
+        counted: str = "samples",
+        stream: TextIO | None = None,
+    ) -> None:
         self.doing, self.samples, self.counted = doing, samples, counted
+        self.stream = stream
         self._started = time.monotonic()
         self._next_line = self._started + SECONDS_BEFORE_FIRST_LINE
 
     def show(self, done: int) -> None:
         """A line where it is time for one; `done` counts all samples since the pass began."""
         now = time.monotonic()
-        if now < self._next_line or not 0 < done < self.samples:
+        if now < self._next_line or not done or done == self.samples:
             return
 
-        left = units.remaining((now - self._started) / done * (self.samples - done))
+        said = f"{done:,} {self.counted}"
+        if self.samples is not None:
+            left = units.remaining((now - self._started) / done * (self.samples - done))
+            said = f"{done:,} of {self.samples:,} {self.counted}, {left} left"
         # flushed, for a pipe would hold lines back until it has a block of them
-        print(f"{self.doing}: {done:,} of {self.samples:,} {self.counted}, {left} left", flush=True)
+        print(f"{self.doing}: {said}", file=self.stream, flush=True)
         self._next_line = now + SECONDS_BETWEEN_LINES

@@ -52,12 +52,17 @@ def sqlite_path(uri: str) -> Path | None:
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
 
 
+def of_environment() -> str:
+    """The address in MLFLOW_TRACKING_URI, by default that of mlflow.db in this folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI", f"{SQLITE}mlflow.db")
+
+
 def environment_database() -> Path | None:
     """The file that the environment's MLFLOW_TRACKING_URI names, mlflow.db unless it says so.
 
     None for a server.
     """
-    return sqlite_path(os.environ.get("MLFLOW_TRACKING_URI", f"{SQLITE}mlflow.db"))
+    return sqlite_path(of_environment())
 
 
 def artifacts(database: Path) -> Path:

@@ -6,6 +6,7 @@ Docs: docs/decisions/0009-champion-on-the-same-test.md, 0029-what-test-data-cann
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,11 +16,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from goodfit.errors import UserError
 from goodfit.records import TOO_FEW, Evaluation, Interval, Registration, Verdict
 from goodfit.system.files import read_json
+from goodfit.tracking import database, places
 from goodfit.tracking.lookup import ALIAS, has_files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
+
+
+# as MLflow writes the address of a version
+_ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 
 
 @dataclass(frozen=True)
@@ -217,6 +223,32 @@ def model_of(version: ModelVersion, client: MlflowClient, folder: Path) -> Path 
         return None
     weights = next(Path(copied).rglob("weights.pt"), None)
     return weights.parent if weights else None
+
+
+def fetched(address: str, folder: Path) -> Path:
+    """The model at models:/<name>@<alias> or models:/<name>/<version>, brought into `folder`.
+
+    Raises:
+        UserError: the registry does not answer, has no such version, or its files are gone.
+    """
+    from mlflow.exceptions import MlflowException
+
+    form = _ADDRESS.fullmatch(address)
+    if form is None:
+        raise UserError(f"{address}: expected models:/<name>@<alias> or models:/<name>/<version>")
+    client = database.connect(places.of_environment())
+    try:
+        version = (
+            client.get_model_version_by_alias(form["name"], form["alias"])
+            if form["alias"]
+            else client.get_model_version(form["name"], form["version"])
+        )
+    except MlflowException as error:
+        raise UserError(f"{address}: {error.message}") from None
+    model = model_of(version, client, folder)
+    if model is None:
+        raise UserError(f"{address}: the files of version {version.version} are gone")
+    return model
 
 
 def champion(client: MlflowClient, name: str) -> ModelVersion | None:

@@ -1,0 +1,222 @@
+"""A trained model's answers to the rows of a file, part by part, beside the rows themselves."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import pandas as pd
+
+from goodfit.config import gallery
+from goodfit.data import row_files
+from goodfit.data.faults import CellsError
+from goodfit.data.row_files import Format, Part
+from goodfit.errors import UserError
+from goodfit.paths import Paths, choices
+from goodfit.store import answers
+from goodfit.store.progress import Progress
+from goodfit.system.files import replacing_file
+
+if TYPE_CHECKING:
+    from goodfit.predictor import Predictor
+
+SOME_REFUSED = 3
+STANDARD = Path("-")  # input or output
+_PART = 8192  # rows that are read and answered at once
+_LISTED = 100  # refused rows that are told one by one
+_USAGE = """\
+python pipelines/predict.py experiment=<name> <file> [--out <file>]
+python pipelines/predict.py model=models:/<name>@champion <file> [--out <file>]
+
+<file> is CSV, Parquet or JSON lines, also compressed (.gz), or - for standard input. The answers
+stand beside its own columns, in the same order. Without --out they go to standard output, as CSV
+or as --format says. A file that exists is written over with --replace alone.
+Exit code 3: some rows were refused; each is told, and its answer stays empty."""
+
+
+def main() -> int:
+    """Answers the rows of the file that the command line names; 3 where some were refused.
+
+    Raises:
+        UserError: the model or the file is not there or not what it should be, or no row at all
+            could be answered.
+    """
+    options = _options(sys.argv[1:])
+    _go_to_repository(options)
+    if options.out.exists() and not options.replace:
+        raise UserError(f"{options.out} exists; name another file, or add --replace")
+    if options.out != STANDARD and options.out.resolve() == options.file.resolve():
+        raise UserError(f"--out {options.out} is the file of the rows, which stays as it is")
+    taken = _format(options.file, options.format)
+    given = _format(options.out, options.format or taken)
+    with _model(options.model) as folder, _reading(options.file) as source:
+        from goodfit.predictor import Predictor  # imports torch: after what can be wrong before
+
+        predictor = Predictor.load(folder)
+        name = "standard input" if options.file == STANDARD else str(options.file)
+        parts = row_files.parts(name, source, taken, _PART)
+        with closing(parts) as rows, _writing(options.out) as target:
+            refused, count = _answer_all(predictor, rows, target, str(options.out), given)
+    where = "" if options.out == STANDARD else f": {options.out}"
+    print(f"{count - refused:,} rows answered, {refused:,} refused{where}", file=sys.stderr)
+    return SOME_REFUSED if refused else 0
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(usage=_USAGE, add_help=True)
+    parser.error = _refuse  # type: ignore[method-assign,assignment]
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--out", type=Path, default=STANDARD)
+    parser.add_argument("--replace", action="store_true")
+    parser.add_argument("--format", choices=sorted(set(row_files.ENDINGS.values())))
+    options = parser.parse_args(arguments)
+    models = [word for word in options.words if word.startswith(("experiment=", "model="))]
+    files = [word for word in options.words if word not in models]
+    if len(models) != 1 or len(files) != 1:
+        _refuse(f"got {len(models)} models and {len(files)} files, expected one of each")
+    options.model, options.file = models[0], Path(files[0])
+    return options
+
+
+def _go_to_repository(options: argparse.Namespace) -> None:
+    """To where models and the registry are; the files stay those of the folder it was called in."""
+    root = Path(sys.argv[0]).resolve().parents[1]
+    if root == Path.cwd():
+        return
+    for name in ("file", "out"):
+        path = getattr(options, name)
+        if path != STANDARD:
+            setattr(options, name, path.absolute())
+    os.chdir(root)
+
+
+def _refuse(problem: str) -> None:
+    raise UserError(f"{problem}\n{_USAGE}")
+
+
+def _format(path: Path, asked: Format | None) -> Format:
+    """What the name of a file says; of standard input or output what was asked for, or CSV."""
+    if path == STANDARD:
+        return asked or "csv"
+    return row_files.format_of(path)
+
+
+@contextmanager
+def _model(asked: str) -> Iterator[Path]:
+    """The folder of the model that `experiment=` or `model=` names.
+
+    Raises:
+        UserError: there is none.
+    """
+    kind, _, name = asked.partition("=")
+    if kind == "experiment":
+        folder = Paths(name).model
+        if not folder.is_dir():
+            raise UserError(f"{folder} does not exist; {_advice(name)}")
+        yield folder
+    elif name.startswith("models:/"):
+        from goodfit.tracking import registry
+
+        with tempfile.TemporaryDirectory() as copy:
+            yield registry.fetched(name, Path(copy))
+    else:
+        yield Path(name)
+
+
+def _advice(experiment: str) -> str:
+    if experiment in choices(Path("conf/experiment")):
+        return f"make it with `{gallery.command('train', experiment)}`"
+    return f"no experiment is named '{experiment}'"
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[BinaryIO]:
+    if path == STANDARD:
+        yield sys.stdin.buffer
+        return
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    with stream:
+        yield stream
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[BinaryIO]:
+    """A file is there when all rows have been answered, and not before."""
+    if path == STANDARD:
+        # a reader that has seen enough, as `head`, ends this, too, without a word
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    with replacing_file(path) as part, part.open("wb") as stream:
+        yield stream
+
+
+def _answer_all(
+    predictor: Predictor, rows: Iterator[Part], target: BinaryIO, name: str, form: Format
+) -> tuple[int, int]:
+    """How many rows were refused, and how many there were; each that was is told."""
+    written = answers.opened(target, name, form)
+    progress = Progress("predicting", None, "rows", sys.stderr)
+    refused = count = 0
+    for part in rows:
+        got, problems = answered(predictor, part.rows)
+        for place, problem in sorted(problems.items()):
+            refused += 1
+            if refused <= _LISTED:
+                print(f"{part.place} {part.numbers[place]}: {problem}", file=sys.stderr)
+        count += len(part.rows)
+        written.add(part.rows, _beside(part.rows, got))
+        progress.show(count)
+    written.close()
+    if refused > _LISTED:
+        print(f"... and {refused - _LISTED:,} more; their answers are empty", file=sys.stderr)
+    return refused, count
+
+
+def answered(predictor: Predictor, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[int, str]]:
+    """The answers to rows (N, columns), empty where one was refused; why, by its place.
+
+    Raises:
+        UserError: a column is missing.
+    """
+    blank = predictor.predict(rows.iloc[:0])
+    tables: dict[tuple[int, ...], pd.DataFrame] = {}
+    problems: dict[int, str] = {}
+    waiting = [list(range(len(rows)))]
+    while waiting:
+        places = waiting.pop()
+        try:
+            tables[tuple(places)] = predictor.predict(rows.iloc[places])
+        except CellsError as error:
+            for fault in error.faults:
+                place = places[fault.row - 1]
+                said = f"column {fault.column} {fault.problem}"
+                problems[place] = f"{problems[place]}; {said}" if place in problems else said
+            rest = [place for place in places if place not in problems]
+            waiting += [rest] if rest else []
+        except UserError as error:
+            # a data set that does not say which rows: it is found by halves
+            if len(places) == 1:
+                problems[places[0]] = str(error)
+            else:
+                waiting += [places[: len(places) // 2], places[len(places) // 2 :]]
+
+    given = [table.set_index(pd.Index(places)) for places, table in tables.items()]
+    return pd.concat(given or [blank]).reindex(range(len(rows))), problems
+
+
+def _beside(rows: pd.DataFrame, got: pd.DataFrame) -> pd.DataFrame:
+    """The answers under names that no column of the rows has."""
+    taken = set(rows.columns)
+    return got.rename(columns=lambda name: f"predicted_{name}" if name in taken else name)

@@ -1,0 +1,134 @@
+"""Rows with a model's answers beside them, written part by part in the format that they came in."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from goodfit.data.row_files import Format
+
+
+class Answers(ABC):
+    """A file to which rows and answers are added; closed, it is whole."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+
+    @abstractmethod
+    def add(self, rows: pd.DataFrame, answers: pd.DataFrame) -> None:
+        """Rows (N, columns) as they were given, beside answers (N, columns) with other names.
+
+        An answer that is missing stays empty.
+        """
+
+    def close(self) -> None:
+        """Nothing is added any more; the stream that was given stays open."""
+        if isinstance(self.stream, gzip.GzipFile):
+            self.stream.close()
+
+
+class CsvAnswers(Answers):
+    """Cells as they were written, cut as the rows were where these are of a CSV file."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream)
+        self._header = True
+
+    def add(self, rows: pd.DataFrame, answers: pd.DataFrame) -> None:
+        text = io.TextIOWrapper(self.stream, encoding="utf-8", newline="")
+        table = pd.concat([rows, answers.map(_cell)], axis=1)
+        table.to_csv(
+            text,
+            sep=rows.attrs.get("separator", ","),
+            index=False,
+            header=self._header,
+            lineterminator="\n",
+        )
+        text.detach()
+        self._header = False
+
+
+class JsonAnswers(Answers):
+    """One object a line; what is missing is null."""
+
+    def add(self, rows: pd.DataFrame, answers: pd.DataFrame) -> None:
+        table = pd.concat([rows, answers], axis=1)
+        for record in table.to_dict("records"):
+            line = json.dumps(_json(record), ensure_ascii=False, allow_nan=False)
+            self.stream.write(line.encode() + b"\n")
+
+
+class ParquetAnswers(Answers):
+    """Columns of the types that the rows have."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream)
+        self._writer: pq.ParquetWriter | None = None
+        # tables without an answer, before one that tells the types of answers
+        self._waiting: list[pd.DataFrame] = []
+
+    def add(self, rows: pd.DataFrame, answers: pd.DataFrame) -> None:
+        self._waiting.append(pd.concat([rows, answers], axis=1))
+        if self._writer is not None or not answers.isna().all(axis=None):
+            self._write()
+
+    def close(self) -> None:
+        if self._waiting:
+            self._write()
+        if self._writer is not None:
+            self._writer.close()
+        super().close()
+
+    def _write(self) -> None:
+        """Those that wait, with the types of the last of them."""
+        if self._writer is None:
+            schema = pa.Schema.from_pandas(self._waiting[-1], preserve_index=False)
+            self._writer = pq.ParquetWriter(self.stream, schema)
+        for table in self._waiting:
+            columns = pa.Table.from_pandas(table, self._writer.schema, preserve_index=False)
+            self._writer.write_table(columns)
+        self._waiting.clear()
+
+
+_WRITERS: Mapping[Format, type[Answers]] = {
+    "csv": CsvAnswers,
+    "jsonl": JsonAnswers,
+    "parquet": ParquetAnswers,
+}
+
+
+def opened(stream: BinaryIO, name: str, form: Format) -> Answers:
+    """Answers to a stream; compressed where its name ends with .gz."""
+    compressed = name.lower().endswith(".gz")
+    # without a date: equal answers are equal bytes
+    packed = gzip.GzipFile(fileobj=stream, mode="wb", mtime=0) if compressed else stream
+    return _WRITERS[form](cast(BinaryIO, packed))
+
+
+def _cell(value: Any) -> Any:
+    """A list, such as of boxes, as JSON: a cell of CSV is a text."""
+    if isinstance(value, list | np.ndarray):
+        return json.dumps(_json(list(value)))
+    return value
+
+
+def _json(value: Any) -> Any:
+    """A value as JSON knows it."""
+    if isinstance(value, Mapping):
+        return {str(name): _json(part) for name, part in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_json(part) for part in value]
+    if pd.isna(value) or value in (np.inf, -np.inf):
+        return None
+    if isinstance(value, np.generic):
+        return value.item()
+    return value if isinstance(value, str | int | float | bool) else str(value)

@@ -1,0 +1,328 @@
+"""Answers to the rows of a file: each row keeps its place, and a bad one its line."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import tiny
+import torch
+
+from goodfit import build
+from goodfit.contract import DataSpec
+from goodfit.data import row_files
+from goodfit.errors import UserError
+from goodfit.launch.fit import fit
+from goodfit.predictor import Predictor
+from goodfit.stages import predict
+from goodfit.store import answers
+
+TABLE = tiny.SAMPLES / "table.csv"
+
+
+@pytest.fixture(scope="module")
+def model(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[str], Path], database: Path
+) -> Path:
+    """The folder of a model of the table with every type of column."""
+    from conftest import furnish
+
+    folder = tmp_path_factory.mktemp("table")
+    cfg = furnish(folder, prepared, database, "table-class")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        fit(cfg, out=folder / "model")
+    return folder / "model"
+
+
+@pytest.fixture
+def ask(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs the command in an empty folder, and gives its code."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, asked: str = f"model={model}") -> int:
+        monkeypatch.setattr(sys, "argv", ["pipelines/predict.py", asked, *arguments])
+        return predict.main()
+
+    return run
+
+
+def expected(model: Path) -> pd.DataFrame:
+    """What the model says of the sample, as a data frame read from it."""
+    rows = pd.read_csv(TABLE, dtype=str, keep_default_na=False)
+    return Predictor.load(model).predict(rows)
+
+
+def written_rows(path: Path) -> pd.DataFrame:
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    if ".jsonl" in path.name:
+        return pd.read_json(path, lines=True, dtype=False)
+    return pd.read_csv(path, sep="\t" if ".tsv" in path.name else ",", dtype={"code": str})
+
+
+def lay(name: str) -> Path:
+    """The sample in the format of a name."""
+    path, rows = Path(name), pd.read_csv(TABLE, dtype=str, keep_default_na=False)
+    content = io.BytesIO()
+    if ".parquet" in name:
+        rows.to_parquet(content)
+    elif ".jsonl" in name:
+        rows.to_json(content, orient="records", lines=True)
+    else:
+        rows.to_csv(content, sep="\t" if ".tsv" in name else ",", index=False)
+    packed = gzip.compress(content.getvalue()) if name.endswith(".gz") else content.getvalue()
+    path.write_bytes(packed)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["rows.csv", "rows.tsv", "rows.csv.gz", "rows.jsonl", "rows.jsonl.gz", "rows.parquet"]
+)
+@pytest.mark.parametrize("size", [8192, 7])
+def test_each_format_gets_the_answers_of_the_model_beside_its_own_columns(
+    ask: Callable[..., int], model: Path, monkeypatch: pytest.MonkeyPatch, name: str, size: int
+) -> None:
+    monkeypatch.setattr(predict, "_PART", size)
+    assert ask(str(lay(name)), "--out", f"got.{name}") == 0
+    got, wanted = written_rows(Path(f"got.{name}")), expected(model)
+    pd.testing.assert_frame_equal(got[wanted.columns], wanted, check_dtype=False)
+    assert list(got) == [*pd.read_csv(TABLE, nrows=0), *wanted]
+
+
+def test_cells_of_a_csv_file_come_back_letter_by_letter(ask: Callable[..., int]) -> None:
+    lines = TABLE.read_text().splitlines()
+    Path("rows.csv").write_text("\n".join(lines) + "\n")
+    ask("rows.csv", "--out", "got.csv")
+    for line, got in zip(lines, Path("got.csv").read_text().splitlines(), strict=True):
+        assert got.startswith(f"{line},")
+
+
+def test_rows_that_are_refused_are_told_by_their_line_and_the_others_answered(
+    ask: Callable[..., int], model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Behind a blank line, and behind a cell of two lines in a column that nobody uses."""
+    header, first, second, *rest = TABLE.read_text().splitlines()
+    bad = second.replace("49,Ulm", "many,Ulm")
+    assert bad != second
+    lines = [
+        f"note,{header}",
+        f'"two\nlines",{first}',
+        "",
+        f"-,{bad}",
+        *(f"-,{row}" for row in rest),
+    ]
+    Path("rows.csv").write_text("\n".join(lines))
+    assert ask("rows.csv", "--out", "got.csv") == predict.SOME_REFUSED
+    said = capsys.readouterr().err.splitlines()
+    assert said[-2:] == [
+        "rows.csv, line 5: column age 'many' is not a finite number",
+        f"{len(rest) + 1} rows answered, 1 refused: got.csv",
+    ]
+    got, wanted = pd.read_csv("got.csv"), expected(model)
+    assert got.loc[1, list(wanted)].isna().all()
+    got, wanted = got.drop(index=1), wanted.drop(index=1)
+    pd.testing.assert_frame_equal(got[wanted.columns], wanted, check_dtype=False)
+
+
+def test_a_column_of_the_file_that_is_called_as_an_answer_stays(ask: Callable[..., int]) -> None:
+    table = pd.read_csv(TABLE, dtype=str, keep_default_na=False).assign(label="mine")
+    table.to_csv("rows.csv", index=False)
+    ask("rows.csv", "--out", "got.csv")
+    got = pd.read_csv("got.csv")
+    assert set(got["label"]) == {"mine"}
+    assert set(got["predicted_label"]) <= {"yes", "no"}
+
+
+def test_standard_input_goes_to_standard_output(
+    ask: Callable[..., int], model: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: Any
+) -> None:
+    text = io.TextIOWrapper(io.BytesIO(lay("rows.jsonl").read_bytes()))
+    monkeypatch.setattr(sys, "stdin", text)
+    assert ask("-", "--format", "jsonl") == 0
+    lines = capfdbinary.readouterr().out.splitlines()
+    labels = [json.loads(line)["label"] for line in lines]
+    assert labels == list(expected(model)["label"])
+
+
+@pytest.mark.parametrize("case", tiny.cases())
+def test_rows_of_every_data_set_are_answered_as_lines_of_json(
+    case: str, prepared: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Windows, pictures, texts: what the registry's input example holds."""
+    spec, cfg = DataSpec.read(prepared(case) / "spec.json"), tiny.cfg(case)
+    torch.manual_seed(0)
+    predictor, data = Predictor(build.task(cfg, spec), spec), build.data_set(cfg)
+    some = data.load(tiny.raw(data), data.read(tiny.raw(data)).head(3))
+    rows = data.example(some).reset_index(drop=True)
+    sent = tmp_path / "rows.jsonl"
+    rows.to_json(sent, orient="records", lines=True, date_format="iso")
+    with sent.open("rb") as source:
+        (part,) = row_files.parts("rows.jsonl", source, "jsonl", 100)
+    got, problems = predict.answered(predictor, part.rows)
+    assert problems == {}
+    pd.testing.assert_frame_equal(got, predictor.predict(rows))
+    for name in ("got.jsonl", "got.csv", "got.parquet"):
+        path = tmp_path / name
+        with path.open("wb") as target:
+            file = answers.opened(target, name, row_files.format_of(path))
+            file.add(part.rows, got)
+            file.close()
+        assert len(written_rows(path)) == len(rows), name
+
+
+def test_of_many_refused_rows_the_first_hundred_are_told(
+    ask: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = pd.read_csv(TABLE, dtype=str, keep_default_na=False)
+    table = pd.concat([table] * 3, ignore_index=True).assign(age="many")
+    table.to_csv("rows.csv", index=False)
+    assert ask("rows.csv", "--out", "got.csv") == predict.SOME_REFUSED
+    said = capsys.readouterr().err.splitlines()
+    told = [line for line in said if line.startswith("rows.csv, line ")]
+    assert len(told) == 100
+    assert said[-2:] == [
+        f"... and {len(table) - 100} more; their answers are empty",
+        f"0 rows answered, {len(table)} refused: got.csv",
+    ]
+
+
+def test_a_first_part_without_an_answer_does_not_decide_the_types(
+    ask: Callable[..., int], model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict, "_PART", 7)
+    table = pd.read_csv(TABLE, dtype=str, keep_default_na=False)
+    table.loc[:6, "age"] = "many"
+    table.to_csv("rows.csv", index=False)
+    assert ask("rows.csv", "--out", "got.parquet") == predict.SOME_REFUSED
+    got, wanted = pd.read_parquet("got.parquet"), expected(model)
+    assert got.loc[:6, list(wanted)].isna().all(axis=None)
+    pd.testing.assert_frame_equal(got.loc[7:, list(wanted)], wanted[7:], check_dtype=False)
+
+
+def test_from_another_folder_its_own_files_are_meant(
+    ask: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    lay("rows.csv")
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "pipelines/predict.py"), f"model={model}"])
+    sys.argv += ["rows.csv", "--out", "got.csv"]
+    assert predict.main() == 0
+    assert (tmp_path / "elsewhere/got.csv").exists()
+    assert Path.cwd() == tmp_path
+
+
+def test_a_data_set_that_names_no_row_is_asked_by_halves(prepared: Callable[[str], Path]) -> None:
+    """Three of 40 pictures have no right size; each of them alone is refused."""
+    spec, cfg = DataSpec.read(prepared("mnist") / "spec.json"), tiny.cfg("mnist")
+    torch.manual_seed(0)
+    predictor = Predictor(build.task(cfg, spec), spec)
+    data = build.data_set(cfg)
+    rows = pd.concat([data.example(data.read(tiny.raw(data)))] * 14, ignore_index=True)
+    spoiled = [0, 17, 41]
+    for row in spoiled:
+        rows.at[row, "image"] = [[0.0]]
+    got, problems = predict.answered(predictor, rows)
+    assert sorted(problems) == spoiled
+    assert list(got.index[got.isna().all(axis=1)]) == spoiled
+    whole = rows.drop(index=spoiled)
+    pd.testing.assert_frame_equal(
+        got.loc[whole.index].reset_index(drop=True), predictor.predict(whole), check_dtype=False
+    )
+
+
+def contents() -> Iterator[tuple[str, bytes, str]]:
+    """Files that cannot be read, and what is said of each."""
+    table = TABLE.read_bytes()
+    yield "rows.csv", b"", "rows.csv is empty"
+    yield "rows.csv", b"age,age\n1,2\n", "two columns named 'age'"
+    yield "rows.csv", b"age,town\n1,Ulm\n2,Ulm,3\n", "rows.csv, line 3 has 3 cells, the header 2"
+    yield "rows.csv", b"age,town\n1,Ulm\n", "columns .* are missing"
+    yield "rows.csv", table.replace(b"Ulm", b"K\xf6ln"), "rows.csv is not UTF-8"
+    yield "rows.csv.gz", table, "rows.csv.gz cannot be read as csv: Not a gzipped file"
+    yield "rows.csv.gz", gzip.compress(table)[:-20], "rows.csv.gz cannot be read as csv"
+    yield "rows.parquet", table, "rows.parquet cannot be read as parquet"
+    yield "rows.jsonl", b'{"age": 1}\n{"age": \n', "rows.jsonl, line 2 is no JSON"
+    yield (
+        "rows.jsonl",
+        b"[1, 2]\n",
+        r"rows.jsonl, line 1: expected an object, \{...\}, got \[1, 2\]",
+    )
+
+
+@pytest.mark.parametrize(("name", "content", "said"), list(contents()))
+def test_a_file_that_cannot_be_read_leaves_no_answers(
+    ask: Callable[..., int], name: str, content: bytes, said: str
+) -> None:
+    Path(name).write_bytes(content)
+    with pytest.raises(UserError, match=said):
+        ask(name, "--out", "got.csv")
+    assert not Path("got.csv").exists()
+
+
+def test_a_file_that_breaks_off_leaves_no_answers(
+    ask: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict, "_PART", 7)
+    rows = lay("rows.jsonl").read_text()
+    Path("rows.jsonl").write_text(rows[:-30])
+    with pytest.raises(UserError, match="is no JSON"):
+        ask("rows.jsonl", "--out", "got.csv")
+    assert sorted(path.name for path in Path().iterdir()) == ["rows.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "got 1 models and 0 files, expected one of each"),
+        (("rows.csv", "more.csv"), "got 1 models and 2 files"),
+        (("none.csv",), "none.csv cannot be read: No such file or directory"),
+        (("rows.xlsx",), "expected a file that ends with .csv"),
+        (("rows.csv", "--out", "old.csv"), "old.csv exists; name another file, or add --replace"),
+        (("rows.csv", "--out", "rows.csv", "--replace"), "is the file of the rows"),
+        (("rows.csv", "--out", "link.csv", "--replace"), "is the file of the rows"),
+        (("rows.csv", "--nonsense"), "unrecognized arguments: --nonsense"),
+    ],
+)
+def test_a_command_that_cannot_be_meant_is_refused(
+    ask: Callable[..., int], arguments: tuple[str, ...], said: str
+) -> None:
+    before = lay("rows.csv").read_bytes()
+    Path("old.csv").write_text("kept")
+    Path("link.csv").symlink_to("rows.csv")
+    with pytest.raises(UserError, match=said):
+        ask(*arguments)
+    assert Path("rows.csv").read_bytes() == before
+    assert Path("old.csv").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("experiment=mnist", "models/mnist does not exist; make it with"),
+        ("experiment=minst", "no experiment is named 'minst'"),
+        ("model=models:/mnist", "expected models:/<name>@<alias> or models:/<name>/<version>"),
+        ("model=elsewhere", "elsewhere is not a trained model"),
+    ],
+)
+def test_a_model_that_is_not_there_is_told_with_what_to_do(
+    ask: Callable[..., int], asked: str, said: str
+) -> None:
+    lay("rows.csv")
+    for name in ("conf", "params.yaml", "gallery"):
+        Path(name).symlink_to(tiny.ROOT / name)
+    with pytest.raises(UserError, match=said):
+        ask("rows.csv", asked=asked)
+
+
+def test_every_ending_has_a_format() -> None:
+    for ending in row_files.ENDINGS:
+        assert row_files.format_of(Path(f"A.B{ending.upper()}.gz")) == row_files.ENDINGS[ending]
