@@ -287,3 +287,33 @@ def test_a_cell_longer_than_pythons_reader_takes_is_a_cell(tmp_path: Path) -> No
 def test_what_is_converted_is_said(tmp_path: Path, cells: list[str], why: str) -> None:
     rows = read(tmp_path, f"a,y\n{cells[0]},no\n{cells[1]},yes\n")
     assert table().fit(rows).facts["columns"]["a"]["why"] == why
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize("given", [2, "2", 0.5, -1])
+def test_true_and_false_are_two_values(given: object) -> None:
+    rows = pd.DataFrame({"new": [True, False], "y": ["no", "yes"]})
+    spec = table().fit(rows)
+    for same in (True, "TRUE", 1, "1", 1.0):
+        assert np.array_equal(
+            Table.encode(pd.DataFrame({"new": pd.Series([same], dtype=object)}), spec)["numbers"],
+            Table.encode(pd.DataFrame({"new": [True]}), spec)["numbers"],
+        )
+    with pytest.raises(UserError, match=rf"new  {given!r} is not true or false"):
+        Table.encode(pd.DataFrame({"new": pd.Series([given], dtype=object)}), spec)
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize("dtype", [bool, object])
+@pytest.mark.parametrize("notation", ["{row}.5", '"{row},5 kg"'])
+def test_true_is_no_number(tmp_path: Path, notation: str, dtype: type) -> None:
+    spec = table().fit(read(tmp_path, lines(notation + "|{label}", header="a|y")))
+    with pytest.raises(UserError, match="a  True is not a finite number"):
+        Table.encode(pd.DataFrame({"a": pd.Series([True], dtype=dtype)}), spec)
+
+
+@pytest.mark.fault(33)
+def test_a_column_asked_to_be_true_or_false_holds_nothing_else(tmp_path: Path) -> None:
+    text = "new,y\n" + "0,no\n1,yes\n" * 20 + "2,no\n"
+    with pytest.raises(UserError, match=r"new  '2' is not true or false"):
+        read(tmp_path, text, columns={"new": "boolean"})
