@@ -1,6 +1,6 @@
 """The stage fetch: the raw file to data/raw/<experiment>."""
 
-from goodfit.cli import stage
+from environment import stage
 
 if __name__ == "__main__":
     stage("goodfit.stages.fetch:stage")

@@ -2,9 +2,9 @@
 
 import sys
 
-from goodfit.cli import guarded
+from environment import guarded
+
+from goodfit.stages.predict import main
 
 if __name__ == "__main__":
-    from goodfit.stages.predict import main
-
     guarded(lambda: sys.exit(main()))

@@ -1,6 +1,6 @@
 """The stage report: the page report/<experiment>/index.html."""
 
-from goodfit.cli import stage
+from environment import stage
 
 if __name__ == "__main__":
     stage("goodfit.stages.report:stage", needs={"evaluation": "evaluate"})

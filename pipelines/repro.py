@@ -2,7 +2,8 @@
 
 import sys
 
-from goodfit.cli import guarded
+from environment import guarded
+
 from goodfit.stages.repro import main
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """`make results`: docs/results.md, from what the stages left."""
 
-from goodfit.cli import guarded
+from environment import guarded
+
 from goodfit.reporting.results import write
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 import sys
 
-from goodfit.cli import guarded
+from environment import guarded
+
 from goodfit.stages.summary import summarize
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The stage train: the model to models/<experiment>; by hand to build/runs/<run>."""
 
-from goodfit.cli import stage
+from environment import stage
 
 if __name__ == "__main__":
     stage(

@@ -12,6 +12,17 @@ from goodfit.data.table import Table
 from goodfit.errors import UserError
 from goodfit.schema import Source
 
+ROWS = 60  # of `lines`
+
+
+def lines(cells: str, *, header: str, separator: str = ",") -> str:
+    """A file of 60 rows; in `cells` are {row}, {seven} and {label} of each."""
+    rows = [header]
+    for row in range(ROWS):
+        label = ["yes", "no", "no"][row % 3]
+        rows.append(cells.format(row=row, seven=row % 7, label=label))
+    return "\n".join(rows).replace("|", separator) + "\n"
+
 
 def table(cls: type[Table] = Table, **options: Any) -> Table:
     defaults: dict[str, Any] = {

@@ -36,8 +36,8 @@ class Repository:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # how wide a terminal is decides what tables look like
-        left_out = ("MLFLOW", "DVC", "COLUMNS")
+        # how wide a terminal is decides what tables look like; a user's Python writes bytecode
+        left_out = ("MLFLOW", "DVC", "COLUMNS", "PYTHONDONTWRITEBYTECODE")
         self.env = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
         self.env |= {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",

@@ -38,6 +38,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     return made
 
 
+@pytest.mark.fault(69)
 def test_a_second_repro_has_nothing_to_do(repository: Repository) -> None:
     assert repository.repro() == []
 

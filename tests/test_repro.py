@@ -227,3 +227,15 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole(fresh: Repository, tmp_p
         process.kill()
         process.communicate()
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.fault(70)
+def test_without_an_active_environment_dvc_and_its_stages_are_those_of_this_python(
+    tmp_path: Path,
+) -> None:
+    made = make(tmp_path)
+    made.edit("params.yaml", overrides={"breast_cancer": ["modle.width=3"]})
+    made.env["PATH"] = "/usr/bin:/bin"
+    for options in ([], ["--pull"]):
+        said = made.run(*REPRO, "breast_cancer", *options, code=255)
+        assert "unknown key 'modle'. Did you mean 'model'?" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -37,6 +38,24 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def call(root: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, f"pipelines/{script}.py", *arguments]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.fault(70)
+@pytest.mark.parametrize("script", sorted(path.stem for path in tiny.ROOT.glob("pipelines/*.py")))
+def test_a_python_without_goodfit_says_how_to_get_it(root: Path, script: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", f"pipelines/{script}.py", "mnist"],  # -S: no installed package
+        cwd=root,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == (
+        f"goodfit: this Python ({sys.executable}) has no module 'goodfit'; "
+        "first: source .venv/bin/activate (`make .venv/ready` makes it)\n"
+    )
+    assert (done.returncode, done.stdout) == (2, "")
 
 
 @pytest.mark.fault(20)

@@ -74,7 +74,7 @@ def test_single_quotes_are_refused(tmp_path: Path) -> None:
         (GOOD.encode("utf-16"), "t.csv is not UTF-8, but UTF-16"),
         (GOOD.encode("utf-16-le"), "t.csv is no text (byte 1 is NUL)"),
         (GOOD.replace("1", "1\0", 1).encode(), "t.csv is no text (byte 5 is NUL)"),
-        (gzip.compress(GOOD.encode()), "t.csv is not UTF-8, but a gzip archive"),
+        (gzip.compress(GOOD.encode(), mtime=0), "t.csv is not UTF-8, but a gzip archive"),
         (
             b"PK\x03\x04\x14\0" + bytes(9),
             "t.csv is no text (byte 5 is NUL): it is an Excel workbook or a ZIP archive",

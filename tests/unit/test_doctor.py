@@ -199,6 +199,23 @@ def test_a_broken_record_of_a_model_is_a_finding(healthy: Healthy, text: str) ->
     assert f"{MODEL}/train.json is missing, broken, or of another version" in report
 
 
+@pytest.mark.fault(47)
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("experiments: [breast_cancer\n", "params.yaml, line "),
+        ("experiments: []\noverrides: {braest_cancer: []}\n", "overrides of 'braest_cancer'"),
+    ],
+)
+def test_a_params_yaml_that_make_repro_stops_at_is_a_finding(
+    healthy: Healthy, text: str, named: str
+) -> None:
+    Path("params.yaml").write_text(text)
+    code, report = healthy()
+    assert code == 1
+    assert named in " ".join(report.split())
+
+
 def test_the_last_copy_of_a_folder_that_was_being_replaced_comes_back(healthy: Healthy) -> None:
     MODEL.rename(MODEL.with_name(".tiny.old"))
     assert "is the last whole models/tiny" in healthy()[1]

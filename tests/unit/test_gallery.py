@@ -65,6 +65,25 @@ def test_a_name_in_params_yaml_that_is_no_experiment_is_answered_before_dvc_star
     assert gallery.targets(["first"]) == ["register@first"]  # what is named runs
 
 
+@pytest.mark.fault(47)
+@pytest.mark.parametrize("names", [[], ["second"]])
+def test_overrides_of_no_experiment_are_refused(names: list[str]) -> None:
+    Path("params.yaml").write_text("experiments: [first]\noverrides: {secnod: [seed=2]}\n")
+    message = "params.yaml: overrides of 'secnod', an experiment that does not exist. Did you mean "
+    with pytest.raises(UserError, match=f"{message}'second'"):
+        gallery.targets(names)
+    Path("params.yaml").write_text("experiments: [first]\noverrides: {second: [seed=2]}\n")
+    gallery.targets(names)
+
+
+@pytest.mark.fault(47)
+def test_where_params_yaml_names_none_dvc_is_not_asked_for_all() -> None:
+    Path("params.yaml").write_text("experiments: []\noverrides: {}\n")
+    with pytest.raises(UserError, match="experiments names none"):
+        gallery.targets([])
+    assert gallery.targets(["first"])
+
+
 def test_each_name_is_a_target_once_of_the_file_that_has_its_stages() -> None:
     expected = ["gallery/dvc.yaml:register@third", "register@first"]
     assert gallery.targets(["third", "first", "third"]) == expected

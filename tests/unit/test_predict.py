@@ -78,7 +78,9 @@ def lay(name: str) -> Path:
         rows.to_json(content, orient="records", lines=True)
     else:
         rows.to_csv(content, sep="\t" if ".tsv" in name else ",", index=False)
-    packed = gzip.compress(content.getvalue()) if name.endswith(".gz") else content.getvalue()
+    packed = (
+        gzip.compress(content.getvalue(), mtime=0) if name.endswith(".gz") else content.getvalue()
+    )
     path.write_bytes(packed)
     return path
 
@@ -248,7 +250,7 @@ def contents() -> Iterator[tuple[str, bytes, str]]:
     yield "rows.csv", b"age,town\n1,Ulm\n", "columns .* are missing"
     yield "rows.csv", table.replace(b"Ulm", b"K\xf6ln"), "rows.csv is not UTF-8"
     yield "rows.csv.gz", table, "rows.csv.gz cannot be read as csv: Not a gzipped file"
-    yield "rows.csv.gz", gzip.compress(table)[:-20], "rows.csv.gz cannot be read as csv"
+    yield "rows.csv.gz", gzip.compress(table, mtime=0)[:-20], "rows.csv.gz cannot be read as csv"
     yield "rows.parquet", table, "rows.parquet cannot be read as parquet"
     yield "rows.jsonl", b'{"age": 1}\n{"age": \n', "rows.jsonl, line 2 is no JSON"
     yield (

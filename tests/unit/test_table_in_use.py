@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_tables import read, table
+from made_tables import lines, read, table
 
 from goodfit.data.table import Table
 from goodfit.errors import UserError
@@ -56,3 +56,33 @@ def test_a_point_for_thousands_that_a_program_took_for_decimals_is_refused(tmp_p
         "  row 1  column a  1.234 may be 1.234 or '1.234' with a point for thousands, as in "
         "training; give a text"
     )
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize("given", [2, "2", 0.5, -1])
+def test_true_and_false_are_two_values(given: object) -> None:
+    rows = pd.DataFrame({"new": [True, False], "y": ["no", "yes"]})
+    spec = table().fit(rows)
+    for same in (True, "TRUE", 1, "1", 1.0):
+        assert np.array_equal(
+            Table.encode(pd.DataFrame({"new": pd.Series([same], dtype=object)}), spec)["numbers"],
+            Table.encode(pd.DataFrame({"new": [True]}), spec)["numbers"],
+        )
+    with pytest.raises(UserError, match=rf"new  {given!r} is not true or false"):
+        Table.encode(pd.DataFrame({"new": pd.Series([given], dtype=object)}), spec)
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize("dtype", [bool, object])
+@pytest.mark.parametrize("notation", ["{row}.5", '"{row},5 kg"'])
+def test_true_is_no_number(tmp_path: Path, notation: str, dtype: type) -> None:
+    spec = table().fit(read(tmp_path, lines(notation + "|{label}", header="a|y")))
+    with pytest.raises(UserError, match="a  True is not a finite number"):
+        Table.encode(pd.DataFrame({"a": pd.Series([True], dtype=dtype)}), spec)
+
+
+@pytest.mark.fault(33)
+def test_a_column_asked_to_be_true_or_false_holds_nothing_else(tmp_path: Path) -> None:
+    text = "new,y\n" + "0,no\n1,yes\n" * 20 + "2,no\n"
+    with pytest.raises(UserError, match=r"new  '2' is not true or false"):
+        read(tmp_path, text, columns={"new": "boolean"})

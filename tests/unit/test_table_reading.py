@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_tables import read, refused, table
+from made_tables import ROWS, lines, read, refused, table
 
 from goodfit.contract import DataSpec
 from goodfit.data import features
@@ -17,17 +17,6 @@ from goodfit.data.columns import Column
 from goodfit.data.table import Table
 from goodfit.errors import UserError
 from goodfit.store.prepare import prepare
-
-ROWS = 60
-
-
-def lines(cells: str, *, header: str, separator: str = ",") -> str:
-    """A file of 60 rows; in `cells` are {row}, {seven} and {label} of each."""
-    rows = [header]
-    for row in range(ROWS):
-        label = ["yes", "no", "no"][row % 3]
-        rows.append(cells.format(row=row, seven=row % 7, label=label))
-    return "\n".join(rows).replace("|", separator) + "\n"
 
 
 @pytest.mark.fault(29)

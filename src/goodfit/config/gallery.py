@@ -69,11 +69,30 @@ def targets(names: Sequence[str]) -> list[str]:
         check_experiment(name, where)
         if name not in existing:
             raise UserError(f"{where}experiment '{name}' does not exist.{nearest(name, existing)}")
+    if not names and not in_params:
+        # `dvc repro` would run those of the gallery
+        raise UserError(f"{params.PARAMS}: experiments names none; `make repro ONLY=<name>`")
+    check_overridden()
 
     wanted = []
     for name in dict.fromkeys(names):
         wanted.append(_target(_LAST, name, in_gallery=name not in in_params))
     return wanted
+
+
+def check_overridden() -> None:
+    """Each name that params.yaml has overrides for is an experiment: a typo would change nothing.
+
+    Raises:
+        UserError: one is none, or params.yaml cannot be read.
+    """
+    existing = known()
+    for name in params.overridden():
+        if name not in existing:
+            raise UserError(
+                f"{params.PARAMS}: overrides of '{name}', an experiment that does not exist."
+                f"{nearest(name, existing)}"
+            )
 
 
 def activate(names: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from goodfit.config import read
 from goodfit.errors import UserError
@@ -34,12 +34,7 @@ def overrides(name: str) -> list[str]:
     Raises:
         UserError: params.yaml cannot be read, or holds something else than a list of them.
     """
-    by_experiment = read.mapping(PARAMS).get("overrides") or {}
-    if not isinstance(by_experiment, dict):
-        raise UserError(
-            f"{PARAMS}: overrides is {by_experiment!r}; expected overrides: {{{name}: [key=value]}}"
-        )
-    chosen = by_experiment.get(name) or []
+    chosen = _by_experiment(name).get(name) or []
     if isinstance(chosen, dict):
         from goodfit.config.overrides import of_mapping  # Hydra takes 0.3 s
 
@@ -48,6 +43,24 @@ def overrides(name: str) -> list[str]:
     if not _is_list_of_texts(chosen):
         raise UserError(
             f"{PARAMS}: overrides.{name} is {chosen!r}; expected a list such as [model.width=64]"
+        )
+    return chosen
+
+
+def overridden() -> list[str]:
+    """The names that params.yaml has overrides for, whether or not they are experiments.
+
+    Raises:
+        UserError: params.yaml cannot be read, or holds no overrides by name.
+    """
+    return [str(name) for name in _by_experiment("<experiment>")]
+
+
+def _by_experiment(example: str) -> dict[Any, Any]:
+    chosen = read.mapping(PARAMS).get("overrides") or {}
+    if not isinstance(chosen, dict):
+        raise UserError(
+            f"{PARAMS}: overrides is {chosen!r}; expected overrides: {{{example}: [key=value]}}"
         )
     return chosen
 

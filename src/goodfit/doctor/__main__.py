@@ -27,6 +27,7 @@ CHECKS: tuple[Check, ...] = (
     machine.hardware,
     machine.disks,
     agreement.folder,
+    agreement.experiments,
     dvc.locks,
     dvc.lock_file,
     cache.cache,

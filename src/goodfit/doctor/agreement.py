@@ -36,6 +36,17 @@ def folder() -> Iterator[Finding]:
         yield ok("DVC, git and MLflow can work in this folder")
 
 
+def experiments() -> Iterator[Finding]:
+    """What params.yaml asks for is such that `make repro` begins."""
+    if not params.PARAMS.exists():
+        return
+    try:
+        params.experiments()
+        gallery.check_overridden()
+    except UserError as error:
+        yield problem(str(error), "mend that file; `make repro` stops at it")
+
+
 def moved() -> Iterator[Finding]:
     """The places in MLflow's database are where the project is now."""
     path = places.environment_database()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -93,7 +94,10 @@ def _top(folder: Path) -> Path | None:
 def _is_without_git() -> bool:
     """Whether DVC is told to work without git; asking DVC itself takes 0.3 s."""
     done = subprocess.run(
-        ["dvc", "config", "core.no_scm"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "dvc", "config", "core.no_scm"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.stdout.strip().lower() == "true"
 

@@ -70,10 +70,7 @@ class Tracking:
     def __init__(self, *, top: int, seeds: int) -> None:
         is_whole = isinstance(top, int) and isinstance(seeds, int)
         if not is_whole or top < 0 or seeds < MIN_SEEDS:
-            raise UserError(
-                f"hydra.sweeper.listener: expected top >= 0 and seeds >= {MIN_SEEDS}, "
-                f"got {top} and {seeds}"
-            )
+            raise UserError(f"expected top >= 0 and seeds >= {MIN_SEEDS}, got {top} and {seeds}")
         self.top = top
         self.seeds = seeds
         self._claimed = ExitStack()

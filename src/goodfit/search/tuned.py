@@ -17,7 +17,7 @@ import yaml
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from goodfit.config import check, numbers, tree
+from goodfit.config import check, gallery, numbers, tree
 from goodfit.search import length
 from goodfit.system.files import write_text
 
@@ -92,7 +92,7 @@ def save(
         )
     return (
         f"{path} holds the {count} values of trial {winner.trial}; "
-        "`dvc repro` takes them up, deleting it goes back"
+        f"`{gallery.command('register', experiment)}` takes them up, deleting it goes back"
     )
 
 

@@ -69,6 +69,7 @@ def _write(name: str) -> None:
 
 def _compose(name: str) -> dict[str, Any]:
     """The experiment with its overrides of params.yaml, checked."""
+    gallery.check_overridden()
     chosen = [f"experiment={name}", *params.overrides(name)]
     if tuned(Path(), chosen):
         print(f"{name}: with conf/tuned/{name}.yaml, which a sweep wrote")

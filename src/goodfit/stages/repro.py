@@ -40,6 +40,7 @@ def main() -> int:
         UserError: an experiment does not exist, DVC or MLflow cannot work in this folder, or DVC's
             cache lacks what dvc.lock names: its disk is full.
     """
+    _activate()
     names = [word for word in sys.argv[1:] if not word.startswith("-")]
     options = [word for word in sys.argv[1:] if word.startswith("-")]
     targets = gallery.targets(names)
@@ -76,6 +77,15 @@ def main() -> int:
     if code > 0 and _KEEP_GOING in options:
         _summarize_the_others(wanted)
     return code
+
+
+def _activate() -> None:
+    """Puts this Python's folder first: `dvc`, and the `python` of its stages, are those beside it.
+
+    `.venv/bin/python pipelines/repro.py` comes without.
+    """
+    beside = str(Path(sys.executable).parent)
+    os.environ["PATH"] = os.pathsep.join([beside, os.environ.get("PATH", os.defpath)])
 
 
 def _check_folder(experiments: Sequence[str]) -> None:
