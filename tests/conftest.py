@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import tiny
+from furnished import furnish
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -63,14 +63,6 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with contextlib.chdir(folder):
         database.connect(f"sqlite:///{folder / 'mlflow.db'}")
     return folder / "mlflow.db"
-
-
-def furnish(home: Path, prepared: Callable[[str], Path], database: Path, case: str) -> DictConfig:
-    """Puts prepared data and a database into `home`; gives a configuration that names them."""
-    folder = home / "data/prepared/tiny"
-    shutil.copytree(prepared(case), folder)
-    shutil.copy(database, home / "mlflow.db")
-    return tiny.cfg(case, tracking={"uri": f"sqlite:///{home / 'mlflow.db'}"})
 
 
 @pytest.fixture

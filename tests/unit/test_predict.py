@@ -14,15 +14,15 @@ import pandas as pd
 import pytest
 import tiny
 import torch
+from furnished import furnish
 
 from goodfit import build
 from goodfit.contract import DataSpec
-from goodfit.data import row_files
 from goodfit.errors import UserError
 from goodfit.launch.fit import fit
 from goodfit.predictor import Predictor
 from goodfit.stages import predict
-from goodfit.store import answers
+from goodfit.store import answers, row_files
 
 TABLE = tiny.SAMPLES / "table.csv"
 
@@ -32,8 +32,6 @@ def model(
     tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[str], Path], database: Path
 ) -> Path:
     """The folder of a model of the table with every type of column."""
-    from conftest import furnish
-
     folder = tmp_path_factory.mktemp("table")
     cfg = furnish(folder, prepared, database, "table-class")
     with pytest.MonkeyPatch.context() as patch:
@@ -78,10 +76,8 @@ def lay(name: str) -> Path:
         rows.to_json(content, orient="records", lines=True)
     else:
         rows.to_csv(content, sep="\t" if ".tsv" in name else ",", index=False)
-    packed = (
-        gzip.compress(content.getvalue(), mtime=0) if name.endswith(".gz") else content.getvalue()
-    )
-    path.write_bytes(packed)
+    plain = content.getvalue()
+    path.write_bytes(gzip.compress(plain, mtime=0) if name.endswith(".gz") else plain)
     return path
 
 

@@ -68,7 +68,9 @@ def test_between_stages_too_the_second_says_who_is_first(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["repro"])
-    Path("params.yaml").write_text("experiments: []\n")
+    Path("params.yaml").write_text("experiments: [tiny]\n")
+    Path("conf/experiment").mkdir(parents=True)
+    Path("conf/experiment/tiny.yaml").touch()
     subprocess.run(["git", "init", "-q"], check=True)
     with subprocess.Popen(
         [sys.executable, "-c", FIRST], stdin=subprocess.PIPE, stdout=subprocess.PIPE
