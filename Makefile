@@ -7,6 +7,10 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONUNBUFFERED := 1
 # MLflow's helper for background jobs is not needed to look at runs: 7.6 s and 0.5 GB instead of 15.3 s and 2 GB
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
+# Python 3.11 reads its own .pth files by the locale: with C, none in a folder with an umlaut
+ifneq ($(filter C POSIX,$(LC_ALL)),)
+export LC_ALL := C.UTF-8
+endif
 PORT ?= 5000
 
 # a .venv that was moved or copied with its folder would run what is in the old one

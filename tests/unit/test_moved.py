@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import tiny
 
 from goodfit.system.moved import settle
 
@@ -87,3 +89,18 @@ def test_make_does_so_before_anything_else(project: Path, tmp_path: Path) -> Non
     done = subprocess.run(["make", "-n", "ui"], cwd=new, capture_output=True, text=True, check=True)
     assert f".venv was made in {project}" in done.stdout
     assert runs_in(new) == str(new)
+
+
+@pytest.mark.parametrize(
+    ("given", "used"), [("C", "C.UTF-8"), ("POSIX", "C.UTF-8"), ("de_DE.UTF-8", "de_DE.UTF-8")]
+)
+def test_a_folder_with_an_umlaut_can_be_read_whatever_the_locale(
+    tmp_path: Path, given: str, used: str
+) -> None:
+    """Python 3.11 decodes the .pth file of the environment by LC_ALL."""
+    shutil.copy(tiny.ROOT / "Makefile", tmp_path)
+    command = ["make", "--no-print-directory", "--eval=show:; @echo $$LC_ALL", "show"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"LC_ALL": given}, capture_output=True, text=True
+    )
+    assert done.stdout == f"{used}\n"

@@ -173,6 +173,11 @@ def test_the_advised_quotes_make_a_text_of_any_value(text: str) -> None:
             "data.label=gr\u00f6\u00dfe",
             "cannot read 'gr\u00f6\u00dfe', the value of data.label; as a text it",
         ),
+        (
+            "data.drop=[gr\u00f6\u00dfe, b]",
+            "cannot read '[gr\u00f6\u00dfe, b]', the value of data.drop; texts of a list need "
+            'quotes: \'data.drop=["gr\u00f6\u00dfe","b"]\'',
+        ),
         ("gr\u00f6\u00dfe=3", "an override cannot name the key 'gr\u00f6\u00dfe': letters a to z"),
         (
             "+data.columns.gr\u00f6\u00dfe=number",

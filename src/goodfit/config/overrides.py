@@ -19,6 +19,7 @@ from goodfit.system.names import check_experiment
 # groups whose files set keys of the whole configuration
 _GLOBAL = ("experiment", "search", "size", "tuned")
 _PACKAGE = re.compile(r"^#\s*@package\s+_global_\s*$", re.M)
+_LIST = re.compile(r"\[[^][{}]*\]")
 _KEY = re.compile(r"[~+]{0,2}[A-Za-z_$][\w.@/:$-]*", re.ASCII)
 _PLAIN = re.compile(r"[^$'\"(){}\[\]]+")  # no quotes, functions or interpolations: a name as it is
 _CHDIR = re.compile(r"\+*hydra\.job\.chdir=true", re.IGNORECASE)
@@ -79,10 +80,11 @@ def unreadable(override: str, problem: str = "") -> str:
             f"an override cannot name the key '{key}': letters a to z, digits and _ alone can "
             "stand there; set it in a file of conf/experiment/"
         )
-    return (
-        f"cannot read '{value}', the value of {key}{problem}; "
-        f"as a text it needs quotes: {quoted(key, value)}"
-    )
+    said = f"cannot read '{value}', the value of {key}{problem}"
+    if _LIST.fullmatch(value):
+        texts = [text.strip(" '\"") for text in value[1:-1].split(",")]
+        return f"{said}; texts of a list need quotes: {shlex.quote(f'{key}={_literal(texts)}')}"
+    return f"{said}; as a text it needs quotes: {quoted(key, value)}"
 
 
 def ambiguous(override: str) -> str:

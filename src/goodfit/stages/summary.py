@@ -44,7 +44,7 @@ def summarize(only: Sequence[str] = ()) -> None:
         write_comparison()
     console.print(
         f"Pages: {COMPARISON}    Runs and curves: make ui    Numbers: dvc metrics show\n"
-        "Next: python pipelines/train.py experiment=mnist model.width=64, "
+        f"Next: python pipelines/train.py experiment={names[0]} optimizer.lr=0.01, "
         "or edit conf/ and `make repro` again",
         style="dim",
     )
