@@ -18,6 +18,8 @@ from furnished import furnish
 
 from goodfit import build
 from goodfit.contract import DataSpec
+from goodfit.data.faults import CellsError
+from goodfit.data.mnist import Mnist
 from goodfit.errors import UserError
 from goodfit.launch.fit import fit
 from goodfit.predictor import Predictor
@@ -218,8 +220,21 @@ def test_from_another_folder_its_own_files_are_meant(
     assert Path.cwd() == tmp_path
 
 
-def test_a_data_set_that_names_no_row_is_asked_by_halves(prepared: Callable[[str], Path]) -> None:
-    """Three of 40 pictures have no right size; each of them alone is refused."""
+@pytest.mark.parametrize("names_rows", [True, False])
+def test_rows_are_found_by_halves_where_a_data_set_does_not_name_them(
+    prepared: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, names_rows: bool
+) -> None:
+    """Three of 42 pictures have no right size; each of them alone is refused."""
+    encode = Mnist.encode
+
+    def of_no_row(rows: pd.DataFrame, spec: DataSpec) -> Any:
+        try:
+            return encode(rows, spec)
+        except CellsError:
+            raise UserError("an image is none") from None
+
+    if not names_rows:
+        monkeypatch.setattr(Mnist, "encode", staticmethod(of_no_row))
     spec, cfg = DataSpec.read(prepared("mnist") / "spec.json"), tiny.cfg("mnist")
     torch.manual_seed(0)
     predictor = Predictor(build.task(cfg, spec), spec)
