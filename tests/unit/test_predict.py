@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -334,6 +335,18 @@ def test_a_model_that_is_not_there_is_told_with_what_to_do(
         Path(name).symlink_to(tiny.ROOT / name)
     with pytest.raises(UserError, match=said):
         ask("rows.csv", asked=asked)
+
+
+def test_a_model_of_another_version_is_told_with_the_way_to_ask_it(
+    ask: Callable[..., int], model: Path, tmp_path: Path
+) -> None:
+    old = Path(shutil.copytree(model, tmp_path / "old"))
+    content = json.loads((old / "train.json").read_text())
+    del content["cost"]["trainable"]
+    (old / "train.json").write_text(json.dumps(content))
+    lay("rows.csv")
+    with pytest.raises(UserError, match="another version of goodfit wrote the model's files"):
+        ask("rows.csv", asked="model=old")
 
 
 def test_every_ending_has_a_format() -> None:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from goodfit.config import gallery
 from goodfit.data.faults import CellsError
-from goodfit.errors import UserError
+from goodfit.errors import OtherVersionError, UserError
 from goodfit.paths import Paths, choices
 from goodfit.store import answers, row_files
 from goodfit.store.progress import Progress
@@ -56,9 +56,7 @@ def main() -> int:
     taken = _format(options.file, options.format)
     given = _format(options.out, options.format or taken)
     with _model(options.model) as folder, _reading(options.file) as source:
-        from goodfit.predictor import Predictor  # imports torch: after what can be wrong before
-
-        predictor = Predictor.load(folder)
+        predictor = _loaded(folder, options.model)
         name = "standard input" if options.file == STANDARD else str(options.file)
         parts = row_files.parts(name, source, taken, _PART)
         with closing(parts) as rows, _writing(options.out) as target:
@@ -127,6 +125,24 @@ def _model(asked: str) -> Iterator[Path]:
             yield registry.fetched(name, Path(copy))
     else:
         yield Path(name)
+
+
+def _loaded(folder: Path, asked: str) -> Predictor:
+    """The model in a folder.
+
+    Raises:
+        UserError: it is not whole, or another version of goodfit wrote it.
+    """
+    from goodfit.predictor import Predictor  # imports torch: after what can be wrong before
+
+    try:
+        return Predictor.load(folder)
+    except OtherVersionError:
+        raise UserError(
+            f"{asked}: another version of goodfit wrote the model's files; "
+            "MLflow asks it with the code that it came with (README, Use the model), or train it "
+            "again with this one"
+        ) from None
 
 
 def _advice(experiment: str) -> str:
