@@ -28,10 +28,10 @@ from goodfit.doctor.finding import (
 from goodfit.errors import UserError
 from goodfit.system.processes import gone
 from goodfit.system.secrets import redact
+from goodfit.tracking import places
 from goodfit.tracking.spool import SPOOL
 
 QUARANTINE = Path("build/quarantine")
-_SQLITE = "sqlite:///"
 # a left join: a run that another program began has no such tag, and is nobody's orphan
 _RUNNING = """
     select runs.run_uuid, runs.experiment_id, tags.value from runs
@@ -50,12 +50,12 @@ _TRIALS = """
 def mlflow() -> Iterator[Finding]:
     """The tracking database is whole, has MLflow's present schema, and no dead run is RUNNING."""
     yield from _file_store()
-    uri = os.environ.get("MLFLOW_TRACKING_URI", f"{_SQLITE}mlflow.db")
-    if not uri.startswith(_SQLITE):
+    uri = places.of_environment()
+    if not uri.startswith(places.SQLITE):
         advice = "a server looks after itself; nothing was asked"
         yield note(f"runs are tracked at {redact(uri)}", advice)
         return
-    path = Path(uri.removeprefix(_SQLITE))
+    path = Path(uri.removeprefix(places.SQLITE))
     if not path.exists():
         yield ok(f"{path} does not exist yet; the first run makes it")
         return

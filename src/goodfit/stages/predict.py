@@ -35,7 +35,8 @@ python pipelines/predict.py experiment=<name> <file> [--out <file>]
 python pipelines/predict.py model=models:/<name>@champion <file> [--out <file>]
 
 <file> is CSV, Parquet or JSON lines, also compressed (.gz), or - for standard input. The answers
-stand beside its own columns, in the same order. Without --out they go to standard output, as CSV
+stand beside its own columns, in the same order, and are called predicted_<name> where the file has
+a column <name>. Without --out they go to standard output, as CSV
 or as --format says. A file that exists is written over with --replace alone.
 Exit code 3: some rows were refused; each is told, and its answer stays empty."""
 
@@ -44,8 +45,7 @@ def main() -> int:
     """Answers the rows of the file that the command line names; 3 where some were refused.
 
     Raises:
-        UserError: the model or the file is not there or not what it should be, or no row at all
-            could be answered.
+        UserError: the model or the file is not there, or not what it should be.
     """
     options = _options(sys.argv[1:])
     _go_to_repository(options)
