@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import resource
@@ -9,20 +10,23 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import optuna
 import psutil
 import pytest
 import sweeping
 from omegaconf import DictConfig
+from optuna.exceptions import StorageInternalError
 from optuna.storages._heartbeat import HeartbeatThread
 from optuna.trial import TrialState
 from sweeping import Sweep
 
 from hydra_plugins.hydra_optuna_sweeper import _process, _workers
 from hydra_plugins.hydra_optuna_sweeper._job import objective_values
+from hydra_plugins.hydra_optuna_sweeper._space import Space
 
 
 def exhaust() -> float:
@@ -280,6 +284,43 @@ def test_a_worker_that_is_told_to_stop_as_a_trial_starts_leaves_no_thread_to_wai
         signal.signal(signal.SIGALRM, before)
     # none has chosen a point, so three of them end the sweep
     assert [trial.user_attrs["reason"] for trial in done.trials] == ["told to stop"] * 3
+    assert not sweeping.lines(done.folder / "pids")
+
+
+@contextlib.contextmanager
+def stopped_in_a_commit() -> Iterator[None]:
+    """This process is told to stop as the block writes, and its library makes an error of that."""
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield
+    except SystemExit as stopped:
+        raise StorageInternalError("the commit") from stopped
+
+
+def write_and_be_stopped(cfg: DictConfig) -> float:
+    """A job that is told to stop in the midst of what it writes."""
+    with stopped_in_a_commit():
+        time.sleep(10)
+    return 0.0
+
+
+@pytest.mark.parametrize(("at", "job"), [("suggest", pid), ("job", write_and_be_stopped)])
+def test_a_trial_that_is_told_to_stop_in_the_midst_of_a_commit_has_not_failed(
+    sweep: Sweep, monkeypatch: pytest.MonkeyPatch, at: str, job: Callable[[DictConfig], float]
+) -> None:
+    suggest = Space.suggest
+    parent = os.getpid()
+
+    def write_suggestion(space: Space, trial: optuna.Trial, config: DictConfig) -> list[str]:
+        if os.getpid() == parent:  # it draws a point to check the sampler
+            return suggest(space, trial, config)
+        with stopped_in_a_commit():
+            return suggest(space, trial, config)
+
+    if at == "suggest":
+        monkeypatch.setattr(Space, "suggest", write_suggestion)
+    done = sweep(job, "x=1,2", "hydra.sweeper.n_trials=1", "hydra.sweeper.max_retry=0")
+    assert {trial.user_attrs["reason"] for trial in done.trials} == {"told to stop"}
     assert not sweeping.lines(done.folder / "pids")
 
 

@@ -149,12 +149,14 @@ class Job:
 
     def _objective(self, trial: optuna.Trial) -> Any:
         try:
-            with self._sigterm.allowed():
-                return self._launch(trial)
+            self._sigterm.raise_received()
+            return self._launch(trial)
         except (optuna.TrialPruned, Terminated):
             raise
         # a job's sys.exit ends the job, not the worker
         except (Exception, SystemExit, KeyboardInterrupt) as error:
+            # raised in the midst of the job's own commit, the signal comes out as another error
+            self._sigterm.raise_received()
             pruned = constraints.trial_values(trial).get("pruned")
             if pruned:  # some launchers wrap what a job raises
                 raise optuna.TrialPruned(pruned) from error
@@ -180,7 +182,8 @@ class Job:
 
         texts = [constraint.text for constraint in self.space.constraints]
         with trials.running(trial, self.url, pruner=self._pruner(), constraints=texts):
-            jobs = self.launcher.launch([overrides], initial_job_idx=trial.number)
+            with self._sigterm.allowed():
+                jobs = self.launcher.launch([overrides], initial_job_idx=trial.number)
         values = objective_values(_result(jobs[0]), len(trial.study.directions))
 
         violated = constraints.first_violated(self.space.constraints, trial)

@@ -54,7 +54,8 @@ class WorkerSigterm:
     """A worker's answer to SIGTERM: `Terminated`, at once or, where it is deferred, later.
 
     Raised while Optuna starts the thread of a trial's heartbeat, it would leave a thread that
-    nobody stops, and for which the process waits at its end.
+    nobody stops, and for which the process waits at its end. Raised in the midst of a commit, it
+    comes out as the database's error.
     """
 
     def __init__(self) -> None:
@@ -74,26 +75,27 @@ class WorkerSigterm:
         finally:
             self._is_deferred = False
         # not in `finally`, where it would hide what the block raised
-        self._raise_received()
+        self.raise_received()
 
     @contextmanager
     def allowed(self) -> Iterator[None]:
         """In the block, inside a deferred one, SIGTERM raises; one that came before does too."""
         self._is_deferred = False
         try:
-            self._raise_received()
+            self.raise_received()
             yield
         finally:
             self._is_deferred = True
 
+    def raise_received(self) -> None:
+        """Raises `Terminated` where the signal has come."""
+        if self._is_received:
+            raise Terminated(128 + signal.SIGTERM)
+
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         self._is_received = True
         if not self._is_deferred:
-            self._raise_received()
-
-    def _raise_received(self) -> None:
-        if self._is_received:
-            raise Terminated(128 + signal.SIGTERM)
+            self.raise_received()
 
 
 @contextmanager
