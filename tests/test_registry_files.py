@@ -169,6 +169,23 @@ def test_no_champion_is_made_of_a_model_that_was_none(repository: Repository) ->
     assert RESTORED not in repository.run(*SUMMARY)
 
 
+@pytest.mark.fault(71)
+def test_the_champion_answers_by_the_code_that_evaluated_it(repository: Repository) -> None:
+    """The weights come out as they were."""
+    path = repository.path / "src/goodfit/task/classification.py"
+    given = 'columns[f"p_{label}"] = prediction[:, code].tolist()'
+    assert given in path.read_text()
+    rounded = given.replace("].tolist()", "].mul(10).round().tolist()")
+    path.write_text(path.read_text().replace(given, rounded))
+    weights = repository.sql("select value from tags where key = 'goodfit.weights_sha256'")
+
+    assert "version 2: champion: the present one's files" in repository.run(*REPRO)
+    assert "as evaluated" in repository.run(sys.executable, "-c", ASK)
+    assert RESTORED not in repository.run(*SUMMARY)
+    again = repository.sql("select distinct value from tags where key = 'goodfit.weights_sha256'")
+    assert again == weights
+
+
 def test_a_champion_of_others_stays(repository: Repository) -> None:
     with closing(sqlite3.connect(repository.path / "mlflow.db")) as connection:
         connection.executescript(

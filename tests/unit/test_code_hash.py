@@ -12,7 +12,7 @@ import pytest
 import tiny
 
 from goodfit.provenance import environment
-from goodfit.provenance.code import Roots, source_hashes, stage_roots
+from goodfit.provenance.code import Roots, answering_roots, source_hashes, stage_roots
 
 MODULES = [
     "goodfit.training.loop",
@@ -141,6 +141,26 @@ def _roots_in(tree: Path, stage: str) -> Roots:
     roots = stage_roots(CONTENT)[stage]
     here = str(tiny.ROOT / "src")
     return roots._replace(files=tuple(name.replace(here, str(tree)) for name in roots.files))
+
+
+@pytest.mark.fault(71)
+@pytest.mark.parametrize(
+    ("file", "answers"),
+    [
+        ("tracking/pyfunc.py", True),
+        ("predictor.py", True),
+        ("data/table.py", True),
+        ("task/classification.py", True),
+        ("tracking/registry.py", False),
+        ("reporting/page.py", False),
+        ("training/loop.py", False),
+    ],
+)
+def test_what_answers_is_the_code_that_a_model_in_use_runs(file: str, answers: bool) -> None:
+    content = CONTENT | {"data": tiny.section("data", "table")}
+    content |= {"task": tiny.section("task", "classification")}
+    module = "goodfit." + file.removesuffix(".py").replace("/", ".")
+    assert (module in source_hashes(answering_roots(content))) is answers
 
 
 def test_a_new_network_changes_nothing(tree: Path) -> None:

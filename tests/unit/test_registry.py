@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from goodfit.records import Evaluation, Interval
 from goodfit.tracking.database import connect
+from goodfit.tracking.lookup import MODEL_TAG
 from goodfit.tracking.registry import Paired, Standing, champion, decide, promote, standing_of
 
 if TYPE_CHECKING:
@@ -44,6 +45,15 @@ def nothing(present: ModelVersion) -> Paired:
         (GOOD, OLD, TIED, False, "not champion: not shown to be better than the present one"),
         (GOOD, OLD, WORSE, False, "not champion: not shown to be better than the present one"),
         (GOOD, OLD, "its files are gone", False, "no comparison with the present one: its files"),
+        (replace(GOOD, files="f"), OLD, TIED, False, "not champion: not shown to be better"),
+        (
+            replace(GOOD, files="f"),
+            replace(OLD, files="f"),
+            TIED,
+            True,
+            "champion: the present one's files, with the code of now",
+        ),
+        (replace(GOOD, files="f"), replace(OLD, files="f"), WORSE, False, "not champion: not shown"),
         (replace(GOOD, but="but it loses to"), OLD, BETTER, True, "; but it loses to"),
         (replace(GOOD, but="but it loses to"), None, None, True, "; but it loses to"),
         (replace(GOOD, test_sha256="bb"), OLD, BETTER, False, "on different data do not compare"),
@@ -149,6 +159,16 @@ def test_the_alias_moves_to_a_better_version(client: MlflowClient) -> None:
     promote(client, "net", "1", OLD, nothing)
     promote(client, "net", "2", GOOD, lambda present: BETTER)
     assert champion_version(client) == "2"
+
+
+def test_the_alias_moves_to_the_same_files_with_the_code_of_now(client: MlflowClient) -> None:
+    for version, files in (("1", "same"), ("2", "others"), ("3", "same")):
+        client.set_model_version_tag("net", version, MODEL_TAG, files)
+    promote(client, "net", "1", OLD, nothing)
+    promote(client, "net", "2", OLD, lambda present: TIED)
+    assert champion_version(client) == "1"
+    promote(client, "net", "3", OLD, lambda present: TIED)
+    assert champion_version(client) == "3"
 
 
 @pytest.mark.parametrize(

@@ -283,7 +283,7 @@ def test_results_of_what_was_not_evaluated_are_the_users_to_make() -> None:
 @pytest.mark.parametrize("content", [b"", b"no database", None])
 def test_a_database_that_cannot_be_read_is_told_in_a_line(content: bytes | None) -> None:
     """An empty one is no fault: MLflow fills it."""
-    wanted = lookup.Wanted("some", "a", frozenset(), "b")
+    wanted = lookup.Wanted("some", "a", frozenset(), "b", "c")
     if content is not None:
         Path("mlflow.db").write_bytes(content)
     if not content:

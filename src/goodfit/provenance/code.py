@@ -140,6 +140,20 @@ def training_digest(content: Mapping[str, Any]) -> str:
     return digest(source_hashes(stage_roots(content)["train"]))
 
 
+def answering_roots(content: Mapping[str, Any]) -> Roots:
+    """The roots of the code by which a model of this configuration answers, wherever it is used."""
+    targets = [_module(content[group]) for group in ("data", "model", "task")]
+    return Roots(reached=("goodfit.tracking.pyfunc", *targets))
+
+
+def answering_digest(content: Mapping[str, Any]) -> str:
+    """One hash for the code that answers: the same weights with another `decode` are another model.
+
+    Docs: docs/decisions/0031-the-code-of-a-version.md.
+    """
+    return digest(source_hashes(answering_roots(content)))
+
+
 def imported_names(tree: ast.AST) -> Iterator[str]:
     """Dotted names that a module imports, also inside functions; for types alone does not count.
 

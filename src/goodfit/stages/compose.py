@@ -17,7 +17,7 @@ from goodfit.config.check import check
 from goodfit.config.compose import compose, files, tuned
 from goodfit.errors import UserError, nearest
 from goodfit.paths import Paths
-from goodfit.provenance.code import digest, source_hashes, stage_roots
+from goodfit.provenance.code import answering_digest, digest, source_hashes, stage_roots
 from goodfit.system.files import write_json
 from goodfit.system.names import check_experiment
 
@@ -64,6 +64,7 @@ def _write(name: str) -> None:
         )
     sources = {stage: source_hashes(roots) for stage, roots in stage_roots(content).items()}
     code = {stage: digest(hashes) for stage, hashes in sources.items()}
+    code["answers"] = answering_digest(content)
     write_json(Paths(name).config, content | {"code": code, "sources": sources})
 
 

@@ -25,7 +25,8 @@ from goodfit.tracking.places import sqlite_path
 
 ALIAS = "champion"
 RECREATED_TAG = "goodfit.recreated_from"  # of a run that stands for one that is lost: its id
-MODEL_TAG = "goodfit.model_sha256"  # of a version: the hash of the model's files
+# of a version: the hashes of the model's files, and of the code that answers with them
+MODEL_TAG, CODE_TAG = "goodfit.model_sha256", "goodfit.answering_code"
 MODEL_FILES = ("weights.pt", "spec.json", "config.yaml")
 RUN_FILES = ("model/train.json", "evaluation/evaluation.json")  # among a run's artifacts
 _TIMEOUT = 3.0  # seconds of a question to a server
@@ -38,9 +39,12 @@ _RUN = """
     )
 """
 _VERSIONS = """
-    select versions.version, versions.storage_location, tags.value from model_versions versions
-    left join model_version_tags tags on tags.name = versions.name
-        and tags.version = versions.version and tags.key = :tag
+    select versions.version, versions.storage_location, files.value, code.value
+    from model_versions versions
+    left join model_version_tags files on files.name = versions.name
+        and files.version = versions.version and files.key = :files
+    left join model_version_tags code on code.name = versions.name
+        and code.version = versions.version and code.key = :code
     where versions.name = :name and versions.current_stage <> 'Deleted_Internal'
 """
 _METRICS = "select key from latest_metrics where run_uuid = :id"
@@ -56,12 +60,13 @@ class NoAnswerError(UserError):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What MLflow should have: the run, with the score, and a version of these files."""
+    """What MLflow should have: the run, with the score, and a version of these files and code."""
 
     name: str
     run_id: str
     metrics: frozenset[str]
     model_sha256: str
+    code: str
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class Found:
 
 
 def model_digest(hashes: Sequence[str]) -> str:
-    """By which a registered model is known; `hashes` are those of MODEL_FILES, in their order."""
+    """One hash of a model's files, by which it is known; `hashes` are those of MODEL_FILES."""
     return hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
 
@@ -163,19 +168,25 @@ def _best(runs: list[FoundRun]) -> FoundRun | None:
 
 
 def _version(uri: str, rows: Rows, wanted: Wanted) -> str | None:
-    for version, location, digest in rows(_VERSIONS, {"name": wanted.name, "tag": MODEL_TAG}):
-        if digest == wanted.model_sha256 and has_files(uri, location or "", "MLmodel"):
+    for version, location, files, code in rows(_VERSIONS, _of(wanted.name)):
+        is_same = (files, code) == (wanted.model_sha256, wanted.code)
+        if is_same and has_files(uri, location or "", "MLmodel"):
             return str(version)
     return None
 
 
 def _champion(rows: Rows, name: str) -> str | None:
     # an alias may name a version that is gone
-    versions = {str(row[0]) for row in rows(_VERSIONS, {"name": name, "tag": MODEL_TAG})}
+    versions = {str(row[0]) for row in rows(_VERSIONS, _of(name))}
     for (version,) in rows(_CHAMPION, {"name": name, "alias": ALIAS}):
         if str(version) in versions:
             return str(version)
     return None
+
+
+def _of(name: str) -> dict[str, str]:
+    """What the question for versions asks about."""
+    return {"name": name, "files": MODEL_TAG, "code": CODE_TAG}
 
 
 def _ask(uri: str, wanted: Wanted) -> Found:
@@ -190,7 +201,7 @@ def _ask(uri: str, wanted: Wanted) -> Found:
     version = None
     for model in _call(uri, "model-versions/search", query).get("model_versions", []):
         tags = {tag["key"]: tag["value"] for tag in model.get("tags", [])}
-        if tags.get(MODEL_TAG) == wanted.model_sha256:
+        if (tags.get(MODEL_TAG), tags.get(CODE_TAG)) == (wanted.model_sha256, wanted.code):
             version = str(model["version"])
     champion = _call(uri, "registered-models/alias", {"name": wanted.name, "alias": ALIAS})
     return Found(_best(runs), version, champion.get("model_version", {}).get("version"))

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from goodfit.config import signature, tree
 from goodfit.contract import DataSpec
 from goodfit.paths import Paths
-from goodfit.provenance.code import optional_libraries
+from goodfit.provenance.code import answering_digest, optional_libraries
 from goodfit.provenance.environment import version
 from goodfit.store import example
 from goodfit.system.files import sha256
-from goodfit.tracking.lookup import MODEL_FILES, MODEL_TAG, has_files, model_digest
+from goodfit.tracking.lookup import CODE_TAG, MODEL_FILES, MODEL_TAG, has_files, model_digest
 from goodfit.tracking.runs import Run
 
 if TYPE_CHECKING:
@@ -47,16 +47,21 @@ REQUIREMENTS = (
 def log_and_register(run: Run, name: str, paths: Paths) -> str:
     """Logs the model to the run, registers it, and gives the version's number.
 
-    The same model is not registered twice: its version is found by the hash of its three files.
-    Equal weights are not enough, for spec.json holds the names of columns and labels.
+    The same model is not registered twice: its version is found by the hashes of its three files,
+    for spec.json holds the names of columns and labels, and of the code that answers, for a version
+    carries its own.
     """
-    digest = model_digest([sha256(paths.model / file) for file in MODEL_FILES])
-    registered = _registered_version(run, name, digest)
+    tags = {
+        MODEL_TAG: model_digest([sha256(paths.model / file) for file in MODEL_FILES]),
+        CODE_TAG: answering_digest(tree.load(paths.model / "config.yaml")),
+    }
+    registered = _registered_version(run, name, tags)
     if registered:
         return registered
 
     number = _log_model(run, name, paths)
-    run.client.set_model_version_tag(name, number, MODEL_TAG, digest)
+    for key, value in tags.items():
+        run.client.set_model_version_tag(name, number, key, value)
     return number
 
 
@@ -108,11 +113,11 @@ def _signature(rows: pd.DataFrame, answer: pd.DataFrame, spec: DataSpec) -> Mode
     return inferred
 
 
-def _registered_version(run: Run, name: str, digest: str) -> str | None:
-    """The version of these files, None where there is none, or its own files are lost."""
+def _registered_version(run: Run, name: str, tags: Mapping[str, str]) -> str | None:
+    """The version that has these tags, None where there is none, or its own files are lost."""
     client = run.client
     for model in client.search_model_versions(f"name = '{name}'"):
-        if model.tags.get(MODEL_TAG) == digest:
+        if tags.items() <= model.tags.items():
             location = client.get_model_version_download_uri(name, model.version)
             if has_files(client.tracking_uri, location, "MLmodel"):
                 return str(model.version)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +17,7 @@ from goodfit.errors import UserError
 from goodfit.records import TOO_FEW, Evaluation, Interval, Registration, Verdict
 from goodfit.system.files import read_json
 from goodfit.tracking import database, places
-from goodfit.tracking.lookup import ALIAS, has_files
+from goodfit.tracking.lookup import ALIAS, MODEL_TAG, has_files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,7 +32,8 @@ _ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<versi
 class Standing:
     """What decides which version is champion: the headline score on one test set.
 
-    `unfit` says why a model is champion in no company, `but` what is to be known of one that is.
+    `unfit` says why a model is champion in no company, `but` what is to be known of one that is,
+    `files` is the hash of the model's.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Standing:
     test_sha256: str
     unfit: str | None = None
     but: str | None = None
+    files: str | None = None
 
 
 class Paired(NamedTuple):
@@ -105,6 +107,9 @@ def decide(new: Standing, old: Standing | None, compare: Callable[[], Paired | s
     difference = f"better by {paired.difference.text(sign=True)}, {scores}"
     if paired.outcome > 0:
         return Decision(True, f"champion: {difference}{but}")
+    # the old version goes on answering by the code of before, which was mended since
+    if paired.outcome == 0 and new.files is not None and new.files == old.files:
+        return Decision(True, f"champion: the present one's files, with the code of now{but}")
     return Decision(
         False, f"not champion: not shown to be better than the present one: {difference}"
     )
@@ -130,7 +135,8 @@ def promote(
         reason = f"still champion: the same model as before ({new.score:.4f}){unfit}"
         return Decision(True, reason)
 
-    decision = _decide(new, present, compare)
+    tags = client.get_model_version(name, version).tags
+    decision = _decide(replace(new, files=tags.get(MODEL_TAG)), present, compare)
     _keep(client, name, version, new, decision)
     return decision
 
@@ -274,6 +280,7 @@ def _tagged_standing(version: ModelVersion) -> Standing | None:
             score=float(tags["goodfit.score"]),
             mode=tags["goodfit.mode"],
             test_sha256=tags["goodfit.test_sha256"],
+            files=tags.get(MODEL_TAG),
         )
     except KeyError:
         return None

@@ -99,6 +99,8 @@ def _wanted(paths: Paths) -> Wanted:
         run_id=training.run_id,
         metrics=frozenset({"cost_seconds", single_metric("test", evaluation.score)}),
         model_sha256=model_digest(hashes),
+        # of a file that another version composed: none, so that no version is this model
+        code=read_json(paths.config).get("code", {}).get("answers", ""),
     )
 
 
