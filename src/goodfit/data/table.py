@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data import delimited, features
-from goodfit.data.base import Array, StratifiedDataSet, check_columns, class_labels
-from goodfit.data.columns import LITERAL, MISSING, Column, alike, decide, is_missing, missing_in
+from goodfit.data import delimited, features, target
+from goodfit.data.base import Array, StratifiedDataSet, check_columns
+from goodfit.data.columns import Column, decide, is_missing, missing_in
 from goodfit.data.faults import Faults, drop, override, shown
 from goodfit.errors import UserError, nearest
 from goodfit.records import ColumnRead, Exhibit
@@ -27,13 +27,6 @@ from goodfit.schema import Columns, Fraction, Names, Source, Whole
 # of a table's attributes: what `read` has decided, by column, and why the target is as it is
 _READ = "columns"
 _TARGET = "target"
-# what data.columns may say of the target, by its kind
-_READ_AS_TARGET = {
-    "class": ("category",),
-    "number": ("number", "decimal_point", "decimal_comma"),
-}
-_FEWEST_TO_TELL = 20  # rows; of fewer, two columns may agree by chance
-_MOST_NUMBERS = 20  # that are rather classes than quantities
 _SHOWN = 5  # columns of a sample on the page, of numbers and of others
 
 
@@ -59,11 +52,11 @@ class Table(StratifiedDataSet):
         *,
         sources: Mapping[str, Source],
         label: str,
-        kind: Literal["class", "number"],
+        kind: target.Kind,
         columns: Columns,
         drop: Names,
         missing: Literal["impute", "refuse"],
-        alike_labels: Literal["refuse", "join", "keep"],
+        alike_labels: target.AlikeLabels,
         test: Fraction,
         validation: Fraction,
         split_seed: Whole,
@@ -100,28 +93,29 @@ class Table(StratifiedDataSet):
                 f"{path.name}: no column is left to predict '{self.label}' from"
                 + "".join(f"\n  {name}: {column.why}" for name, column in decided.items())
             )
-        target = self._target(cells[self.label])
+        goal = target.decided(cells[self.label], self.kind, self.columns.get(self.label))
         faults = Faults(path.name)
         rows = {}
-        for name, column in {**taken, self.label: target}.items():
+        for name, column in {**taken, self.label: goal}.items():
             may_miss = self.missing == "impute" and name != self.label
             rows[name] = _read_cells(cells[name], column, faults, may_miss=may_miss)
         faults.report(f"mend or drop them{self._advice(faults)}")
 
         table = pd.DataFrame(rows).reset_index(drop=True)
         _check_resolution(path.name, table)
-        target = _without_spaces(target, spaced.get(self.label, 0))
-        said = [target.why]
+        goal = _without_spaces(goal, spaced.get(self.label, 0))
+        said = [goal.why]
         if self.kind == "class":
-            table[self.label], joined = self._joined(path.name, table[self.label])
-            said += [*joined, *_labels_said(table[self.label])]
-        target = replace(target, why="; ".join(said))
+            table[self.label], joined = target.joined(
+                path.name, table[self.label], self.alike_labels
+            )
+            said += [*joined, *target.labels_said(table[self.label])]
         for name in taken:
-            decided[name] = _with_a_leak(decided[name], table[name], table[self.label])
+            decided[name] = target.with_a_leak(decided[name], table[name], table[self.label])
         # as plain values: pandas stores them with a file
         table.attrs = {
             _READ: {name: column.to_facts() for name, column in decided.items()},
-            _TARGET: target.why,
+            _TARGET: "; ".join(said),
         }
         return table
 
@@ -149,16 +143,13 @@ class Table(StratifiedDataSet):
             facts[name] = features.fit(train[name], column)
         left_out = {name: column.why for name, column in decided.items() if column.kind is None}
 
-        if self.kind == "class":
-            target = Field((), "int64", labels=class_labels(train, self.label))
-        else:
-            target = _scale(train[self.label])
+        goal = target.field(train[self.label], self.kind)
         return DataSpec(
             data=f"{type(self).__module__}.{type(self).__qualname__}",
             kind=self.kind,
-            outputs=len(target.labels) or 1,
+            outputs=len(goal.labels) or 1,
             inputs={"numbers": Field((sum(map(features.width, facts.values())),), "float32")},
-            targets={"target": target},
+            targets={"target": goal},
             facts={
                 "columns": facts,
                 "left_out": left_out,
@@ -210,8 +201,8 @@ class Table(StratifiedDataSet):
             for name, facts in spec.facts["columns"].items()
         ]
         left_out = [ColumnRead(name, None, why) for name, why in spec.facts["left_out"].items()]
-        target = [ColumnRead(name, spec.kind, why) for name, why in spec.facts["target"].items()]
-        return taken + target + left_out
+        goal = [ColumnRead(name, spec.kind, why) for name, why in spec.facts["target"].items()]
+        return taken + goal + left_out
 
     def _check_names(self, file: str, cells: pd.DataFrame) -> None:
         """The configuration names columns of this file alone.
@@ -229,7 +220,7 @@ class Table(StratifiedDataSet):
         if self.label in self.drop:
             raise UserError(f"data.drop names '{self.label}', which is the target")
         asked = self.columns.get(self.label)
-        if asked and asked not in _READ_AS_TARGET[self.kind]:
+        if asked and asked not in target.READ_AS[self.kind]:
             raise UserError(
                 f"data.columns reads '{self.label}' as {asked}, but it is the target, and "
                 f"data.kind={self.kind}; leave one of them out"
@@ -247,73 +238,6 @@ class Table(StratifiedDataSet):
         if name in self.drop:
             return Column(None, "data.drop names it")
         return decide(name, cells, self.columns.get(name))
-
-    def _target(self, cells: pd.Series[Any]) -> Column:
-        """The target is read as its kind asks for, whatever its cells look like."""
-        if self.kind == "class":
-            return Column("category", "the target", LITERAL)
-        column = decide(self.label, cells, self.columns.get(self.label, "number"))
-        unit = f", in {column.unit}" if column.unit else ""
-        return replace(column, why=f"the target{unit}")
-
-    def _joined(self, file: str, labels: pd.Series[Any]) -> tuple[pd.Series[Any], list[str]]:
-        """The labels (N,), joined where asked for, and a line for each pair that was joined.
-
-        Raises:
-            UserError: labels differ in spelling alone, and nobody said what to do with them.
-        """
-        counts = labels.value_counts()
-        groups = alike(labels)
-        if not groups or self.alike_labels == "keep":
-            return labels, []
-        if self.alike_labels == "join":
-            common = {text: group[0] for group in groups for text in group[1:]}
-            said = [f"'{text}' ({counts[text]} rows) becomes '{to}'" for text, to in common.items()]
-            return labels.replace(common), said
-        first, second, *_ = groups[0]
-        raise UserError(
-            f"{file}: labels {first!r} ({counts[first]} rows) and {second!r} ({counts[second]} "
-            "rows) differ in spelling alone; write them alike, or choose data.alike_labels=join "
-            "or =keep"
-        )
-
-
-def _labels_said(labels: pd.Series[Any]) -> list[str]:
-    """What may surprise of labels (N,) that are taken as they are written."""
-    counts = labels.value_counts()
-    said = [
-        f"'{text}' ({count} rows) is a label as any text, though it may mean a missing one"
-        for text, count in counts.items()
-        if str(text).lower() in MISSING
-    ]
-    numbers = pd.to_numeric(pd.Series(counts.index), errors="coerce")
-    if len(counts) > _MOST_NUMBERS and numbers.notna().all():
-        said.append(f"its {len(counts)} labels are numbers, which data.kind=number would predict")
-    return said
-
-
-def _with_a_leak(column: Column, values: pd.Series[Any], target: pd.Series[Any]) -> Column:
-    """The column, which says so where its values (N,) are the target by another name."""
-    if not _tells(values, target):
-        return column
-    why = f"{column.why}; alone it tells '{target.name}' in every row"
-    return replace(column, why=f"{why}: if nobody knows it before, {drop(str(values.name))}")
-
-
-def _tells(values: pd.Series[Any], target: pd.Series[Any]) -> bool:
-    """Whether a column (N,) is the target (N,) by another name, or in another unit."""
-    if len(values) < _FEWEST_TO_TELL or values.isna().any():
-        return False
-    if pd.api.types.is_float_dtype(target):
-        if (
-            not pd.api.types.is_float_dtype(values)
-            or values.nunique() == 1
-            or target.nunique() == 1
-        ):
-            return False
-        return bool(abs(np.corrcoef(values, target)[0, 1]) > 1 - 1e-9)
-    pairs = pd.DataFrame({"value": values, "target": target}).drop_duplicates()
-    return len(pairs) == values.nunique() == target.nunique() > 1
 
 
 def _without_spaces(column: Column, count: int) -> Column:
@@ -379,12 +303,3 @@ def _reason(facts: Mapping[str, Any]) -> str:
     elif facts["missing"]:
         parts.append("they become the median of train, and are marked")
     return "; ".join(parts)
-
-
-def _scale(target: pd.Series[Any]) -> Field:
-    """A number to predict, with its mean and deviation."""
-    if target.nunique() == 1:
-        raise UserError(
-            f"column '{target.name}' is {target.iloc[0]:g} in all of train: nothing to learn"
-        )
-    return Field((), "float32", (float(target.mean()),), (float(target.std(ddof=0)),))

@@ -181,9 +181,9 @@ class Job:
             raise trials.prune(trial, f"not tried: {violated} does not hold")
 
         texts = [constraint.text for constraint in self.space.constraints]
-        with trials.running(trial, self.url, pruner=self._pruner(), constraints=texts):
-            with self._sigterm.allowed():
-                jobs = self.launcher.launch([overrides], initial_job_idx=trial.number)
+        known = trials.running(trial, self.url, pruner=self._pruner(), constraints=texts)
+        with known, self._sigterm.allowed():
+            jobs = self.launcher.launch([overrides], initial_job_idx=trial.number)
         values = objective_values(_result(jobs[0]), len(trial.study.directions))
 
         violated = constraints.first_violated(self.space.constraints, trial)

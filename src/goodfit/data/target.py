@@ -1,0 +1,119 @@
+"""The target of a table: how its cells are read, which labels are one, what learns it.
+
+Letters: N rows of the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from goodfit.contract import Field
+from goodfit.data.base import class_labels
+from goodfit.data.columns import LITERAL, MISSING, Column, alike, decide
+from goodfit.data.faults import drop
+from goodfit.errors import UserError
+from goodfit.schema import ReadAs
+
+Kind = Literal["class", "number"]
+AlikeLabels = Literal["refuse", "join", "keep"]
+# what data.columns may say of it, by its kind
+READ_AS: dict[str, tuple[ReadAs, ...]] = {
+    "class": ("category",),
+    "number": ("number", "decimal_point", "decimal_comma"),
+}
+_FEWEST_TO_TELL = 20  # rows; of fewer, two columns may agree by chance
+_MOST_NUMBERS = 20  # that are rather classes than quantities
+
+
+def decided(cells: pd.Series[Any], kind: str, asked: ReadAs | None) -> Column:
+    """How the target (N,) is read: as its kind asks for, whatever its cells look like.
+
+    Raises:
+        UserError: cells can be read in two ways, or are no numbers.
+    """
+    if kind == "class":
+        return Column("category", "the target", LITERAL)
+    column = decide(str(cells.name), cells, asked or "number")
+    unit = f", in {column.unit}" if column.unit else ""
+    return replace(column, why=f"the target{unit}")
+
+
+def joined(
+    file: str, labels: pd.Series[Any], alike_labels: AlikeLabels
+) -> tuple[pd.Series[Any], list[str]]:
+    """The labels (N,), joined where asked for, and a line for each pair that was joined.
+
+    Raises:
+        UserError: labels differ in spelling alone, and nobody said what to do with them.
+    """
+    counts = labels.value_counts()
+    groups = alike(labels)
+    if not groups or alike_labels == "keep":
+        return labels, []
+    if alike_labels == "join":
+        common = {text: group[0] for group in groups for text in group[1:]}
+        said = [f"'{text}' ({counts[text]} rows) becomes '{to}'" for text, to in common.items()]
+        return labels.replace(common), said
+    first, second, *_ = groups[0]
+    raise UserError(
+        f"{file}: labels {first!r} ({counts[first]} rows) and {second!r} ({counts[second]} "
+        "rows) differ in spelling alone; write them alike, or choose data.alike_labels=join "
+        "or =keep"
+    )
+
+
+def labels_said(labels: pd.Series[Any]) -> list[str]:
+    """What may surprise of labels (N,) that are taken as they are written."""
+    counts = labels.value_counts()
+    said = [
+        f"'{text}' ({count} rows) is a label as any text, though it may mean a missing one"
+        for text, count in counts.items()
+        if str(text).lower() in MISSING
+    ]
+    numbers = pd.to_numeric(pd.Series(counts.index), errors="coerce")
+    if len(counts) > _MOST_NUMBERS and numbers.notna().all():
+        said.append(f"its {len(counts)} labels are numbers, which data.kind=number would predict")
+    return said
+
+
+def field(target: pd.Series[Any], kind: str) -> Field:
+    """What learns the target (N,) of train: its labels, or its mean and deviation.
+
+    Raises:
+        UserError: it is the same in all rows.
+    """
+    if kind == "class":
+        return Field((), "int64", labels=class_labels(target.to_frame(), str(target.name)))
+    if target.nunique() == 1:
+        raise UserError(
+            f"column '{target.name}' is {target.iloc[0]:g} in all of train: nothing to learn"
+        )
+    return Field((), "float32", (float(target.mean()),), (float(target.std(ddof=0)),))
+
+
+def with_a_leak(column: Column, values: pd.Series[Any], target: pd.Series[Any]) -> Column:
+    """The column, which says so where its values (N,) are the target by another name."""
+    if not _tells(values, target):
+        return column
+    why = f"{column.why}; alone it tells '{target.name}' in every row"
+    return replace(column, why=f"{why}: if nobody knows it before, {drop(str(values.name))}")
+
+
+def _tells(values: pd.Series[Any], target: pd.Series[Any]) -> bool:
+    """Whether a column (N,) is the target (N,) by another name, or in another unit."""
+    if len(values) < _FEWEST_TO_TELL or values.isna().any():
+        return False
+    if pd.api.types.is_float_dtype(target):
+        if (
+            not pd.api.types.is_float_dtype(values)
+            or values.nunique() == 1
+            or target.nunique() == 1
+        ):
+            return False
+        return bool(abs(np.corrcoef(values, target)[0, 1]) > 1 - 1e-9)
+    pairs = pd.DataFrame({"value": values, "target": target}).drop_duplicates()
+    return len(pairs) == values.nunique() == target.nunique() > 1
