@@ -63,6 +63,7 @@ ReadAs = Literal[
 ]
 Columns = dict[str, ReadAs]
 Names = list[str]
+TextOrNone = Annotated[str, Field(min_length=1)] | None
 
 
 def _name(text: object) -> object:
@@ -247,5 +248,6 @@ __all__ = [
     "Rate",
     "Real",
     "Source",
+    "TextOrNone",
     "Whole",
 ]

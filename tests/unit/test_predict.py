@@ -19,13 +19,14 @@ from furnished import furnish
 
 from goodfit import build
 from goodfit.contract import DataSpec
+from goodfit.data import row_files
 from goodfit.data.faults import CellsError
 from goodfit.data.mnist import Mnist
 from goodfit.errors import UserError
 from goodfit.launch.fit import fit
 from goodfit.predictor import Predictor
 from goodfit.stages import predict
-from goodfit.store import answers, row_files
+from goodfit.store import answers
 
 TABLE = tiny.SAMPLES / "table.csv"
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import gzip
 import io
 import unicodedata
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -82,10 +84,14 @@ def check_header(file: str, header: Iterable[str]) -> None:
 
 def _text(raw: Path) -> str:
     try:
-        # with the mark of byte order that Excel writes, or without
-        text = raw.read_text(encoding="utf-8-sig").lstrip("\ufeff")
+        content = gzip.decompress(raw.read_bytes()) if raw.suffix == ".gz" else raw.read_bytes()
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{raw.name} cannot be unpacked: {error}") from None
+    try:
+        # with the mark of byte order that Excel writes, or without; line ends as Python's reader
+        text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig").read().lstrip("\ufeff")
     except UnicodeDecodeError as error:
-        begin = raw.read_bytes()[:2]
+        begin = content[:2]
         other = next((f", but {kind}" for mark, kind in _OTHERS.items() if begin == mark), "")
         where = other or f" (byte {error.start})"
         raise UserError(f"{raw.name} is not UTF-8{where}; save it as CSV in UTF-8") from None

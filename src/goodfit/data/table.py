@@ -1,4 +1,4 @@
-"""Any file of rows with a header: one column is the target, every other one an input.
+"""Any file of rows with named columns: one column is the target, every other one an input.
 
 Numbers and dates are standardised, texts one-hot coded; what each column is read as is said.
 
@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data import delimited, features, target
+from goodfit.data import delimited, features, table_files, target
 from goodfit.data.base import Array, StratifiedDataSet, check_columns
 from goodfit.data.columns import Column, decide, is_missing, missing_in
 from goodfit.data.faults import Faults, drop, override, shown
 from goodfit.errors import UserError, nearest
 from goodfit.records import ColumnRead, Exhibit
-from goodfit.schema import Columns, Fraction, Names, Source, Whole
+from goodfit.schema import Columns, Fraction, Names, Source, TextOrNone, Whole
 
 # of a table's attributes: what `read` has decided, by column, and why the target is as it is
 _READ = "columns"
@@ -52,11 +52,12 @@ class Table(StratifiedDataSet):
         *,
         sources: Mapping[str, Source],
         label: str,
-        kind: target.Kind,
+        kind: Literal["class", "number"],
         columns: Columns,
         drop: Names,
         missing: Literal["impute", "refuse"],
-        alike_labels: target.AlikeLabels,
+        alike_labels: Literal["refuse", "join", "keep"],
+        sheet: TextOrNone,
         test: Fraction,
         validation: Fraction,
         split_seed: Whole,
@@ -65,7 +66,7 @@ class Table(StratifiedDataSet):
         self.label, self.kind = delimited.normal(label), kind  # type: ignore[misc]
         self.columns = {delimited.normal(name): read_as for name, read_as in columns.items()}
         self.drop = [delimited.normal(name) for name in drop]
-        self.missing, self.alike_labels = missing, alike_labels
+        self.missing, self.alike_labels, self.sheet = missing, alike_labels, sheet
 
     def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
         """Numbers as floats, dates as moments, all else as text, without columns that are left out.
@@ -76,23 +77,16 @@ class Table(StratifiedDataSet):
         """
         path = raw["table"]
         cells = self.frame(path)
+        # by which a fault is told
+        cells.index += cells.attrs.get("first_row", 2)
         if cells.attrs.get("separator", "comma") != "comma":
             print(f"{path.name}: the cells are separated by a {cells.attrs['separator']}")
         self._check_names(path.name, cells)
         if cells.empty:
             raise UserError(f"{path.name} has a header but no rows")
 
-        inputs = cells.drop(columns=self.label)
-        spaced: dict[str, int] = cells.attrs.get("spaced", {})
-        decided = {}
-        for name in map(str, inputs):
-            decided[name] = _without_spaces(self._decided(inputs[name]), spaced.get(name, 0))
+        decided = self._decided_inputs(path.name, cells)
         taken = {name: column for name, column in decided.items() if column.kind}
-        if not taken:
-            raise UserError(
-                f"{path.name}: no column is left to predict '{self.label}' from"
-                + "".join(f"\n  {name}: {column.why}" for name, column in decided.items())
-            )
         goal = target.decided(cells[self.label], self.kind, self.columns.get(self.label))
         faults = Faults(path.name)
         rows = {}
@@ -103,7 +97,7 @@ class Table(StratifiedDataSet):
 
         table = pd.DataFrame(rows).reset_index(drop=True)
         _check_resolution(path.name, table)
-        goal = _without_spaces(goal, spaced.get(self.label, 0))
+        goal = _without_spaces(goal, cells.attrs.get("spaced", {}).get(self.label, 0))
         said = [goal.why]
         if self.kind == "class":
             table[self.label], joined = target.joined(
@@ -120,13 +114,13 @@ class Table(StratifiedDataSet):
         return table
 
     def frame(self, raw: Path) -> pd.DataFrame:
-        """The cells of a file with a header, as text; the index counts blank rows, too.
+        """The cells of a file, as text; the index counts blank rows, too.
 
         Raises:
-            UserError: the file is empty, no UTF-8, has rows longer than the header, or two columns
-                of one name.
+            UserError: the file is empty, is not what its name says, has rows longer than the
+                header, or two columns of one name.
         """
-        return delimited.cells(raw)
+        return table_files.cells(raw, sheet=self.sheet, drop=self.drop)
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
         """Mean and deviation of each number, the categories of each text column.
@@ -233,6 +227,23 @@ class Table(StratifiedDataSet):
         texts = [override(name, "category") for name in faults.columns if name != self.label]
         return f", or take a column as texts: {texts[0]}" if texts else ""
 
+    def _decided_inputs(self, file: str, cells: pd.DataFrame) -> dict[str, Column]:
+        """What each column but the target is read as, or why it is left out.
+
+        Raises:
+            UserError: all are left out, or one can be read in two ways.
+        """
+        spaced: dict[str, int] = cells.attrs.get("spaced", {})
+        decided = {}
+        for name in map(str, cells.columns.drop(self.label)):
+            decided[name] = _without_spaces(self._decided(cells[name]), spaced.get(name, 0))
+        if not any(column.kind for column in decided.values()):
+            raise UserError(
+                f"{file}: no column is left to predict '{self.label}' from"
+                + "".join(f"\n  {name}: {column.why}" for name, column in decided.items())
+            )
+        return decided
+
     def _decided(self, cells: pd.Series[Any]) -> Column:
         name = str(cells.name)
         if name in self.drop:
@@ -254,8 +265,7 @@ def _read_cells(
     cells: pd.Series[Any], column: Column, faults: Faults, *, may_miss: bool
 ) -> pd.Series[Any]:
     """The cells (N,) as their column is read; the index has their rows in the file."""
-    # of the file: counted from one, and the first is the header
-    lines = cells.index.to_numpy() + 2
+    lines = cells.index.to_numpy()
     if column.kind == "category":
         missing = missing_in(cells, column).to_numpy(bool)
         result = cells.mask(missing, "")

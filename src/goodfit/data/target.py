@@ -18,8 +18,6 @@ from goodfit.data.faults import drop
 from goodfit.errors import UserError
 from goodfit.schema import ReadAs
 
-Kind = Literal["class", "number"]
-AlikeLabels = Literal["refuse", "join", "keep"]
 # what data.columns may say of it, by its kind
 READ_AS: dict[str, tuple[ReadAs, ...]] = {
     "class": ("category",),
@@ -43,7 +41,7 @@ def decided(cells: pd.Series[Any], kind: str, asked: ReadAs | None) -> Column:
 
 
 def joined(
-    file: str, labels: pd.Series[Any], alike_labels: AlikeLabels
+    file: str, labels: pd.Series[Any], alike_labels: Literal["refuse", "join", "keep"]
 ) -> tuple[pd.Series[Any], list[str]]:
     """The labels (N,), joined where asked for, and a line for each pair that was joined.
 

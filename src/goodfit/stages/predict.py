@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, BinaryIO
 import pandas as pd
 
 from goodfit.config import gallery
+from goodfit.data import row_files
 from goodfit.data.faults import CellsError
+from goodfit.data.row_files import Format, Part
 from goodfit.errors import OtherVersionError, UserError
 from goodfit.paths import Paths, choices
-from goodfit.store import answers, row_files
+from goodfit.store import answers
 from goodfit.store.progress import Progress
-from goodfit.store.row_files import Format, Part
 from goodfit.system.files import replacing_file
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from goodfit.store.row_files import Format
+from goodfit.data.row_files import Format
 
 
 class Answers(ABC):

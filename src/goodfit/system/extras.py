@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from goodfit.errors import UserError
 
-EXTRAS = {"lxml": "text", "sacrebleu": "text", "tokenizers": "text"}  # libraries, by import name
+# libraries, by import name, that a model in use may import; openpyxl reads raw files alone
+EXTRAS = {"lxml": "text", "sacrebleu": "text", "tokenizers": "text"}
 
 
 @contextmanager

@@ -34,6 +34,7 @@ REQUIREMENTS = (
     "torchmetrics",
     "numpy",
     "pandas",
+    "pyarrow",
     "scipy",
     "pillow",
     "hydra-core",

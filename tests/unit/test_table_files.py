@@ -1,0 +1,226 @@
+"""Each format of a table gives the cells that a CSV file of the same rows gives."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from goodfit.data.table_files import cells
+from goodfit.errors import UserError
+
+ROWS = [
+    {"area": 79.1, "kind": "b", "rooms": 3, "sold": True, "on": "2024-03-05"},
+    {"area": 0.1, "kind": "ä, ö", "rooms": None, "sold": False, "on": "2024-02-29"},
+    {"area": 1e300, "kind": "01021", "rooms": 12345678901234, "sold": True, "on": "1999-12-31"},
+]
+TEXTS = [
+    ["79.1", "b", "3", "true", "2024-03-05"],
+    ["0.1", "ä, ö", "", "false", "2024-02-29"],
+    ["1e+300", "01021", "12345678901234", "true", "1999-12-31"],
+]
+
+
+def arrow() -> pa.Table:
+    table = pa.Table.from_pylist(ROWS)
+    days = pa.array([date.fromisoformat(str(row["on"])) for row in ROWS])
+    return table.set_column(4, "on", days)
+
+
+def workbook(path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(list(ROWS[0]))
+    for row in ROWS:
+        sheet.append([*list(row.values())[:4], datetime.fromisoformat(str(row["on"]))])
+    book.save(path)
+
+
+def database(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute('create table rows (area, kind, rooms, sold, "on")')
+        for row in ROWS:
+            values = [*list(row.values())[:3], str(row["sold"]).lower(), row["on"]]
+            connection.execute("insert into rows values (?, ?, ?, ?, ?)", values)
+
+
+def feather(path: Path) -> None:
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, arrow().schema) as writer:
+        writer.write_table(arrow())
+
+
+def stream(path: Path) -> None:
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, arrow().schema) as writer:
+        writer.write_table(arrow())
+
+
+def csv_text() -> str:
+    lines = ["area,kind,rooms,sold,on", *(",".join(f'"{cell}"' for cell in row) for row in TEXTS)]
+    return "\n".join(lines)
+
+
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "rows.csv": lambda path: path.write_text(csv_text()),
+    "rows.csv.gz": lambda path: path.write_bytes(gzip.compress(csv_text().encode())),
+    "rows.parquet": lambda path: pq.write_table(arrow(), path),
+    "rows.arrow": stream,
+    "rows.feather": feather,
+    "rows.jsonl": lambda path: path.write_text("\n\n".join(json.dumps(row) for row in ROWS)),
+    "rows.ndjson.gz": lambda path: path.write_bytes(
+        gzip.compress("\n".join(json.dumps(row) for row in ROWS).encode())
+    ),
+    "rows.xlsx": workbook,
+    "rows.sqlite": database,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_gives_the_same_texts(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    WRITERS[name](path)
+    table = cells(path)
+    assert list(table.columns) == list(ROWS[0])
+    midnight = table["on"].str.removesuffix(" 00:00:00")
+    assert table.assign(on=midnight).to_numpy().tolist() == TEXTS
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [("rows.csv", [2, 3, 4]), ("rows.xlsx", [2, 3, 4]), ("rows.jsonl", [1, 3, 5])]
+    + [(name, [1, 2, 3]) for name in ("rows.parquet", "rows.sqlite", "rows.feather")],
+)
+def test_a_row_is_told_by_its_number_in_the_file(
+    tmp_path: Path, name: str, lines: list[int]
+) -> None:
+    WRITERS[name](tmp_path / name)
+    table = cells(tmp_path / name)
+    assert list(table.index + table.attrs.get("first_row", 2)) == lines
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "uint64"])
+def test_every_number_of_a_typed_file_is_read_back_exactly(tmp_path: Path, dtype: str) -> None:
+    # all patterns of bits, but for those of floats that are no numbers
+    drawn = np.random.default_rng(0).bytes(8000)
+    values = np.frombuffer(drawn, dtype)
+    values = values[np.isfinite(values)]
+    pq.write_table(pa.table({"x": values}), tmp_path / "a.parquet")
+    texts = cells(tmp_path / "a.parquet")["x"]
+    convert = float if dtype.startswith("float") else int
+    assert [values.dtype.type(convert(text)) for text in texts] == list(values)
+
+
+def test_moments_decimals_and_categories_are_texts_that_say_the_same(tmp_path: Path) -> None:
+    zoned = pa.array([datetime(2024, 3, 5, 1, tzinfo=UTC)], pa.timestamp("us", "Europe/Berlin"))
+    columns = {
+        "zoned": zoned,
+        "decimal": pa.array([Decimal("1.50")]),
+        "category": pa.array(["a"]).dictionary_encode(),
+        "nothing": pa.array([None], pa.float64()),
+        "nan": pa.array([float("nan")]),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    row = cells(tmp_path / "a.parquet").iloc[0]
+    assert pd.Timestamp(row["zoned"]) == pd.Timestamp("2024-03-05 01:00Z")
+    assert list(row)[1:] == ["1.50", "a", "", "nan"]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ([1, 2], "column 'x' holds values of type list<"),
+        ({"a": 1}, "column 'x' holds values of type struct<"),
+        (b"\0", "column 'x' holds values of type binary"),
+        (pd.Timedelta(1, "D"), "column 'x' holds values of type duration"),
+    ],
+)
+def test_what_is_no_cell_is_refused_by_its_column_or_left_out(
+    tmp_path: Path, value: object, told: str
+) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"x": pa.array([value]), "y": pa.array([1])}), path)
+    with pytest.raises(UserError, match=r"a\.parquet: ") as refused:
+        cells(path)
+    assert told in str(refused.value)
+    assert "data.drop=[x]" in str(refused.value)
+    assert cells(path, drop=["x"]).to_numpy().tolist() == [["", "1"]]
+
+
+def test_a_key_that_a_line_lacks_is_a_missing_cell(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"a": 1}\n{"b": "x", "a": 2.5}\n{"c": [1]}')
+    table = cells(tmp_path / "a.jsonl", drop=["c"])
+    assert table[["a", "b"]].to_numpy().tolist() == [["1", ""], ["2.5", "x"]]
+    with pytest.raises(UserError, match=r"column 'c' holds values such as \[1\]"):
+        cells(tmp_path / "a.jsonl")
+
+
+def test_a_sheet_or_table_is_chosen_where_there_are_several(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.create_sheet("second").append(["x"])
+    book["second"].append([5])
+    book.save(tmp_path / "a.xlsx")
+    database(tmp_path / "a.db")
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection, connection:
+        connection.execute("create table second as select 5 as x")
+    for name, what in (("a.xlsx", "sheet"), ("a.db", "table")):
+        with pytest.raises(UserError, match=f"several {what}s: .*'second'; choose one: data.sheet"):
+            cells(tmp_path / name)
+        with pytest.raises(UserError, match=f"no {what} 'secnd'.*Did you mean 'second'"):
+            cells(tmp_path / name, sheet="secnd")
+        assert cells(tmp_path / name, sheet="second").to_numpy().tolist() == [["5"]]
+    with pytest.raises(UserError, match=r"a\.csv has no sheets"):
+        cells(tmp_path / "a.csv", sheet="second")
+
+
+def test_a_formula_that_was_never_computed_is_refused(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (["x"], [1], ["=A2+1"]):
+        sheet.append(row)
+    book.save(tmp_path / "a.xlsx")
+    with pytest.raises(UserError, match=r"a.xlsx, row 3: '=A2\+1' was never computed"):
+        cells(tmp_path / "a.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("a.parquet", "cannot be read as parquet"),
+        ("a.arrow", "cannot be read as arrow"),
+        ("a.xlsx", "cannot be read as a workbook"),
+        ("a.db", "cannot be read as a SQLite database"),
+        ("a.jsonl", "a.jsonl, line 1 is no JSON"),
+        ("a.csv.gz", "cannot be unpacked"),
+        ("a.xls", "save it as .xlsx or as CSV"),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says_is_refused_in_a_line(
+    tmp_path: Path, name: str, told: str
+) -> None:
+    (tmp_path / name).write_bytes(b"neither this nor that, but something else altogether")
+    with pytest.raises(UserError) as refused:
+        cells(tmp_path / name)
+    assert told in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "rows.sqlite", "rows.xlsx"])
+def test_a_file_is_read_without_a_change_to_its_folder(tmp_path: Path, name: str) -> None:
+    WRITERS[name](tmp_path / name)
+    before = (tmp_path / name).read_bytes()
+    cells(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == before
