@@ -33,7 +33,7 @@ def table(cls: type[Table] = Table, **options: Any) -> Table:
         "drop": [],
         "missing": "impute",
         "alike_labels": "refuse",
-        "sheet": None,
+        **dict.fromkeys(("sheet", "group", "time", "gap", "assigned")),
         "test": 0.25,
         "validation": 0.25,
         "split_seed": 0,

@@ -143,3 +143,25 @@ def test_a_column_that_is_the_target_by_another_name_is_said(tmp_path: Path) -> 
     rows = read(tmp_path, "\n".join(["a,same,other,y", *lines]) + "\n", kind="number")
     told = [name for name, column in rows.attrs["columns"].items() if "alone it" in column["why"]]
     assert told == ["same"]
+
+
+def test_of_many_categories_the_frequent_stand_for_themselves_and_the_others_are_one(
+    tmp_path: Path,
+) -> None:
+    """150 towns: the first hundred three times, the others once or twice."""
+    towns = [f"t{town:03}" for town in range(150) for _ in range(3 if town < 100 else 1 + town % 2)]
+    text = "town,y\n" + "".join(
+        f"{town},{'yes' if row % 2 else 'no'}\n" for row, town in enumerate(towns)
+    )
+    rows = read(tmp_path, text)
+    spec = table().fit(rows)
+    facts = spec.facts["columns"]["town"]
+    assert facts["categories"] == [f"t{town:03}" for town in range(100)]
+    assert spec.inputs["numbers"].shape == (101,)
+    (said,) = [column.why for column in table().columns_read(spec) if column.name == "town"]
+    assert said.endswith("100 categories; 50 rarer ones, and those that train never had, are one")
+
+    asked = pd.DataFrame({"town": ["t007", "t120", "never seen"]})
+    encoded = Table.encode(asked, spec)["numbers"]
+    assert encoded.argmax(1).tolist() == [7, 100, 100]
+    assert encoded.sum(1).tolist() == [1, 1, 1]

@@ -89,6 +89,11 @@ class DataSet(ABC):
         """
         return np.arange(len(rows))
 
+    @classmethod
+    def cluster_of(cls, spec: DataSpec) -> str:
+        """What `clusters` numbers, for a reader; a table of anybody's has it in its spec."""
+        return cls.cluster
+
     @abstractmethod
     def fit(self, train: pd.DataFrame) -> DataSpec:
         """All that must be learned from train alone: labels, vocabulary, means.
@@ -202,17 +207,23 @@ class StratifiedDataSet(DataSet):
         Raises:
             UserError: the shares leave a split without rows.
         """
-        target = rows[self.label]
-        if self.kind == "number":
-            # the strata of a number are its deciles: each split then covers the whole range
-            target = target.rank(pct=True).mul(10).astype(int).clip(upper=9)
         return split.stratified(
-            target.astype(str).to_numpy(),
+            self.strata(rows),
             self.test,
             self.validation,
             self.split_seed,
             duplicate_group=duplicate_group,
         )
+
+    def strata(self, rows: pd.DataFrame) -> Array:
+        """The stratum of each row, (N,): its class, or of a number its decile.
+
+        Each split then covers the whole range.
+        """
+        target = rows[self.label]
+        if self.kind == "number":
+            target = target.rank(pct=True).mul(10).astype(int).clip(upper=9)
+        return target.astype(str).to_numpy()
 
 
 def check_columns(rows: pd.DataFrame, expected: Collection[str]) -> None:

@@ -17,9 +17,8 @@ import pandas as pd
 
 from goodfit.data import columns, dates
 from goodfit.data.columns import MOST_CATEGORIES, Column
-from goodfit.data.faults import Faults, drop, shown
+from goodfit.data.faults import Faults, shown
 from goodfit.data.numbers import POINT, Decimal, Notation
-from goodfit.errors import UserError
 
 Array = np.ndarray[Any, Any]
 Facts = Mapping[str, Any]
@@ -31,20 +30,10 @@ _DAY = 86_400e6  # microseconds
 
 
 def fit(values: pd.Series[Any], column: Column) -> dict[str, Any]:
-    """What `encode` must know of a column (B,) of train: a scale, or the categories.
-
-    Raises:
-        UserError: a text column has too many values to be categories.
-    """
+    """What `encode` must know of a column (B,) of train: a scale, or the categories."""
     facts = column.to_facts()
     if column.kind == "category":
-        categories = sorted({*values} | ({""} if column.missing else set()))
-        if len(categories) > MOST_CATEGORIES:
-            raise UserError(
-                f"column '{values.name}' has {len(categories)} different texts, categories are at "
-                f"most {MOST_CATEGORIES}; leave it out ({drop(str(values.name))}), or encode it"
-            )
-        return facts | {"categories": categories}
+        return facts | _categories(values, column)
 
     if column.kind == "date":
         moments = values.to_numpy("datetime64[us]")
@@ -61,10 +50,23 @@ def fit(values: pd.Series[Any], column: Column) -> dict[str, Any]:
     return facts | scale
 
 
+def _categories(values: pd.Series[Any], column: Column) -> dict[str, Any]:
+    """The categories of train, the most frequent where they are many: the others are one, "rare".
+
+    Of equally frequent ones the first by name.
+    """
+    counts = values.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    missing = [""] if column.missing else []
+    if len(counts) <= MOST_CATEGORIES:
+        return {"categories": sorted({*counts.index, *missing})}
+    kept = counts.drop("", errors="ignore").index[:MOST_CATEGORIES]
+    return {"categories": sorted({*kept, *missing}), "rare": len(counts) - len(kept)}
+
+
 def width(facts: Facts) -> int:
     """F, the number of features of a column."""
     if facts["kind"] == "category":
-        return len(facts["categories"])
+        return len(facts["categories"]) + ("rare" in facts)
     angles = (6 if facts["with_time"] else 4) if facts["kind"] == "date" else 0
     return 1 + angles + bool(facts["missing"])
 
@@ -77,7 +79,7 @@ def encode(values: pd.Series[Any], facts: Facts, faults: Faults) -> Array:
     column = Column.of_facts(facts)
     name = str(values.name)
     if column.kind == "category":
-        return _one_hot(values, column, facts["categories"], faults)
+        return _one_hot(values, column, facts, faults)
 
     known, missing = checked(values, column, faults, 1 + np.arange(len(values)))
     if column.thousands_alone:
@@ -131,10 +133,9 @@ def checked(
     return known, missing
 
 
-def _one_hot(
-    values: pd.Series[Any], column: Column, categories: list[str], faults: Faults
-) -> Array:
-    name = str(values.name)
+def _one_hot(values: pd.Series[Any], column: Column, facts: Facts, faults: Faults) -> Array:
+    """One column for each category (B, K), and one for all others where train had rare ones."""
+    name, categories = str(values.name), facts["categories"]
     for row, value in enumerate(values, start=1):
         if isinstance(value, bytes) or not pd.api.types.is_scalar(value):
             faults.add(name, [row], f"{shown(value)} is not a text")
@@ -142,6 +143,9 @@ def _one_hot(
     if "" not in categories:
         rows = np.flatnonzero(texts == "") + 1
         faults.add(name, rows, "is missing; in training none was")
+    codes = np.asarray(texts[:, None] == np.array(categories, object))
+    if "rare" in facts:
+        return np.concatenate([codes, ~codes.any(axis=1, keepdims=True)], axis=1)
     unknown = Counter(text for text in texts if text and text not in categories)
     if unknown:
         named = ", ".join(shown(text) for text, _ in unknown.most_common(_NAMED))
@@ -151,7 +155,7 @@ def _one_hot(
             "categories",
             *(name, unknown.total(), len(texts), named, more),
         )
-    return np.asarray(texts[:, None] == np.array(categories, object))
+    return codes
 
 
 def _category(value: Any, column: Column, categories: list[str]) -> str:

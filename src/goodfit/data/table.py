@@ -20,6 +20,7 @@ from goodfit.data import delimited, features, table_files, target
 from goodfit.data.base import Array, StratifiedDataSet, check_columns
 from goodfit.data.columns import Column, decide, is_missing, missing_in
 from goodfit.data.faults import Faults, drop, override, shown
+from goodfit.data.table_split import SplitColumns
 from goodfit.errors import UserError, nearest
 from goodfit.records import ColumnRead, Exhibit
 from goodfit.schema import Columns, Fraction, Names, Source, TextOrNone, Whole
@@ -58,6 +59,10 @@ class Table(StratifiedDataSet):
         missing: Literal["impute", "refuse"],
         alike_labels: Literal["refuse", "join", "keep"],
         sheet: TextOrNone,
+        group: TextOrNone,
+        time: TextOrNone,
+        gap: TextOrNone,
+        assigned: TextOrNone,
         test: Fraction,
         validation: Fraction,
         split_seed: Whole,
@@ -67,6 +72,8 @@ class Table(StratifiedDataSet):
         self.columns = {delimited.normal(name): read_as for name, read_as in columns.items()}
         self.drop = [delimited.normal(name) for name in drop]
         self.missing, self.alike_labels, self.sheet = missing, alike_labels, sheet
+        self.splitting = SplitColumns(group=group, time=time, assigned=assigned, gap=gap)
+        self.rule = self.splitting.rule or self.rule  # type: ignore[misc]
 
     def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
         """Numbers as floats, dates as moments, all else as text, without columns that are left out.
@@ -89,9 +96,10 @@ class Table(StratifiedDataSet):
         taken = {name: column for name, column in decided.items() if column.kind}
         goal = target.decided(cells[self.label], self.kind, self.columns.get(self.label))
         faults = Faults(path.name)
+        needed = {**self.splitting.columns(cells, self.columns), self.label: goal}
         rows = {}
-        for name, column in {**taken, self.label: goal}.items():
-            may_miss = self.missing == "impute" and name != self.label
+        for name, column in {**taken, **needed}.items():
+            may_miss = self.missing == "impute" and name not in needed
             rows[name] = _read_cells(cells[name], column, faults, may_miss=may_miss)
         faults.report(f"mend or drop them{self._advice(faults)}")
 
@@ -132,7 +140,7 @@ class Table(StratifiedDataSet):
         stored: dict[str, Any] = train.attrs.get(_READ, {})
         decided = {name: Column.of_facts(facts) for name, facts in stored.items()}
         facts = {}
-        for name in train.columns.drop(self.label):
+        for name in self._inputs(train):
             column = decided.get(name) or Column.of_values(train[name])
             facts[name] = features.fit(train[name], column)
         left_out = {name: column.why for name, column in decided.items() if column.kind is None}
@@ -148,8 +156,46 @@ class Table(StratifiedDataSet):
                 "columns": facts,
                 "left_out": left_out,
                 "target": {self.label: train.attrs.get(_TARGET, "the target")},
+                **({"group": self.splitting.group} if self.splitting.group else {}),
             },
         )
+
+    def _inputs(self, rows: pd.DataFrame) -> list[str]:
+        """The columns that are inputs: not the target, nor what only decides the split."""
+        others = {self.label, *(name for name in self.splitting.names if name not in self.columns)}
+        return [str(name) for name in rows if name not in others]
+
+    def split(self, rows: pd.DataFrame, duplicate_group: Array) -> Array:
+        """The name of each row's split, (N,), by the columns that are named, or at random.
+
+        Raises:
+            UserError: a split is left without rows, or a cell names none.
+        """
+        shares = (self.test, self.validation)
+        by_columns = self.splitting.split(
+            rows, self.strata(rows), duplicate_group, shares, self.split_seed
+        )
+        return super().split(rows, duplicate_group) if by_columns is None else by_columns
+
+    def clusters(self, rows: pd.DataFrame) -> Array:
+        """The group of each row, (N,); without groups each row is one."""
+        if self.splitting.group is None:
+            return super().clusters(rows)
+        return pd.factorize(rows[self.splitting.group])[0]
+
+    @classmethod
+    def cluster_of(cls, spec: DataSpec) -> str:
+        """The name of the column that groups rows, or a sample."""
+        group: str = spec.facts.get("group", cls.cluster)
+        return group
+
+    def key(self, rows: pd.DataFrame) -> list[bytes] | None:
+        """The inputs of each row as bytes: what decides the split is none of them."""
+        return super().key(rows[[*self._inputs(rows), self.label]])
+
+    def example(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Three rows as a caller would send them: the inputs alone."""
+        return super().example(rows[[*self._inputs(rows), self.label]])
 
     @staticmethod
     def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:
@@ -204,15 +250,17 @@ class Table(StratifiedDataSet):
         Raises:
             UserError: the file lacks one.
         """
-        for name in (self.label, *self.columns, *self.drop):
+        for name in (self.label, *self.columns, *self.drop, *self.splitting.names):
             if name not in cells.columns:
                 hint = nearest(name, cells.columns)
                 if len(cells.columns) == 1:
                     known = " ".join(delimited.SEPARATORS.values())
                     hint += f" It has this one alone; cells are separated by one of: {known}."
                 raise UserError(f"{file} lacks column '{name}'.{hint}")
-        if self.label in self.drop:
-            raise UserError(f"data.drop names '{self.label}', which is the target")
+        taken_twice = {**dict.fromkeys(self.drop, "drop"), **self.splitting.names}
+        if self.label in taken_twice:
+            option = taken_twice[self.label]
+            raise UserError(f"data.{option} names '{self.label}', which is the target")
         asked = self.columns.get(self.label)
         if asked and asked not in target.READ_AS[self.kind]:
             raise UserError(
@@ -248,6 +296,8 @@ class Table(StratifiedDataSet):
         name = str(cells.name)
         if name in self.drop:
             return Column(None, "data.drop names it")
+        if name in self.splitting.names and name not in self.columns:
+            return Column(None, self.splitting.left_out(name))
         return decide(name, cells, self.columns.get(name))
 
 
@@ -310,6 +360,8 @@ def _reason(facts: Mapping[str, Any]) -> str:
     if facts["kind"] == "category":
         count = len(facts["categories"])
         parts.append("1 category" if count == 1 else f"{count} categories")
+        if "rare" in facts:
+            parts.append(f"{facts['rare']:,} rarer ones, and those that train never had, are one")
     elif facts["missing"]:
         parts.append("they become the median of train, and are marked")
     return "; ".join(parts)

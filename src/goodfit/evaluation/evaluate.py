@@ -65,7 +65,7 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
         score=task.score,
         modes=task.scores,
         samples=len(test),
-        cluster=build.data_class(task.spec).cluster,
+        cluster=build.data_class(task.spec).cluster_of(task.spec),
         clusters=draws.units,
         resamples=cfg.evaluate.resamples,
         test_sha256=Manifest.read(data / "manifest.json").test_sha256,
@@ -122,7 +122,7 @@ def _verdict(
         task.scores[task.score],
         scores["network"],
         scored,
-        unit=build.data_class(task.spec).cluster,
+        unit=build.data_class(task.spec).cluster_of(task.spec),
         degenerate=alike.text if alike else None,
     )
 

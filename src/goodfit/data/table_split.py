@@ -1,0 +1,147 @@
+"""Which rows of a table are in train, validation and test, by columns that the user names.
+
+Letters: N rows of the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from goodfit.data import split
+from goodfit.data.columns import LITERAL, Column, decide
+from goodfit.data.delimited import normal
+from goodfit.data.faults import override
+from goodfit.errors import UserError
+from goodfit.schema import ReadAs
+
+Array = np.ndarray[Any, Any]
+_NAMES = {
+    **{"train": "train", "training": "train"},
+    **{"validation": "validation", "valid": "validation", "val": "validation", "dev": "validation"},
+    **{"test": "test", "holdout": "test"},
+}
+
+
+@dataclass(frozen=True)
+class SplitColumns:
+    """Columns that decide the split; without one, rows are independent, and split at random.
+
+    Rows of one `group` stay together, and depend on each other; by `time`, train is the past and
+    test the future, with `gap` between them; `assigned` names the split itself.
+    """
+
+    group: str | None
+    time: str | None
+    assigned: str | None
+    gap: str | None
+
+    def __post_init__(self) -> None:
+        if self.time and self.assigned:
+            raise UserError(
+                f"data.time={self.time} and data.assigned={self.assigned} both decide the split; "
+                "leave one of them out"
+            )
+        if self.gap and not self.time:
+            raise UserError(f"data.gap={self.gap} is between times; name their column: data.time")
+        self._gap()
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The columns that are named, by their options."""
+        options = {"group": self.group, "time": self.time, "assigned": self.assigned}
+        return {normal(name): option for option, name in options.items() if name}
+
+    @property
+    def rule(self) -> str | None:
+        """How rows are split, for a reader; None where no column decides."""
+        if self.assigned:
+            return f"as the column '{self.assigned}' says"
+        if self.time:
+            gap = f"; rows within {self.gap} before either are left out" if self.gap else ""
+            return f"by '{self.time}': the latest rows are test, those before validation{gap}"
+        if self.group:
+            return f"rows of one '{self.group}' stay together, the target in the same proportions"
+        return None
+
+    def columns(self, cells: pd.DataFrame, asked: Mapping[str, ReadAs]) -> dict[str, Column]:
+        """What the named columns are read as, by their names.
+
+        Raises:
+            UserError: the times cannot be read, or in two ways.
+        """
+        read = {}
+        for name, option in self.names.items():
+            if option == "time":
+                column = decide(name, cells[name], asked.get(name, "date"))
+                if column.kind != "date":
+                    raise UserError(f"data.time={name}, but {override(name, str(column.kind))}")
+            else:
+                column = Column("category", "", LITERAL)
+            read[name] = replace(column, why=f"data.{option} names it")
+        return read
+
+    def left_out(self, name: str) -> str:
+        """Why a column that decides the split is no input."""
+        option = self.names[name]
+        return f"data.{option} names it; to take it as an input, too: {override(name, 'category')}"
+
+    def split(
+        self,
+        rows: pd.DataFrame,
+        strata: Array,
+        duplicate_group: Array,
+        shares: tuple[float, float],
+        seed: int,
+    ) -> Array | None:
+        """The name of each row's split (N,), None where no column decides.
+
+        `shares` are those of test and validation. Where times or the user decide, of rows with
+        equal inputs those in the later split are in none.
+
+        Raises:
+            UserError: a split is left without rows, or a cell names none.
+        """
+        if self.assigned:
+            return split.without_copies(self._assigned(rows[self.assigned]), duplicate_group)
+        if self.time:
+            names = self._by_time(rows[self.time].to_numpy("datetime64[us]"), *shares)
+            return split.without_copies(names, duplicate_group)
+        if self.group:
+            together = split.joined(rows[self.group].to_numpy(), duplicate_group)
+            return split.grouped(together, strata, *shares, seed)
+        return None
+
+    def _assigned(self, cells: pd.Series[Any]) -> Array:
+        names = cells.str.lower().map(_NAMES)
+        for row in np.flatnonzero(names.isna()):
+            raise UserError(
+                f"column '{cells.name}' says '{cells.iloc[row]}'; expected one of "
+                f"{', '.join(_NAMES)}"
+            )
+        present = [name for name in split.SPLITS if (names == name).any()]
+        if len(present) < len(split.SPLITS):
+            absent = " and ".join(name for name in split.SPLITS if name not in present)
+            raise UserError(f"column '{cells.name}' names no row of {absent}")
+        return names.to_numpy(str)
+
+    def _by_time(self, times: Array, test: float, validation: float) -> Array:
+        ordered = np.sort(times)
+        from_test = ordered[min(int(len(ordered) * (1 - test)), len(ordered) - 1)]
+        from_validation = ordered[int(len(ordered) * (1 - test - validation))]
+        return split.by_time(times, times + self._gap(), from_validation, from_test)
+
+    def _gap(self) -> np.timedelta64:
+        if self.gap is None:
+            return np.timedelta64(0, "us")
+        try:
+            gap = pd.Timedelta(self.gap)
+        except ValueError:
+            gap = pd.Timedelta(-1)
+        if gap < pd.Timedelta(0):
+            raise UserError(f"data.gap={self.gap}; expected a duration, as '7 days' or '12 hours'")
+        return gap.to_timedelta64()

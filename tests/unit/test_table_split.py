@@ -1,0 +1,150 @@
+"""The columns that a user names decide the split, and what depends on each other stays together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_tables import read, table
+
+from goodfit.data.split import NO_SPLIT
+from goodfit.errors import UserError
+from goodfit.store.prepare import assign_splits, prepare
+
+ROWS = 120
+
+
+def text(**columns: list[Any]) -> str:
+    """A file of 120 rows: a number that differs in each, a label, and what is given."""
+    drawn = np.random.default_rng(0).normal(size=ROWS)
+    given = {"a": [round(value, 6) for value in drawn], "y": ["no", "yes"] * (ROWS // 2), **columns}
+    return pd.DataFrame(given).to_csv(index=False)
+
+
+def split(tmp_path: Path, content: str, **options: Any) -> tuple[pd.DataFrame, Any]:
+    """The rows as they are read, and the name of each one's split."""
+    rows = read(tmp_path, content, **options)
+    names, _ = assign_splits(table(**options), {"table": tmp_path / "t.csv"}, rows)
+    return rows, names
+
+
+PATIENTS = [f"p{row // 4}" for row in range(ROWS)]
+DAYS = [str(day.date()) for day in pd.date_range("2024-01-01", periods=ROWS)]
+
+
+def test_rows_of_one_group_are_in_one_split_and_the_group_is_no_input(tmp_path: Path) -> None:
+    rows, names = split(tmp_path, text(patient=PATIENTS), group="patient")
+    of_each = pd.Series(names).groupby(rows["patient"]).nunique()
+    assert set(of_each) == {1}
+    assert set(names) == {"train", "validation", "test"}
+    made = table(group="patient")
+    spec = made.fit(rows)
+    assert list(spec.facts["columns"]) == ["a"]
+    assert spec.facts["left_out"]["patient"].startswith("data.group names it")
+    assert list(made.example(rows)) == ["a"]
+
+
+def test_intervals_draw_whole_groups(tmp_path: Path) -> None:
+    rows = read(tmp_path, text(patient=PATIENTS), group="patient")
+    made = table(group="patient")
+    assert list(made.clusters(rows)) == [row // 4 for row in range(ROWS)]
+    assert made.cluster_of(made.fit(rows)) == "patient"
+    assert table().cluster_of(table().fit(read(tmp_path, text()))) == "sample"
+
+
+def test_a_group_is_an_input_where_the_user_says_so(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"group": "shop", "columns": {"shop": "category"}}
+    shops = [f"s{row % 12}" for row in range(ROWS)]
+    rows = read(tmp_path, text(shop=shops), **options)
+    assert list(table(**options).fit(rows).facts["columns"]) == ["a", "shop"]
+
+
+def test_equal_rows_of_two_groups_bring_the_groups_together(tmp_path: Path) -> None:
+    content = "a,y,patient\n" + "".join(
+        f"{value},{'yes' if value % 2 else 'no'},p{row}\n"
+        for row, value in enumerate([*range(30), *range(30)])
+    )
+    rows, names = split(tmp_path, content, group="patient")
+    assert set(pd.Series(names).groupby(rows["a"]).nunique()) == {1}
+
+
+def test_train_is_the_past_and_test_the_future(tmp_path: Path) -> None:
+    shuffled = np.random.default_rng(1).permutation(DAYS).tolist()
+    rows, names = split(tmp_path, text(day=shuffled), time="day")
+    days = rows["day"]
+    assert days[names == "train"].max() < days[names == "validation"].min()
+    assert days[names == "validation"].max() < days[names == "test"].min()
+    assert [int((names == name).sum()) for name in ("train", "validation", "test")] == [60, 30, 30]
+
+
+def test_rows_of_one_time_are_on_one_side(tmp_path: Path) -> None:
+    months = [f"2024-{1 + row // 10:02}" for row in range(ROWS)]
+    rows, names = split(tmp_path, text(month=months), time="month")
+    assert set(pd.Series(names).groupby(rows["month"]).nunique()) == {1}
+
+
+def test_a_gap_leaves_out_the_rows_before_each_border(tmp_path: Path) -> None:
+    rows, names = split(tmp_path, text(day=DAYS), time="day", gap="7 days")
+    assert int((names == NO_SPLIT).sum()) == 14
+    later = rows["day"][names == "validation"].min() - rows["day"][names == "train"].max()
+    assert later == pd.Timedelta("8 days")
+
+
+def test_by_time_a_copy_of_an_earlier_row_is_in_no_split(tmp_path: Path) -> None:
+    content = text(day=DAYS)
+    first = content.splitlines()[1].rsplit(",", 1)[0]
+    rows, names = split(tmp_path, f"{content}{first},2024-12-31\n", time="day")
+    assert names[len(rows) - 1] == NO_SPLIT
+
+
+def test_a_column_names_the_splits(tmp_path: Path) -> None:
+    fold = ["train", "Valid", "test", "training"] * (ROWS // 4)
+    _, names = split(tmp_path, text(fold=fold), assigned="fold")
+    assert list(names) == ["train", "validation", "test", "train"] * (ROWS // 4)
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "told"),
+    [
+        ({"fold": ["train", "later"] * 60}, {"assigned": "fold"}, "'fold' says 'later'; expected"),
+        ({"fold": ["train", "test"] * 60}, {"assigned": "fold"}, "names no row of validation"),
+        ({"day": ["soon"] * 120}, {"time": "day"}, "'soon' is not a date"),
+        ({"day": [*DAYS[1:], ""]}, {"time": "day"}, "row 121  column day  '' is empty"),
+        ({"p": [*PATIENTS[1:], ""]}, {"group": "p"}, "row 121  column p  '' is empty"),
+        ({"p": PATIENTS}, {"group": "q"}, "lacks column 'q'"),
+        ({}, {"group": "y"}, "data.group names 'y', which is the target"),
+        ({}, {"time": "a", "assigned": "y"}, "both decide the split"),
+        ({"day": DAYS}, {"gap": "7 days"}, "data.gap=7 days is between times; name their column"),
+        ({"day": DAYS}, {"time": "day", "gap": "a week"}, "data.gap=a week; expected a duration"),
+        ({"day": DAYS}, {"time": "day", "gap": "-1 days"}, "data.gap=-1 days; expected a duration"),
+    ],
+)
+def test_what_cannot_decide_a_split_is_refused(
+    tmp_path: Path, columns: dict[str, list[Any]], options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(UserError) as refused:
+        split(tmp_path, text(**columns), **options)
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"group": "patient"}, "rows of one 'patient' stay together, the target in the same prop"),
+        ({"time": "day", "gap": "1 day"}, "by 'day': the latest rows are test, those before valid"),
+        ({"assigned": "fold"}, "as the column 'fold' says"),
+        ({}, "at random, each label in the same proportion on every side"),
+    ],
+)
+def test_the_manifest_says_how_rows_were_split(
+    tmp_path: Path, options: dict[str, Any], rule: str
+) -> None:
+    fold = ["train", "train", "validation", "test"] * (ROWS // 4)
+    (tmp_path / "t.csv").write_text(text(patient=PATIENTS, day=DAYS, fold=fold))
+    made = table(**options)
+    manifest = prepare(made, {"table": tmp_path / "t.csv"}, tmp_path / "out", made_with={})
+    assert manifest.split.startswith(rule)
+    assert (manifest.in_no_split > 0) == ("gap" in options)
