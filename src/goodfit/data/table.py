@@ -73,7 +73,9 @@ class Table(StratifiedDataSet):
         self.drop = [delimited.normal(name) for name in drop]
         self.missing, self.alike_labels, self.sheet = missing, alike_labels, sheet
         self.splitting = SplitColumns(group=group, time=time, assigned=assigned, gap=gap)
-        self.rule = self.splitting.rule or self.rule  # type: ignore[misc]
+        tenths = "at random, each tenth of the numbers in the same proportion on every side"
+        by_default = tenths if kind == "number" else self.rule
+        self.rule = self.splitting.rule or by_default  # type: ignore[misc]
 
     def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
         """Numbers as floats, dates as moments, all else as text, without columns that are left out.
@@ -84,18 +86,26 @@ class Table(StratifiedDataSet):
         """
         path = raw["table"]
         cells = self.frame(path)
-        # by which a fault is told
-        cells.index += cells.attrs.get("first_row", 2)
         if cells.attrs.get("separator", "comma") != "comma":
             print(f"{path.name}: the cells are separated by a {cells.attrs['separator']}")
-        self._check_names(path.name, cells)
-        if cells.empty:
-            raise UserError(f"{path.name} has a header but no rows")
+        return self.understood(path.name, cells)
 
-        decided = self._decided_inputs(path.name, cells)
+    def understood(self, file: str, cells: pd.DataFrame) -> pd.DataFrame:
+        """What `read` gives of the cells (N rows) that `frame` has read of a file.
+
+        Raises:
+            UserError: as `read`.
+        """
+        self._check_names(file, cells)
+        if cells.empty:
+            raise UserError(f"{file} has a header but no rows")
+        # by which a fault is told
+        cells = cells.set_axis(cells.index + cells.attrs.get("first_row", 2))
+
+        decided = self._decided_inputs(file, cells)
         taken = {name: column for name, column in decided.items() if column.kind}
         goal = target.decided(cells[self.label], self.kind, self.columns.get(self.label))
-        faults = Faults(path.name)
+        faults = Faults(file)
         needed = {**self.splitting.columns(cells, self.columns), self.label: goal}
         rows = {}
         for name, column in {**taken, **needed}.items():
@@ -104,13 +114,11 @@ class Table(StratifiedDataSet):
         faults.report(f"mend or drop them{self._advice(faults)}")
 
         table = pd.DataFrame(rows).reset_index(drop=True)
-        _check_resolution(path.name, table)
+        _check_resolution(file, table)
         goal = _without_spaces(goal, cells.attrs.get("spaced", {}).get(self.label, 0))
         said = [goal.why]
         if self.kind == "class":
-            table[self.label], joined = target.joined(
-                path.name, table[self.label], self.alike_labels
-            )
+            table[self.label], joined = target.joined(file, table[self.label], self.alike_labels)
             said += [*joined, *target.labels_said(table[self.label])]
         for name in taken:
             decided[name] = target.with_a_leak(decided[name], table[name], table[self.label])

@@ -1,0 +1,131 @@
+"""A look at somebody's table before anything is made of it: what each column is, and what may be
+predicted.
+
+Letters: N rows of the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from goodfit.contract import DataSpec
+from goodfit.data import columns
+from goodfit.data.columns import Column
+from goodfit.data.table import Table
+from goodfit.errors import UserError
+
+_FEW_NUMBERS = 20  # different whole numbers that may be classes
+_MOST_CLASSES = 1000
+_EXAMPLE = 24  # letters
+_RARE = 0.2  # the share of the rarest class below which accuracy flatters
+_MOSTLY_MISSING = 0.5
+_FEWEST_ROWS = 150  # of fewer, a fifth for test are less than 30: too few to tell
+
+
+class Seen(NamedTuple):
+    """One column of the table, for a reader; `read_as` is None where it is left out."""
+
+    name: str
+    read_as: str | None
+    why: str
+    missing: float
+    distinct: int
+    example: str
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is predicted, and why."""
+
+    kind: Literal["class", "number"]
+    why: str
+
+
+def kind_of(target: pd.Series[Any], asked: str | None) -> Kind:
+    """Whether texts (N,) of the target are classes or a number.
+
+    Raises:
+        UserError: they may be either, or name rows rather than classes.
+    """
+    name = target.name
+    present = target[~target.str.lower().isin(columns.MISSING)]
+    counts = present.value_counts()
+    if asked == "number":
+        return Kind("number", f"kind=number, for '{name}'")
+    listed = ", ".join(f"{text} ({count:,})" for text, count in counts.head(4).items())
+    more = ", ..." if len(counts) > 4 else ""
+    said = f"'{name}' has {len(counts)} different values: {listed}{more}"
+    if asked == "class":
+        return Kind("class", f"kind=class, and {said}")
+    numbers = pd.to_numeric(present, errors="coerce")
+    is_number = bool(np.isfinite(numbers.to_numpy(float)).all())
+    if len(counts) == 2 or not is_number:
+        if len(counts) > max(2, min(_MOST_CLASSES, len(present) / 2)):
+            raise UserError(
+                f"target '{name}' has {len(counts):,} different texts in {len(present):,} rows; "
+                "classes repeat. Choose another target, or kind=number with a unit or notation "
+                "that is read"
+            )
+        return Kind("class", said)
+    whole = bool((numbers % 1 == 0).all())
+    if whole and len(counts) <= _FEW_NUMBERS:
+        raise UserError(
+            f"target '{name}' has {len(counts)} different whole numbers, {listed}{more}: classes, "
+            "or a quantity? Choose kind=class or kind=number"
+        )
+    return Kind("number", f"'{name}' has {len(counts):,} different numbers")
+
+
+def seen(table: Table, cells: pd.DataFrame, spec: DataSpec) -> list[Seen]:
+    """The columns of the table in the order of the file."""
+    read = {column.name: column for column in table.columns_read(spec)}
+    rows = []
+    for name in map(str, cells):
+        texts = cells[name]
+        column = read[name]
+        facts = spec.facts["columns"].get(name, {})
+        as_read = Column.of_facts({"kind": None, "why": "", **facts})
+        missing = columns.missing_in(texts, as_read)
+        present = texts[~missing]
+        example = str(present.iloc[0]) if len(present) else ""
+        rows.append(
+            Seen(
+                name=name,
+                read_as=column.read_as,
+                why=column.why,
+                missing=float(missing.mean()),
+                distinct=int(present.nunique()),
+                example=example if len(example) <= _EXAMPLE else f"{example[: _EXAMPLE - 3]}...",
+            )
+        )
+    return rows
+
+
+def warnings(
+    kind: Kind, target: pd.Series[Any], columns_seen: list[Seen], copies: int
+) -> list[str]:
+    """What a reader should know before a score is believed; `target` (N,) as it was read."""
+    said = []
+    if len(target) < _FEWEST_ROWS:
+        said.append(f"{len(target)} rows: test will be too small to tell a difference")
+    if kind.kind == "class":
+        share = target.value_counts(normalize=True)
+        if share.iloc[-1] < _RARE and len(share) == 2:
+            said.append(
+                f"'{share.index[-1]}' is {share.iloc[-1]:.1%} of the rows: always answering "
+                f"'{share.index[0]}' has an accuracy of {share.iloc[0]:.1%}"
+            )
+    if copies:
+        said.append(f"{copies:,} rows repeat the inputs of another one; equal rows share a split")
+    for column in columns_seen:
+        if column.read_as and column.missing > _MOSTLY_MISSING:
+            said.append(f"'{column.name}' is missing in {column.missing:.0%} of the rows")
+        if column.read_as == "date":
+            said.append(f"'{column.name}' holds dates: time={column.name} tests on the latest rows")
+        if "alone it tells" in column.why:
+            said.append(f"'{column.name}': {column.why.partition('; ')[2] or column.why}")
+    return said
