@@ -1,75 +1,17 @@
-"""What the stages tell each other: one typed record for each file that a stage leaves for another.
-
-A file is read with its types checked, so a stage that meets the file of another version says which
-key is wrong instead of failing somewhere behind it.
-"""
+"""What the stages tell each other: a typed record for each file that one leaves for another."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-import msgspec  # 20 ms, pydantic 91; `make repro` with nothing to do takes a second (0018)
-
-from goodfit.errors import OtherVersionError
 from goodfit.system import units
-from goodfit.system.files import read_json, write_json
+from goodfit.system.record import Record
 
 Role = Literal["strong", "other", "trivial"]  # in the order of tables
 TOO_FEW = "too few to tell"  # the word of a verdict on a test set of few independent units
-
-
-@dataclass(frozen=True)
-class Record:
-    """A frozen value that is a JSON file as well; `read` is the inverse of `write`."""
-
-    def write(self, path: Path) -> None:
-        """JSON with sorted keys, whole or absent; ValueError for NaN, which JSON does not know."""
-        write_json(path, self.to_json())
-
-    def to_json(self) -> Any:
-        """What `of` takes: dictionaries, lists and plain values; a path is a string."""
-        return msgspec.to_builtins(self, enc_hook=_text)
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """The record in a file.
-
-        Raises:
-            UserError: the file is missing or was cut.
-            OtherVersionError: it lacks a key or a type that this version expects.
-        """
-        return cls.of(read_json(path), path)
-
-    @classmethod
-    def of(cls, content: Any, path: Path) -> Self:
-        """The record in `content`, which was read from `path`.
-
-        Raises:
-            OtherVersionError: `content` lacks a key or a type that this version expects.
-        """
-        try:
-            return msgspec.convert(content, cls, dec_hook=_path)
-        except msgspec.ValidationError as error:
-            raise OtherVersionError(
-                f"{path} is no {cls.__name__.lower()} that this version can read ({error}); "
-                "`dvc repro` makes it again"
-            ) from None
-
-
-def _text(value: Any) -> str:
-    """A path as JSON holds it; anything else is refused, for it would come back as a text."""
-    if not isinstance(value, Path):
-        raise TypeError(f"{value!r} is {type(value).__name__}, which no record holds")
-    return str(value)
-
-
-def _path(expected: type, text: Any) -> Path:
-    """A value of a type that JSON does not know; of those, records hold paths alone."""
-    assert expected is Path, expected
-    return Path(text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +30,8 @@ class Manifest(Record):
     configuration's section `data`, without where the raw files are from. `counts` holds the samples
     of each split by label, or in all where there are no labels. `alike_after_encoding` counts test
     samples with the encoded inputs of a train sample, though not its raw ones; `in_no_split` are
-    rows that the rule puts into none. `columns` says how somebody's table was read.
+    rows that the rule puts into none. `columns` says how somebody's table was read, `findings` what
+    in the data may make a score mislead.
     """
 
     raw_sha256: dict[str, str]
@@ -102,6 +45,7 @@ class Manifest(Record):
     counts: dict[str, dict[str, int]]
     in_no_split: int
     columns: tuple[ColumnRead, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     def samples(self, split: str) -> int:
         """The number of samples in a split."""
@@ -304,6 +248,19 @@ class ColumnRead(Record):
     name: str
     read_as: str | None
     why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding(Record):
+    """What in the data makes a score mislead, what it costs to ignore it, and what answers it.
+
+    `rows` are a few of those that it is about, by their number among the rows that were read.
+    """
+
+    what: str
+    cost: str
+    answer: str
+    rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

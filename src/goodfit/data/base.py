@@ -18,7 +18,7 @@ import pandas as pd
 from goodfit.contract import DataSpec
 from goodfit.data import split
 from goodfit.errors import UserError
-from goodfit.records import ColumnRead, Exhibit
+from goodfit.records import ColumnRead, Exhibit, Finding
 from goodfit.schema import Fraction, Source, Whole
 
 Array = np.ndarray[Any, Any]
@@ -143,6 +143,10 @@ class DataSet(ABC):
     @staticmethod
     def columns_read(spec: DataSpec) -> Sequence[ColumnRead]:
         """How the columns of somebody's table were understood; none where that is known before."""
+        return ()
+
+    def findings(self, rows: pd.DataFrame, names: Array) -> Sequence[Finding]:
+        """What makes a score mislead in rows whose splits are `names` (N,); nothing by default."""
         return ()
 
     def counts(self, rows: pd.DataFrame) -> dict[str, int]:

@@ -126,6 +126,4 @@ def warnings(
             said.append(f"'{column.name}' is missing in {column.missing:.0%} of the rows")
         if column.read_as == "date":
             said.append(f"'{column.name}' holds dates: time={column.name} tests on the latest rows")
-        if "alone it tells" in column.why:
-            said.append(f"'{column.name}': {column.why.partition('; ')[2] or column.why}")
     return said

@@ -20,9 +20,10 @@ from goodfit.data import delimited, features, table_files, target
 from goodfit.data.base import Array, StratifiedDataSet, check_columns
 from goodfit.data.columns import Column, decide, is_missing, missing_in
 from goodfit.data.faults import Faults, drop, override, shown
+from goodfit.data.findings import findings
 from goodfit.data.table_split import SplitColumns
 from goodfit.errors import UserError, nearest
-from goodfit.records import ColumnRead, Exhibit
+from goodfit.records import ColumnRead, Exhibit, Finding
 from goodfit.schema import Columns, Fraction, Names, Source, TextOrNone, Whole
 
 # of a table's attributes: what `read` has decided, by column, and why the target is as it is
@@ -204,6 +205,10 @@ class Table(StratifiedDataSet):
     def example(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Three rows as a caller would send them: the inputs alone."""
         return super().example(rows[[*self._inputs(rows), self.label]])
+
+    def findings(self, rows: pd.DataFrame, names: Array) -> list[Finding]:
+        """Leaks, near copies across splits (N,), torn groups, drift, constants, numbers far off."""
+        return findings(rows, names, self.label, self._inputs(rows), self.splitting.group)
 
     @staticmethod
     def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from goodfit.errors import LostMachineError, OutOfMemory
 from goodfit.launch.resume import Plan
-from goodfit.records import Job, Record
+from goodfit.records import Job
+from goodfit.system.record import Record
 
 
 @dataclass(frozen=True, kw_only=True)

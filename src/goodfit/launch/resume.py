@@ -19,9 +19,10 @@ from goodfit.config import tree
 from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.provenance.code import training_digest
-from goodfit.records import Manifest, Record
+from goodfit.records import Manifest
 from goodfit.system.claim import holder, write_holder
 from goodfit.system.processes import gone, identity, is_local
+from goodfit.system.record import Record
 from goodfit.training.checkpoint_files import read_note, remove, step_checkpoints, verified
 
 ROOT = Path("build/checkpoints")

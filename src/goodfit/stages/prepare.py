@@ -28,6 +28,8 @@ def stage(cfg: DictConfig) -> None:
 
     for line in _grouped(manifest.columns):
         print(line)
+    for finding in manifest.findings:
+        print(f"  note: {finding.what}: {finding.answer}")
     sizes = ", ".join(f"{split} {manifest.samples(split):,}" for split in manifest.counts)
     copies = manifest.copies.rows or "no"
     print(f"prepared {paths.prepared}: {sizes}; {copies} copies of other rows")

@@ -70,6 +70,7 @@ def prepare(
             counts={split: data.counts(splits[split]) for split in SPLITS},
             in_no_split=int((names == NO_SPLIT).sum()),
             columns=tuple(data.columns_read(spec)),
+            findings=tuple(data.findings(rows, names)),
         )
         manifest.write(part / "manifest.json")
     return manifest

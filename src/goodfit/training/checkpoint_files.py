@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goodfit.errors import UserError
-from goodfit.records import Record
 from goodfit.system.files import sha256
+from goodfit.system.record import Record
 
 
 @dataclass(frozen=True, kw_only=True)

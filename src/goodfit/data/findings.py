@@ -1,0 +1,200 @@
+"""What in a table makes a score mislead: leaks, near copies, torn groups, drift, rows far off.
+
+Each finding says what it costs to ignore it, and the override that answers it. Looked at are the
+rows as they were read, in their splits, before anything is learned.
+
+Letters: N rows of the table, F columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import ks_2samp
+
+from goodfit.data.faults import drop
+from goodfit.records import Finding
+
+Array = np.ndarray[Any, Any]
+_ROWS = 8  # that a finding names
+_SURE = 1e-6  # the probability by chance, below which a difference is told; divided by F
+_FEWEST = 30  # rows of a split in which a difference can be told
+_FAR = 15.0  # interquartile ranges from the median: hardly ever a value of any common distribution
+_FEWEST_COLUMNS = 5  # of fewer, rows agree in all but one by chance
+_DIFFERENT = 0.8  # of the rows, without a column: where fewer are, they agree by chance
+_ALONE, _ALONE_NUMBER = 0.99, 0.97  # of the rows, or of the variance, that one column explains
+_LEAVES = 64
+_MOST = 20_000  # rows that are looked at where all would take long
+
+
+def findings(
+    rows: pd.DataFrame, names: Array, label: str, inputs: Sequence[str], group: str | None
+) -> list[Finding]:
+    """What was found in the rows (N, columns) of a table, whose splits are `names` (N,)."""
+    found = [*_constants(rows[names == "train"], inputs), *_far_off(rows, inputs)]
+    found += _leaks(rows[names == "train"], label, inputs)
+    found += _near_copies(rows, names, inputs)
+    found += _drift(rows, names, [*inputs, label])
+    if group:
+        found += _torn(rows[group], names)
+    return found
+
+
+def _constants(train: pd.DataFrame, inputs: Sequence[str]) -> list[Finding]:
+    found = []
+    for name in inputs:
+        if train[name].nunique(dropna=False) == 1:
+            found.append(
+                Finding(
+                    what=f"'{name}' is {train[name].iloc[0]!r} in all of train",
+                    cost="it tells nothing; another value in use is one that no weight has seen",
+                    answer=drop(name),
+                )
+            )
+    return found
+
+
+def _far_off(rows: pd.DataFrame, inputs: Sequence[str]) -> list[Finding]:
+    """Numbers farther from the median than any common distribution has them, by its quartiles."""
+    found = []
+    for name in inputs:
+        values = rows[name]
+        if not pd.api.types.is_float_dtype(values) or values.nunique() < _FEWEST:
+            continue
+        low, middle, high = values.quantile([0.25, 0.5, 0.75])
+        far = np.flatnonzero((values - middle).abs() > _FAR * (high - low))
+        if high > low and 0 < len(far) <= 0.01 * len(rows):
+            largest = values.iloc[far].abs().max()
+            found.append(
+                Finding(
+                    what=f"'{name}' has {len(far)} values far off, such as {largest:g}; "
+                    f"half of all are between {low:g} and {high:g}",
+                    rows=_listed(far),
+                    cost="the scale is theirs: standardised, the others lie close together",
+                    answer=f"mend the cells where they are mistakes, or {drop(name)}",
+                )
+            )
+    return found
+
+
+def _leaks(train: pd.DataFrame, label: str, inputs: Sequence[str]) -> list[Finding]:
+    """Columns that alone predict the target, by a tree on half of train."""
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    if len(train) < 2 * _FEWEST:
+        return []
+    train = train.sample(min(len(train), _MOST), random_state=0)
+    half = len(train) // 2
+    is_number = pd.api.types.is_float_dtype(train[label])
+    target = train[label].to_numpy()
+    tree = DecisionTreeRegressor if is_number else DecisionTreeClassifier
+    dummy = DummyRegressor() if is_number else DummyClassifier(strategy="most_frequent")
+    found = []
+    for name in inputs:
+        x = codes(train[name])[:, None]
+        fitted = tree(max_leaf_nodes=_LEAVES, min_samples_leaf=3, random_state=0).fit(
+            x[:half], target[:half]
+        )
+        right = fitted.score(x[half:], target[half:])
+        chance = dummy.fit(x[:half], target[:half]).score(x[half:], target[half:])
+        # of a rare class, always the other one is right as often
+        if right >= (_ALONE_NUMBER if is_number else _ALONE) and 1 - right < 0.1 * (1 - chance):
+            said = f"explains {right:.1%} of the variance" if is_number else f"tells {right:.1%}"
+            found.append(
+                Finding(
+                    what=f"'{name}' alone {said} of '{label}' on rows that it has not seen",
+                    cost="if nobody knows it before, the score is not to be had in use",
+                    answer=drop(name),
+                )
+            )
+    return found
+
+
+def _near_copies(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> list[Finding]:
+    """Rows of test that agree with one of train in all inputs but one."""
+    if len(inputs) < _FEWEST_COLUMNS:
+        return []
+    hashes = [pd.util.hash_pandas_object(rows[name], index=False).to_numpy() for name in inputs]
+    weights = np.random.default_rng(0).integers(1, 2**63, len(inputs), dtype=np.uint64) | 1
+    # a sum, from which one column is taken out without hashing the others again
+    weighted = [digest * weight for digest, weight in zip(hashes, weights, strict=True)]
+    total = np.sum(weighted, axis=0, dtype=np.uint64)
+    near = np.zeros(len(rows), bool)
+    differing = dict.fromkeys(inputs, 0)
+    is_train, is_test = names == "train", names == "test"
+    for name, part in zip(inputs, weighted, strict=True):
+        rest = total - part
+        if len(np.unique(rest)) < _DIFFERENT * len(rows):
+            continue
+        alike = is_test & np.isin(rest, rest[is_train])
+        differing[name] = int(alike.sum())
+        near |= alike
+    if not near.any():
+        return []
+    name = max(differing, key=lambda key: differing[key])
+    return [
+        Finding(
+            what=f"{near.sum():,} rows of test agree with one of train in all but one column, "
+            f"mostly '{name}'",
+            rows=_listed(np.flatnonzero(near)),
+            cost="if they are the same case twice, test asks for what was learned by heart",
+            answer=f"{drop(name)}, or data.group=<what both have in common>",
+        )
+    ]
+
+
+def _drift(rows: pd.DataFrame, names: Array, columns: Sequence[str]) -> list[Finding]:
+    """Columns that are distributed otherwise in test than in train (Kolmogorov and Smirnov)."""
+    train, test = rows[names == "train"], rows[names == "test"]
+    if min(len(train), len(test)) < _FEWEST:
+        return []
+    found = []
+    for name in columns:
+        values = codes(rows[name])
+        statistic, chance = ks_2samp(values[names == "train"], values[names == "test"])
+        if chance < _SURE / len(columns):
+            found.append(
+                Finding(
+                    what=f"'{name}' is distributed otherwise in test than in train "
+                    f"(their distribution functions differ by up to {statistic:.2f})",
+                    cost="the score is of other cases than those that were learned",
+                    answer="where use is like test, keep the split and expect less; otherwise "
+                    "split at random or by another column",
+                )
+            )
+    return found
+
+
+def _torn(groups: pd.Series[Any], names: Array) -> list[Finding]:
+    splits = pd.Series(names, groups.index).where(names != "").groupby(groups).nunique()
+    torn = splits[splits > 1]
+    if torn.empty:
+        return []
+    of_them = np.flatnonzero(groups.isin(torn.index))
+    return [
+        Finding(
+            what=f"{len(torn):,} of {len(splits):,} '{groups.name}' are in more than one split",
+            rows=_listed(of_them),
+            cost="what was learned of one is asked in test; intervals still draw whole ones",
+            answer="leave data.time or data.assigned out, so that data.group decides the split",
+        )
+    ]
+
+
+def codes(values: pd.Series[Any]) -> Array:
+    """A column (N,) as floats: texts by their place in the alphabet, what is missing below all."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        values = values.astype("int64").where(values.notna()).astype(float)
+    if not pd.api.types.is_float_dtype(values):
+        return pd.factorize(values, sort=True)[0].astype(float)
+    lowest = values.min() if values.notna().any() else 0.0
+    return values.fillna(lowest - 1 - abs(lowest)).to_numpy(float)
+
+
+def _listed(places: Array) -> tuple[int, ...]:
+    """The first rows, by their number in the table from 1."""
+    return tuple(int(place) + 1 for place in places[:_ROWS])

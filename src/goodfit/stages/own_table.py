@@ -1,0 +1,151 @@
+"""Somebody's own table as a command line names it: found, read, split; nothing is written."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from goodfit.config.check import hyperparameters
+from goodfit.config.values import check_value
+from goodfit.contract import DataSpec
+from goodfit.data import look, table_files
+from goodfit.data.look import Kind
+from goodfit.data.table import Table
+from goodfit.errors import UserError, nearest
+from goodfit.schema import Source
+from goodfit.store.prepare import assign_splits
+
+_CONF = Path("conf/data/table.yaml")
+Array = np.ndarray[Any, Any]
+
+
+class _Words(NamedTuple):
+    """What must be said."""
+
+    source: Any
+    target: Any
+
+
+class Given(NamedTuple):
+    """What the command line says; `options` are of the data set, beside its defaults."""
+
+    source: Path
+    target: str
+    kind: str | None
+    options: dict[str, Any]
+
+
+class OwnTable(NamedTuple):
+    """The file's cells, how they are read (N rows), each row's split, what train tells."""
+
+    given: Given
+    table: Table
+    kind: Kind
+    cells: pd.DataFrame
+    rows: pd.DataFrame
+    names: Array
+    copies: int
+    spec: DataSpec
+
+
+def words(usage: str) -> tuple[dict[str, Any], Path]:
+    """What the command line says by its keys, and the folder in which it was called.
+
+    From then on the repository's is the current one. In the form in which messages advise options,
+    data.drop=[a], they are taken, too.
+
+    Raises:
+        UserError: a word is no key=value.
+        SystemExit: it is asked for help, or says nothing.
+    """
+    here = Path.cwd()
+    os.chdir(Path(sys.argv[0]).resolve().parents[1])
+    arguments = sys.argv[1:]
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(usage)
+        raise SystemExit(0 if arguments else 2)
+    unset = [argument for argument in arguments if "=" not in argument]
+    if unset:
+        raise UserError(f"got {unset[0]!r}, expected key=value\n{usage}")
+    dotted = [argument.removeprefix("data.") for argument in arguments]
+    try:
+        content: Any = OmegaConf.to_container(OmegaConf.from_dotlist(dotted))
+    except OmegaConfBaseException as error:
+        raise UserError(f"{' '.join(arguments)} cannot be read: {error}") from None
+    return content, here
+
+
+def given(content: dict[str, Any], here: Path, usage: str) -> Given:
+    """The file, its target, and options of the data set.
+
+    Raises:
+        UserError: one is missing or unknown, or the file is none of rows.
+    """
+    rest = dict(content)
+    said = _Words(*(rest.pop(key, None) for key in _Words._fields))
+    for key, word in said._asdict().items():
+        if word is None:
+            raise UserError(f"{key}=... is missing\n{usage}")
+    kind = rest.pop("kind", None)
+    known = sorted(set(map(str, OmegaConf.load(_CONF))) - {"_target_", "sources", "label"})
+    for key in rest:
+        if key not in known:
+            raise UserError(f"unknown option '{key}'.{nearest(key, known)}\n{usage}")
+    source = _found(here / Path(str(said.source)).expanduser())
+    return Given(source, str(said.target), kind, rest)
+
+
+def opened(asked: Given) -> OwnTable:
+    """Reads the file, as prepare will.
+
+    Raises:
+        UserError: it cannot be read, or leaves something open.
+    """
+    options: Any = OmegaConf.to_container(OmegaConf.load(_CONF))
+    types = hyperparameters(options.pop("_target_"))
+    for key, value in asked.options.items():
+        check_value(f"data.{key}", types[key], value)
+    options |= asked.options
+    file = asked.source.name
+    cells = table_files.cells(asked.source, sheet=options["sheet"], drop=options["drop"])
+    if asked.target not in cells:
+        known = list(map(str, cells))
+        hint = nearest(asked.target, known)
+        raise UserError(f"{file} has no column '{asked.target}'.{hint} It has: {', '.join(known)}")
+    kind = look.kind_of(cells[asked.target], asked.kind)
+    sources = {"table": Source(file=file, sha256=None)}
+    options |= {"sources": sources, "label": asked.target, "kind": kind.kind}
+
+    table = Table(**options)
+    rows = table.understood(file, cells)
+    names, copies = assign_splits(table, {"table": asked.source}, rows)
+    spec = table.fit(rows[names == "train"])
+    return OwnTable(asked, table, kind, cells, rows, names, copies.rows or 0, spec)
+
+
+def _found(path: Path) -> Path:
+    """The file itself, where it can be one of rows.
+
+    Raises:
+        UserError: there is none, it is empty or a folder, or a database has changes beside it.
+    """
+    if not path.exists():
+        raise UserError(f"source: there is no {path}")
+    if path.is_dir():
+        raise UserError(f"source: {path} is a folder; expected a file of rows")
+    if not path.stat().st_size:
+        raise UserError(f"source: {path} is empty")
+    beside = path.with_name(f"{path.name}-wal")
+    if beside.exists() and beside.stat().st_size:
+        raise UserError(
+            f"{path.name} has changes in {beside.name} that are not in the file; end the program "
+            "that writes to it, which brings them there"
+        )
+    return path

@@ -1,0 +1,139 @@
+"""What makes a score mislead is found where it was planted, and nowhere else."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+
+from goodfit.data.findings import findings
+from goodfit.data.label_noise import contradicted, label_noise
+from goodfit.stages import check
+
+ROWS = 600
+INPUTS = [f"x{number}" for number in range(6)]
+NAMES = np.array((["train"] * 7 + ["validation"] + ["test"] * 2) * (ROWS // 10))
+Drawn = np.random.Generator
+
+
+def clean() -> pd.DataFrame:
+    """Six columns of noise, of which two tell a label that is right in 19 of 20 rows."""
+    drawn = np.random.default_rng(0)
+    rows = pd.DataFrame(drawn.normal(size=(ROWS, 6)), columns=INPUTS)
+    rows["y"] = np.where(rows["x0"] + rows["x1"] > 0, "yes", "no")
+    return rows
+
+
+def found(rows: pd.DataFrame, *, names: Any = NAMES, group: str | None = None) -> list[str]:
+    inputs = [name for name in rows if name not in ("y", group)]
+    return [finding.what for finding in findings(rows, names, "y", inputs, group)]
+
+
+def test_nothing_is_found_where_nothing_is_planted() -> None:
+    assert found(clean()) == []
+
+
+def planted(rows: pd.DataFrame, fault: str) -> str:
+    """Plants a fault; gives how what is found begins."""
+    drawn = np.random.default_rng(1)
+    test = np.flatnonzero(NAMES == "test")
+    if fault == "leak":
+        rows["paid"] = np.where(rows["y"] == "yes", 3.0, 9.0) + drawn.normal(size=ROWS) * 0.1
+        return "'paid' alone tells 100.0% of 'y' on rows that it has not seen"
+    if fault == "constant":
+        rows["plan"] = "basic"
+        return "'plan' is 'basic' in all of train"
+    if fault == "near copies":
+        train = np.flatnonzero(NAMES == "train")[: len(test)]
+        rows.loc[test, INPUTS[1:]] = rows.loc[train, INPUTS[1:]].to_numpy()
+        return "120 rows of test agree with one of train in all but one column, mostly 'x0'"
+    if fault == "far off":
+        rows.loc[[3, 5], "x4"] = 999.0
+        return "'x4' has 2 values far off, such as 999"
+    assert fault == "drift"
+    rows.loc[test, "x5"] += 2
+    return "'x5' is distributed otherwise in test than in train"
+
+
+@pytest.mark.parametrize("fault", ["leak", "constant", "near copies", "far off", "drift"])
+def test_each_fault_is_found_alone_and_by_its_name(fault: str) -> None:
+    rows = clean()
+    expected = planted(rows, fault)
+    told = found(rows)
+    assert len(told) == 1, told
+    assert told[0].startswith(expected)
+
+
+def test_a_leak_into_a_number_is_told_and_a_good_column_is_none() -> None:
+    rows = clean()
+    rows["y"] = rows["x0"] + 0.5 * rows["x1"]
+    assert found(rows) == []
+    rows["tax"] = rows["y"] * 3 + 0.01 * rows["x2"]
+    (told,) = found(rows)
+    assert told.startswith("'tax' alone explains 9")
+
+
+def test_a_rare_class_makes_no_leak_of_every_column() -> None:
+    """Always the frequent one is right in 99.5 % of the rows."""
+    rows = clean()
+    rows["y"] = np.where(np.arange(ROWS) % 200 == 0, "yes", "no")
+    assert found(rows) == []
+
+
+def test_torn_groups_are_counted_with_their_rows() -> None:
+    rows = clean()
+    rows["patient"] = [f"p{row // 2}" for row in range(ROWS)]
+    (torn,) = findings(rows, NAMES, "y", INPUTS, "patient")
+    # of ten rows, pairs are torn between train and validation, at 6 and 7
+    assert torn.what == "60 of 300 'patient' are in more than one split"
+    assert torn.rows[:4] == (7, 8, 17, 18)
+
+
+def test_labels_that_were_turned_are_found_and_few_others() -> None:
+    rows = clean()
+    rows = rows[(rows["x0"] + rows["x1"]).abs() > 0.8].reset_index(drop=True)
+    turned = np.random.default_rng(2).choice(len(rows), 15, replace=False)
+    rows.loc[turned, "y"] = rows.loc[turned, "y"].map({"yes": "no", "no": "yes"})
+    (finding,) = label_noise(rows, "y", INPUTS)
+    count = int(finding.what.split()[0])
+    # the threshold is a mean: of rows that are turned, about half are above it
+    assert 7 <= count <= 15
+    assert {row - 1 for row in finding.rows} <= {int(row) for row in turned}
+
+
+def test_no_label_is_judged_where_the_columns_do_not_tell_it() -> None:
+    rows = clean()
+    rows["y"] = np.random.default_rng(3).choice(["yes", "no"], ROWS)
+    assert label_noise(rows, "y", INPUTS) == []
+
+
+def test_a_label_is_contradicted_above_the_mean_confidence_of_the_other_class() -> None:
+    """Rows of class 1 have a mean probability of 0.8 of it."""
+    p = np.array([[0.9, 0.1], [0.15, 0.85], [0.25, 0.75], [0.1, 0.9], [0.3, 0.7]])
+    truth = np.array([0, 0, 0, 1, 1])
+    assert contradicted(p, truth).tolist() == [1]
+
+
+def test_the_command_names_rows_of_the_file_and_what_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = clean()
+    rows.loc[[3, 5], "x4"] = 999.0
+    rows["plan"] = "basic"
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/conf").symlink_to(tiny.ROOT / "conf")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["source=rows.csv", "target=y"]
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "project/pipelines/check.py"), *arguments])
+    assert check.main() == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "rows of the file: 5, 7, ..." in lines
+    assert "answer: data.drop=[plan]" in lines
+    assert lines[-1] == "600 rows, 7 columns: 2 findings"
+    assert [path.name for path in (tmp_path / "project").iterdir()] == ["conf"]
