@@ -195,6 +195,24 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def texts() -> str:
+    """Eighty tickets in three topics, each with words of its own; accents, and two copies."""
+    rng = np.random.default_rng(0)
+    words = {
+        "billing": ["invoice", "refund", "caf\u00e9", "paid", "twice"],
+        "login": ["password", "reset", "locked", "e-mail", "T\u00fcr"],
+        "praise": ["great", "thanks", "love", "it!", "sch\u00f6n"],
+    }
+    shared = ["the", "please", "my", "account", "today", "is", "and", "it's"]
+    lines = ["ticket_id,body,shop,topic"]
+    for number in range(78):
+        topic = list(words)[number % 3]
+        drawn = [*rng.choice(words[topic], 3), *rng.choice(shared, 4)]
+        body = " ".join(rng.permutation(drawn))
+        lines.append(f'{7000 + number},"{body}",s{rng.integers(12)},{topic}')
+    return "\n".join([*lines, *lines[1:3]]) + "\n"
+
+
 def crowns() -> bytes:
     """A wheel with two photos of 400 x 300 pixels: green disks on brown ground, and their boxes."""
     stream = io.BytesIO()
@@ -284,6 +302,7 @@ def contents() -> dict[str, bytes]:
         "rotten_tomatoes_corpus_full.csv.bz2": reviews().encode(),
         "elecdemand.pkl.compress": old_pickle(electricity()),
         "table.csv": table().encode(),
+        "texts.csv": texts().encode(),
         "deepforest-2.1.0.whl": crowns(),
         "libreoffice-help-en-us_4%3a7.4.7-1+deb12u14.deb": help_pages("en-US", 0),
         "libreoffice-help-fr_4%3a7.4.7-1+deb12u14.deb": help_pages("fr", 1),

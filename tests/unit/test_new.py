@@ -164,6 +164,19 @@ def test_other_formats_give_the_same_experiment(home: Path, make: New, form: str
     assert told(got)[:-2] == told(expected)[:-2]
 
 
+def test_a_text_column_makes_an_experiment_on_texts(home: Path, make: New) -> None:
+    shutil.copy(tiny.SAMPLES / "texts.csv", "tickets.csv")
+    printed = make("text=body", "target=topic", name="tickets", source="tickets.csv")
+    cfg = compose(home, ["experiment=tickets"])
+    check(cfg)
+    assert (cfg.data.text, cfg.data.label) == ("body", "topic")
+    assert list(cfg.baseline) == ["tfidf", "nb_logistic"]
+    assert "network transformer, on the words" in printed
+    assert "the input is 'body' alone" in printed
+    with pytest.raises(UserError, match=r"'score' is a number; by text= a class is predicted"):
+        make("text=plan", "target=score", name="other")
+
+
 def test_a_file_is_not_written_to(make: New) -> None:
     path = Path("customers.csv").absolute()
     path.chmod(0o444)

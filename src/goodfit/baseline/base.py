@@ -60,3 +60,9 @@ class Baseline(ABC):
     @abstractmethod
     def predict(self, samples: Samples) -> Array:
         """In the form of a network's: probabilities (N, K), numbers (N,) or series (N, T)."""
+
+
+def text_column(spec: DataSpec) -> str:
+    """The column of readable rows that holds the text; a table of anybody's names it."""
+    name: str = spec.facts.get("text", "text")
+    return name

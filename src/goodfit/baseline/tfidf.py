@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
+from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples, text_column
 from goodfit.baseline.logistic import best_logistic
 from goodfit.contract import DataSpec
 
@@ -26,15 +26,16 @@ class TfIdf(Baseline):
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """The vocabulary and its weights are those of train."""
+        self._column = text_column(spec)
         self._vectorizer = TfidfVectorizer(ngram_range=(1, 2))
-        features = self._vectorizer.fit_transform(train.rows["text"])
-        held_out = self._vectorizer.transform(validation.rows["text"])
+        features = self._vectorizer.fit_transform(train.rows[self._column])
+        held_out = self._vectorizer.transform(validation.rows[self._column])
         self._model = best_logistic(
             features, train.targets["target"], held_out, validation.targets["target"]
         )
 
     def predict(self, samples: Samples) -> Array:
         """Probabilities, (N, K)."""
-        features = self._vectorizer.transform(samples.rows["text"])
+        features = self._vectorizer.transform(samples.rows[self._column])
         probabilities: Array = self._model.predict_proba(features)
         return probabilities

@@ -6,6 +6,7 @@ Letters: N rows of the table.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -16,6 +17,7 @@ from goodfit.contract import DataSpec
 from goodfit.data import columns
 from goodfit.data.columns import Column
 from goodfit.data.table import Table
+from goodfit.data.texts import Texts
 from goodfit.errors import UserError
 
 _FEW_NUMBERS = 20  # different whole numbers that may be classes
@@ -78,6 +80,24 @@ def kind_of(target: pd.Series[Any], asked: str | None) -> Kind:
             "or a quantity? Choose kind=class or kind=number"
         )
     return Kind("number", f"'{name}' has {len(counts):,} different numbers")
+
+
+def choice(options: Mapping[str, Any]) -> str:
+    """Of conf/data, by the options that are given: texts where a column of texts is named."""
+    return "texts" if "text" in options else "table"
+
+
+def data_set(chosen: str, options: dict[str, Any], kind: Kind) -> Table:
+    """The data set of a choice, for what is predicted.
+
+    Raises:
+        UserError: a text alone is to tell a number.
+    """
+    if chosen == "table":
+        return Table(**options | {"kind": kind.kind})
+    if kind.kind == "number":
+        raise UserError(f"target '{options['label']}' is a number; by text= a class is predicted")
+    return Texts(**options)
 
 
 def seen(table: Table, cells: pd.DataFrame, spec: DataSpec) -> list[Seen]:

@@ -10,7 +10,6 @@ Letters: N snippets, B snippets that are encoded together, T tokens of each.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from goodfit.contract import PAD, UNKNOWN, DataSpec, Field
-from goodfit.data import split
+from goodfit.contract import DataSpec, Field
+from goodfit.data import split, tokens
 from goodfit.data.base import Array, DataSet, check_columns, class_labels
 from goodfit.data.faults import each
 from goodfit.errors import UserError
@@ -108,17 +107,14 @@ class Reviews(DataSet):
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
         """The words that occur at least `min_count` times in train, the most frequent first."""
-        counts = Counter(word for text in train["text"] for word in words(text))
-        frequent = [word for word, count in counts.items() if count >= self.min_count]
-        # by the word among equal counts: tokens do not depend on the order of the rows
-        frequent.sort(key=lambda word: (-counts[word], word))
+        vocabulary = tokens.vocabulary(train["text"], words, self.min_count)
         labels = class_labels(train)
         return DataSpec(
             data="goodfit.data.reviews.Reviews",
             kind=self.kind,
             outputs=len(labels),
             inputs={
-                "tokens": Field((self.length,), "int64", vocabulary=("<pad>", "<unk>", *frequent)),
+                "tokens": Field((self.length,), "int64", vocabulary=vocabulary),
                 "mask": Field((self.length,), "bool"),
             },
             targets={"target": Field((), "int64", labels=labels)},
@@ -132,17 +128,7 @@ class Reviews(DataSet):
             UserError: the column `text` is missing.
         """
         check_columns(rows, ["text"])
-        field = spec.inputs["tokens"]
-        token_of = {word: token for token, word in enumerate(field.vocabulary)}
-        (length,) = field.fixed_shape
-
-        tokens = np.full((len(rows), length), PAD, np.int64)
-        for row, text in enumerate(each(rows["text"], str)):
-            known = [token_of.get(word, UNKNOWN) for word in words(text)[:length]]
-            # a text without a word is an unknown one: attention to nothing at all is NaN
-            known = known or [UNKNOWN]
-            tokens[row, : len(known)] = known
-        return {"tokens": tokens, "mask": tokens != PAD}
+        return tokens.encode(each(rows["text"], str), words, spec.inputs["tokens"])
 
     @staticmethod
     def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,7 @@ class Table(StratifiedDataSet):
     """
 
     sources = ("table",)
-    inputs = ("numbers",)
+    inputs: ClassVar[tuple[str, ...]] = ("numbers",)
     kind = "class"
     modality = "table"
     takes_any_cell = True
@@ -152,8 +152,6 @@ class Table(StratifiedDataSet):
         for name in self._inputs(train):
             column = decided.get(name) or Column.of_values(train[name])
             facts[name] = features.fit(train[name], column)
-        left_out = {name: column.why for name, column in decided.items() if column.kind is None}
-
         goal = target.field(train[self.label], self.kind)
         return DataSpec(
             data=f"{type(self).__module__}.{type(self).__qualname__}",
@@ -163,11 +161,18 @@ class Table(StratifiedDataSet):
             targets={"target": goal},
             facts={
                 "columns": facts,
-                "left_out": left_out,
-                "target": {self.label: train.attrs.get(_TARGET, "the target")},
-                **({"group": self.splitting.group} if self.splitting.group else {}),
+                **self._said(train),
             },
         )
+
+    def _said(self, train: pd.DataFrame) -> dict[str, Any]:
+        """What is said of columns that are no inputs: why they are not, the target, the group."""
+        stored: dict[str, Any] = train.attrs.get(_READ, {})
+        return {
+            "left_out": {name: read["why"] for name, read in stored.items() if not read["kind"]},
+            "target": {self.label: train.attrs.get(_TARGET, "the target")},
+            **({"group": self.splitting.group} if self.splitting.group else {}),
+        }
 
     def _inputs(self, rows: pd.DataFrame) -> list[str]:
         """The columns that are inputs: not the target, nor what only decides the split."""

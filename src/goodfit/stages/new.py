@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -27,15 +28,39 @@ _USAGE = """\
 python pipelines/new.py name=<name> source=<file> target=<column> [<option>=<value> ...]
 
 Options are those of conf/data/table.yaml, such as kind=class, drop=[id,note], group=patient,
-columns.zip=category, time=day, sheet=2024. With an experiment of that name, it shows what would
-change; replace=true writes it."""
-_PARTS = {
-    "class": ("classification", ["logistic", "boosting"]),
-    "number": ("regression", ["ridge", "boosting"]),
-}
+columns.zip=category, time=day, sheet=2024. text=<column> has a class told by that column's texts
+alone; its options are those of conf/data/texts.yaml. With an experiment of that name, it shows what
+would change; replace=true writes it."""
 _SHOWN = 60  # columns in the printed table
 # up to so many rows of train: samples of a step, epochs, and epochs without a better one
 _BY_ROWS = ((1_000, (32, 60, 15)), (10_000, (128, 40, 10)), (None, (512, 20, 6)))
+
+
+class _Parts(NamedTuple):
+    """The parts of an experiment that fit data and target, and a word about the network."""
+
+    model: str
+    task: str
+    baselines: list[str]
+    network: str
+    lr: float
+    # samples of a step, epochs, and epochs without a better one, where rows do not decide
+    lengths: tuple[int, int, int] | None = None
+
+
+_MLP = "a feed-forward network on all columns side by side"
+_PARTS = {
+    ("table", "class"): _Parts("mlp", "classification", ["logistic", "boosting"], _MLP, 3.0e-3),
+    ("table", "number"): _Parts("mlp", "regression", ["ridge", "boosting"], _MLP, 3.0e-3),
+    ("texts", "class"): _Parts(
+        model="transformer",
+        task="classification",
+        baselines=["tfidf", "nb_logistic"],
+        network="on the words, from scratch",
+        lr=1.0e-3,
+        lengths=(64, 10, 3),
+    ),
+}
 
 
 def main() -> int:
@@ -90,39 +115,43 @@ def _explained(own: OwnTable) -> list[str]:
     separator = own.cells.attrs.get("separator", "comma")
     cut = "" if separator == "comma" else f", cells are separated by a {separator}"
     counts = ", ".join(f"{(own.names == split).sum():,} {split}" for split in SPLITS)
-    task, baselines = _PARTS[own.kind.kind]
+    parts = _PARTS[own.given.data, own.kind.kind]
     return [
         f"[bold]file[/]    {len(own.rows):,} rows{cut}",
-        f"[bold]task[/]    {task}: {escape(own.kind.why)}",
+        f"[bold]task[/]    {parts.task}: {escape(own.kind.why)}",
         f"[bold]split[/]   {escape(own.table.rule)}: {counts}",
-        "[bold]network[/] mlp, a feed-forward network on all columns side by side; another one: "
-        "model=...",
-        f"[bold]against[/] {' and '.join(baselines)}: the verdict is against the better one on "
-        "validation",
+        f"[bold]network[/] {parts.model}, {parts.network}; another one: model=...",
+        f"[bold]against[/] {' and '.join(parts.baselines)}: the verdict is against the better one "
+        "on validation",
     ]
 
 
 def _file(name: str, own: OwnTable, inputs: int) -> ExperimentFile:
-    kind, given = own.kind.kind, own.given
-    task, baselines = _PARTS[kind]
+    given, parts = own.given, _PARTS[own.given.data, own.kind.kind]
     rows = int((own.names == "train").sum())
-    size, epochs, patience = next(
-        values for most, values in _BY_ROWS if most is None or rows <= most
-    )
+    by_rows = next(values for most, values in _BY_ROWS if most is None or rows <= most)
+    size, epochs, patience = parts.lengths or by_rows
     source, root = given.source, Path.cwd()
     mirror = source.relative_to(root) if source.is_relative_to(root) else source
     pinned = {"file": source.name, "sha256": sha256(source), "mirrors": [str(mirror)]}
-    data = {"sources": {"table": pinned}, "label": given.target, "kind": kind}
+    data: dict[str, Any] = {"sources": {"table": pinned}, "label": given.target}
+    if given.data == "table":
+        data["kind"] = own.kind.kind
     return ExperimentFile(
         name=name,
-        about=f"{given.target}, by {inputs} columns of {source.name}.",
-        choices={"data": "table", "model": "mlp", "task": task, "baseline": baselines},
+        about=f"{given.target}, by {inputs} column{'s' * (inputs > 1)} of {source.name}.",
+        choices={
+            "data": given.data,
+            "model": parts.model,
+            "task": parts.task,
+            "baseline": parts.baselines,
+        },
         sections={
             "data": data | given.options,
             "loader": {"batch_size": size},
             "trainer": {"max_epochs": epochs},
             "early_stopping": {"patience": patience},
-            "optimizer": {"lr": 3.0e-3},
+            "optimizer": {"lr": parts.lr},
         },
     )
 

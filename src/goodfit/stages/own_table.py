@@ -22,7 +22,7 @@ from goodfit.errors import UserError, nearest
 from goodfit.schema import Source
 from goodfit.store.prepare import assign_splits
 
-_CONF = Path("conf/data/table.yaml")
+_CONF = Path("conf/data")
 Array = np.ndarray[Any, Any]
 
 
@@ -34,8 +34,12 @@ class _Words(NamedTuple):
 
 
 class Given(NamedTuple):
-    """What the command line says; `options` are of the data set, beside its defaults."""
+    """What the command line says; `options` are of the data set, beside its defaults.
 
+    `data` is the choice of conf/data: texts where a column of texts is named.
+    """
+
+    data: str
     source: Path
     target: str
     kind: str | None
@@ -94,12 +98,14 @@ def given(content: dict[str, Any], here: Path, usage: str) -> Given:
         if word is None:
             raise UserError(f"{key}=... is missing\n{usage}")
     kind = rest.pop("kind", None)
-    known = sorted(set(map(str, OmegaConf.load(_CONF))) - {"_target_", "sources", "label"})
+    data = look.choice(rest)
+    options = OmegaConf.load(_CONF / f"{data}.yaml")
+    known = sorted(set(map(str, options)) - {"_target_", "sources", "label"})
     for key in rest:
         if key not in known:
             raise UserError(f"unknown option '{key}'.{nearest(key, known)}\n{usage}")
     source = _found(here / Path(str(said.source)).expanduser())
-    return Given(source, str(said.target), kind, rest)
+    return Given(data, source, str(said.target), kind, rest)
 
 
 def opened(asked: Given) -> OwnTable:
@@ -108,22 +114,21 @@ def opened(asked: Given) -> OwnTable:
     Raises:
         UserError: it cannot be read, or leaves something open.
     """
-    options: Any = OmegaConf.to_container(OmegaConf.load(_CONF))
+    options: Any = OmegaConf.to_container(OmegaConf.load(_CONF / f"{asked.data}.yaml"))
     types = hyperparameters(options.pop("_target_"))
     for key, value in asked.options.items():
         check_value(f"data.{key}", types[key], value)
     options |= asked.options
     file = asked.source.name
-    cells = table_files.cells(asked.source, sheet=options["sheet"], drop=options["drop"])
+    drop = options.get("drop", [])
+    cells = table_files.cells(asked.source, sheet=options["sheet"], drop=drop)
     if asked.target not in cells:
         known = list(map(str, cells))
         hint = nearest(asked.target, known)
         raise UserError(f"{file} has no column '{asked.target}'.{hint} It has: {', '.join(known)}")
     kind = look.kind_of(cells[asked.target], asked.kind)
     sources = {"table": Source(file=file, sha256=None)}
-    options |= {"sources": sources, "label": asked.target, "kind": kind.kind}
-
-    table = Table(**options)
+    table = look.data_set(asked.data, options | {"sources": sources, "label": asked.target}, kind)
     rows = table.understood(file, cells)
     names, copies = assign_splits(table, {"table": asked.source}, rows)
     spec = table.fit(rows[names == "train"])

@@ -1,0 +1,123 @@
+"""Any file of rows with a column of texts: a class is told by the text alone.
+
+Letters: N rows of the table, B rows that are encoded together, T tokens of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import pandas as pd
+
+from goodfit.contract import DataSpec, Field
+from goodfit.data import target, tokens
+from goodfit.data.base import Array, check_columns
+from goodfit.data.columns import Column
+from goodfit.data.delimited import normal
+from goodfit.data.faults import each
+from goodfit.data.findings import findings
+from goodfit.data.table import Table
+from goodfit.records import Exhibit, Finding
+from goodfit.schema import Count, Fraction, Source, TextOrNone, Whole
+
+
+class Texts(Table):
+    """Rows of a table of which the column `text` is the input; the others are left out.
+
+    A text is its first `length` words, each in small letters; words that occur less than
+    `min_count` times in train are one, "unknown". Files, targets and splits are as of a table.
+    """
+
+    inputs = ("tokens", "mask")
+    modality = "text"
+    takes_any_cell = False
+
+    def __init__(
+        self,
+        *,
+        sources: Mapping[str, Source],
+        text: str,
+        label: str,
+        length: Count,
+        min_count: Count,
+        alike_labels: Literal["refuse", "join", "keep"],
+        sheet: TextOrNone,
+        group: TextOrNone,
+        time: TextOrNone,
+        gap: TextOrNone,
+        assigned: TextOrNone,
+        test: Fraction,
+        validation: Fraction,
+        split_seed: Whole,
+    ) -> None:
+        super().__init__(
+            sources=sources,
+            label=label,
+            kind="class",
+            # whatever its texts look like
+            columns={text: "category"},
+            drop=[],
+            missing="refuse",
+            alike_labels=alike_labels,
+            sheet=sheet,
+            group=group,
+            time=time,
+            gap=gap,
+            assigned=assigned,
+            test=test,
+            validation=validation,
+            split_seed=split_seed,
+        )
+        self.text, self.length, self.min_count = normal(text), length, min_count
+
+    def fit(self, train: pd.DataFrame) -> DataSpec:
+        """The words of train, and the labels."""
+        goal = target.field(train[self.label], self.kind)
+        vocabulary = tokens.vocabulary(train[self.text], tokens.words, self.min_count)
+        said = f"texts of which the first {self.length} words are read"
+        return DataSpec(
+            data=f"{type(self).__module__}.{type(self).__qualname__}",
+            kind=self.kind,
+            outputs=len(goal.labels),
+            inputs={
+                "tokens": Field((self.length,), "int64", vocabulary=vocabulary),
+                "mask": Field((self.length,), "bool"),
+            },
+            targets={"target": goal},
+            facts={
+                "text": self.text,
+                "columns": {self.text: {"kind": "text", "why": said, "missing": False}},
+                **self._said(train),
+            },
+        )
+
+    @staticmethod
+    def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:
+        """`tokens` (B, T) and `mask` (B, T) of the column of texts.
+
+        Raises:
+            UserError: the column is missing, or a text is.
+        """
+        name = spec.facts["text"]
+        rows = rows.rename(columns=lambda column: normal(str(column)))
+        check_columns(rows, [name])
+        return tokens.encode(each(rows[name], str), tokens.words, spec.inputs["tokens"])
+
+    @staticmethod
+    def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:
+        """The text as it was written: its tokens (T,) do not tell words that train lacks."""
+        return Exhibit(text=str(row[spec.facts["text"]]))
+
+    def key(self, rows: pd.DataFrame) -> list[bytes]:
+        """The words of each text: it is all that the network sees."""
+        return [" ".join(tokens.words(text)).encode() for text in rows[self.text]]
+
+    def findings(self, rows: pd.DataFrame, names: Array) -> list[Finding]:
+        """Torn groups, and a target that differs between the splits `names` (N,)."""
+        return findings(rows, names, self.label, [], self.splitting.group)
+
+    def _decided(self, cells: pd.Series[Any]) -> Column:
+        if cells.name == self.text or cells.name in self.splitting.names:
+            return super()._decided(cells)
+        return Column(None, f"the input is '{self.text}' alone")

@@ -1,0 +1,90 @@
+"""A column of texts is read as it is written, in any script, and nothing else is looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from goodfit.data import tokens
+from goodfit.data.texts import Texts
+from goodfit.errors import UserError
+from goodfit.schema import Source
+
+
+def texts(**options: Any) -> Texts:
+    defaults: dict[str, Any] = {
+        "sources": {"table": Source(file="t.csv", sha256=None)},
+        **{"text": "body", "label": "y", "length": 6, "min_count": 1, "alike_labels": "refuse"},
+        **dict.fromkeys(("sheet", "group", "time", "gap", "assigned")),
+        **{"test": 0.25, "validation": 0.25, "split_seed": 0},
+    }
+    return Texts(**defaults | options)
+
+
+def read(tmp_path: Path, text: str, **options: Any) -> pd.DataFrame:
+    (tmp_path / "t.csv").write_text(text)
+    return texts(**options).read({"table": tmp_path / "t.csv"})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("It's great!", ["it's", "great", "!"]),
+        ("It\u2019s GREAT", ["it's", "great"]),
+        ("Schöne Grüße, Ж", ["schöne", "grüße", ",", "ж"]),
+        ("東京 2024", ["東京", "2024"]),
+        ("  ", []),
+    ],
+)
+def test_words_are_those_of_any_script(text: str, words: list[str]) -> None:
+    assert tokens.words(text) == words
+
+
+def test_tokens_are_the_words_of_train_and_unknown_ones_are_one(tmp_path: Path) -> None:
+    rows = read(tmp_path, "body,y\nred red blue,a\nblue green,b\n")
+    spec = texts().fit(rows)
+    assert spec.inputs["tokens"].vocabulary == ("<pad>", "<unk>", "blue", "red", "green")
+    asked = pd.DataFrame({"body": ["Red, blue!", "black"], "other": [1, 2]})
+    encoded = Texts.encode(asked, spec)
+    assert encoded["tokens"].tolist() == [[3, 1, 2, 1, 0, 0], [1, 0, 0, 0, 0, 0]]
+    assert encoded["mask"].sum(1).tolist() == [4, 1]
+
+
+def test_other_columns_are_left_out_with_a_word(tmp_path: Path) -> None:
+    rows = read(tmp_path, "body,price,y\nred,1,a\nblue,2,b\n")
+    spec = texts().fit(rows)
+    assert list(rows) == ["body", "y"]
+    assert spec.facts["left_out"] == {"price": "the input is 'body' alone"}
+    told = {column.name: column.read_as for column in texts().columns_read(spec)}
+    assert told == {"body": "text", "y": "class", "price": None}
+
+
+def test_texts_that_differ_in_spaces_and_capitals_alone_are_in_one_split(tmp_path: Path) -> None:
+    lines = [f"word{row % 20} again,{'ab'[row % 2]}" for row in range(40)]
+    lines[20:] = [line.upper().replace(" ", "  ").lower().capitalize() for line in lines[20:]]
+    rows = read(tmp_path, "\n".join(["body,y", *lines]) + "\n")
+    made = texts()
+    keys = made.key(rows)
+    names = made.split(rows, pd.factorize(np.array(keys, object))[0])
+    assert len(set(keys)) == 20
+    assert all(names[row] == names[row + 20] for row in range(20))
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "told"),
+    [
+        ("body,y\nred,a\n,b\n", {}, "row 3  column body  '' is empty"),
+        ("text,y\nred,a\nblue,b\n", {}, "lacks column 'body'"),
+        ("body,y\nred,a\nblue,b\n", {"group": "shop"}, "lacks column 'shop'"),
+    ],
+)
+def test_what_is_missing_is_named(
+    tmp_path: Path, text: str, options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(UserError) as refused:
+        read(tmp_path, text, **options)
+    assert told in str(refused.value)
