@@ -77,7 +77,7 @@ class Predictor:
         task = build.task(cfg, spec)
         weights = load_tensors(folder / "weights.pt")
         try:
-            task.model.load_state_dict(weights)
+            task.load_kept(weights)
         except RuntimeError as error:  # names and shapes of all that differs, a line for each
             reason = " ".join(str(error).split())[:300]
             raise UserError(

@@ -163,6 +163,16 @@ class Source(BaseModel):
         return f"{scope_and_name.removeprefix('@').replace('/', '-')}-{version}.tgz"
 
 
+class Costs(BaseModel):
+    """What it costs to answer a label that is not so, and to miss it where it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label: str
+    false_positive: Rate
+    false_negative: Rate
+
+
 class ParameterGroup(BaseModel):
     """What the parameters whose names match `names` have of their own; None is the optimizer's."""
 
@@ -237,6 +247,7 @@ class Pretrained(BaseModel):
 __all__ = [
     "Amount",
     "Columns",
+    "Costs",
     "Count",
     "Flag",
     "Fraction",

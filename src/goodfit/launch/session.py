@@ -292,7 +292,7 @@ def _write_model(session: Session, optimized: Optimized, measured: Measured, fol
     config = tree.dump(tree.frozen(session.cfg))
     (folder / "config.yaml").write_text(redact(config))
     measured.task.spec.write(folder / "spec.json")
-    torch.save(measured.task.model.state_dict(), folder / "weights.pt")
+    torch.save(measured.task.kept(), folder / "weights.pt")
 
     pretrained = build.pretrained(session.cfg).source
     training = Training(

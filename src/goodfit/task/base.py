@@ -9,8 +9,9 @@ from __future__ import annotations
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from copy import copy
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ from goodfit.task.scores import Score, Statistics
 
 Array = np.ndarray[Any, Any]
 Partial = Callable[..., Any]  # a function that waits for its first argument
+OWN = "task:"  # begins the name of what the task itself has learned, in a model's file of weights
 
 
 class Task(pl.LightningModule):
@@ -57,6 +59,8 @@ class Task(pl.LightningModule):
     additive: ClassVar[bool] = False
     # of the losses of test samples: at these a report shows samples beside the worst ones
     quantiles: ClassVar[tuple[float, ...]] = ()
+    # whether `calibrate` learns something: it costs a pass over validation
+    calibrates: bool = False
     # the norm () of the step's gradient, which the guard has computed and clipping takes
     gradient_norm: Tensor | None = None
 
@@ -130,6 +134,55 @@ class Task(pl.LightningModule):
     def watch(self, output: Tensor, **targets: Tensor) -> Statistics:
         """What `watch_metrics` need to know of each sample: (B, ...), of outputs (B, ...)."""
         return self.statistics(self.predict(output), **targets)
+
+    def learn(self, train: Mapping[str, Array]) -> None:
+        """What the task itself takes from the targets of train (N, ...), before the first step.
+
+        By default nothing. It is kept in buffers, which travel with checkpoints and the weights.
+
+        Raises:
+            UserError: the task, as it is configured, does not suit these targets.
+        """
+
+    def calibrate(self, validation: Statistics) -> None:
+        """What the task takes from the statistics (N, ...) of validation, once weights are chosen.
+
+        By default nothing. Kept in buffers, too; a task that does so says that it `calibrates`.
+        """
+
+    def calibrated(self, validation: Statistics) -> Self:
+        """The same task for the answers of another method, by its statistics (N, ...).
+
+        So a baseline has a threshold of its own, chosen as the network's was.
+        """
+        other = copy(self)
+        other._buffers = dict(self._buffers)
+        other.calibrate(validation)
+        return other
+
+    def kept(self) -> dict[str, Tensor]:
+        """What a model's file of weights holds, (K, ...) each: the network's and the task's own."""
+        state: dict[str, Tensor] = self.model.state_dict()
+        state.update({f"{OWN}{name}": values for name, values in self._own().items()})
+        return state
+
+    def load_kept(self, state: Mapping[str, Tensor]) -> None:
+        """The inverse of `kept`, of tensors (K, ...) by name.
+
+        Raises:
+            RuntimeError: these are the tensors of another network, or of another task.
+        """
+        network = {name: values for name, values in state.items() if not name.startswith(OWN)}
+        own = {name.removeprefix(OWN): state[name] for name in state if name not in network}
+        self.model.load_state_dict(network)
+        if own.keys() != self._own().keys():
+            raise RuntimeError(f"the task has {sorted(self._own())}, the file has {sorted(own)}")
+        self.load_state_dict(own, strict=False)
+
+    def _own(self) -> dict[str, Tensor]:
+        """The task's own buffers that are kept, by name."""
+        state = self.state_dict()
+        return {name: state[name] for name in state if not name.startswith("model.")}
 
     @abstractmethod
     def metrics(self) -> dict[str, Score]:
