@@ -34,5 +34,5 @@ def made(name: str, case: str, folder: Path) -> tuple[Task, Targets]:
     """A task with its network, and the targets of train."""
     spec = DataSpec.read(folder / "spec.json")
     task = build.task(tiny.cfg(case, task=name), spec)
-    task.learn(arrays_of(folder, "targets"))
+    task.learn(arrays_of(folder, "targets"), held_out=100)
     return task, targets_of(folder)

@@ -39,7 +39,7 @@ def made(labels: tuple[str, ...] = LABELS, **options: Any) -> Classification:
 
 def test_balanced_weights_are_those_of_scikit_learn_and_one_on_average() -> None:
     task = made(class_weights="balanced", majority="keep")
-    task.learn(RARE)
+    task.learn(RARE, held_out=20)
     assert task.class_weights is not None
     assert task.class_weights.tolist() == pytest.approx([100 / (2 * 90), 100 / (2 * 10)])
     assert float(task.class_weights[RARE["target"]].mean()) == pytest.approx(1.0)
@@ -48,7 +48,7 @@ def test_balanced_weights_are_those_of_scikit_learn_and_one_on_average() -> None
 def test_weighted_losses_of_micro_batches_add_up_to_that_of_the_batch() -> None:
     """As a step weighs them: each part by its units."""
     task = made(class_weights="balanced", majority="keep")
-    task.learn(RARE)
+    task.learn(RARE, held_out=20)
     output, target = torch.randn(12, 2), torch.tensor([0] * 9 + [1] * 3)
     whole = task.loss(output, target).sum() / task.units(target).sum()
     parts = []
@@ -69,18 +69,18 @@ def test_without_weights_nothing_is_kept_beside_the_network() -> None:
 def test_accuracy_is_no_headline_where_one_label_is_nearly_all(labels: tuple[str, ...]) -> None:
     message = f"label '{labels[0]}' is 90.0% of train, the rest 10.0%"
     with pytest.raises(UserError, match=message) as refusal:
-        made(labels).learn(RARE)
+        made(labels).learn(RARE, held_out=20)
     for way_out in ("task.score=balanced_accuracy", "task.majority=keep"):
         assert way_out in str(refusal.value)
 
 
 @pytest.mark.parametrize("options", [{"majority": "keep"}, {"score": "balanced_accuracy"}])
 def test_another_headline_or_a_word_lets_rare_labels_pass(options: dict[str, str]) -> None:
-    made(**{"score": "accuracy"} | options).learn(RARE)
+    made(**{"score": "accuracy"} | options).learn(RARE, held_out=20)
 
 
 def test_a_fifth_of_rare_labels_is_enough() -> None:
-    made(score="accuracy").learn({"target": np.array([0] * 80 + [1] * 20)})
+    made(score="accuracy").learn({"target": np.array([0] * 80 + [1] * 20)}, held_out=20)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -24,6 +24,7 @@ from goodfit.evaluation.verdict import verdict
 from goodfit.predictor import Predictor, SampleResults
 from goodfit.records import Evaluation, Interval, Manifest, Method, Training, Verdict
 from goodfit.store.arrays import Packed
+from goodfit.store.suited import check_targets
 from goodfit.task.base import Task
 from goodfit.task.scores import Statistics
 
@@ -42,6 +43,7 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
     """
     predictor = _predictor(data, model)
     task = predictor.task
+    check_targets(task, data, "test")
     test = Packed(data, "test")
 
     results, seconds_per_1000 = _measured(predictor, test)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from goodfit.contract import Batch, DataSpec
+from goodfit.errors import UserError
 from goodfit.records import Answer, Chart
 from goodfit.task.epoch import EpochResults
 from goodfit.task.kept import Samples
@@ -135,10 +136,18 @@ class Task(pl.LightningModule):
         """What `watch_metrics` need to know of each sample: (B, ...), of outputs (B, ...)."""
         return self.statistics(self.predict(output), **targets)
 
-    def learn(self, train: Mapping[str, Array]) -> None:
+    def refused(self, targets: Mapping[str, Array]) -> dict[int, str]:
+        """Samples of targets (N, ...) that the task can neither learn nor score, by number: why.
+
+        By default none.
+        """
+        return {}
+
+    def learn(self, train: Mapping[str, Array], *, held_out: int) -> None:
         """What the task itself takes from the targets of train (N, ...), before the first step.
 
         By default nothing. It is kept in buffers, which travel with checkpoints and the weights.
+        Validation, for `calibrate`, will have `held_out` samples.
 
         Raises:
             UserError: the task, as it is configured, does not suit these targets.
@@ -355,6 +364,19 @@ class Task(pl.LightningModule):
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
+
+    def leave_out(self, score: str, needs: str) -> None:
+        """As it is configured, the task has no such score.
+
+        Raises:
+            UserError: it is asked for, though it `needs` something.
+        """
+        for key in ("score", "monitor"):
+            if getattr(self, key) == score:
+                raise UserError(f"task.{key}={score} needs {needs}")
+        self.scores = {  # type: ignore[misc]
+            name: mode for name, mode in self.scores.items() if name != score
+        }
 
     def mode(self, name: str) -> str:
         """The direction in which a score improves: "max" or "min"."""

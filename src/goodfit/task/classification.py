@@ -87,14 +87,14 @@ class Classification(Task):
         self.costs = None if costs is None else Costs.model_validate(dict(costs))
         self.calibrates = self.costs is not None
         if self.costs is None:
-            self._leave_out_cost()
+            self.leave_out("cost", "task.costs: what mistakes cost")
             return
         self._costly = check_label(self.costs, spec.labels)
         self.register_buffer("threshold", torch.tensor(by_probabilities(self.costs)))
         largest = max(self.costs.false_positive, self.costs.false_negative)
         self.ranges = {**self.ranges, "cost": (0, largest)}  # type: ignore[misc]
 
-    def learn(self, train: Mapping[str, Array]) -> None:
+    def learn(self, train: Mapping[str, Array], *, held_out: int) -> None:
         """The weights of the classes, by their shares in train, (N,): on average a sample has 1.
 
         Raises:
@@ -227,19 +227,6 @@ class Classification(Task):
             Statement("network", labels[answered], float(prediction[answered])),
         )
         return Answer(statements=statements, wrong=truth != answered)
-
-    def _leave_out_cost(self) -> None:
-        """Without `costs` there is no such score.
-
-        Raises:
-            UserError: it is asked for.
-        """
-        for key in ("score", "monitor"):
-            if getattr(self, key) == "cost":
-                raise UserError(f"task.{key}=cost needs task.costs: what mistakes cost")
-        self.scores = {  # type: ignore[misc]
-            name: mode for name, mode in self.scores.items() if name != "cost"
-        }
 
     def _check_majority(self, counts: Array) -> None:
         most = int(counts.argmax())

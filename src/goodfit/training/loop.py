@@ -25,8 +25,9 @@ from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.predictor import Predictor
 from goodfit.records import Cost
-from goodfit.store.arrays import Packed, read_arrays
+from goodfit.store.arrays import Packed
 from goodfit.store.loader import DataModule, Shard
+from goodfit.store.suited import check_targets
 from goodfit.task.base import Task
 from goodfit.task.epoch import score_rows
 from goodfit.training.averaging import moving_average
@@ -90,7 +91,9 @@ def prepare(
     """
     pl.seed_everything(cfg.seed, verbose=False)
     task = build.task(cfg, DataSpec.read(folder / "spec.json"))
-    task.learn(read_arrays(folder / "train", task.spec.targets))
+    targets = check_targets(task, folder, "train")
+    held_out = check_targets(task, folder, "validation")
+    task.learn(targets, held_out=len(next(iter(held_out.values()))))
     if not resumes:
         taken = start_from(task.model, build.pretrained(cfg))
         if taken and shard.rank == 0:
