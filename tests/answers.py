@@ -98,6 +98,18 @@ class _Numbers:
             return tuple(task.infer(ones).shape[1:])
 
 
+class _Counts(_Numbers):
+    """Expected counts (N,): a spoiled one is larger by ten deviations."""
+
+    def spoiled(self, task: Task, targets: Targets, share: float) -> Tensor:
+        right = targets["target"].clone()
+        return right + share * 10 * task.spec.targets["target"].std[0]
+
+    def output(self, task: Task, targets: Targets, share: float, sure: float = 4.0) -> Tensor:
+        mean = task.spec.targets["target"].mean[0]
+        return (self.spoiled(task, targets, share).clamp_min(1e-6) / mean).log().unsqueeze(1)
+
+
 class _Text:
     """Tokens (N, T); of every ten texts a share is replaced, token by token."""
 
@@ -185,6 +197,7 @@ _KINDS: dict[str, Answers] = {
     "series": _Numbers(),
     "text": _Text(),
     "boxes": _Boxes(),
+    "count": _Counts(),
 }
 
 

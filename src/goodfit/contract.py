@@ -94,7 +94,7 @@ class DataSpec:
     means, and with it the network's `outputs`, the last dimension of (B, outputs):
 
     - "class": K, the classes that the target's `labels` name;
-    - "number": 1;
+    - "number", "count": 1;
     - "series": T, the steps of the horizon.
 
     `facts` are what else encoding, the task and the report need: a table's columns, a series'

@@ -182,7 +182,7 @@ def test_decoded_predictions_say_the_truth_in_a_readable_row_each(
     table = task.decode(perfect(task, targets))
     truth = answers.of(task).readable(task, targets)
     assert list(table.index) == list(range(count(targets)))
-    if task.spec.kind in ("number", "series"):
+    if task.spec.kind in ("number", "count", "series"):
         numbers = table.drop(columns=["low", "high"], errors="ignore")  # an interval beside them
         said = numbers.to_numpy(float).ravel().tolist()
         assert said == pytest.approx(truth.to_numpy(float).ravel().tolist())

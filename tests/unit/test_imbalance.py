@@ -21,6 +21,7 @@ from goodfit.launch.fit import fit
 from goodfit.predictor import Predictor
 from goodfit.schema import Costs
 from goodfit.store.arrays import Packed
+from goodfit.task import weights
 from goodfit.task.classification import Classification
 from goodfit.task.costs import cheapest_threshold, of_mistakes
 
@@ -62,7 +63,7 @@ def test_weighted_losses_of_micro_batches_add_up_to_that_of_the_batch() -> None:
 
 
 def test_without_weights_nothing_is_kept_beside_the_network() -> None:
-    assert made().kept().keys() == made().model.state_dict().keys()
+    assert weights.kept(made()).keys() == made().model.state_dict().keys()
 
 
 @pytest.mark.parametrize("labels", [LABELS, ("a", "b", "c")])
@@ -178,9 +179,9 @@ def test_another_method_has_a_threshold_of_its_own() -> None:
 
 def test_a_model_without_its_threshold_is_refused(by_cost: tuple[Any, Path]) -> None:
     _, model = by_cost
-    weights = torch.load(model / "weights.pt")
-    del weights["task:threshold"]
-    torch.save(weights, model / "weights.pt")
+    tensors = torch.load(model / "weights.pt")
+    del tensors["task:threshold"]
+    torch.save(tensors, model / "weights.pt")
     (model / "train.json").unlink()
     with pytest.raises(UserError, match=r"the task has .*'threshold'.* the file has"):
         Predictor.load(model)

@@ -225,7 +225,7 @@ class StratifiedDataSet(DataSet):
         Each split then covers the whole range.
         """
         target = rows[self.label]
-        if self.kind == "number":
+        if self.kind in ("number", "count"):
             target = target.rank(pct=True).mul(10).astype(int).clip(upper=9)
         return target.astype(str).to_numpy()
 

@@ -33,7 +33,7 @@ _SHOWN = 5  # columns of a sample on the page, of numbers and of others
 
 
 class Table(StratifiedDataSet):
-    """Rows with named columns; the target is the column `label`, a class or a number.
+    """Rows with named columns; the target is the column `label`, a class, a number or a count.
 
     `columns` says what a column is read as where its cells would say something else, `drop` which
     are left out. A cell that is missing becomes the median of train and a column that marks it, of
@@ -54,7 +54,7 @@ class Table(StratifiedDataSet):
         *,
         sources: Mapping[str, Source],
         label: str,
-        kind: Literal["class", "number"],
+        kind: Literal["class", "number", "count"],
         columns: Columns,
         drop: Names,
         missing: Literal["impute", "refuse"],
@@ -75,7 +75,7 @@ class Table(StratifiedDataSet):
         self.missing, self.alike_labels, self.sheet = missing, alike_labels, sheet
         self.splitting = SplitColumns(group=group, time=time, assigned=assigned, gap=gap)
         tenths = "at random, each tenth of the numbers in the same proportion on every side"
-        by_default = tenths if kind == "number" else self.rule
+        by_default = tenths if kind in ("number", "count") else self.rule
         self.rule = self.splitting.rule or by_default  # type: ignore[misc]
 
     def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
@@ -112,6 +112,7 @@ class Table(StratifiedDataSet):
         for name, column in {**taken, **needed}.items():
             may_miss = self.missing == "impute" and name not in needed
             rows[name] = _read_cells(cells[name], column, faults, may_miss=may_miss)
+        target.check(self.label, rows[self.label], self.kind, faults)
         faults.report(f"mend or drop them{self._advice(faults)}")
 
         table = pd.DataFrame(rows).reset_index(drop=True)
@@ -119,8 +120,8 @@ class Table(StratifiedDataSet):
         goal = _without_spaces(goal, cells.attrs.get("spaced", {}).get(self.label, 0))
         said = [goal.why]
         if self.kind == "class":
-            table[self.label], joined = target.joined(file, table[self.label], self.alike_labels)
-            said += [*joined, *target.labels_said(table[self.label])]
+            table[self.label], more = target.labels(file, table[self.label], self.alike_labels)
+            said += more
         for name in taken:
             decided[name] = target.with_a_leak(decided[name], table[name], table[self.label])
         # as plain values: pandas stores them with a file

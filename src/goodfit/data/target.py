@@ -14,7 +14,7 @@ import pandas as pd
 from goodfit.contract import Field
 from goodfit.data.base import class_labels
 from goodfit.data.columns import LITERAL, MISSING, Column, alike, decide
-from goodfit.data.faults import drop
+from goodfit.data.faults import Faults, drop
 from goodfit.errors import UserError
 from goodfit.schema import ReadAs
 
@@ -22,6 +22,7 @@ from goodfit.schema import ReadAs
 READ_AS: dict[str, tuple[ReadAs, ...]] = {
     "class": ("category",),
     "number": ("number", "decimal_point", "decimal_comma"),
+    "count": ("number", "decimal_point", "decimal_comma"),
 }
 _FEWEST_TO_TELL = 20  # rows; of fewer, two columns may agree by chance
 _MOST_NUMBERS = 20  # that are rather classes than quantities
@@ -40,22 +41,34 @@ def decided(cells: pd.Series[Any], kind: str, asked: ReadAs | None) -> Column:
     return replace(column, why=f"the target{unit}")
 
 
-def joined(
-    file: str, labels: pd.Series[Any], alike_labels: Literal["refuse", "join", "keep"]
+def check(column: str, target: pd.Series[Any], kind: str, faults: Faults) -> None:
+    """Adds the cells of the target (N,) that are of another kind; the index has their rows."""
+    if kind != "count":
+        return
+    for row, value in target.items():
+        if value < 0 or value % 1:  # NaN, which is none of both, is a fault already
+            faults.add(
+                column, [int(str(row))], f"'{value:g}' is no count, a whole number from 0 on"
+            )
+
+
+def labels(
+    file: str, target: pd.Series[Any], alike_labels: Literal["refuse", "join", "keep"]
 ) -> tuple[pd.Series[Any], list[str]]:
-    """The labels (N,), joined where asked for, and a line for each pair that was joined.
+    """The labels (N,), joined where asked for, and what may surprise of them.
 
     Raises:
         UserError: labels differ in spelling alone, and nobody said what to do with them.
     """
-    counts = labels.value_counts()
-    groups = alike(labels)
+    counts = target.value_counts()
+    groups = alike(target)
     if not groups or alike_labels == "keep":
-        return labels, []
+        return target, _said(target)
     if alike_labels == "join":
         common = {text: group[0] for group in groups for text in group[1:]}
         said = [f"'{text}' ({counts[text]} rows) becomes '{to}'" for text, to in common.items()]
-        return labels.replace(common), said
+        target = target.replace(common)
+        return target, [*said, *_said(target)]
     first, second, *_ = groups[0]
     raise UserError(
         f"{file}: labels {first!r} ({counts[first]} rows) and {second!r} ({counts[second]} "
@@ -64,7 +77,7 @@ def joined(
     )
 
 
-def labels_said(labels: pd.Series[Any]) -> list[str]:
+def _said(labels: pd.Series[Any]) -> list[str]:
     """What may surprise of labels (N,) that are taken as they are written."""
     counts = labels.value_counts()
     said = [

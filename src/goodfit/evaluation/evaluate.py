@@ -43,7 +43,6 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
     """
     predictor = _predictor(data, model)
     task = predictor.task
-    check_targets(task, data, "test")
     test = Packed(data, "test")
 
     results, seconds_per_1000 = _measured(predictor, test)
@@ -90,6 +89,7 @@ def _predictor(data: Path, model: Path) -> Predictor:
     # with labels in another order, say, every score would be computed, and wrong
     if predictor.spec != DataSpec.read(data / "spec.json"):
         raise UserError(f"{model} was trained on other data than {data} holds; train again")
+    check_targets(predictor.task, data, "test")
     return predictor
 
 

@@ -29,7 +29,6 @@ from goodfit.task.scores import Score, Statistics
 
 Array = np.ndarray[Any, Any]
 Partial = Callable[..., Any]  # a function that waits for its first argument
-OWN = "task:"  # begins the name of what the task itself has learned, in a model's file of weights
 
 
 class Task(pl.LightningModule):
@@ -168,30 +167,6 @@ class Task(pl.LightningModule):
         other._buffers = dict(self._buffers)
         other.calibrate(validation)
         return other
-
-    def kept(self) -> dict[str, Tensor]:
-        """What a model's file of weights holds, (K, ...) each: the network's and the task's own."""
-        state: dict[str, Tensor] = self.model.state_dict()
-        state.update({f"{OWN}{name}": values for name, values in self._own().items()})
-        return state
-
-    def load_kept(self, state: Mapping[str, Tensor]) -> None:
-        """The inverse of `kept`, of tensors (K, ...) by name.
-
-        Raises:
-            RuntimeError: these are the tensors of another network, or of another task.
-        """
-        network = {name: values for name, values in state.items() if not name.startswith(OWN)}
-        own = {name.removeprefix(OWN): state[name] for name in state if name not in network}
-        self.model.load_state_dict(network)
-        if own.keys() != self._own().keys():
-            raise RuntimeError(f"the task has {sorted(self._own())}, the file has {sorted(own)}")
-        self.load_state_dict(own, strict=False)
-
-    def _own(self) -> dict[str, Tensor]:
-        """The task's own buffers that are kept, by name."""
-        state = self.state_dict()
-        return {name: state[name] for name in state if not name.startswith("model.")}
 
     @abstractmethod
     def metrics(self) -> dict[str, Score]:
