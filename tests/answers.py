@@ -63,6 +63,16 @@ class _Class:
         assert np.allclose(prediction.sum(1), 1.0, rtol=1e-6), "rows do not sum to one"
 
 
+class _Ordered(_Class):
+    """Probabilities (N, K) of `target` (N,), by logits (N, K - 1) of being more than each class."""
+
+    def output(self, task: Task, targets: Targets, share: float, sure: float = 4.0) -> Tensor:
+        at_least = 1 - self.spoiled(task, targets, share).cumsum(1)  # of the next class
+        before = F.pad(at_least[:, :-2], (1, 0), value=1.0)
+        more = at_least[:, :-1] / before
+        return torch.where(before > 0, more, 0.5).logit().clamp(-sure, sure)
+
+
 class _Numbers:
     """Numbers (N,) or series (N, T), or several numbers that are to be the same one."""
 
@@ -198,6 +208,7 @@ _KINDS: dict[str, Answers] = {
     "text": _Text(),
     "boxes": _Boxes(),
     "count": _Counts(),
+    "ordered": _Ordered(),
 }
 
 

@@ -29,6 +29,7 @@ def table(cls: type[Table] = Table, **options: Any) -> Table:
         "sources": {"table": Source(file="t.csv", sha256=None)},
         "label": "y",
         "kind": "class",
+        "order": [],
         "columns": {},
         "drop": [],
         "missing": "impute",

@@ -93,7 +93,7 @@ class DataSpec:
     with the weights. `data` names the class that prepared the data. `kind` is what the target
     means, and with it the network's `outputs`, the last dimension of (B, outputs):
 
-    - "class": K, the classes that the target's `labels` name;
+    - "class": K, the classes that the target's `labels` name, and "ordered" from the lowest on;
     - "number", "count": 1;
     - "series": T, the steps of the horizon.
 

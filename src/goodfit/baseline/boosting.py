@@ -32,7 +32,7 @@ class Boosting(Baseline):
     tells nothing of columns (`facts["columns"]`), its numbers are used.
     """
 
-    kinds = ("class", "number", "count")
+    kinds = ("class", "ordered", "number", "count")
     inputs = ("numbers",)
     title = "gradient boosting"
 
@@ -42,7 +42,7 @@ class Boosting(Baseline):
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """An ensemble for each size of leaf, on columns (N, F), with its seed fixed at 0."""
         self._columns: Mapping[str, Any] = spec.facts.get("columns", {})
-        self._is_class, self._is_count = spec.kind == "class", spec.kind == "count"
+        self._is_class, self._is_count = spec.kind in ("class", "ordered"), spec.kind == "count"
         is_category: list[bool] = []
         for column in self._columns.values():
             is_category += [column["kind"] == "category"] * (4 if column["kind"] == "date" else 1)

@@ -33,7 +33,8 @@ _SHOWN = 5  # columns of a sample on the page, of numbers and of others
 
 
 class Table(StratifiedDataSet):
-    """Rows with named columns; the target is the column `label`, a class, a number or a count.
+    """Rows with named columns; the target is the column `label`, a class, a number, a count
+    or a class of those that `order` lists from the lowest to the highest.
 
     `columns` says what a column is read as where its cells would say something else, `drop` which
     are left out. A cell that is missing becomes the median of train and a column that marks it, of
@@ -54,7 +55,8 @@ class Table(StratifiedDataSet):
         *,
         sources: Mapping[str, Source],
         label: str,
-        kind: Literal["class", "number", "count"],
+        kind: Literal["class", "number", "count", "ordered"],
+        order: Names,
         columns: Columns,
         drop: Names,
         missing: Literal["impute", "refuse"],
@@ -72,6 +74,7 @@ class Table(StratifiedDataSet):
         self.label, self.kind = delimited.normal(label), kind  # type: ignore[misc]
         self.columns = {delimited.normal(name): read_as for name, read_as in columns.items()}
         self.drop = [delimited.normal(name) for name in drop]
+        self.order = list(order)
         self.missing, self.alike_labels, self.sheet = missing, alike_labels, sheet
         self.splitting = SplitColumns(group=group, time=time, assigned=assigned, gap=gap)
         tenths = "at random, each tenth of the numbers in the same proportion on every side"
@@ -112,14 +115,14 @@ class Table(StratifiedDataSet):
         for name, column in {**taken, **needed}.items():
             may_miss = self.missing == "impute" and name not in needed
             rows[name] = _read_cells(cells[name], column, faults, may_miss=may_miss)
-        target.check(self.label, rows[self.label], self.kind, faults)
+        target.check(self.label, rows[self.label], self.kind, self.order, faults)
         faults.report(f"mend or drop them{self._advice(faults)}")
 
         table = pd.DataFrame(rows).reset_index(drop=True)
         _check_resolution(file, table)
         goal = _without_spaces(goal, cells.attrs.get("spaced", {}).get(self.label, 0))
         said = [goal.why]
-        if self.kind == "class":
+        if goal.kind == "category":
             table[self.label], more = target.labels(file, table[self.label], self.alike_labels)
             said += more
         for name in taken:
@@ -155,7 +158,7 @@ class Table(StratifiedDataSet):
             facts[name] = features.fit(train[name], column)
         left_out = {name: column.why for name, column in decided.items() if column.kind is None}
 
-        goal = target.field(train[self.label], self.kind)
+        goal = target.field(train[self.label], self.kind, self.order)
         return DataSpec(
             data=f"{type(self).__module__}.{type(self).__qualname__}",
             kind=self.kind,

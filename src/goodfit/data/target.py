@@ -5,6 +5,7 @@ Letters: N rows of the table.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from goodfit.schema import ReadAs
 READ_AS: dict[str, tuple[ReadAs, ...]] = {
     "class": ("category",),
     "number": ("number", "decimal_point", "decimal_comma"),
+    "ordered": ("category",),
     "count": ("number", "decimal_point", "decimal_comma"),
 }
 _FEWEST_TO_TELL = 20  # rows; of fewer, two columns may agree by chance
@@ -34,22 +36,42 @@ def decided(cells: pd.Series[Any], kind: str, asked: ReadAs | None) -> Column:
     Raises:
         UserError: cells can be read in two ways, or are no numbers.
     """
-    if kind == "class":
+    if "category" in READ_AS[kind]:
         return Column("category", "the target", LITERAL)
     column = decide(str(cells.name), cells, asked or "number")
     unit = f", in {column.unit}" if column.unit else ""
     return replace(column, why=f"the target{unit}")
 
 
-def check(column: str, target: pd.Series[Any], kind: str, faults: Faults) -> None:
-    """Adds the cells of the target (N,) that are of another kind; the index has their rows."""
-    if kind != "count":
-        return
+def check(
+    column: str, target: pd.Series[Any], kind: str, order: Sequence[str], faults: Faults
+) -> None:
+    """Adds the cells of the target (N,) that are of another kind; the index has their rows.
+
+    Raises:
+        UserError: an order is missing, or there for labels that have none.
+    """
+    if order and kind != "ordered":
+        raise UserError(f"data.order is for data.kind=ordered, it is {kind}; leave one of them out")
+    if kind == "ordered" and (len(order) < 2 or len(set(order)) < len(order)):
+        found = ", ".join(sorted(target.unique())[:_MOST_NUMBERS])
+        raise UserError(
+            f"data.kind=ordered takes data.order, its labels from the lowest to the highest, each "
+            f"once; '{column}' has {found}"
+        )
     for row, value in target.items():
-        if value < 0 or value % 1:  # NaN, which is none of both, is a fault already
-            faults.add(
-                column, [int(str(row))], f"'{value:g}' is no count, a whole number from 0 on"
-            )
+        problem = _problem(value, kind, order)
+        if problem:
+            faults.add(column, [int(str(row))], problem)
+
+
+def _problem(value: Any, kind: str, order: Sequence[str]) -> str | None:
+    if kind == "ordered" and value not in order and value != "":
+        return f"'{value}' is not in data.order"
+    # NaN, which is none of both, is a fault already
+    if kind == "count" and (value < 0 or value % 1):
+        return f"'{value:g}' is no count, a whole number from 0 on"
+    return None
 
 
 def labels(
@@ -91,12 +113,20 @@ def _said(labels: pd.Series[Any]) -> list[str]:
     return said
 
 
-def field(target: pd.Series[Any], kind: str) -> Field:
+def field(target: pd.Series[Any], kind: str, order: Sequence[str]) -> Field:
     """What learns the target (N,) of train: its labels, or its mean and deviation.
 
     Raises:
-        UserError: it is the same in all rows.
+        UserError: it is the same in all rows, or a label of `order` is in none.
     """
+    if kind == "ordered":
+        missing = [label for label in order if not (target == label).any()]
+        if missing:
+            raise UserError(
+                f"data.order names {', '.join(missing)}, of which train has no row; leave out what "
+                "never occurs, and merge what is rare with its neighbour"
+            )
+        return Field((), "int64", labels=tuple(order))
     if kind == "class":
         return Field((), "int64", labels=class_labels(target.to_frame(), str(target.name)))
     if target.nunique() == 1:
