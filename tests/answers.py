@@ -120,6 +120,45 @@ class _Counts(_Numbers):
         return (self.spoiled(task, targets, share).clamp_min(1e-6) / mean).log().unsqueeze(1)
 
 
+class _Labels:
+    """Probabilities (N, K) of labels that hold, ones of `target` (N, K)."""
+
+    def spoiled(self, task: Task, targets: Targets, share: float) -> Tensor:
+        right = targets["target"]
+        return (1 - share) * right + share * (1 - right)
+
+    def output(self, task: Task, targets: Targets, share: float, sure: float = 4.0) -> Tensor:
+        return sure * (2 * self.spoiled(task, targets, share) - 1)
+
+    def readable(self, task: Task, targets: Targets) -> pd.DataFrame:
+        held = [np.flatnonzero(row).tolist() for row in targets["target"].numpy()]
+        names = ["; ".join(task.spec.labels[code] for code in codes) for codes in held]
+        return pd.DataFrame({"label": [name or "(none)" for name in names]})
+
+    def check(self, task: Task, prediction: np.ndarray[Any, Any], samples: int) -> None:
+        assert prediction.shape == (samples, task.spec.outputs)
+        assert prediction.min() >= 0
+        assert prediction.max() <= 1
+
+
+class _Several:
+    """Numbers (N, T) of `target` (N, T), each with a deviation of its own."""
+
+    def spoiled(self, task: Task, targets: Targets, share: float) -> Tensor:
+        right = targets["target"]
+        return right + share * 10 * right.new_tensor(task.spec.targets["target"].std)
+
+    def output(self, task: Task, targets: Targets, share: float, sure: float = 4.0) -> Tensor:
+        field, numbers = task.spec.targets["target"], self.spoiled(task, targets, share)
+        return (numbers - numbers.new_tensor(field.mean)) / numbers.new_tensor(field.std)
+
+    def readable(self, task: Task, targets: Targets) -> pd.DataFrame:
+        return pd.DataFrame(targets["target"].numpy())
+
+    def check(self, task: Task, prediction: np.ndarray[Any, Any], samples: int) -> None:
+        assert prediction.shape == (samples, task.spec.outputs)
+
+
 class _Text:
     """Tokens (N, T); of every ten texts a share is replaced, token by token."""
 
@@ -209,6 +248,8 @@ _KINDS: dict[str, Answers] = {
     "boxes": _Boxes(),
     "count": _Counts(),
     "ordered": _Ordered(),
+    "labels": _Labels(),
+    "numbers": _Several(),
 }
 
 

@@ -34,7 +34,7 @@ def table(cls: type[Table] = Table, **options: Any) -> Table:
         "drop": [],
         "missing": "impute",
         "alike_labels": "refuse",
-        **dict.fromkeys(("sheet", "group", "time", "gap", "assigned")),
+        **dict.fromkeys(("separator", "sheet", "group", "time", "gap", "assigned")),
         "test": 0.25,
         "validation": 0.25,
         "split_seed": 0,

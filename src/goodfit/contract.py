@@ -94,6 +94,7 @@ class DataSpec:
     means, and with it the network's `outputs`, the last dimension of (B, outputs):
 
     - "class": K, the classes that the target's `labels` name, and "ordered" from the lowest on;
+    - "labels": K, of which several may hold; "numbers": T;
     - "number", "count": 1;
     - "series": T, the steps of the horizon.
 

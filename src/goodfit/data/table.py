@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data import delimited, features, table_files, target
-from goodfit.data.base import Array, StratifiedDataSet, check_columns
+from goodfit.data import delimited, features, several, table_files, target
+from goodfit.data.base import Array, Encoded, StratifiedDataSet, check_columns
 from goodfit.data.columns import Column, decide, is_missing, missing_in
 from goodfit.data.faults import Faults, drop, override, shown
 from goodfit.data.findings import findings
@@ -33,8 +33,7 @@ _SHOWN = 5  # columns of a sample on the page, of numbers and of others
 
 
 class Table(StratifiedDataSet):
-    """Rows with named columns; the target is the column `label`, a class, a number, a count
-    or a class of those that `order` lists from the lowest to the highest.
+    """Rows with named columns; `label` names the target, or several.
 
     `columns` says what a column is read as where its cells would say something else, `drop` which
     are left out. A cell that is missing becomes the median of train and a column that marks it, of
@@ -54,9 +53,10 @@ class Table(StratifiedDataSet):
         self,
         *,
         sources: Mapping[str, Source],
-        label: str,
-        kind: Literal["class", "number", "count", "ordered"],
+        label: str | Names,
+        kind: Literal["class", "ordered", "labels", "number", "numbers", "count"],
         order: Names,
+        separator: TextOrNone,
         columns: Columns,
         drop: Names,
         missing: Literal["impute", "refuse"],
@@ -71,7 +71,11 @@ class Table(StratifiedDataSet):
         split_seed: Whole,
     ) -> None:
         super().__init__(sources=sources, test=test, validation=validation, split_seed=split_seed)
-        self.label, self.kind = delimited.normal(label), kind  # type: ignore[misc]
+        named = [label] if isinstance(label, str) else label
+        self.goals = [delimited.normal(name) for name in named]
+        self.label, self.kind = " + ".join(self.goals), kind  # type: ignore[misc]
+        self.separator = separator
+        several.check_options(self.goals, kind, separator)
         self.columns = {delimited.normal(name): read_as for name, read_as in columns.items()}
         self.drop = [delimited.normal(name) for name in drop]
         self.order = list(order)
@@ -105,7 +109,9 @@ class Table(StratifiedDataSet):
             raise UserError(f"{file} has a header but no rows")
         # by which a fault is told
         cells = cells.set_axis(cells.index + cells.attrs.get("first_row", 2))
-
+        if self.kind in several.KINDS:
+            into, options = (self.label, self.kind), (self.separator, self.columns)
+            cells = several.folded(file, cells, self.goals, *into, *options)
         decided = self._decided_inputs(file, cells)
         taken = {name: column for name, column in decided.items() if column.kind}
         goal = target.decided(cells[self.label], self.kind, self.columns.get(self.label))
@@ -122,7 +128,9 @@ class Table(StratifiedDataSet):
         _check_resolution(file, table)
         goal = _without_spaces(goal, cells.attrs.get("spaced", {}).get(self.label, 0))
         said = [goal.why]
-        if goal.kind == "category":
+        if self.kind in several.KINDS:
+            said = [several.said(table[self.label], self.kind)]
+        elif goal.kind == "category":
             table[self.label], more = target.labels(file, table[self.label], self.alike_labels)
             said += more
         for name in taken:
@@ -158,17 +166,17 @@ class Table(StratifiedDataSet):
             facts[name] = features.fit(train[name], column)
         left_out = {name: column.why for name, column in decided.items() if column.kind is None}
 
-        goal = target.field(train[self.label], self.kind, self.order)
+        goal = target.field(train[self.label], self.kind, self.order, self.goals)
         return DataSpec(
             data=f"{type(self).__module__}.{type(self).__qualname__}",
             kind=self.kind,
-            outputs=len(goal.labels) or 1,
+            outputs=len(goal.labels) or len(goal.mean),
             inputs={"numbers": Field((sum(map(features.width, facts.values())),), "float32")},
             targets={"target": goal},
             facts={
                 "columns": facts,
                 "left_out": left_out,
-                "target": {self.label: train.attrs.get(_TARGET, "the target")},
+                "target": dict.fromkeys(self.goals, train.attrs.get(_TARGET, "the target")),
                 **({"group": self.splitting.group} if self.splitting.group else {}),
             },
         )
@@ -177,6 +185,18 @@ class Table(StratifiedDataSet):
         """The columns that are inputs: not the target, nor what only decides the split."""
         others = {self.label, *(name for name in self.splitting.names if name not in self.columns)}
         return [str(name) for name in rows if name not in others]
+
+    def strata(self, rows: pd.DataFrame) -> Array:
+        """What a split keeps in proportion, (N,)."""
+        if self.kind in several.KINDS:
+            return several.strata(rows[self.label], self.kind)
+        return super().strata(rows)
+
+    def encode_targets(self, rows: pd.DataFrame, spec: DataSpec) -> Mapping[str, Encoded]:
+        """The target (B,), or several of them, (B, K)."""
+        if self.kind not in several.KINDS:
+            return super().encode_targets(rows, spec)
+        return {"target": several.encoded(rows[self.label], self.kind, spec.targets["target"])}
 
     def split(self, rows: pd.DataFrame, duplicate_group: Array) -> Array:
         """The name of each row's split, (N,), by the columns that are named, or at random.
@@ -267,7 +287,7 @@ class Table(StratifiedDataSet):
         Raises:
             UserError: the file lacks one.
         """
-        for name in (self.label, *self.columns, *self.drop, *self.splitting.names):
+        for name in (*self.goals, *self.columns, *self.drop, *self.splitting.names):
             if name not in cells.columns:
                 hint = nearest(name, cells.columns)
                 if len(cells.columns) == 1:
@@ -275,15 +295,16 @@ class Table(StratifiedDataSet):
                     hint += f" It has this one alone; cells are separated by one of: {known}."
                 raise UserError(f"{file} lacks column '{name}'.{hint}")
         taken_twice = {**dict.fromkeys(self.drop, "drop"), **self.splitting.names}
-        if self.label in taken_twice:
-            option = taken_twice[self.label]
-            raise UserError(f"data.{option} names '{self.label}', which is the target")
-        asked = self.columns.get(self.label)
-        if asked and asked not in target.READ_AS[self.kind]:
-            raise UserError(
-                f"data.columns reads '{self.label}' as {asked}, but it is the target, and "
-                f"data.kind={self.kind}; leave one of them out"
-            )
+        for name in self.goals:
+            if name in taken_twice:
+                option = taken_twice[name]
+                raise UserError(f"data.{option} names '{name}', which is the target")
+            asked = self.columns.get(name)
+            if asked and asked not in target.READ_AS[self.kind]:
+                raise UserError(
+                    f"data.columns reads '{name}' as {asked}, but it is the target, and "
+                    f"data.kind={self.kind}; leave one of them out"
+                )
 
     def _advice(self, faults: Faults) -> str:
         """What may be done about cells that cannot be used, beside mending them."""

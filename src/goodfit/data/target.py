@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import Field
+from goodfit.data import several
 from goodfit.data.base import class_labels
 from goodfit.data.columns import LITERAL, MISSING, Column, alike, decide
 from goodfit.data.faults import Faults, drop
@@ -24,6 +25,8 @@ READ_AS: dict[str, tuple[ReadAs, ...]] = {
     "class": ("category",),
     "number": ("number", "decimal_point", "decimal_comma"),
     "ordered": ("category",),
+    "labels": ("boolean",),
+    "numbers": ("number", "decimal_point", "decimal_comma"),
     "count": ("number", "decimal_point", "decimal_comma"),
 }
 _FEWEST_TO_TELL = 20  # rows; of fewer, two columns may agree by chance
@@ -36,7 +39,7 @@ def decided(cells: pd.Series[Any], kind: str, asked: ReadAs | None) -> Column:
     Raises:
         UserError: cells can be read in two ways, or are no numbers.
     """
-    if "category" in READ_AS[kind]:
+    if kind in several.KINDS or "category" in READ_AS[kind]:
         return Column("category", "the target", LITERAL)
     column = decide(str(cells.name), cells, asked or "number")
     unit = f", in {column.unit}" if column.unit else ""
@@ -113,12 +116,14 @@ def _said(labels: pd.Series[Any]) -> list[str]:
     return said
 
 
-def field(target: pd.Series[Any], kind: str, order: Sequence[str]) -> Field:
+def field(target: pd.Series[Any], kind: str, order: Sequence[str], targets: Sequence[str]) -> Field:
     """What learns the target (N,) of train: its labels, or its mean and deviation.
 
     Raises:
         UserError: it is the same in all rows, or a label of `order` is in none.
     """
+    if kind in several.KINDS:
+        return several.field(target, kind, targets)
     if kind == "ordered":
         missing = [label for label in order if not (target == label).any()]
         if missing:
