@@ -63,6 +63,16 @@ class _Class:
         assert np.allclose(prediction.sum(1), 1.0, rtol=1e-6), "rows do not sum to one"
 
 
+class _Ordered(_Class):
+    """Probabilities (N, K) of `target` (N,), by logits (N, K - 1) of being more than each class."""
+
+    def output(self, task: Task, targets: Targets, share: float, sure: float = 4.0) -> Tensor:
+        at_least = 1 - self.spoiled(task, targets, share).cumsum(1)  # of the next class
+        before = F.pad(at_least[:, :-2], (1, 0), value=1.0)
+        more = at_least[:, :-1] / before
+        return torch.where(before > 0, more, 0.5).logit().clamp(-sure, sure)
+
+
 class _Numbers:
     """Numbers (N,) or series (N, T), or several numbers that are to be the same one."""
 
@@ -96,6 +106,57 @@ class _Numbers:
             ones[key] = torch.ones(2, *field.fixed_shape, dtype=getattr(torch, field.dtype))
         with torch.no_grad():
             return tuple(task.infer(ones).shape[1:])
+
+
+class _Counts(_Numbers):
+    """Expected counts (N,): a spoiled one is larger by ten deviations."""
+
+    def spoiled(self, task: Task, targets: Targets, share: float) -> Tensor:
+        right = targets["target"].clone()
+        return right + share * 10 * task.spec.targets["target"].std[0]
+
+    def output(self, task: Task, targets: Targets, share: float, sure: float = 4.0) -> Tensor:
+        mean = task.spec.targets["target"].mean[0]
+        return (self.spoiled(task, targets, share).clamp_min(1e-6) / mean).log().unsqueeze(1)
+
+
+class _Labels:
+    """Probabilities (N, K) of labels that hold, ones of `target` (N, K)."""
+
+    def spoiled(self, task: Task, targets: Targets, share: float) -> Tensor:
+        right = targets["target"]
+        return (1 - share) * right + share * (1 - right)
+
+    def output(self, task: Task, targets: Targets, share: float, sure: float = 4.0) -> Tensor:
+        return sure * (2 * self.spoiled(task, targets, share) - 1)
+
+    def readable(self, task: Task, targets: Targets) -> pd.DataFrame:
+        held = [np.flatnonzero(row).tolist() for row in targets["target"].numpy()]
+        names = ["; ".join(task.spec.labels[code] for code in codes) for codes in held]
+        return pd.DataFrame({"label": [name or "(none)" for name in names]})
+
+    def check(self, task: Task, prediction: np.ndarray[Any, Any], samples: int) -> None:
+        assert prediction.shape == (samples, task.spec.outputs)
+        assert prediction.min() >= 0
+        assert prediction.max() <= 1
+
+
+class _Several:
+    """Numbers (N, T) of `target` (N, T), each with a deviation of its own."""
+
+    def spoiled(self, task: Task, targets: Targets, share: float) -> Tensor:
+        right = targets["target"]
+        return right + share * 10 * right.new_tensor(task.spec.targets["target"].std)
+
+    def output(self, task: Task, targets: Targets, share: float, sure: float = 4.0) -> Tensor:
+        field, numbers = task.spec.targets["target"], self.spoiled(task, targets, share)
+        return (numbers - numbers.new_tensor(field.mean)) / numbers.new_tensor(field.std)
+
+    def readable(self, task: Task, targets: Targets) -> pd.DataFrame:
+        return pd.DataFrame(targets["target"].numpy())
+
+    def check(self, task: Task, prediction: np.ndarray[Any, Any], samples: int) -> None:
+        assert prediction.shape == (samples, task.spec.outputs)
 
 
 class _Text:
@@ -185,6 +246,10 @@ _KINDS: dict[str, Answers] = {
     "series": _Numbers(),
     "text": _Text(),
     "boxes": _Boxes(),
+    "count": _Counts(),
+    "ordered": _Ordered(),
+    "labels": _Labels(),
+    "numbers": _Several(),
 }
 
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
+import tiny
 import torch
 import torch.nn.functional as F
+from hydra.utils import get_class
 from torch import Tensor, nn
 
 from goodfit.contract import DataSpec, Field
@@ -50,6 +53,16 @@ class Line(nn.Module):
     def forward(self, numbers: Tensor) -> Tensor:
         out: Tensor = self.line(numbers)
         return out
+
+
+def made(name: str, of_data: DataSpec, **options: Any) -> Task:
+    """A task as conf/task/<name>.yaml has it but for `options`, around a linear map."""
+    section = tiny.section("task", name)
+    kind = get_class(section.pop("_target_"))
+    given = PARTS | section | options
+    outputs = kind.outputs(of_data, **given)
+    task: Task = kind(Line(replace(of_data, outputs=outputs)), of_data, **given)
+    return task
 
 
 class Speller(nn.Module):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-from answers import Targets, targets_of
+from answers import Targets, arrays_of, targets_of
 
 from goodfit import build
 from goodfit.contract import DataSpec
@@ -34,4 +34,5 @@ def made(name: str, case: str, folder: Path) -> tuple[Task, Targets]:
     """A task with its network, and the targets of train."""
     spec = DataSpec.read(folder / "spec.json")
     task = build.task(tiny.cfg(case, task=name), spec)
+    task.learn(arrays_of(folder, "targets"), held_out=100)
     return task, targets_of(folder)

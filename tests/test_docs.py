@@ -51,13 +51,13 @@ def environment(root: Path) -> dict[str, str]:
 
 def test_the_page_has_a_data_set_a_network_and_a_task() -> None:
     paths = {file["path"] for file in FILE.finditer(PAGE.read_text())}
-    for group, name in (("data", "waves"), ("model", "gru"), ("task", "ordinal")):
+    for group, name in (("data", "waves"), ("model", "gru"), ("task", "brier")):
         assert {f"src/goodfit/{group}/{name}.py", f"conf/{group}/{name}.yaml"} <= paths
     assert "conf/experiment/waves.yaml" in paths
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["waves", "gru", "ordinal"])
+@pytest.mark.parametrize("name", ["waves", "gru", "brier"])
 def test_a_worked_example_passes_the_contract_tests(project: Path, name: str) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", name]
     done = subprocess.run(

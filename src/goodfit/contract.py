@@ -93,8 +93,9 @@ class DataSpec:
     with the weights. `data` names the class that prepared the data. `kind` is what the target
     means, and with it the network's `outputs`, the last dimension of (B, outputs):
 
-    - "class": K, the classes that the target's `labels` name;
-    - "number": 1;
+    - "class": K, the classes that the target's `labels` name, and "ordered" from the lowest on;
+    - "labels": K, of which several may hold; "numbers": T;
+    - "number", "count": 1;
     - "series": T, the steps of the horizon.
 
     `facts` are what else encoding, the task and the report need: a table's columns, a series'

@@ -23,6 +23,7 @@ from goodfit.store.arrays import Packed, collate, moved
 from goodfit.store.loader import Batches
 from goodfit.system.files import sha256
 from goodfit.system.tensors import GrowingTensors, load_tensors, on_device
+from goodfit.task import weights
 from goodfit.task.base import Task
 from goodfit.task.dry_run import ones
 from goodfit.task.scores import Statistics
@@ -75,9 +76,9 @@ class Predictor:
         spec = DataSpec.read(folder / "spec.json")
 
         task = build.task(cfg, spec)
-        weights = load_tensors(folder / "weights.pt")
+        tensors = load_tensors(folder / "weights.pt")
         try:
-            task.model.load_state_dict(weights)
+            weights.load(task, tensors)
         except RuntimeError as error:  # names and shapes of all that differs, a line for each
             reason = " ".join(str(error).split())[:300]
             raise UserError(
@@ -170,7 +171,7 @@ def _check_weights(folder: Path) -> None:
 
     A model that came without train.json is taken as it is.
     """
-    weights = folder / "weights.pt"
+    file = folder / "weights.pt"
     facts = folder / "train.json"
-    if facts.exists() and Training.read(facts).weights_sha256 != sha256(weights):
-        raise UserError(f"{weights} fails its checksum: it is not what training wrote")
+    if facts.exists() and Training.read(facts).weights_sha256 != sha256(file):
+        raise UserError(f"{file} fails its checksum: it is not what training wrote")

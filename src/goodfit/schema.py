@@ -43,13 +43,12 @@ Count = Annotated[StrictInt, Field(ge=1, le=_LARGEST)]
 Whole = Annotated[StrictInt, Field(ge=0, le=_LARGEST)]
 Real = Annotated[StrictFloat, Field(allow_inf_nan=False)]
 Fraction = Annotated[StrictFloat, Field(ge=0, lt=1)]
+Share = Annotated[StrictFloat, Field(gt=0, lt=1)]
 Rate = Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]
 Amount = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
 Flag = StrictBool
 # of quantiles: fractions that rise
-Levels = Annotated[
-    list[Annotated[StrictFloat, Field(gt=0, lt=1)]], Field(min_length=1), AfterValidator(_rising)
-]
+Levels = Annotated[list[Share], Field(min_length=1), AfterValidator(_rising)]
 # what a column of a table is read as; number and date leave the notation to the cells
 ReadAs = Literal[
     "number",
@@ -163,6 +162,16 @@ class Source(BaseModel):
         return f"{scope_and_name.removeprefix('@').replace('/', '-')}-{version}.tgz"
 
 
+class Costs(BaseModel):
+    """What it costs to answer a label that is not so, and to miss it where it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label: str
+    false_positive: Rate
+    false_negative: Rate
+
+
 class ParameterGroup(BaseModel):
     """What the parameters whose names match `names` have of their own; None is the optimizer's."""
 
@@ -237,6 +246,7 @@ class Pretrained(BaseModel):
 __all__ = [
     "Amount",
     "Columns",
+    "Costs",
     "Count",
     "Flag",
     "Fraction",
@@ -247,6 +257,7 @@ __all__ = [
     "Names",
     "Rate",
     "Real",
+    "Share",
     "Source",
     "TextOrNone",
     "Whole",

@@ -23,13 +23,14 @@ from goodfit.store.arrays import Packed, read_arrays
 
 Prepared = Callable[[str], Path]
 STEPS = 40
+CLASSES = ("class", "ordered")
 augments = pytest.mark.parametrize("augment", tiny.names("augment"))
 schedules = pytest.mark.parametrize("schedule", tiny.names("schedule"))
 
 
 def has_opposite(case: str) -> bool:
     """Whether the targets are numbers, of which the opposite is known: of texts and boxes not."""
-    return tiny.kind(case) in ("class", "number", "series")
+    return tiny.kind(case) in (*CLASSES, "number", "count", "series")
 
 
 baselines = pytest.mark.parametrize(
@@ -189,12 +190,12 @@ def test_a_baseline_predicts_in_the_form_of_a_network(
     prediction = method.predict(Samples(test.inputs, test.rows))
     assert np.isfinite(prediction).all()
     if "target" in spec.targets:
-        shape = (spec.outputs,) if spec.kind == "class" else spec.targets["target"].shape
+        shape = (spec.outputs,) if spec.kind in CLASSES else spec.targets["target"].shape
         assert prediction.shape == (len(test), *shape)
     else:
         task = build.task(tiny.cfg(case, baseline=baseline), spec)
         answers.of(task).check(task, prediction, len(test))
-    if spec.kind == "class":
+    if spec.kind in CLASSES:
         assert prediction.sum(1) == pytest.approx(1.0)
 
 
@@ -227,7 +228,7 @@ def test_a_baseline_learns_nothing_from_the_targets_that_it_is_compared_by(
     spec = DataSpec.read(folder / "spec.json")
     train, validation = samples(folder, "train"), samples(folder, "validation")
     truth = validation.targets
-    if spec.kind == "class":
+    if spec.kind in CLASSES:
         opposite = (truth["target"] + 1) % spec.outputs
     else:
         opposite = truth["target"] + 100 * np.std(train.targets["target"])
@@ -236,7 +237,7 @@ def test_a_baseline_learns_nothing_from_the_targets_that_it_is_compared_by(
     lying = replace(validation, targets={"target": opposite})
     method.fit(train, lying, spec)
     prediction = method.predict(Samples(validation.inputs, validation.rows))
-    if spec.kind == "class":
+    if spec.kind in CLASSES:
         answered = prediction.argmax(1)
         assert (answered == truth["target"]).mean() >= (answered == opposite).mean()
     else:

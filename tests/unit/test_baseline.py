@@ -40,7 +40,8 @@ def spec(kind: str, outputs: int, **facts: object) -> DataSpec:
 
 def task(kind: type[Task], outputs: int, **facts: object) -> Task:
     """A task without a network, for what it says of samples it has not seen."""
-    options = {"label_smoothing": 0.0} if kind is Classification else {}
+    plain = {"label_smoothing": 0.0, "class_weights": "none", "majority": "keep", "costs": None}
+    options = plain if kind is Classification else {}
     parts = {"monitor": "loss", "score": "loss", "optimizer": None, "schedule": None}
     return kind(torch.nn.Identity(), spec("x", outputs, **facts), **parts, **options)
 

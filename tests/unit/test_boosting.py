@@ -18,7 +18,8 @@ from goodfit.baseline.logistic import Logistic
 from goodfit.contract import DataSpec, Field
 from goodfit.data.split import SPLITS
 from goodfit.store.arrays import read_arrays
-from goodfit.store.prepare import RAW_ROW, prepare
+from goodfit.store.manifest import RAW_ROW
+from goodfit.store.prepare import prepare
 
 OPTIONS = {"lr": 0.1, "trees": 60, "leaves": 15}
 TOWNS = np.array(["Ulm", "Bonn", "Kiel", ""])

@@ -102,7 +102,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("data.test", 1.2, "data.test: expected less than 1, got 1.2"),
     ("data.kind", "colour", "data.kind: expected 'class' or 'number', got 'colour'"),
     ("data.label", "???", "'data.label' has no value; set data.label=..."),
-    ("task.monitor", "lost", "task.monitor=lost does not exist. Did you mean 'loss'?"),
+    ("task.monitor", "los", "task.monitor=los does not exist. Did you mean 'loss'?"),
     ("task.score", "acuracy", "task.score=acuracy does not exist. Did you mean 'accuracy'?"),
     ("task.score", "loss", "task.score=loss does not exist."),
     ("name", "???", "no experiment chosen: add experiment=<name>"),

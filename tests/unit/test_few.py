@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import binomtest
+from small_tasks import NUMBER, made, spec
 
+from goodfit.contract import Field
 from goodfit.evaluation.bootstrap import Resampled, Resamples, compare, intervals
 from goodfit.evaluation.verdict import FEWEST_UNITS, verdict
-from goodfit.task.classification import Classification
-from goodfit.task.regression import Regression
 
 pytestmark = pytest.mark.fault(58)
 SHARES = {"share": lambda statistics: statistics["hit"].float().mean()}
@@ -66,31 +66,32 @@ def test_no_score_of_a_constant_answer_has_a_width_of_zero() -> None:
     numbers = {"prediction": torch.full((50,), 3.0), "target": torch.full((50,), 5.0)}
     right = {"prediction": numbers["target"], "target": numbers["target"]}
     draws = Resamples(torch.arange(50), 100, seed=0)
+    classes = spec("class", 2, Field((), "int64", labels=("a", "b")))
     of_classes = {"a": {"prediction": sure, "target": target}}
-    for cls, methods in (
-        (Classification, of_classes),
-        (Regression, {"a": numbers}),
-        (Regression, {"a": right}),
+    for task, methods in (
+        (made("classification", classes), of_classes),
+        (made("regression", NUMBER), {"a": numbers}),
+        (made("regression", NUMBER), {"a": right}),
     ):
         scores = intervals(
-            cls.metrics(cls),  # type: ignore[arg-type]
+            task.metrics(),
             methods,
             draws,
             additive=False,
-            ranges=cls.ranges,
+            ranges=task.ranges,
         )
         for name, score in scores["a"].items():
             interval = score.interval
             assert interval.low < interval.high, name
             assert interval.low <= interval.value <= interval.high, name
-            least, most = cls.ranges[name]
+            least, most = task.ranges[name]
             assert least - 1e-9 <= interval.low, name
             assert interval.high <= most + 1e-9, name
 
 
 def test_of_a_single_test_row_every_score_can_be_computed() -> None:
     one = {"prediction": torch.tensor([3.0]), "target": torch.tensor([5.0])}
-    for score in Regression.metrics(None).values():  # type: ignore[arg-type]
+    for score in made("regression", NUMBER).metrics().values():
         assert math.isfinite(float(score(one)))
 
 

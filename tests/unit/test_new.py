@@ -84,6 +84,8 @@ def test_the_file_that_is_written_composes_and_names_and_pins_the_data(
     assert cfg.data.sources.table.sha256 == sha256(source)
     assert cfg.data.sources.table.mirrors == [str(source)]
     assert (cfg.name, cfg.data.label, cfg.data.kind) == ("churn", "churned", "class")
+    # of ten rows nine say no
+    assert cfg.task.score == "balanced_accuracy"
     assert params.experiments()[-1] == "churn"
     assert printed.endswith("next: make repro ONLY=churn\n")
 
@@ -119,6 +121,26 @@ def test_a_number_is_regression_and_whole_numbers_in_a_few_values_are_asked_abou
     make("target=stars", "kind=number", name="stars")
     cfg = compose(home, ["experiment=stars"])
     assert (cfg.data.kind, list(cfg.baseline)) == ("number", ["ridge", "boosting"])
+
+
+@pytest.mark.parametrize(
+    ("words", "task", "baselines"),
+    [
+        (["target=stars", "kind=ordered", "order=['1','2','3','4','5']"], "Ordinal", "logistic"),
+        (["target=stars", "kind=count"], "Count", "poisson"),
+        (["target=[score,stars]", "kind=numbers"], "Multivariate", "each_ridge"),
+    ],
+)
+def test_other_kinds_of_targets_have_their_task_and_baselines(
+    home: Path, make: New, words: list[str], task: str, baselines: str
+) -> None:
+    make(*words)
+    cfg = compose(home, ["experiment=churn"])
+    check(cfg)
+    assert cfg.task._target_.endswith(task)
+    assert next(iter(cfg.baseline)) == baselines
+    with pytest.raises(UserError, match=r"choose kind=labels, of columns of yes and no, or"):
+        make("target=[score,stars]", name="other")
 
 
 def test_options_are_taken_in_the_form_in_which_messages_advise_them(home: Path, make: New) -> None:

@@ -7,17 +7,34 @@ import resource
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    balanced_accuracy_score,
+    f1_score,
+    roc_auc_score,
+)
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
 
 from goodfit.evaluation.bootstrap import Resamples, intervals
-from goodfit.metrics.classification import Auroc, accuracy, log_loss, macro_f1
+from goodfit.metrics.classification import (
+    Auroc,
+    AveragePrecision,
+    accuracy,
+    balanced_accuracy,
+    log_loss,
+    macro_f1,
+)
 from goodfit.task.scores import SortedScore, of_predictions
 
 
 def auroc(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Of each sample once."""
     return Auroc(probability, target).of(torch.ones_like(target))
+
+
+def average_precision(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Of each sample once."""
+    return AveragePrecision(probability, target).of(torch.ones_like(target))
 
 
 def sample(seed: int, classes: int, only: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -56,12 +73,38 @@ def test_accuracy_and_f1_are_those_of_torchmetrics_and_scikit_learn(
     classes: int, only: int, seed: int
 ) -> None:
     probability, target = sample(seed, classes, only)
+    decided = probability.argmax(1)
     f1 = multiclass_f1_score(probability, target, classes, average="macro")
     share = multiclass_accuracy(probability, target, classes, average="micro")
-    assert float(macro_f1(probability, target)) == pytest.approx(float(f1), abs=1e-7)
-    assert float(accuracy(probability, target)) == float(share)
-    known = f1_score(target, probability.argmax(1), average="macro")
-    assert float(macro_f1(probability, target)) == pytest.approx(known, abs=1e-6)
+    assert float(macro_f1(decided, target, classes)) == pytest.approx(float(f1), abs=1e-7)
+    assert float(accuracy(decided, target)) == float(share)
+    known = f1_score(target, decided, average="macro")
+    assert float(macro_f1(decided, target, classes)) == pytest.approx(known, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("classes", "only"), [(2, 2), (4, 3), (7, 2)])
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+def test_balanced_accuracy_and_average_precision_are_those_of_scikit_learn(
+    classes: int, only: int, seed: int
+) -> None:
+    probability, target = sample(seed, classes, only)
+    decided = probability.argmax(1)
+    known = balanced_accuracy_score(target, decided)
+    assert float(balanced_accuracy(decided, target, classes)) == pytest.approx(known, abs=1e-6)
+    each = [average_precision_score(target == k, probability[:, k]) for k in range(only)]
+    found = average_precision(probability, target)
+    assert float(found) == pytest.approx(np.mean(each), abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_average_precision_of_weights_is_that_of_repeated_rows(seed: int) -> None:
+    probability, target = sample(seed, 5, 4)
+    rows = torch.randint(60, (60,), generator=torch.Generator().manual_seed(seed))
+    weights = torch.bincount(rows, minlength=60)
+    drawn = AveragePrecision(probability[rows], target[rows]).of(torch.ones(60))
+    found = AveragePrecision(probability, target).of(weights)
+    assert float(found) == pytest.approx(float(drawn), abs=1e-14)
 
 
 def test_log_loss_of_a_class_that_was_given_nothing_is_finite() -> None:
@@ -105,7 +148,10 @@ def test_a_thousand_classes_need_no_more_than_samples_times_classes() -> None:
     torch.use_deterministic_algorithms(True)
     try:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        for score in (accuracy, macro_f1, auroc, log_loss):
+        decided = probability.argmax(1)
+        for score in (macro_f1, balanced_accuracy):
+            assert 0 <= float(score(decided, target, 1_000)) < 10
+        for score in (auroc, average_precision, log_loss):
             assert 0 <= float(score(probability, target)) < 10
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     finally:

@@ -6,12 +6,13 @@ Letters: `base.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.metrics import log_loss, mean_squared_error
+from sklearn.metrics import log_loss, mean_poisson_deviance, mean_squared_error
 
 from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
 from goodfit.baseline.trees import grow
@@ -31,7 +32,7 @@ class Boosting(Baseline):
     tells nothing of columns (`facts["columns"]`), its numbers are used.
     """
 
-    kinds = ("class", "number")
+    kinds = ("class", "ordered", "number", "count")
     inputs = ("numbers",)
     title = "gradient boosting"
 
@@ -41,7 +42,7 @@ class Boosting(Baseline):
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """An ensemble for each size of leaf, on columns (N, F), with its seed fixed at 0."""
         self._columns: Mapping[str, Any] = spec.facts.get("columns", {})
-        self._is_class = spec.kind == "class"
+        self._is_class, self._is_count = spec.kind in ("class", "ordered"), spec.kind == "count"
         is_category: list[bool] = []
         for column in self._columns.values():
             is_category += [column["kind"] == "category"] * (4 if column["kind"] == "date" else 1)
@@ -57,7 +58,7 @@ class Boosting(Baseline):
         self._model = models[int(np.argmin(losses))]
 
     def predict(self, samples: Samples) -> Array:
-        """Probabilities (N, K), or numbers in the unit of the target, (N,)."""
+        """Probabilities (N, K), or numbers in the unit of the target, (N,), expected counts too."""
         x = self._table(samples)
         values: Array = self._model.predict_proba(x) if self._is_class else self._model.predict(x)
         return values
@@ -72,7 +73,10 @@ class Boosting(Baseline):
         rounds = self.trees
         if self._is_class and spec.outputs > 2:
             rounds = min(rounds, max(1, MOST_TREES // spec.outputs))
-        kind = HistGradientBoostingClassifier if self._is_class else HistGradientBoostingRegressor
+        kind: Any = HistGradientBoostingClassifier
+        if not self._is_class:
+            loss = "poisson" if self._is_count else "squared_error"
+            kind = partial(HistGradientBoostingRegressor, loss=loss)
         return kind(
             learning_rate=self.lr,
             max_iter=rounds,
@@ -86,7 +90,8 @@ class Boosting(Baseline):
 
     def _loss(self, model: Any, x: Array, y: Array) -> float:
         if not self._is_class:
-            return float(mean_squared_error(y, model.predict(x)))
+            error = mean_poisson_deviance if self._is_count else mean_squared_error
+            return float(error(y, model.predict(x)))
         # validation may lack a class: the labels are those of train
         return float(log_loss(y, model.predict_proba(x), labels=model.classes_))
 

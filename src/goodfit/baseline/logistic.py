@@ -20,7 +20,7 @@ INVERSE_PENALTIES = (0.01, 0.1, 1.0, 3.0, 10.0)  # C of scikit-learn
 class Logistic(Baseline):
     """The penalty is the one with the least log loss on validation."""
 
-    kinds = ("class",)
+    kinds = ("class", "ordered")
     inputs = ("numbers",)
     title = "logistic regression"
 

@@ -22,6 +22,7 @@ from goodfit.records import ColumnRead, Exhibit, Finding
 from goodfit.schema import Fraction, Source, Whole
 
 Array = np.ndarray[Any, Any]
+_CLASSES = ("class", "ordered")  # kinds whose target is one of the labels
 Encoded = Array | list[Array]  # of B rows: (B, ...), or B arrays where samples are ragged
 
 
@@ -151,7 +152,7 @@ class DataSet(ABC):
 
     def counts(self, rows: pd.DataFrame) -> dict[str, int]:
         """The number of rows of each class, or of all where there are no classes."""
-        if self.kind != "class":
+        if self.kind not in _CLASSES:
             return {"samples": len(rows)}
         return dict(sorted(Counter(rows[self.label].astype(str)).items()))
 
@@ -175,7 +176,7 @@ class DataSet(ABC):
         Raises:
             UserError: a label never occurs in train, so no network could learn it.
         """
-        if self.kind != "class":
+        if self.kind not in _CLASSES:
             values = np.stack(list(rows[self.label]))
             return {"target": values.astype(spec.targets["target"].dtype)}
 
@@ -225,7 +226,7 @@ class StratifiedDataSet(DataSet):
         Each split then covers the whole range.
         """
         target = rows[self.label]
-        if self.kind == "number":
+        if self.kind in ("number", "count"):
             target = target.rank(pct=True).mul(10).astype(int).clip(upper=9)
         return target.astype(str).to_numpy()
 

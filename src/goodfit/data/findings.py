@@ -31,13 +31,16 @@ _MOST = 20_000  # rows that are looked at where all would take long
 
 
 def findings(
-    rows: pd.DataFrame, names: Array, label: str, inputs: Sequence[str], group: str | None
+    rows: pd.DataFrame, names: Array, label: str | None, inputs: Sequence[str], group: str | None
 ) -> list[Finding]:
-    """What was found in the rows (N, columns) of a table, whose splits are `names` (N,)."""
+    """What was found in the rows (N, columns) of a table, whose splits are `names` (N,).
+
+    `label` is the column of the target, None where it is no single class or number.
+    """
     found = [*_constants(rows[names == "train"], inputs), *_far_off(rows, inputs)]
-    found += _leaks(rows[names == "train"], label, inputs)
+    found += _leaks(rows[names == "train"], label, inputs) if label else []
     found += _near_copies(rows, names, inputs)
-    found += _drift(rows, names, [*inputs, label])
+    found += _drift(rows, names, [*inputs, label] if label else inputs)
     if group:
         found += _torn(rows[group], names)
     return found

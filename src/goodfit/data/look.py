@@ -6,9 +6,9 @@ Letters: N rows of the table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from goodfit.errors import UserError
 _FEW_NUMBERS = 20  # different whole numbers that may be classes
 _MOST_CLASSES = 1000
 _EXAMPLE = 24  # letters
-_RARE = 0.2  # the share of the rarest class below which accuracy flatters
+_MOSTLY = 0.8  # the share of a class above which task=classification refuses accuracy
 _MOSTLY_MISSING = 0.5
 _FEWEST_ROWS = 150  # of fewer, a fifth for test are less than 30: too few to tell
 
@@ -41,10 +41,11 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Kind:
-    """What is predicted, and why."""
+    """What is predicted, and why; `most` is the share of the most frequent class."""
 
-    kind: Literal["class", "number"]
+    kind: str
     why: str
+    most: float | None = None
 
 
 def kind_of(target: pd.Series[Any], asked: str | None) -> Kind:
@@ -56,13 +57,14 @@ def kind_of(target: pd.Series[Any], asked: str | None) -> Kind:
     name = target.name
     present = target[~target.str.lower().isin(columns.MISSING)]
     counts = present.value_counts()
-    if asked == "number":
-        return Kind("number", f"kind=number, for '{name}'")
+    if asked not in (None, "class"):
+        return Kind(asked, f"kind={asked}, for '{name}'")
     listed = ", ".join(f"{text} ({count:,})" for text, count in counts.head(4).items())
     more = ", ..." if len(counts) > 4 else ""
     said = f"'{name}' has {len(counts)} different values: {listed}{more}"
+    most = float(counts.max() / counts.sum()) if len(counts) else None
     if asked == "class":
-        return Kind("class", f"kind=class, and {said}")
+        return Kind("class", f"kind=class, and {said}", most)
     numbers = pd.to_numeric(present, errors="coerce")
     is_number = bool(np.isfinite(numbers.to_numpy(float)).all())
     if len(counts) == 2 or not is_number:
@@ -72,7 +74,7 @@ def kind_of(target: pd.Series[Any], asked: str | None) -> Kind:
                 "classes repeat. Choose another target, or kind=number with a unit or notation "
                 "that is read"
             )
-        return Kind("class", said)
+        return Kind("class", said, most)
     whole = bool((numbers % 1 == 0).all())
     if whole and len(counts) <= _FEW_NUMBERS:
         raise UserError(
@@ -80,6 +82,19 @@ def kind_of(target: pd.Series[Any], asked: str | None) -> Kind:
             "or a quantity? Choose kind=class or kind=number"
         )
     return Kind("number", f"'{name}' has {len(counts):,} different numbers")
+
+
+def kind_of_several(asked: str | None, targets: Sequence[str]) -> Kind:
+    """What several columns are, which must be said.
+
+    Raises:
+        UserError: it is not.
+    """
+    if asked is None:
+        raise UserError(
+            f"target={list(targets)}: choose kind=labels, of columns of yes and no, or kind=numbers"
+        )
+    return Kind(asked, f"kind={asked}, for {', '.join(targets)}")
 
 
 def choice(options: Mapping[str, Any]) -> str:
@@ -125,6 +140,11 @@ def seen(table: Table, cells: pd.DataFrame, spec: DataSpec) -> list[Seen]:
     return rows
 
 
+def flatters(kind: Kind) -> bool:
+    """Whether always answering the frequent class has a high accuracy."""
+    return kind.most is not None and kind.most > _MOSTLY
+
+
 def warnings(
     kind: Kind, target: pd.Series[Any], columns_seen: list[Seen], copies: int
 ) -> list[str]:
@@ -132,9 +152,9 @@ def warnings(
     said = []
     if len(target) < _FEWEST_ROWS:
         said.append(f"{len(target)} rows: test will be too small to tell a difference")
-    if kind.kind == "class":
+    if flatters(kind):
         share = target.value_counts(normalize=True)
-        if share.iloc[-1] < _RARE and len(share) == 2:
+        if len(share) == 2:
             said.append(
                 f"'{share.index[-1]}' is {share.iloc[-1]:.1%} of the rows: always answering "
                 f"'{share.index[0]}' has an accuracy of {share.iloc[0]:.1%}"

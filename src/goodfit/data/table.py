@@ -8,7 +8,6 @@ Letters: N rows of the table, B rows that are encoded together, F features of ea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,11 +15,12 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data import delimited, features, table_files, target
-from goodfit.data.base import Array, StratifiedDataSet, check_columns
-from goodfit.data.columns import Column, decide, is_missing, missing_in
-from goodfit.data.faults import Faults, drop, override, shown
+from goodfit.data import delimited, features, several, table_files, target
+from goodfit.data.base import Array, Encoded, StratifiedDataSet, check_columns
+from goodfit.data.columns import Column, decide, is_missing
+from goodfit.data.faults import Faults, override
 from goodfit.data.findings import findings
+from goodfit.data.table_cells import check_resolution, read_cells, without_spaces
 from goodfit.data.table_split import SplitColumns
 from goodfit.errors import UserError, nearest
 from goodfit.records import ColumnRead, Exhibit, Finding
@@ -33,7 +33,7 @@ _SHOWN = 5  # columns of a sample on the page, of numbers and of others
 
 
 class Table(StratifiedDataSet):
-    """Rows with named columns; the target is the column `label`, a class or a number.
+    """Rows with named columns; `label` names the target, or several.
 
     `columns` says what a column is read as where its cells would say something else, `drop` which
     are left out. A cell that is missing becomes the median of train and a column that marks it, of
@@ -53,8 +53,10 @@ class Table(StratifiedDataSet):
         self,
         *,
         sources: Mapping[str, Source],
-        label: str,
-        kind: Literal["class", "number"],
+        label: str | Names,
+        kind: Literal["class", "ordered", "labels", "number", "numbers", "count"],
+        order: Names,
+        separator: TextOrNone,
         columns: Columns,
         drop: Names,
         missing: Literal["impute", "refuse"],
@@ -69,13 +71,18 @@ class Table(StratifiedDataSet):
         split_seed: Whole,
     ) -> None:
         super().__init__(sources=sources, test=test, validation=validation, split_seed=split_seed)
-        self.label, self.kind = delimited.normal(label), kind  # type: ignore[misc]
+        named = [label] if isinstance(label, str) else label
+        self.goals = [delimited.normal(name) for name in named]
+        self.label, self.kind = " + ".join(self.goals), kind  # type: ignore[misc]
+        self.separator = separator
+        several.check_options(self.goals, kind, separator)
         self.columns = {delimited.normal(name): read_as for name, read_as in columns.items()}
         self.drop = [delimited.normal(name) for name in drop]
+        self.order = list(order)
         self.missing, self.alike_labels, self.sheet = missing, alike_labels, sheet
         self.splitting = SplitColumns(group=group, time=time, assigned=assigned, gap=gap)
         tenths = "at random, each tenth of the numbers in the same proportion on every side"
-        by_default = tenths if kind == "number" else self.rule
+        by_default = tenths if kind in ("number", "count") else self.rule
         self.rule = self.splitting.rule or by_default  # type: ignore[misc]
 
     def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
@@ -102,7 +109,9 @@ class Table(StratifiedDataSet):
             raise UserError(f"{file} has a header but no rows")
         # by which a fault is told
         cells = cells.set_axis(cells.index + cells.attrs.get("first_row", 2))
-
+        if self.kind in several.KINDS:
+            into, options = (self.label, self.kind), (self.separator, self.columns)
+            cells = several.folded(file, cells, self.goals, *into, *options)
         decided = self._decided_inputs(file, cells)
         taken = {name: column for name, column in decided.items() if column.kind}
         goal = target.decided(cells[self.label], self.kind, self.columns.get(self.label))
@@ -111,16 +120,19 @@ class Table(StratifiedDataSet):
         rows = {}
         for name, column in {**taken, **needed}.items():
             may_miss = self.missing == "impute" and name not in needed
-            rows[name] = _read_cells(cells[name], column, faults, may_miss=may_miss)
+            rows[name] = read_cells(cells[name], column, faults, may_miss=may_miss)
+        target.check(self.label, rows[self.label], self.kind, self.order, faults)
         faults.report(f"mend or drop them{self._advice(faults)}")
 
         table = pd.DataFrame(rows).reset_index(drop=True)
-        _check_resolution(file, table)
-        goal = _without_spaces(goal, cells.attrs.get("spaced", {}).get(self.label, 0))
+        check_resolution(file, table)
+        goal = without_spaces(goal, cells.attrs.get("spaced", {}).get(self.label, 0))
         said = [goal.why]
-        if self.kind == "class":
-            table[self.label], joined = target.joined(file, table[self.label], self.alike_labels)
-            said += [*joined, *target.labels_said(table[self.label])]
+        if self.kind in several.KINDS:
+            said = [several.said(table[self.label], self.kind)]
+        elif goal.kind == "category":
+            table[self.label], more = target.labels(file, table[self.label], self.alike_labels)
+            said += more
         for name in taken:
             decided[name] = target.with_a_leak(decided[name], table[name], table[self.label])
         # as plain values: pandas stores them with a file
@@ -152,11 +164,11 @@ class Table(StratifiedDataSet):
         for name in self._inputs(train):
             column = decided.get(name) or Column.of_values(train[name])
             facts[name] = features.fit(train[name], column)
-        goal = target.field(train[self.label], self.kind)
+        goal = target.field(train[self.label], self.kind, self.order, self.goals)
         return DataSpec(
             data=f"{type(self).__module__}.{type(self).__qualname__}",
             kind=self.kind,
-            outputs=len(goal.labels) or 1,
+            outputs=len(goal.labels) or len(goal.mean),
             inputs={"numbers": Field((sum(map(features.width, facts.values())),), "float32")},
             targets={"target": goal},
             facts={
@@ -170,7 +182,7 @@ class Table(StratifiedDataSet):
         stored: dict[str, Any] = train.attrs.get(_READ, {})
         return {
             "left_out": {name: read["why"] for name, read in stored.items() if not read["kind"]},
-            "target": {self.label: train.attrs.get(_TARGET, "the target")},
+            "target": dict.fromkeys(self.goals, train.attrs.get(_TARGET, "the target")),
             **({"group": self.splitting.group} if self.splitting.group else {}),
         }
 
@@ -178,6 +190,18 @@ class Table(StratifiedDataSet):
         """The columns that are inputs: not the target, nor what only decides the split."""
         others = {self.label, *(name for name in self.splitting.names if name not in self.columns)}
         return [str(name) for name in rows if name not in others]
+
+    def strata(self, rows: pd.DataFrame) -> Array:
+        """What a split keeps in proportion, (N,)."""
+        if self.kind in several.KINDS:
+            return several.strata(rows[self.label], self.kind)
+        return super().strata(rows)
+
+    def encode_targets(self, rows: pd.DataFrame, spec: DataSpec) -> Mapping[str, Encoded]:
+        """The target (B,), or several of them, (B, K)."""
+        if self.kind not in several.KINDS:
+            return super().encode_targets(rows, spec)
+        return {"target": several.encoded(rows[self.label], self.kind, spec.targets["target"])}
 
     def split(self, rows: pd.DataFrame, duplicate_group: Array) -> Array:
         """The name of each row's split, (N,), by the columns that are named, or at random.
@@ -213,7 +237,8 @@ class Table(StratifiedDataSet):
 
     def findings(self, rows: pd.DataFrame, names: Array) -> list[Finding]:
         """Leaks, near copies across splits (N,), torn groups, drift, constants, numbers far off."""
-        return findings(rows, names, self.label, self._inputs(rows), self.splitting.group)
+        label = None if self.kind in several.KINDS else self.label
+        return findings(rows, names, label, self._inputs(rows), self.splitting.group)
 
     @staticmethod
     def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:
@@ -268,7 +293,7 @@ class Table(StratifiedDataSet):
         Raises:
             UserError: the file lacks one.
         """
-        for name in (self.label, *self.columns, *self.drop, *self.splitting.names):
+        for name in (*self.goals, *self.columns, *self.drop, *self.splitting.names):
             if name not in cells.columns:
                 hint = nearest(name, cells.columns)
                 if len(cells.columns) == 1:
@@ -276,15 +301,16 @@ class Table(StratifiedDataSet):
                     hint += f" It has this one alone; cells are separated by one of: {known}."
                 raise UserError(f"{file} lacks column '{name}'.{hint}")
         taken_twice = {**dict.fromkeys(self.drop, "drop"), **self.splitting.names}
-        if self.label in taken_twice:
-            option = taken_twice[self.label]
-            raise UserError(f"data.{option} names '{self.label}', which is the target")
-        asked = self.columns.get(self.label)
-        if asked and asked not in target.READ_AS[self.kind]:
-            raise UserError(
-                f"data.columns reads '{self.label}' as {asked}, but it is the target, and "
-                f"data.kind={self.kind}; leave one of them out"
-            )
+        for name in self.goals:
+            if name in taken_twice:
+                option = taken_twice[name]
+                raise UserError(f"data.{option} names '{name}', which is the target")
+            asked = self.columns.get(name)
+            if asked and asked not in target.READ_AS[self.kind]:
+                raise UserError(
+                    f"data.columns reads '{name}' as {asked}, but it is the target, and "
+                    f"data.kind={self.kind}; leave one of them out"
+                )
 
     def _advice(self, faults: Faults) -> str:
         """What may be done about cells that cannot be used, beside mending them."""
@@ -302,7 +328,7 @@ class Table(StratifiedDataSet):
         spaced: dict[str, int] = cells.attrs.get("spaced", {})
         decided = {}
         for name in map(str, cells.columns.drop(self.label)):
-            decided[name] = _without_spaces(self._decided(cells[name]), spaced.get(name, 0))
+            decided[name] = without_spaces(self._decided(cells[name]), spaced.get(name, 0))
         if not any(column.kind for column in decided.values()):
             raise UserError(
                 f"{file}: no column is left to predict '{self.label}' from"
@@ -317,50 +343,6 @@ class Table(StratifiedDataSet):
         if name in self.splitting.names and name not in self.columns:
             return Column(None, self.splitting.left_out(name))
         return decide(name, cells, self.columns.get(name))
-
-
-def _without_spaces(column: Column, count: int) -> Column:
-    """The column, which says that spaces around cells were dropped where they may have a meaning.
-
-    Of a number they have none.
-    """
-    if not count or column.kind != "category":
-        return column
-    return replace(column, why=f"{column.why}; spaces around {count} of them are dropped")
-
-
-def _read_cells(
-    cells: pd.Series[Any], column: Column, faults: Faults, *, may_miss: bool
-) -> pd.Series[Any]:
-    """The cells (N,) as their column is read; the index has their rows in the file."""
-    lines = cells.index.to_numpy()
-    if column.kind == "category":
-        missing = missing_in(cells, column).to_numpy(bool)
-        result = cells.mask(missing, "")
-    else:
-        known, missing = features.checked(cells, column, faults, lines)
-        result = pd.Series(known, cells.index)
-    for row in [] if may_miss else np.flatnonzero(missing):
-        said = f"{shown(cells.iloc[row])} is missing" if cells.iloc[row] else "'' is empty"
-        faults.add(str(cells.name), [lines[row]], said)
-    return result
-
-
-def _check_resolution(file: str, rows: pd.DataFrame) -> None:
-    """No number is so large that float32 cannot tell the others of its column apart.
-
-    Raises:
-        UserError: one is; standardised, the others would all be one value.
-    """
-    for name in rows.select_dtypes("float"):
-        values = rows[name].dropna()
-        scores = ((values - values.mean()) / (values.std(ddof=0) or 1.0)).astype(np.float32)
-        if 2 * scores.nunique() < values.nunique():
-            largest = values.iloc[int(values.abs().argmax())]
-            raise UserError(
-                f"{file}: column '{name}' holds {largest:g}, beside which its other values are all "
-                f"the same in float32; mend it, or leave the column out ({drop(str(name))})"
-            )
 
 
 def _in_words(cell: Any, kind: str) -> str:

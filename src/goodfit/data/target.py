@@ -5,6 +5,7 @@ Letters: N rows of the table.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -12,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import Field
+from goodfit.data import several
 from goodfit.data.base import class_labels
 from goodfit.data.columns import LITERAL, MISSING, Column, alike, decide
-from goodfit.data.faults import drop
+from goodfit.data.faults import Faults, drop
 from goodfit.errors import UserError
 from goodfit.schema import ReadAs
 
@@ -22,6 +24,10 @@ from goodfit.schema import ReadAs
 READ_AS: dict[str, tuple[ReadAs, ...]] = {
     "class": ("category",),
     "number": ("number", "decimal_point", "decimal_comma"),
+    "ordered": ("category",),
+    "labels": ("boolean",),
+    "numbers": ("number", "decimal_point", "decimal_comma"),
+    "count": ("number", "decimal_point", "decimal_comma"),
 }
 _FEWEST_TO_TELL = 20  # rows; of fewer, two columns may agree by chance
 _MOST_NUMBERS = 20  # that are rather classes than quantities
@@ -33,29 +39,61 @@ def decided(cells: pd.Series[Any], kind: str, asked: ReadAs | None) -> Column:
     Raises:
         UserError: cells can be read in two ways, or are no numbers.
     """
-    if kind == "class":
+    if kind in several.KINDS or "category" in READ_AS[kind]:
         return Column("category", "the target", LITERAL)
     column = decide(str(cells.name), cells, asked or "number")
     unit = f", in {column.unit}" if column.unit else ""
     return replace(column, why=f"the target{unit}")
 
 
-def joined(
-    file: str, labels: pd.Series[Any], alike_labels: Literal["refuse", "join", "keep"]
+def check(
+    column: str, target: pd.Series[Any], kind: str, order: Sequence[str], faults: Faults
+) -> None:
+    """Adds the cells of the target (N,) that are of another kind; the index has their rows.
+
+    Raises:
+        UserError: an order is missing, or there for labels that have none.
+    """
+    if order and kind != "ordered":
+        raise UserError(f"data.order is for data.kind=ordered, it is {kind}; leave one of them out")
+    if kind == "ordered" and (len(order) < 2 or len(set(order)) < len(order)):
+        found = ", ".join(sorted(target.unique())[:_MOST_NUMBERS])
+        raise UserError(
+            f"data.kind=ordered takes data.order, its labels from the lowest to the highest, each "
+            f"once; '{column}' has {found}"
+        )
+    for row, value in target.items():
+        problem = _problem(value, kind, order)
+        if problem:
+            faults.add(column, [int(str(row))], problem)
+
+
+def _problem(value: Any, kind: str, order: Sequence[str]) -> str | None:
+    if kind == "ordered" and value not in order and value != "":
+        return f"'{value}' is not in data.order"
+    # NaN, which is none of both, is a fault already
+    if kind == "count" and (value < 0 or value % 1):
+        return f"'{value:g}' is no count, a whole number from 0 on"
+    return None
+
+
+def labels(
+    file: str, target: pd.Series[Any], alike_labels: Literal["refuse", "join", "keep"]
 ) -> tuple[pd.Series[Any], list[str]]:
-    """The labels (N,), joined where asked for, and a line for each pair that was joined.
+    """The labels (N,), joined where asked for, and what may surprise of them.
 
     Raises:
         UserError: labels differ in spelling alone, and nobody said what to do with them.
     """
-    counts = labels.value_counts()
-    groups = alike(labels)
+    counts = target.value_counts()
+    groups = alike(target)
     if not groups or alike_labels == "keep":
-        return labels, []
+        return target, _said(target)
     if alike_labels == "join":
         common = {text: group[0] for group in groups for text in group[1:]}
         said = [f"'{text}' ({counts[text]} rows) becomes '{to}'" for text, to in common.items()]
-        return labels.replace(common), said
+        target = target.replace(common)
+        return target, [*said, *_said(target)]
     first, second, *_ = groups[0]
     raise UserError(
         f"{file}: labels {first!r} ({counts[first]} rows) and {second!r} ({counts[second]} "
@@ -64,7 +102,7 @@ def joined(
     )
 
 
-def labels_said(labels: pd.Series[Any]) -> list[str]:
+def _said(labels: pd.Series[Any]) -> list[str]:
     """What may surprise of labels (N,) that are taken as they are written."""
     counts = labels.value_counts()
     said = [
@@ -78,12 +116,22 @@ def labels_said(labels: pd.Series[Any]) -> list[str]:
     return said
 
 
-def field(target: pd.Series[Any], kind: str) -> Field:
+def field(target: pd.Series[Any], kind: str, order: Sequence[str], targets: Sequence[str]) -> Field:
     """What learns the target (N,) of train: its labels, or its mean and deviation.
 
     Raises:
-        UserError: it is the same in all rows.
+        UserError: it is the same in all rows, or a label of `order` is in none.
     """
+    if kind in several.KINDS:
+        return several.field(target, kind, targets)
+    if kind == "ordered":
+        missing = [label for label in order if not (target == label).any()]
+        if missing:
+            raise UserError(
+                f"data.order names {', '.join(missing)}, of which train has no row; leave out what "
+                "never occurs, and merge what is rare with its neighbour"
+            )
+        return Field((), "int64", labels=tuple(order))
     if kind == "class":
         return Field((), "int64", labels=class_labels(target.to_frame(), str(target.name)))
     if target.nunique() == 1:

@@ -55,6 +55,8 @@ class Texts(Table):
             sources=sources,
             label=label,
             kind="class",
+            order=[],
+            separator=None,
             # whatever its texts look like
             columns={text: "category"},
             drop=[],
@@ -73,7 +75,7 @@ class Texts(Table):
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
         """The words of train, and the labels."""
-        goal = target.field(train[self.label], self.kind)
+        goal = target.field(train[self.label], self.kind, self.order, self.goals)
         vocabulary = tokens.vocabulary(train[self.text], tokens.words, self.min_count)
         said = f"texts of which the first {self.length} words are read"
         return DataSpec(

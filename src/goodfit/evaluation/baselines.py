@@ -53,8 +53,10 @@ def answers(cfg: DictConfig, data: Path, task: Task) -> dict[str, Answered]:
     targets = {split: _targets(data, split) for split in asked}
 
     def answered(role: Role, predictions: Mapping[str, np.ndarray[Any, Any]]) -> Answered:
+        validation = task.statistics(_tensor(predictions["validation"]), **targets["validation"])
+        own = task.calibrated(validation)
         statistics = {
-            split: task.statistics(_tensor(values), **targets[split])
+            split: own.statistics(_tensor(values), **targets[split])
             for split, values in predictions.items()
         }
         return Answered(role, _score(task, statistics["validation"]), statistics["test"])

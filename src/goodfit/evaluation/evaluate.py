@@ -24,6 +24,7 @@ from goodfit.evaluation.verdict import verdict
 from goodfit.predictor import Predictor, SampleResults
 from goodfit.records import Evaluation, Interval, Manifest, Method, Training, Verdict
 from goodfit.store.arrays import Packed
+from goodfit.store.suited import check_targets
 from goodfit.task.base import Task
 from goodfit.task.scores import Statistics
 
@@ -88,6 +89,7 @@ def _predictor(data: Path, model: Path) -> Predictor:
     # with labels in another order, say, every score would be computed, and wrong
     if predictor.spec != DataSpec.read(data / "spec.json"):
         raise UserError(f"{model} was trained on other data than {data} holds; train again")
+    check_targets(predictor.task, data, "test")
     return predictor
 
 

@@ -42,6 +42,7 @@ from goodfit.store.manifest import verify
 from goodfit.system import allocator, memory, signals
 from goodfit.system.files import replacing_folder, sha256
 from goodfit.system.secrets import redact
+from goodfit.task import weights
 from goodfit.task.base import Task
 from goodfit.tracking import attach, describe, runs
 from goodfit.tracking.database import reachable
@@ -292,7 +293,7 @@ def _write_model(session: Session, optimized: Optimized, measured: Measured, fol
     config = tree.dump(tree.frozen(session.cfg))
     (folder / "config.yaml").write_text(redact(config))
     measured.task.spec.write(folder / "spec.json")
-    torch.save(measured.task.model.state_dict(), folder / "weights.pt")
+    torch.save(weights.kept(measured.task), folder / "weights.pt")
 
     pretrained = build.pretrained(session.cfg).source
     training = Training(

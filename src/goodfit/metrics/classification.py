@@ -13,32 +13,37 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def accuracy(probability: Tensor, target: Tensor) -> Tensor:
-    """The share () of samples whose likeliest class, of (N, K), is their class, (N,)."""
-    return (probability.argmax(1) == target).sum() / len(target)
+def accuracy(decided: Tensor, target: Tensor) -> Tensor:
+    """The share () of samples whose class is the one decided on, both (N,)."""
+    return (decided == target).sum() / len(target)
 
 
-def macro_f1(probability: Tensor, target: Tensor) -> Tensor:
-    """F1 () of the likeliest class, of (N, K), against the class (N,): the mean over classes.
+def balanced_accuracy(decided: Tensor, target: Tensor, classes: int) -> Tensor:
+    """The mean () over the classes that the target (N,) holds of the share of each that is found.
 
-    Over those that the target or a prediction holds, as torchmetrics and scikit-learn do.
+    Of the classes decided on, (N,). So a rare class counts as much as a frequent one.
     """
-    classes = probability.shape[1]
-    predicted = probability.argmax(1)
-    hits = torch.bincount(target[predicted == target], minlength=classes)
-    either = torch.bincount(predicted, minlength=classes) + torch.bincount(
-        target, minlength=classes
-    )
+    hits = torch.bincount(target[decided == target], minlength=classes)
+    counts = torch.bincount(target, minlength=classes)
+    present = counts > 0
+    return (hits[present] / counts[present]).mean()
+
+
+def macro_f1(decided: Tensor, target: Tensor, classes: int) -> Tensor:
+    """F1 () of the classes decided on against the true ones, both (N,): the mean over classes.
+
+    Over those that the target or a decision holds, as torchmetrics and scikit-learn do.
+    """
+    hits = torch.bincount(target[decided == target], minlength=classes)
+    either = torch.bincount(decided, minlength=classes) + torch.bincount(target, minlength=classes)
     present = either > 0
     return (2 * hits[present] / either[present]).mean()
 
 
-class Auroc:
-    """One-against-rest AUROC of probabilities (N, K) and classes (N,), of any weights of samples.
+class OneAgainstRest:
+    """Where each class's positives stand, by probabilities (N, K) and classes (N,), among all.
 
-    The unweighted mean over the classes that a sample with a weight has: the share of pairs of a
-    positive and a negative in the right order, ties counting half (Hanley and McNeil 1982). A
-    resampled test set is one in which a sample weighs as often as it was drawn, so what is sorted
+    A resampled test set is one in which a sample weighs as often as it was drawn, so what is sorted
     here serves a thousand of them.
     """
 
@@ -66,24 +71,62 @@ class Auroc:
         samples[row, place] = of_class
         self._own_order = samples.gather(1, own_order)
 
+    def _of_classes(self, weights: Tensor) -> Tensor:
+        """The weight of each class that is there, of weights (N,) of samples."""
+        of_classes = torch.zeros(len(self._present), dtype=torch.float64, device=weights.device)
+        return of_classes.index_add_(0, self._codes, weights)
+
+    def _sums(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Sums (K, N + 1) and (K, M + 1) of weights (N,): of all, of positives, by score."""
+        all_sums = _sums_before(weights[self._order])
+        return all_sums, _sums_before(F.pad(weights, (0, 1))[self._own_order])
+
+    def _mean(self, values: Tensor, divisor: Tensor, weights: Tensor) -> Tensor:
+        """The mean () over classes with a weight of the sums of values (N,), by their divisors."""
+        sums = torch.zeros_like(divisor).index_add_(0, self._row, values * weights[self._of_class])
+        drawn = divisor > 0
+        return (sums[drawn] / divisor[drawn]).mean()
+
+
+class Auroc(OneAgainstRest):
+    """One-against-rest AUROC of probabilities (N, K) and classes (N,), of any weights of samples.
+
+    The unweighted mean over the classes that a sample with a weight has: the share of pairs of a
+    positive and a negative in the right order, ties counting half (Hanley and McNeil 1982).
+    """
+
     def of(self, weights: Tensor) -> Tensor:
         """The score () where samples have these weights (N,), whole numbers; 0.5 of one class."""
         weights = weights.to(self._codes.device, torch.float64)
-        of_classes = torch.zeros(len(self._present), dtype=torch.float64, device=weights.device)
-        of_classes.index_add_(0, self._codes, weights)
+        of_classes = self._of_classes(weights)
         if int((of_classes > 0).sum()) <= 1:
             return torch.tensor(0.5)
 
-        all_sums = _sums_before(weights[self._order])
-        own_sums = _sums_before(F.pad(weights, (0, 1))[self._own_order])
+        all_sums, own_sums = self._sums(weights)
         row = self._row
         # twice the negatives below a positive, plus those that tie with it: exact in float64
         pairs = all_sums[row, self._below] + all_sums[row, self._upto]
         pairs -= own_sums[row, self._own_below] + own_sums[row, self._own_upto]
-        won = torch.zeros_like(of_classes).index_add_(0, row, pairs * weights[self._of_class])
-        drawn = of_classes > 0
-        of_pairs = 2 * of_classes * (weights.sum() - of_classes)
-        return (won[drawn] / of_pairs[drawn]).mean()
+        return self._mean(pairs, 2 * of_classes * (weights.sum() - of_classes), weights)
+
+
+class AveragePrecision(OneAgainstRest):
+    """One-against-rest average precision of probabilities (N, K) and classes (N,).
+
+    The unweighted mean over the classes that a sample with a weight has: of a class's positives the
+    mean precision among all samples that are as likely or likelier, as scikit-learn has it.
+    """
+
+    def of(self, weights: Tensor) -> Tensor:
+        """The score () where samples have these weights (N,), whole numbers."""
+        weights = weights.to(self._codes.device, torch.float64)
+        of_classes = self._of_classes(weights)
+        all_sums, own_sums = self._sums(weights)
+        row = self._row
+        all_above = weights.sum() - all_sums[row, self._below]
+        own_above = of_classes[row] - own_sums[row, self._own_below]
+        # a positive that was not drawn may have nothing above it; its own weight is 0
+        return self._mean(own_above / all_above.clamp_min(1), of_classes, weights)
 
 
 def _ranks(ascending: Tensor, own: Tensor, row: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:

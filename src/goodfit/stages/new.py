@@ -31,6 +31,7 @@ Options are those of conf/data/table.yaml, such as kind=class, drop=[id,note], g
 columns.zip=category, time=day, sheet=2024. text=<column> has a class told by that column's texts
 alone; its options are those of conf/data/texts.yaml. With an experiment of that name, it shows what
 would change; replace=true writes it."""
+_UNFLATTERED = "balanced_accuracy"  # the mean of the shares of each class that are told
 _SHOWN = 60  # columns in the printed table
 # up to so many rows of train: samples of a step, epochs, and epochs without a better one
 _BY_ROWS = ((1_000, (32, 60, 15)), (10_000, (128, 40, 10)), (None, (512, 20, 6)))
@@ -52,6 +53,14 @@ _MLP = "a feed-forward network on all columns side by side"
 _PARTS = {
     ("table", "class"): _Parts("mlp", "classification", ["logistic", "boosting"], _MLP, 3.0e-3),
     ("table", "number"): _Parts("mlp", "regression", ["ridge", "boosting"], _MLP, 3.0e-3),
+    ("table", "ordered"): _Parts("mlp", "ordinal", ["logistic", "boosting"], _MLP, 3.0e-3),
+    ("table", "count"): _Parts("mlp", "count", ["poisson", "boosting"], _MLP, 3.0e-3),
+    ("table", "labels"): _Parts(
+        "mlp", "multilabel", ["each_logistic", "each_boosting"], _MLP, 3.0e-3
+    ),
+    ("table", "numbers"): _Parts(
+        "mlp", "multivariate", ["each_ridge", "each_boosting"], _MLP, 3.0e-3
+    ),
     ("texts", "class"): _Parts(
         model="transformer",
         task="classification",
@@ -134,12 +143,14 @@ def _file(name: str, own: OwnTable, inputs: int) -> ExperimentFile:
     source, root = given.source, Path.cwd()
     mirror = source.relative_to(root) if source.is_relative_to(root) else source
     pinned = {"file": source.name, "sha256": sha256(source), "mirrors": [str(mirror)]}
-    data: dict[str, Any] = {"sources": {"table": pinned}, "label": given.target}
+    target = ", ".join(given.targets)
+    label = given.targets if len(given.targets) > 1 else target
+    data: dict[str, Any] = {"sources": {"table": pinned}, "label": label}
     if given.data == "table":
         data["kind"] = own.kind.kind
     return ExperimentFile(
         name=name,
-        about=f"{given.target}, by {inputs} column{'s' * (inputs > 1)} of {source.name}.",
+        about=f"{target}, by {inputs} column{'s' * (inputs > 1)} of {source.name}.",
         choices={
             "data": given.data,
             "model": parts.model,
@@ -148,6 +159,7 @@ def _file(name: str, own: OwnTable, inputs: int) -> ExperimentFile:
         },
         sections={
             "data": data | given.options,
+            **({"task": {"score": _UNFLATTERED}} if look.flatters(own.kind) else {}),
             "loader": {"batch_size": size},
             "trainer": {"max_epochs": epochs},
             "early_stopping": {"patience": patience},

@@ -41,7 +41,7 @@ class Given(NamedTuple):
 
     data: str
     source: Path
-    target: str
+    targets: list[str]
     kind: str | None
     options: dict[str, Any]
 
@@ -105,7 +105,8 @@ def given(content: dict[str, Any], here: Path, usage: str) -> Given:
         if key not in known:
             raise UserError(f"unknown option '{key}'.{nearest(key, known)}\n{usage}")
     source = _found(here / Path(str(said.source)).expanduser())
-    return Given(data, source, str(said.target), kind, rest)
+    named = said.target if isinstance(said.target, list) else [said.target]
+    return Given(data, source, list(map(str, named)), kind, rest)
 
 
 def opened(asked: Given) -> OwnTable:
@@ -122,13 +123,20 @@ def opened(asked: Given) -> OwnTable:
     file = asked.source.name
     drop = options.get("drop", [])
     cells = table_files.cells(asked.source, sheet=options["sheet"], drop=drop)
-    if asked.target not in cells:
-        known = list(map(str, cells))
-        hint = nearest(asked.target, known)
-        raise UserError(f"{file} has no column '{asked.target}'.{hint} It has: {', '.join(known)}")
-    kind = look.kind_of(cells[asked.target], asked.kind)
+    known = list(map(str, cells))
+    for name in asked.targets:
+        if name not in known:
+            hint = nearest(name, known)
+            raise UserError(f"{file} has no column '{name}'.{hint} It has: {', '.join(known)}")
+    several = len(asked.targets) > 1
+    kind = (
+        look.kind_of_several(asked.kind, asked.targets)
+        if several
+        else look.kind_of(cells[asked.targets[0]], asked.kind)
+    )
+    label = asked.targets if several else asked.targets[0]
     sources = {"table": Source(file=file, sha256=None)}
-    table = look.data_set(asked.data, options | {"sources": sources, "label": asked.target}, kind)
+    table = look.data_set(asked.data, options | {"sources": sources, "label": label}, kind)
     rows = table.understood(file, cells)
     names, copies = assign_splits(table, {"table": asked.source}, rows)
     spec = table.fit(rows[names == "train"])

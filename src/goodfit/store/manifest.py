@@ -9,6 +9,7 @@ from goodfit.errors import UserError
 from goodfit.records import Manifest
 from goodfit.system.files import sha256
 
+RAW_ROW = "raw_row"  # the column of rows.parquet that the table of the raw file may not have
 CLUSTERS = "clusters"  # the name of the file that numbers them, which no array may have
 OFFSETS = ".offsets"  # ends the name of the file of a ragged array's offsets
 

@@ -18,12 +18,10 @@ from goodfit.data.split import NO_SPLIT, SPLITS
 from goodfit.errors import UserError
 from goodfit.records import Copies, Manifest
 from goodfit.store import example
-from goodfit.store.manifest import CLUSTERS, file_hashes
+from goodfit.store.manifest import CLUSTERS, RAW_ROW, file_hashes
 from goodfit.store.pack import DIGEST, chunks, pack
 from goodfit.store.progress import Progress
 from goodfit.system.files import replacing_folder, sha256
-
-RAW_ROW = "raw_row"  # the column of rows.parquet that the table of the raw file may not have
 
 
 def prepare(

@@ -9,8 +9,9 @@ from __future__ import annotations
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from copy import copy
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from goodfit.contract import Batch, DataSpec
+from goodfit.errors import UserError
 from goodfit.records import Answer, Chart
 from goodfit.task.epoch import EpochResults
 from goodfit.task.kept import Samples
@@ -57,6 +59,8 @@ class Task(pl.LightningModule):
     additive: ClassVar[bool] = False
     # of the losses of test samples: at these a report shows samples beside the worst ones
     quantiles: ClassVar[tuple[float, ...]] = ()
+    # whether `calibrate` learns something: it costs a pass over validation
+    calibrates: bool = False
     # the norm () of the step's gradient, which the guard has computed and clipping takes
     gradient_norm: Tensor | None = None
 
@@ -130,6 +134,39 @@ class Task(pl.LightningModule):
     def watch(self, output: Tensor, **targets: Tensor) -> Statistics:
         """What `watch_metrics` need to know of each sample: (B, ...), of outputs (B, ...)."""
         return self.statistics(self.predict(output), **targets)
+
+    def refused(self, targets: Mapping[str, Array]) -> dict[int, str]:
+        """Samples of targets (N, ...) that the task can neither learn nor score, by number: why.
+
+        By default none.
+        """
+        return {}
+
+    def learn(self, train: Mapping[str, Array], *, held_out: int) -> None:
+        """What the task itself takes from the targets of train (N, ...), before the first step.
+
+        By default nothing. It is kept in buffers, which travel with checkpoints and the weights.
+        Validation, for `calibrate`, will have `held_out` samples.
+
+        Raises:
+            UserError: the task, as it is configured, does not suit these targets.
+        """
+
+    def calibrate(self, validation: Statistics) -> None:
+        """What the task takes from the statistics (N, ...) of validation, once weights are chosen.
+
+        By default nothing. Kept in buffers, too; a task that does so says that it `calibrates`.
+        """
+
+    def calibrated(self, validation: Statistics) -> Self:
+        """The same task for the answers of another method, by its statistics (N, ...).
+
+        So a baseline has a threshold of its own, chosen as the network's was.
+        """
+        other = copy(self)
+        other._buffers = dict(self._buffers)
+        other.calibrate(validation)
+        return other
 
     @abstractmethod
     def metrics(self) -> dict[str, Score]:
@@ -302,6 +339,19 @@ class Task(pl.LightningModule):
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
+
+    def leave_out(self, score: str, needs: str) -> None:
+        """As it is configured, the task has no such score.
+
+        Raises:
+            UserError: it is asked for, though it `needs` something.
+        """
+        for key in ("score", "monitor"):
+            if getattr(self, key) == score:
+                raise UserError(f"task.{key}={score} needs {needs}")
+        self.scores = {  # type: ignore[misc]
+            name: mode for name, mode in self.scores.items() if name != score
+        }
 
     def mode(self, name: str) -> str:
         """The direction in which a score improves: "max" or "min"."""

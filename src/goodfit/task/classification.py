@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,25 +13,56 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from goodfit.contract import DataSpec
-from goodfit.metrics.classification import Auroc, accuracy, log_loss, macro_f1
+from goodfit.errors import UserError
+from goodfit.metrics.classification import (
+    Auroc,
+    AveragePrecision,
+    accuracy,
+    balanced_accuracy,
+    log_loss,
+    macro_f1,
+)
 from goodfit.records import Answer, Chart, Statement
-from goodfit.schema import Fraction
+from goodfit.schema import Costs, Fraction
 from goodfit.task.base import Array, Partial, Task
+from goodfit.task.costs import by_probabilities, cheapest_threshold, check_label, of_mistakes
 from goodfit.task.diagnostics import calibration, confusion, shown_classes
-from goodfit.task.scores import Score, SortedScore, Statistics, of_predictions
+from goodfit.task.scores import Score, SortedScore, Statistics
+
+# of train: a network that always gives the most frequent label has a better accuracy than this
+_MAJORITY = 0.8
 
 
 class Classification(Task):
-    """Cross-entropy on logits (B, K); predictions are probabilities (B, K)."""
+    """Cross-entropy on logits (B, K); predictions are probabilities (B, K).
+
+    With `class_weights=balanced` each class counts as much as any other in the loss. `costs` are
+    those of mistakes about one of two labels: validation then chooses from which probability on it
+    is answered, and the score `cost` is their mean. Where one class is more than 80 % of train,
+    accuracy as the headline is refused, unless `majority=keep`.
+    """
 
     kinds = ("class",)
-    scores = {"accuracy": "max", "f1": "max", "auroc": "max", "log_loss": "min"}  # noqa: RUF012 - read as a literal
+    scores = {  # noqa: RUF012 - read as a literal
+        "accuracy": "max",
+        "balanced_accuracy": "max",
+        "f1": "max",
+        "auroc": "max",
+        "average_precision": "max",
+        "log_loss": "min",
+        "cost": "min",
+    }
     ranges: ClassVar[dict[str, tuple[float, float]]] = {
         "accuracy": (0, 1),
+        "balanced_accuracy": (0, 1),
         "f1": (0, 1),
         "auroc": (0, 1),
+        "average_precision": (0, 1),
         "log_loss": (0, math.inf),
     }
+
+    class_weights: Tensor | None
+    threshold: Tensor
 
     def __init__(
         self,
@@ -41,22 +72,69 @@ class Classification(Task):
         monitor: str,
         score: str,
         label_smoothing: Fraction,
+        class_weights: Literal["none", "balanced"],
+        majority: Literal["refuse", "keep"],
+        costs: Costs | None,
         optimizer: Partial,
         schedule: Partial,
     ) -> None:
         super().__init__(
             model, spec, monitor=monitor, score=score, optimizer=optimizer, schedule=schedule
         )
-        self.label_smoothing = label_smoothing
+        self.label_smoothing, self.majority = label_smoothing, majority
+        is_balanced = class_weights == "balanced"
+        self.register_buffer("class_weights", torch.ones(spec.outputs) if is_balanced else None)
+        self.costs = None if costs is None else Costs.model_validate(dict(costs))
+        self.calibrates = self.costs is not None
+        if self.costs is None:
+            self.leave_out("cost", "task.costs: what mistakes cost")
+            return
+        self._costly = check_label(self.costs, spec.labels)
+        self.register_buffer("threshold", torch.tensor(by_probabilities(self.costs)))
+        largest = max(self.costs.false_positive, self.costs.false_negative)
+        self.ranges = {**self.ranges, "cost": (0, largest)}  # type: ignore[misc]
+
+    def learn(self, train: Mapping[str, Array], *, held_out: int) -> None:
+        """The weights of the classes, by their shares in train, (N,): on average a sample has 1.
+
+        Raises:
+            UserError: accuracy is the headline, though one class is nearly all of train.
+        """
+        counts = np.bincount(train["target"], minlength=self.spec.outputs)
+        if self.score == "accuracy" and self.majority == "refuse":
+            self._check_majority(counts)
+        if self.class_weights is not None:
+            weights = counts.sum() / (len(counts) * counts.clip(min=1))
+            self.class_weights = torch.from_numpy(weights.astype(np.float32))
+
+    def calibrate(self, validation: Statistics) -> None:
+        """The threshold whose answers cost least, by probabilities (N, K) and classes (N,)."""
+        if self.costs is None:
+            return
+        probability = validation["prediction"][:, self._costly].cpu()
+        is_so = validation["target"].cpu() == self._costly
+        self.threshold = torch.tensor(cheapest_threshold(probability, is_so, self.costs))
+
+    def decide(self, probability: Tensor) -> Tensor:
+        """The class that is answered of each sample (N,), by probabilities (N, K).
+
+        The likeliest one; with `costs`, the label that they are about from its threshold on.
+        """
+        if self.costs is None:
+            return probability.argmax(1)
+        is_answered = probability[:, self._costly] >= self.threshold.to(probability.device)
+        return torch.where(is_answered, self._costly, 1 - self._costly)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Cross-entropy (B,) in nats of logits (B, K) against classes (B,), or soft ones (B, K).
 
         Labels are smoothed (Szegedy et al. 2016, section 7) in training only, so that the loss of
-        validation is the log loss.
+        validation is the log loss; of weighted classes, the weighted one.
         """
         smoothing = self.label_smoothing if self.training else 0.0
-        return F.cross_entropy(output, target, label_smoothing=smoothing, reduction="none")
+        return F.cross_entropy(
+            output, target, self.class_weights, label_smoothing=smoothing, reduction="none"
+        )
 
     def predict(self, output: Tensor) -> Tensor:
         """Probabilities, (B, K), each row sums to one."""
@@ -67,30 +145,46 @@ class Classification(Task):
         """Probabilities (B, K) and classes (B,); of soft targets (B, K) the likeliest class.
 
         An augmentation may have mixed labels (Zhang et al. 2018): the loss takes them as they are.
+        With `costs` also the class that is answered, and what it costs: (B,) each.
         """
         hard = target.argmax(1) if target.is_floating_point() else target
-        return {"prediction": prediction, "target": hard}
+        statistics = {"prediction": prediction, "target": hard}
+        if self.costs is not None:
+            decision = self.decide(prediction)
+            answered, is_so = decision == self._costly, hard == self._costly
+            cost = of_mistakes(answered, is_so, self.costs)
+            statistics |= {"decision": decision, "cost": cost}
+        return statistics
 
     def metrics(self) -> dict[str, Score]:
-        """Accuracy, F1 and one-against-rest AUROC as unweighted means of the classes, log loss.
+        """Accuracy; F1, AUROC and average precision as unweighted means of the classes; log loss.
 
-        Of the statistics `prediction`, probabilities (N, K), and `target`, classes (N,).
+        Of the statistics `prediction`, probabilities (N, K), and `target`, classes (N,); with
+        `costs` of the class that is answered, (N,), and the mean of `cost`, (N,).
         """
-        scores = of_predictions({"accuracy": accuracy, "f1": macro_f1, "log_loss": log_loss})
-        scores["auroc"] = SortedScore(lambda *samples: Auroc(*samples).of)
+        classes = self.spec.outputs
+        scores: dict[str, Score] = {
+            "accuracy": lambda s: accuracy(_decided(s), s["target"]),
+            "balanced_accuracy": lambda s: balanced_accuracy(_decided(s), s["target"], classes),
+            "f1": lambda s: macro_f1(_decided(s), s["target"], classes),
+            "auroc": SortedScore(lambda *samples: Auroc(*samples).of),
+            "average_precision": SortedScore(lambda *samples: AveragePrecision(*samples).of),
+            "log_loss": lambda s: log_loss(s["prediction"], s["target"]),
+            "cost": lambda s: s["cost"].mean(),
+        }
         return {name: scores[name] for name in self.scores}
 
     def decode(self, prediction: Tensor) -> pd.DataFrame:
         """Columns `label`, and `p_<label>` for each class, of probabilities (N, K)."""
         labels = self.spec.labels
-        columns = {"label": [labels[code] for code in prediction.argmax(1).tolist()]}
+        columns = {"label": [labels[code] for code in self.decide(prediction).tolist()]}
         for code, label in enumerate(labels):
             columns[f"p_{label}"] = prediction[:, code].tolist()
         return pd.DataFrame(columns)
 
     def same_answer(self, prediction: Tensor) -> str | None:
-        """The label that is the likeliest of each sample, of probabilities (N, K)."""
-        codes = torch.unique(prediction.argmax(1)).tolist()
+        """The label that is answered of each sample, of probabilities (N, K)."""
+        codes = torch.unique(self.decide(prediction)).tolist()
         return f"'{self.spec.labels[codes[0]]}'" if len(codes) == 1 else None
 
     @property
@@ -113,21 +207,42 @@ class Classification(Task):
     def diagnose(self, methods: Mapping[str, Statistics]) -> list[Chart]:
         """Confusion matrix and calibration of probabilities (N, K) against classes (N,)."""
         probability, target = methods["network"]["prediction"], methods["network"]["target"]
-        predicted = probability.argmax(1)
+        predicted = _decided(methods["network"])
         shown, title = shown_classes(predicted, target, self.spec.outputs)
         counts = confusion(predicted, target, self.spec.outputs, shown)
         matrix = {"counts": counts.tolist(), "labels": [self.spec.labels[code] for code in shown]}
+        if self.costs is not None:
+            title += f"; '{self.costs.label}' from {float(self.threshold):.1%} on"
         return [
             Chart("confusion", title, matrix),
             Chart("reliability", "Calibration", calibration(probability, target)),
         ]
 
     def answer(self, prediction: Tensor, target: Tensor) -> Answer:
-        """The true class and the likeliest one, each with its probability, from (K,) and ()."""
+        """The true class and the answered one, each with its probability, from (K,) and ()."""
         labels = self.spec.labels
-        truth, likeliest = int(target), int(prediction.argmax())
+        truth, answered = int(target), int(self.decide(prediction[None])[0])
         statements = (
             Statement("truth", labels[truth], float(prediction[truth])),
-            Statement("network", labels[likeliest], float(prediction[likeliest])),
+            Statement("network", labels[answered], float(prediction[answered])),
         )
-        return Answer(statements=statements, wrong=truth != likeliest)
+        return Answer(statements=statements, wrong=truth != answered)
+
+    def _check_majority(self, counts: Array) -> None:
+        most = int(counts.argmax())
+        share = counts[most] / counts.sum()
+        if share <= _MAJORITY:
+            return
+        raise UserError(
+            f"label '{self.spec.labels[most]}' is {share:.1%} of train, the rest {1 - share:.1%}: "
+            "accuracy would praise a network that knows no other; choose "
+            "task.score=balanced_accuracy or =average_precision, or take accuracy as it is "
+            "by task.majority=keep"
+        )
+
+
+def _decided(statistics: Statistics) -> Tensor:
+    """The class that is answered of each sample (N,), by probabilities (N, K) the likeliest."""
+    if "decision" in statistics:
+        return statistics["decision"]
+    return statistics["prediction"].argmax(1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from goodfit.records import Answer, Chart, Statement
 from goodfit.schema import Levels
 from goodfit.system import units
 from goodfit.task.base import Array, Partial, Task
+from goodfit.task.conformal import chart, check_samples, interval_score, margin
 from goodfit.task.diagnostics import mean_of_equal, residuals, scatter
 from goodfit.task.scores import Score, Statistics
 
@@ -28,15 +29,18 @@ class Quantile(Task):
     """Pinball loss on standard scores; predictions (B, Q) rise and are in the target's unit.
 
     `quantiles` are the levels, such as 0.1, 0.5 and 0.9; between the outer ones a target is to lie
-    as often as their distance says (Koenker and Bassett 1978).
+    as often as their distance says (Koenker and Bassett 1978). A network that promises too much, or
+    too little, is corrected with `calibration=conformal`: the outer quantiles are moved apart by
+    what validation says (Romano, Patterson and Candes 2019, CQR), which gives `low` and `high`.
     """
 
     kinds = ("number",)
-    scores = {"pinball": "min"}  # noqa: RUF012 - read as a literal
-    ranges: ClassVar[dict[str, tuple[float, float]]] = {"pinball": (0, math.inf)}
+    scores = {"pinball": "min", "interval_score": "min"}  # noqa: RUF012 - read as a literal
+    ranges: ClassVar[dict[str, tuple[float, float]]] = dict.fromkeys(scores, (0, math.inf))
     additive = True
 
     levels: Tensor
+    margin: Tensor
 
     def __init__(
         self,
@@ -46,6 +50,7 @@ class Quantile(Task):
         monitor: str,
         score: str,
         quantiles: Levels,
+        calibration: Literal["none", "conformal"],
         optimizer: Partial,
         schedule: Partial,
     ) -> None:
@@ -54,11 +59,41 @@ class Quantile(Task):
         )
         # a constant of the configuration, not of the weights
         self.register_buffer("levels", torch.tensor(list(quantiles)), persistent=False)
+        self.coverage = quantiles[-1] - quantiles[0]
+        # of a single quantile there is no interval
+        self.calibrates = calibration == "conformal" and len(quantiles) > 1
+        if self.calibrates:
+            self.register_buffer("margin", torch.zeros(()))
+        else:
+            self.leave_out("interval_score", "task.calibration=conformal and two task.quantiles")
 
     @staticmethod
     def outputs(spec: DataSpec, **options: Any) -> int:
         """A number for each of the `quantiles`."""
         return len(options["quantiles"])
+
+    def learn(self, train: Mapping[str, Array], *, held_out: int) -> None:
+        """Nothing of the targets (N,).
+
+        Raises:
+            UserError: validation is too small for the interval.
+        """
+        if self.calibrates:
+            check_samples(held_out, self.coverage, "choose task.calibration=none")
+
+    def calibrate(self, validation: Statistics) -> None:
+        """How far targets (N,) are outside of the outer quantiles of (N, Q)."""
+        if self.calibrates:
+            quantiles, target = (validation[name].cpu() for name in ("prediction", "target"))
+            misses = torch.maximum(quantiles[:, 0] - target, target - quantiles[:, -1])
+            self.margin = torch.tensor(margin(misses, self.coverage))
+
+    def bounds(self, prediction: Tensor) -> tuple[Tensor, Tensor]:
+        """The calibrated interval's ends (N,) of quantiles (N, Q), one number where they cross."""
+        by = self.margin.to(prediction.device)
+        low, high = prediction[:, 0] - by, prediction[:, -1] + by
+        middle = (low + high) / 2
+        return torch.minimum(low, middle), torch.maximum(high, middle)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Pinball losses (B,), means over quantiles, of scores (B, Q) against numbers (B,).
@@ -84,21 +119,36 @@ class Quantile(Task):
         if prediction.ndim == 1:
             prediction = prediction.unsqueeze(1).expand(-1, len(self.levels))
         levels = self.levels.to(prediction.device)
-        return {
+        statistics = {
             "prediction": prediction,
             "target": target,
             "pinball": pinball(prediction, target, levels),
             "samples": torch.ones_like(target),
         }
+        if self.calibrates:
+            ends = self.bounds(prediction)
+            statistics["interval_score"] = interval_score(*ends, target, self.coverage)
+        return statistics
 
     def metrics(self) -> dict[str, Score]:
-        """The mean pinball loss over samples and quantiles (R,), of sums (R, Q) and (R,)."""
-        return {"pinball": lambda sums: sums["pinball"].mean(1) / sums["samples"]}
+        """The mean pinball loss over samples and quantiles (R,), of sums (R, Q) and (R,).
+
+        Of a calibrated interval the mean interval score.
+        """
+        scores: dict[str, Score] = {
+            "pinball": lambda sums: sums["pinball"].mean(1) / sums["samples"],
+            "interval_score": lambda sums: sums["interval_score"] / sums["samples"],
+        }
+        return {name: scores[name] for name in self.scores}
 
     def decode(self, prediction: Tensor) -> pd.DataFrame:
-        """A column for each quantile (N, Q): q10, q50, q90."""
+        """A column for each quantile (N, Q): q10, q50, q90; `low` and `high` of the interval."""
         columns = [f"q{100 * level:.4g}" for level in self.levels.tolist()]
-        return pd.DataFrame(prediction.tolist(), columns=columns)
+        table = pd.DataFrame(prediction.tolist(), columns=columns)
+        if self.calibrates:
+            low, high = self.bounds(prediction)
+            table["low"], table["high"] = low.tolist(), high.tolist()
+        return table
 
     def same_answer(self, prediction: Tensor) -> str | None:
         """The quantiles that all of (N, Q) are, but for a hundredth of the target's deviation."""
@@ -120,27 +170,27 @@ class Quantile(Task):
     def diagnose(self, methods: Mapping[str, Statistics]) -> list[Chart]:
         """How often the outer quantiles (N, Q) hold the target (N,), and errors of the middle one.
 
-        Their title says the share of test samples, beside the share that the levels promise.
+        Before and after calibration, beside the share that the levels promise.
         """
         prediction, target = methods["network"]["prediction"], methods["network"]["target"]
-        inside = (prediction[:, 0] <= target) & (target <= prediction[:, -1])
-        low, high = self.levels[0].item(), self.levels[-1].item()
-        coverage = (
-            f"{low:.4g} to {high:.4g} hold {inside.float().mean().item():.1%} of test, "
-            f"{high - low:.1%} expected"
-        )
         middle = prediction[:, prediction.shape[1] // 2]
-        errors = residuals(middle, target)
-        return [
-            replace(errors, title=f"Errors of the middle quantile; {coverage}"),
-            scatter(middle, target),
-        ]
+        errors = replace(residuals(middle, target), title="Errors of the middle quantile")
+        charts = [errors, scatter(middle, target)]
+        if len(self.levels) > 1:
+            bounds = {"as learned": (prediction[:, 0], prediction[:, -1])}
+            if self.calibrates:
+                bounds = {"calibrated": self.bounds(prediction), **bounds}
+            charts.append(chart(middle, target, bounds, self.coverage))
+        return charts
 
     def answer(self, prediction: Tensor, target: Tensor) -> Answer:
         """The number () and the quantiles (Q,): near or far, not right or wrong."""
         quantiles = ", ".join(f"{value:.4g}" for value in prediction.tolist())
-        statements = (Statement("truth", float(target)), Statement("network", quantiles))
-        return Answer(statements=statements)
+        statements = [Statement("truth", float(target)), Statement("network", quantiles)]
+        if self.calibrates:
+            low, high = (float(end[0]) for end in self.bounds(prediction[None]))
+            statements.append(Statement("interval", f"{low:.4g} to {high:.4g}"))
+        return Answer(statements=tuple(statements))
 
 
 def pinball(prediction: Tensor, target: Tensor, levels: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from goodfit.predictor import Predictor
 from goodfit.records import Cost
 from goodfit.store.arrays import Packed
 from goodfit.store.loader import DataModule, Shard
+from goodfit.store.suited import check_targets
 from goodfit.task.base import Task
 from goodfit.task.epoch import score_rows
 from goodfit.training.averaging import moving_average
@@ -85,11 +86,14 @@ def prepare(
     training `resumes` from a checkpoint.
 
     Raises:
-        UserError: network and data do not fit, pretrained weights do not fit the network, or a
-            batch cannot be shared as `shard` asks.
+        UserError: network and data do not fit, the task does not suit the targets, pretrained
+            weights do not fit the network, or a batch cannot be shared as `shard` asks.
     """
     pl.seed_everything(cfg.seed, verbose=False)
     task = build.task(cfg, DataSpec.read(folder / "spec.json"))
+    targets = check_targets(task, folder, "train")
+    held_out = check_targets(task, folder, "validation")
+    task.learn(targets, held_out=len(next(iter(held_out.values()))))
     if not resumes:
         taken = start_from(task.model, build.pretrained(cfg))
         if taken and shard.rank == 0:
@@ -169,6 +173,10 @@ def measure(cfg: DictConfig, data: DataModule, optimized: Optimized) -> Measured
     checkpoint = load(optimized.best)
     task = build.task(cfg, data.spec)
     task.load_state_dict(checkpoint["state_dict"])
+    if task.calibrates:
+        task.to(data.device)
+        calibration = Predictor(task, task.spec).measure(data.validation, data.eval_batch_size)
+        task.calibrate(calibration.statistics)
 
     # an epoch's own scores of train were taken with dropout, augmentation and weights that changed
     # meanwhile (decision 0004)

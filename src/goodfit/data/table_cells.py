@@ -1,0 +1,61 @@
+"""The cells of a table's columns as they were decided to be read, or what is wrong with them.
+
+Letters: N rows of the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from goodfit.data import features
+from goodfit.data.columns import Column, missing_in
+from goodfit.data.faults import Faults, drop, shown
+from goodfit.errors import UserError
+
+
+def without_spaces(column: Column, count: int) -> Column:
+    """The column, which says that spaces around cells were dropped where they may have a meaning.
+
+    Of a number they have none.
+    """
+    if not count or column.kind != "category":
+        return column
+    return replace(column, why=f"{column.why}; spaces around {count} of them are dropped")
+
+
+def read_cells(
+    cells: pd.Series[Any], column: Column, faults: Faults, *, may_miss: bool
+) -> pd.Series[Any]:
+    """The cells (N,) as their column is read; the index has their rows in the file."""
+    lines = cells.index.to_numpy()
+    if column.kind == "category":
+        missing = missing_in(cells, column).to_numpy(bool)
+        result = cells.mask(missing, "")
+    else:
+        known, missing = features.checked(cells, column, faults, lines)
+        result = pd.Series(known, cells.index)
+    for row in [] if may_miss else np.flatnonzero(missing):
+        said = f"{shown(cells.iloc[row])} is missing" if cells.iloc[row] else "'' is empty"
+        faults.add(str(cells.name), [lines[row]], said)
+    return result
+
+
+def check_resolution(file: str, rows: pd.DataFrame) -> None:
+    """No number is so large that float32 cannot tell the others of its column apart.
+
+    Raises:
+        UserError: one is; standardised, the others would all be one value.
+    """
+    for name in rows.select_dtypes("float"):
+        values = rows[name].dropna()
+        scores = ((values - values.mean()) / (values.std(ddof=0) or 1.0)).astype(np.float32)
+        if 2 * scores.nunique() < values.nunique():
+            largest = values.iloc[int(values.abs().argmax())]
+            raise UserError(
+                f"{file}: column '{name}' holds {largest:g}, beside which its other values are all "
+                f"the same in float32; mend it, or leave the column out ({drop(str(name))})"
+            )

@@ -1,0 +1,38 @@
+"""Targets that a task can learn and score, or a sentence on the rows that hold others.
+
+Letters: N samples of a split.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from goodfit.errors import UserError
+from goodfit.store.arrays import read_arrays
+from goodfit.store.manifest import RAW_ROW
+from goodfit.task.base import Task
+
+_SHOWN = 3
+
+
+def check_targets(task: Task, data: Path, split: str) -> dict[str, Any]:
+    """The targets (N, ...) of a split by name, each of which the task can learn and score.
+
+    Raises:
+        UserError: it cannot; the first rows that hold others are named.
+    """
+    targets = read_arrays(data / split, task.spec.targets)
+    refused = task.refused(targets)
+    if not refused:
+        return targets
+    raw = pd.read_parquet(data / split / "rows.parquet", columns=[RAW_ROW])[RAW_ROW]
+    said = [f"row {raw.iloc[number] + 1}: {why}" for number, why in refused.items()]
+    more = "" if len(said) <= _SHOWN else "; ..."
+    plural = "" if len(said) == 1 else "s"
+    raise UserError(
+        f"{len(said)} target{plural} of {split} cannot be used (rows of the data are counted "
+        f"from 1): {'; '.join(said[:_SHOWN])}{more}"
+    )

@@ -1,0 +1,132 @@
+"""Several numbers for each sample, each in its own unit.
+
+Letters: B batch, N samples of a split, T numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from goodfit.records import Answer, Chart, Statement
+from goodfit.system import units
+from goodfit.task.base import Array, Task
+from goodfit.task.diagnostics import mean_of_equal, residuals, scatter
+from goodfit.task.scores import Score, Statistics
+
+_CHARTS = 4  # numbers of which a chart is drawn
+
+
+class Multivariate(Task):
+    """Squared errors on standard scores; predictions (B, T) are in the units of the targets.
+
+    Numbers in different units have no mean error: scores are in deviations of train.
+    """
+
+    kinds = ("numbers",)
+    scores = {"nrmse": "min", "nmae": "min", "r2": "max"}  # noqa: RUF012 - read as a literal
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {
+        "nrmse": (0, math.inf),
+        "nmae": (0, math.inf),
+        "r2": (-math.inf, 1),
+    }
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Squared errors (B,) of standard scores (B, T), summed over numbers, against (B, T)."""
+        mean, std = self._scale(target)
+        return (output - (target - mean) / std).square().sum(1)
+
+    def units(self, target: Tensor) -> Tensor:
+        """The numbers of each sample (B,), of (B, T): the loss is a mean over numbers."""
+        return torch.full((len(target),), float(target.shape[1]), device=target.device)
+
+    def predict(self, output: Tensor) -> Tensor:
+        """Numbers (B, T) in their units, from standard scores (B, T)."""
+        mean, std = self._scale(output.float())
+        return output.float() * std + mean
+
+    def metrics(self) -> dict[str, Score]:
+        """Root mean squared and mean absolute error in deviations of train, mean R2 of the numbers.
+
+        Of numbers (N, T) against numbers (N, T).
+        """
+        return {
+            "nrmse": lambda s: self._errors(s).square().mean().sqrt(),
+            "nmae": lambda s: self._errors(s).abs().mean(),
+            "r2": lambda s: _r2(s["prediction"], s["target"]),
+        }
+
+    def decode(self, prediction: Tensor) -> pd.DataFrame:
+        """A column for each number of (N, T), by the name of its target."""
+        return pd.DataFrame(prediction.tolist(), columns=self._names)
+
+    def same_answer(self, prediction: Tensor) -> str | None:
+        """The numbers that all of (N, T) are, but for hundredths of the targets' deviations."""
+        _, std = self._scale(prediction)
+        means = mean_of_equal(prediction / std, 1.0)
+        if means is None:
+            return None
+        numbers = (torch.tensor(means) * std.cpu()).tolist()
+        return ", ".join(units.number(number, 4) for number in numbers)
+
+    @property
+    def asked(self) -> str:
+        """How many numbers."""
+        return f"{self.spec.outputs} numbers"
+
+    def trivial(
+        self, train: Mapping[str, Array], inputs: Mapping[str, Array], samples: int
+    ) -> dict[str, Array]:
+        """The means of the targets of train (N, T), the same for every sample: (samples, T)."""
+        return {"means of train": np.tile(train["target"].mean(0), (samples, 1))}
+
+    def diagnose(self, methods: Mapping[str, Statistics]) -> list[Chart]:
+        """Sizes of all errors in deviations, and each number against the truth, of (N, T)."""
+        network = methods["network"]
+        errors = self._errors(network)
+        sizes = residuals(errors, torch.zeros_like(errors))
+        charts = [replace(sizes, title="Sizes of errors, in deviations of train")]
+        for number, name in enumerate(self._names[:_CHARTS]):
+            prediction, target = network["prediction"][:, number], network["target"][:, number]
+            charts.append(replace(scatter(prediction, target), title=f"{name}: answer and truth"))
+        return charts
+
+    def answer(self, prediction: Tensor, target: Tensor) -> Answer:
+        """All numbers, from (T,) each."""
+        statements = []
+        for who, numbers in (("truth", target), ("network", prediction)):
+            pairs = zip(self._names, numbers.tolist(), strict=True)
+            text = ", ".join(f"{name} {number:.4g}" for name, number in pairs)
+            statements.append(Statement(who, text))
+        return Answer(statements=tuple(statements))
+
+    @property
+    def _names(self) -> list[str]:
+        """The columns of the targets."""
+        return list(self.spec.facts["target"])
+
+    def _scale(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and deviations (T,) of the targets in train."""
+        field = self.spec.targets["target"]
+        return like.new_tensor(field.mean), like.new_tensor(field.std)
+
+    def _errors(self, statistics: Statistics) -> Tensor:
+        """Errors (N, T) in deviations of train."""
+        _, std = self._scale(statistics["target"])
+        return (statistics["prediction"] - statistics["target"]) / std
+
+
+def _r2(prediction: Tensor, target: Tensor) -> Tensor:
+    """The mean () over numbers of R2, of (N, T) against (N, T); 1 or 0 of one that is constant."""
+    left = (prediction - target).square().sum(0)
+    total = (target - target.mean(0)).square().sum(0)
+    constant = total == 0
+    each = 1 - left / torch.where(constant, 1.0, total)
+    return torch.where(constant, (left == 0).float(), each).mean()
