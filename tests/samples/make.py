@@ -213,6 +213,43 @@ def texts() -> str:
     return "\n".join([*lines, *lines[1:3]]) + "\n"
 
 
+def series() -> str:
+    """Three shops by the day for 18 weeks: sales with weekends, a promotion that is planned, rain.
+
+    The second opens three weeks later; the last week of each has its promotions alone.
+    """
+    rng = np.random.default_rng(8)
+    first = np.datetime64("2024-01-01")
+    lines = ["shop,day,sales,promotion,rain"]
+    for number, shop in enumerate(["Ulm", "Bonn", "Jena"]):
+        level = 20.0 * 4**number
+        for day in range(21 * (number == 1), 126 + 7):
+            promotion, rain = int(rng.random() < 0.2), rng.gamma(1.0, 2.0)
+            weekend = 0.5 * (day % 7 > 4)
+            sales = level * (1 + weekend + 0.3 * promotion - 0.02 * rain + rng.normal(0, 0.05))
+            seen = f"{sales:.1f},{promotion},{rain:.1f}" if day < 126 else f",{promotion},"
+            lines.append(f"{shop},{first + day},{seen}")
+    return "\n".join(lines) + "\n"
+
+
+def stations() -> pd.DataFrame:
+    """150 days of three stations, whose riders stand in the row 14 days later, with covariates."""
+    rng = np.random.default_rng(9)
+    days = np.arange(150)
+    weekday = (days + 1) % 7 < 5
+    teams = ("Blackhawks_Home", "Bulls_Home", "Bears_Home", "WhiteSox_Home", "Cubs_Home")
+    columns = {name: (rng.random(150) < 0.2).astype(int) for name in teams}
+    columns |= {"temp": (40 + 30 * np.sin(days / 58)).round(), "percip": np.zeros(150)}
+    columns |= {"weather_snow": (days % 11 == 0) * 0.5, "weather_storm": (days % 13 == 0) * 0.5}
+    for number, name in enumerate(["Austin", "Monroe", "Polk"]):
+        riders = 2.0 * 3**number * (1 + 2 * weekday + 0.2 * rng.normal(size=150))
+        columns[name] = riders.round(1)
+    dates = [str(np.datetime64("2001-01-22") + day) for day in days]
+    frame = pd.DataFrame(columns | {"ridership": 0.0})
+    frame["date"] = pd.Series(dates, dtype=object)  # as the published file has it
+    return frame
+
+
 def crowns() -> bytes:
     """A wheel with two photos of 400 x 300 pixels: green disks on brown ground, and their boxes."""
     stream = io.BytesIO()
@@ -303,6 +340,8 @@ def contents() -> dict[str, bytes]:
         "elecdemand.pkl.compress": old_pickle(electricity()),
         "table.csv": table().encode(),
         "texts.csv": texts().encode(),
+        "series.csv": series().encode(),
+        "Chicago.pkl.compress": old_pickle(stations()),
         "deepforest-2.1.0.whl": crowns(),
         "libreoffice-help-en-us_4%3a7.4.7-1+deb12u14.deb": help_pages("en-US", 0),
         "libreoffice-help-fr_4%3a7.4.7-1+deb12u14.deb": help_pages("fr", 1),
