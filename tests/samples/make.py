@@ -13,6 +13,7 @@ import lzma
 import pickle
 import sys
 import tarfile
+import wave
 import zipfile
 from pathlib import Path
 
@@ -283,6 +284,72 @@ def crowns() -> bytes:
     return stream.getvalue()
 
 
+def images() -> bytes:
+    """A zip of a folder: 18 disks and 18 frames of any size, as PNG in colour or grey, or JPEG."""
+    rng = np.random.default_rng(6)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for number in range(36):
+            name = ["disks", "frames"][number % 2]
+            height, width = (int(side) for side in rng.integers(12, 21, 2))
+            y, x = np.indices((height, width)) / np.array([height, width])[:, None, None] - 0.5
+            far = np.hypot(y, x) if name == "disks" else np.maximum(abs(y), abs(x))
+            shown = (far < 0.4) & ((name == "disks") | (far > 0.25))
+            colours = np.array([rng.integers(0, 80, 3), rng.integers(120, 256, 3)], np.uint8)
+            image = Image.fromarray(colours[shown.astype(int)])
+            form = "JPEG" if number % 18 == 4 else "PNG"
+            content = io.BytesIO()
+            (image.convert("L") if number % 6 == 3 else image).save(content, form, optimize=True)
+            info = zipfile.ZipInfo(f"shapes/{name}/{number:02}.{form.lower()}")
+            archive.writestr(info, content.getvalue())
+    return stream.getvalue()
+
+
+def tone(rate: int, phase: np.ndarray) -> bytes:
+    """A WAV file of 8 bits. Few steps of loudness: packed, it is half as large."""
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(1)
+        file.setframerate(rate)
+        levels = np.round(6 * np.sin(2 * np.pi * phase)) * 16 + 128
+        file.writeframes(levels.astype(np.uint8).tobytes())
+    return content.getvalue()
+
+
+def clips(names: str, texts: int, languages: str, start: float) -> bytes:
+    """The tar of `texts` tones in each language, each language at its own pitch.
+
+    `names` has places for both. They are WAV whatever their ending: only few programs write Ogg.
+    """
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for pitch, language in enumerate(languages.split()):
+            for number in range(texts):
+                time = np.arange(100 + 4 * number) / 1000
+                content = tone(1000, (40 * pitch + 50 + start + number / 8) * time)
+                info = tarfile.TarInfo(f"./usr/share/{names.format(number, language)}")
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def sounds() -> bytes:
+    """A zip of 12 rising and 12 falling tones of 0.2 to 0.4 seconds."""
+    rng = np.random.default_rng(7)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for number in range(24):
+            name = ["falling", "rising"][number % 2]
+            rate = (1000, 2000)[number % 4 // 2]
+            time = np.arange(int(rate * rng.uniform(0.2, 0.4))) / rate
+            slope = rng.uniform(300, 500) * (1 if name == "rising" else -1)
+            phase = rng.uniform(150, 200) * time + slope * (time - time[-1]) * time / 2
+            info = zipfile.ZipInfo(f"{name}/{number:02}.wav")
+            archive.writestr(info, tone(rate, phase), zipfile.ZIP_DEFLATED)
+    return stream.getvalue()
+
+
 def help_pages(language: str, sentences: int) -> bytes:
     """The tar of 24 help pages; `sentences` is 0 for the English and 1 for the French ones.
 
@@ -343,6 +410,18 @@ def contents() -> dict[str, bytes]:
         "series.csv": series().encode(),
         "Chicago.pkl.compress": old_pickle(stations()),
         "deepforest-2.1.0.whl": crowns(),
+        "images.zip": images(),
+        "sounds.zip": sounds(),
+        "tuxpaint-stamps-default_2022.06.04-1.deb": clips(
+            "tuxpaint/stamps/x/{}_desc_{}.ogg", 12, "be bg ca el es fr ro ru", 0
+        ),
+        "klettres-data_4%3a22.12.3-1.deb": clips("klettres/{1}/alpha/{0}.ogg", 3, "es fr ru", 3),
+        **{
+            f"asterisk-core-sounds-{language}-wav_1.6.1-1.deb": clips(
+                "asterisk/sounds/{1}_a/{0}.wav", 3, language, start
+            )
+            for language, start in (("es", 5), ("fr", 16), ("ru", 27))
+        },
         "libreoffice-help-en-us_4%3a7.4.7-1+deb12u14.deb": help_pages("en-US", 0),
         "libreoffice-help-fr_4%3a7.4.7-1+deb12u14.deb": help_pages("fr", 1),
     }
