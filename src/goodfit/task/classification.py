@@ -58,6 +58,10 @@ class Classification(Task):
         smoothing = self.label_smoothing if self.training else 0.0
         return F.cross_entropy(output, target, label_smoothing=smoothing, reduction="none")
 
+    def merge(self, output: Tensor) -> Tensor:
+        """Logits (B, K) of the mean of the members' probabilities, of theirs (B, M, K)."""
+        return output.float().log_softmax(-1).logsumexp(1) - math.log(output.shape[1])
+
     def predict(self, output: Tensor) -> Tensor:
         """Probabilities, (B, K), each row sums to one."""
         # float32 first: rounded to 16 bits, a row would not sum to one
