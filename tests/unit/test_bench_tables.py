@@ -64,6 +64,7 @@ def test_the_page_counts_wins_ties_and_losses(
         "Of 4 tables it beats boosting on 1 (`a`); it ties with boosting on 2 (`b`, `d`); "
         "it loses to boosting on 1 (`c`)." in text
     )
+    assert "Not measured: `attrition`, `cells`" in text
     assert text.count("| `c` | auroc | 0.81 | 0.91 | 0.8") == len(tables.NETWORKS)
 
 
