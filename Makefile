@@ -21,7 +21,7 @@ $(if $(MOVED),$(info $(MOVED)))
 endif
 endif
 
-.PHONY: repro gallery test test-slow faults mutants chaos doctor check format ui bench results
+.PHONY: repro gallery test test-slow faults mutants chaos doctor check format ui bench tables results
 
 repro: .venv/ready
 	@python pipelines/repro.py $(ONLY) $(if $(filter-out 0,$(KEEP_GOING)),--keep-going)
@@ -82,6 +82,10 @@ results: .venv/ready
 
 bench: .venv/ready
 	python -m benchmarks $(ONLY)
+
+# networks for tables against boosting, three seeds each: docs/tables.md; ONLY="cells credit" measures two anew
+tables: .venv/ready
+	python -m benchmarks.tables $(ONLY)
 
 # torch first: with it installed, nothing asks the registry for its largest build; the lock fits CPU and CUDA
 .venv/ready: pyproject.toml requirements.lock

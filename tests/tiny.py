@@ -151,8 +151,8 @@ def _is_pair(model: str, case: str, task: str) -> bool:
     reader = _signature(section("task", task))
     needed, known = takes(model)
     inputs, fed = gives(case), set(reader.constants["feeds"])
-    form = _signature(section("model", model)).output_form
-    return needed - fed <= inputs and inputs | fed <= known and form == reader.output_form
+    readable = reader.can_read(_signature(section("model", model)))
+    return needed - fed <= inputs and inputs | fed <= known and readable
 
 
 def _variants(data: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def steps(task: Task, batch: Batch, count: int, enough: float = 0.0) -> list[flo
     optimizer = torch.optim.Adam(task.parameters(), 3e-3)
     losses = []
     for _ in range(count):
-        loss = task.loss(run(task, batch), **batch.targets).mean()
+        loss = task.losses(run(task, batch), batch.targets).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -96,7 +96,10 @@ def test_the_output_has_the_declared_form_for_each_sample(
     options = dict(tiny.cfg(case, model=model).task)
     outputs = task.outputs(task.spec, **options)
     shape = tuple(run(task, batch).shape)
-    if task.output_form == "row":
+    if task.has_members:
+        assert shape == (16, shape[1], outputs)
+        assert tuple(run(task.eval(), batch).shape) == (16, outputs)
+    elif task.output_form == "row":
         assert shape == (16, outputs)
     elif task.output_form == "map":
         assert shape[:2] == (16, outputs)

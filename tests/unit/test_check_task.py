@@ -101,6 +101,12 @@ def test_the_network_has_the_methods_that_the_task_calls(
     [
         ({}, {}, None),
         ({"output_form": "map"}, {"output_form": "map"}, None),
+        ({"output_form": "members"}, {}, None),
+        (
+            {"output_form": "members"},
+            {"output_form": "map"},
+            "task Generation reads a map, Cnn gives a row for each member",
+        ),
         ({}, {"output_form": "map"}, "task Generation reads a map, Cnn gives a row"),
         ({"output_form": "sequence"}, {}, "task Generation reads a row, Cnn gives a sequence"),
     ],

@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 
 from goodfit import build
 from goodfit.contract import DataSpec
-from goodfit.data import electricity
+from goodfit.data import pickled
 from goodfit.errors import UserError
 from goodfit.system.files import sha256
 from goodfit.tracking import database
@@ -45,7 +45,7 @@ def hostile(path: Path, marker: Path) -> Path:
 
 def test_a_pickle_that_names_a_command_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"wants to call posix\.system"):
-        electricity.read_pickle(hostile(tmp_path / "x.pkl.compress", tmp_path / "marker"))
+        pickled.read_pickle(hostile(tmp_path / "x.pkl.compress", tmp_path / "marker"))
 
 
 @pytest.mark.fault(24)
@@ -64,7 +64,7 @@ def test_the_command_would_have_run_in_a_plain_unpickling(tmp_path: Path) -> Non
 def test_a_pickle_that_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(lzma.compress(pickle.dumps([1, 2])))
     with pytest.raises(UserError, match="holds a list, expected a table"):
-        electricity.read_pickle(tmp_path / "x")
+        pickled.read_pickle(tmp_path / "x")
 
 
 NO_TABLES = {"no xz": b"plain", "no pickle": lzma.compress(b"plain"), "empty": lzma.compress(b"")}
@@ -74,7 +74,7 @@ NO_TABLES = {"no xz": b"plain", "no pickle": lzma.compress(b"plain"), "empty": l
 def test_a_raw_file_that_is_no_pickle_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "elecdemand").write_bytes(content)
     with pytest.raises(UserError, match="elecdemand"):
-        electricity.read_pickle(tmp_path / "elecdemand")
+        pickled.read_pickle(tmp_path / "elecdemand")
 
 
 @pytest.mark.fault(24)

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 import tiny
 
-from goodfit.data import electricity
+from goodfit.data import pickled
 from goodfit.system.archive import members
 
 
@@ -37,7 +37,7 @@ def test_a_sample_is_what_the_script_makes(name: str, tmp_path: Path) -> None:
     if name.endswith(".compress"):  # the bytes of a pickle depend on the version of pandas
         again = tmp_path / name
         again.write_bytes(script().compressed(name, content))
-        assert electricity.read_pickle(tiny.SAMPLES / name).equals(electricity.read_pickle(again))
+        assert pickled.read_pickle(tiny.SAMPLES / name).equals(pickled.read_pickle(again))
     elif name.endswith(".deb"):  # and those of xz on the version of its library
         again = tmp_path / name
         again.write_bytes(script().compressed(name, content))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_a_number_is_stratified_by_its_deciles(tmp_path: Path) -> None:
 def test_a_column_that_is_the_target_by_another_name_is_said(tmp_path: Path) -> None:
     lines = [f"{row % 7},{row % 2},{row % 3},{'ny'[row % 2]}" for row in range(60)]
     rows = read(tmp_path, "\n".join(["a,same,other,y", *lines]) + "\n")
-    said = {name: column["why"] for name, column in rows.attrs["columns"].items()}
+    said = {name: column["why"] for name, column in json.loads(rows.attrs["columns"]).items()}
     assert said == {
         "a": "numbers",
         "same": "numbers; alone it tells 'y' in every row: if nobody knows it before, "
@@ -141,7 +142,11 @@ def test_a_column_that_is_the_target_by_another_name_is_said(tmp_path: Path) -> 
     }
     lines = [f"{row % 7},{row % 11 * 2.5 + 1},{row % 3},{row % 11}" for row in range(60)]
     rows = read(tmp_path, "\n".join(["a,same,other,y", *lines]) + "\n", kind="number")
-    told = [name for name, column in rows.attrs["columns"].items() if "alone it" in column["why"]]
+    told = [
+        name
+        for name, column in json.loads(rows.attrs["columns"]).items()
+        if "alone it" in column["why"]
+    ]
     assert told == ["same"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import time
 from pathlib import Path
 
@@ -300,7 +301,7 @@ def test_numbers_without_the_unit_of_the_others_are_counted(tmp_path: Path) -> N
     text = "a,b,y\n" + "".join(
         f"{cells[row % 4]},{row % 7},{['yes', 'no'][row % 2]}\n" for row in range(ROWS)
     )
-    columns = read(tmp_path, text).attrs["columns"]
+    columns = json.loads(read(tmp_path, text).attrs["columns"])
     assert columns["a"]["why"] == "numbers in cm (15 of 60 cells without it)"
 
 

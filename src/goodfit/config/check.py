@@ -298,9 +298,9 @@ def _check_network(parts: Mapping[str, _Part]) -> None:
             f"{list(model.forward)}; choose another model= or task="
         )
     _check_methods(parts)
-    if task.output_form != model.output_form:
+    if not task.can_read(model):
         raise UserError(
-            f"task {task_name} reads a {task.output_form}, {name} gives a {model.output_form}; "
+            f"task {task_name} reads a {task.output_form}, {name} gives a {model.given_form}; "
             "choose another model= or task="
         )
 

@@ -47,6 +47,16 @@ class Signature:
         """The form of a network's output, or of that which a task reads: a row unless declared."""
         return str(self.constants.get("output_form", "row"))
 
+    @property
+    def given_form(self) -> str:
+        """The form of a network's output, in words."""
+        return "row for each member" if self.output_form == "members" else self.output_form
+
+    def can_read(self, network: Signature) -> bool:
+        """Whether this task takes the network's output; who reads a row makes one of members'."""
+        given = network.output_form
+        return self.output_form == ("row" if given == "members" else given)
+
 
 @dataclass(frozen=True)
 class _Module:

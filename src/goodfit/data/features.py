@@ -27,6 +27,7 @@ _log = logging.getLogger("goodfit")  # to standard error, and to the log of whoe
 LARGEST = float(np.finfo(np.float32).max)
 _NAMED = 5  # texts that train never had, in a line of the log
 _DAY = 86_400e6  # microseconds
+_QUANTILES = 33  # of each feature: between them lie 32 parts of equal weight
 
 
 def fit(values: pd.Series[Any], column: Column) -> dict[str, Any]:
@@ -61,6 +62,28 @@ def _categories(values: pd.Series[Any], column: Column) -> dict[str, Any]:
         return {"categories": sorted({*counts.index, *missing})}
     kept = counts.drop("", errors="ignore").index[:MOST_CATEGORIES]
     return {"categories": sorted({*kept, *missing}), "rare": len(counts) - len(kept)}
+
+
+def knots(train: pd.DataFrame, columns: Mapping[str, Facts]) -> list[list[float]]:
+    """Of each feature of `train` (B rows), in their order, the quantiles of its encoded values.
+
+    None of a code, which has two values, and of what is always the same.
+    """
+    places: list[list[float]] = []
+    for name, facts in columns.items():
+        if facts["kind"] == "category":
+            places += [[]] * width(facts)
+        else:
+            places += [_knots(feature) for feature in encode(train[name], facts, Faults(name)).T]
+    return places
+
+
+def _knots(values: Array) -> list[float]:
+    """The quantiles of a feature (B,) that six digits tell apart."""
+    if len(np.unique(values)) <= 2:
+        return []
+    quantiles = np.quantile(values, np.linspace(0, 1, _QUANTILES))
+    return sorted({float(f"{quantile:.6g}") for quantile in quantiles})
 
 
 def width(facts: Facts) -> int:

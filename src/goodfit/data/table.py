@@ -7,6 +7,7 @@ Letters: N rows of the table, B rows that are encoded together, F features of ea
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -135,9 +136,10 @@ class Table(StratifiedDataSet):
             said += more
         for name in taken:
             decided[name] = target.with_a_leak(decided[name], table[name], table[self.label])
-        # as plain values: pandas stores them with a file
+        # as a text: pandas stores them with a file, and copies them deeply with each column that it
+        # gives, which took minutes for 1,600 columns
         table.attrs = {
-            _READ: {name: column.to_facts() for name, column in decided.items()},
+            _READ: json.dumps({name: column.to_facts() for name, column in decided.items()}),
             _TARGET: "; ".join(said),
         }
         return table
@@ -158,7 +160,7 @@ class Table(StratifiedDataSet):
             UserError: a text column has too many values to be categories, or the target is the
                 same in all rows.
         """
-        stored: dict[str, Any] = train.attrs.get(_READ, {})
+        stored: dict[str, Any] = json.loads(train.attrs.get(_READ, "{}"))
         decided = {name: Column.of_facts(facts) for name, facts in stored.items()}
         facts = {}
         for name in self._inputs(train):
@@ -173,13 +175,14 @@ class Table(StratifiedDataSet):
             targets={"target": goal},
             facts={
                 "columns": facts,
+                "knots": features.knots(train, facts),
                 **self._said(train),
             },
         )
 
     def _said(self, train: pd.DataFrame) -> dict[str, Any]:
         """What is said of columns that are no inputs: why they are not, the target, the group."""
-        stored: dict[str, Any] = train.attrs.get(_READ, {})
+        stored: dict[str, Any] = json.loads(train.attrs.get(_READ, "{}"))
         return {
             "left_out": {name: read["why"] for name, read in stored.items() if not read["kind"]},
             "target": dict.fromkeys(self.goals, train.attrs.get(_TARGET, "the target")),

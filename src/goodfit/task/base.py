@@ -26,6 +26,7 @@ from goodfit.records import Answer, Chart
 from goodfit.task.epoch import EpochResults
 from goodfit.task.kept import Samples
 from goodfit.task.scores import Score, Statistics
+from goodfit.task.sharding import shard
 
 Array = np.ndarray[Any, Any]
 Partial = Callable[..., Any]  # a function that waits for its first argument
@@ -41,8 +42,10 @@ class Task(pl.LightningModule):
     arguments of the network's `forward` that the task itself gives in `run`, and `network_methods`
     what the network must have beside `forward`. `output_form` is the form of the output that the
     task reads, and a network that gives another one declares that: "row", (B, outputs), "map", (B,
-    outputs, H, W), or "sequence", (B, T, outputs). Scores of an `additive` task are functions of
-    the sums of statistics over samples: an epoch then keeps a few numbers (docs/decisions/0024).
+    outputs, H, W), or "sequence", (B, T, outputs). A task that reads a row takes those of an
+    ensemble, too: a network that declares "members" gives (B, M, outputs) for M of them
+    (docs/decisions/0032). Scores of an `additive` task are functions of the sums of statistics over
+    samples: an epoch then keeps a few numbers (docs/decisions/0024).
 
     The arguments of `loss` behind `output` are the names of the targets, and `units`, `statistics`
     and `watch` take the same. A score of an epoch is computed once, from the statistics of all its
@@ -85,6 +88,7 @@ class Task(pl.LightningModule):
         self._optimizer = optimizer
         self._schedule = schedule
         self._sharded = False
+        self.has_members = getattr(model, "output_form", "row") == "members"
         # scores of each step of train would double the step of a network that writes texts, by
         # further passes over (B, T, V): where it is fed, train is watched by its loss alone
         self._results = {
@@ -100,17 +104,38 @@ class Task(pl.LightningModule):
     def run(self, inputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Any:
         """The output for the loss, (B, ...), of inputs and targets (B, ...).
 
-        The network is given `targets` only by a task that `feeds` it.
+        The network is given `targets` only by a task that `feeds` it. Of an ensemble it is (B, M,
+        ...) in training, for `losses`.
         """
-        return self.model(**inputs)
+        output = self.model(**inputs)
+        return output if self.training else self._as_one(output)
 
     def infer(self, inputs: Mapping[str, Tensor]) -> Any:
         """The prediction (B, ...) of inputs (B, ...), in use and evaluation: without targets."""
-        return self.predict(self.model(**inputs))
+        return self.predict(self._as_one(self.model(**inputs)))
 
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """The loss of each sample (B,), summed over its units, of outputs and targets (B, ...)."""
+
+    def merge(self, output: Tensor) -> Tensor:
+        """The one output (B, K) that stands for those of M members, (B, M, K): their mean.
+
+        Of numbers and quantiles its prediction is the mean of theirs.
+        """
+        return output.mean(1)
+
+    def losses(self, output: Any, targets: Mapping[str, Tensor]) -> Tensor:
+        """The loss of each sample (B,), of targets (B, ...) and an output as `run` gives it.
+
+        In training that of an ensemble is the mean of its members' own: by the loss of their mean,
+        they would learn to make up for each other.
+        """
+        if not (self.has_members and self.training):
+            return self.loss(output, **targets)
+        members = output.shape[1]
+        of_each = {name: target.repeat_interleave(members, 0) for name, target in targets.items()}
+        return self.loss(output.flatten(0, 1), **of_each).reshape(-1, members).mean(1)
 
     def units(self, target: Tensor) -> Tensor:
         """How much of each sample (B,) the mean loss counts, of targets (B, ...): 1 by default."""
@@ -230,21 +255,14 @@ class Task(pl.LightningModule):
         """Truth and prediction of one sample for a reader, from one row of (N, ...) each: (...)."""
 
     def configure_model(self) -> None:
-        """Under trainer=fsdp each child of the network, and then the whole, is sharded.
+        """Under trainer=fsdp the network is sharded.
 
         Lightning calls this hook once for each stage, so only the first call shards.
         """
         mesh = getattr(self, "_device_mesh", None)  # set by Lightning's ModelParallelStrategy alone
         if mesh is None or self._sharded:
             return
-        from torch.distributed.fsdp import fully_shard
-
-        for child in self.model.children():
-            has_parameters = next(child.parameters(), None) is not None
-            # fully_shard refuses a ModuleList: it has no forward to gather parameters for
-            if has_parameters and not isinstance(child, nn.ModuleList):
-                fully_shard(child, mesh=mesh["data_parallel"])
-        fully_shard(self.model, mesh=mesh["data_parallel"])
+        shard(self.model, mesh["data_parallel"])
         self._sharded = True
 
     def forward(self, **inputs: Tensor) -> Tensor:
@@ -357,17 +375,22 @@ class Task(pl.LightningModule):
         """The direction in which a score improves: "max" or "min"."""
         return "min" if name == "loss" else {**self.scores, **self.watched}[name]
 
+    def _as_one(self, output: Any) -> Any:
+        """A network's output (B, ...), of an ensemble that of all members."""
+        return self.merge(output) if self.has_members else output
+
     def _step(self, split: str, batch: Batch, step: int) -> Tensor:
         """The mean loss () of a batch, whose statistics are kept."""
         output = self.run(batch.inputs, batch.targets)
-        loss = self.loss(output, **batch.targets)
+        loss = self.losses(output, batch.targets)
         units = self.units(**batch.targets)
 
         statistics = {}
         results = self._results[split]
         if results.scored:
             with torch.no_grad():
-                statistics = self.watch(output, **batch.targets)
+                one = self._as_one(output) if self.training else output
+                statistics = self.watch(one, **batch.targets)
             # detached, too: what is the output itself would keep the activations of every step
             statistics = {name: values.detach() for name, values in statistics.items()}
         # what is kept is unweighted: `reduce` counts units

@@ -136,6 +136,10 @@ class Classification(Task):
             output, target, self.class_weights, label_smoothing=smoothing, reduction="none"
         )
 
+    def merge(self, output: Tensor) -> Tensor:
+        """Logits (B, K) of the mean of the members' probabilities, of theirs (B, M, K)."""
+        return output.float().log_softmax(-1).logsumexp(1) - math.log(output.shape[1])
+
     def predict(self, output: Tensor) -> Tensor:
         """Probabilities, (B, K), each row sums to one."""
         # float32 first: rounded to 16 bits, a row would not sum to one
