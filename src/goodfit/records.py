@@ -26,12 +26,11 @@ class Copies(Record):
 class Manifest(Record):
     """What prepare wrote: the hash of every file, how the splits were made, and their sizes.
 
-    `raw_sha256` has the hash of each raw file by the name of its source. `made_with` is the
-    configuration's section `data`, without where the raw files are from. `counts` holds the samples
-    of each split by label, or in all where there are no labels. `alike_after_encoding` counts test
-    samples with the encoded inputs of a train sample, though not its raw ones; `in_no_split` are
-    rows that the rule puts into none. `columns` says how somebody's table was read, `findings` what
-    in the data may make a score mislead.
+    `raw_sha256` has each raw file's hash by the name of its source. `made_with` is the section
+    `data`, without where the raw files are from. `counts` holds the samples of each split by label,
+    or in all, `alike_after_encoding` test samples encoded as a train sample with other raw inputs,
+    `in_no_split` rows that the rule puts into none. `columns` says how a table was read, `findings`
+    what may make a score mislead, `left_out` what is wrong with each file that was left out.
     """
 
     raw_sha256: dict[str, str]
@@ -46,6 +45,7 @@ class Manifest(Record):
     in_no_split: int
     columns: tuple[ColumnRead, ...] = ()
     findings: tuple[Finding, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def samples(self, split: str) -> int:
         """The number of samples in a split."""
@@ -227,9 +227,8 @@ class Answer(Record):
 class Exhibit(Record):
     """A sample's inputs, for a reader: a picture, a text, a curve, or a few cells of a table.
 
-    The curve ends before `start`, the time of the first step to be forecast. `cells` are the
-    columns that stand out most, each with its value and its distance from train's mean in standard
-    deviations, and `words` columns that are no numbers, or missing.
+    The curve ends before `start`, the time of the first step to be forecast. `cells` stand out,
+    each with its value and distance from train's mean in deviations; `words` are no numbers.
     """
 
     picture: str | None = None  # a file of the format `picture_format`, base64

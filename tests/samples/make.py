@@ -246,6 +246,27 @@ def crowns() -> bytes:
     return stream.getvalue()
 
 
+def images() -> bytes:
+    """A zip of a folder: 18 disks and 18 frames of any size, as PNG in colour or grey, or JPEG."""
+    rng = np.random.default_rng(6)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for number in range(36):
+            name = ["disks", "frames"][number % 2]
+            height, width = (int(side) for side in rng.integers(12, 21, 2))
+            y, x = np.indices((height, width)) / np.array([height, width])[:, None, None] - 0.5
+            far = np.hypot(y, x) if name == "disks" else np.maximum(abs(y), abs(x))
+            shown = (far < 0.4) & ((name == "disks") | (far > 0.25))
+            colours = np.array([rng.integers(0, 80, 3), rng.integers(120, 256, 3)], np.uint8)
+            image = Image.fromarray(colours[shown.astype(int)])
+            form = "JPEG" if number % 18 == 4 else "PNG"
+            content = io.BytesIO()
+            (image.convert("L") if number % 6 == 3 else image).save(content, form, optimize=True)
+            info = zipfile.ZipInfo(f"shapes/{name}/{number:02}.{form.lower()}")
+            archive.writestr(info, content.getvalue())
+    return stream.getvalue()
+
+
 def help_pages(language: str, sentences: int) -> bytes:
     """The tar of 24 help pages; `sentences` is 0 for the English and 1 for the French ones.
 
@@ -304,6 +325,7 @@ def contents() -> dict[str, bytes]:
         "table.csv": table().encode(),
         "texts.csv": texts().encode(),
         "deepforest-2.1.0.whl": crowns(),
+        "images.zip": images(),
         "libreoffice-help-en-us_4%3a7.4.7-1+deb12u14.deb": help_pages("en-US", 0),
         "libreoffice-help-fr_4%3a7.4.7-1+deb12u14.deb": help_pages("fr", 1),
     }

@@ -53,7 +53,7 @@ BAD: list[tuple[str, Any, str]] = [
     (
         "data.sources.table",
         {"sha256": None},
-        "data.sources.table: expected file, package, debian or npm.",
+        "data.sources.table: expected file, folder, package, debian or npm.",
     ),
     (
         "data.sources.table",
@@ -164,7 +164,7 @@ BAD: list[tuple[str, Any, str]] = [
         "parameters.groups.lr_factor: expected greater than 0, got 0",
     ),
     ("pretrained.source", None, "pretrained.source: expected names and values"),
-    ("pretrained.source.sha256", "ab" * 32, "expected file, package, debian or npm"),
+    ("pretrained.source.sha256", "ab" * 32, "expected file, folder, package, debian or npm"),
     (
         "pretrained.source",
         {"file": "x.pt", "sha256": "ab"},

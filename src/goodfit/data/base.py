@@ -47,6 +47,8 @@ class DataSet(ABC):
     label: ClassVar[str] = "label"  # the column of the target
     cluster: ClassVar[str] = "sample"  # what `clusters` numbers, for a reader: film, patient, week
     chunk: ClassVar[int] = 1024  # rows that are loaded and encoded together
+    # columns that would tell the target: no reader and no baseline is shown them
+    hidden: ClassVar[tuple[str, ...]] = ()
     # it reads anybody's file, so what its module says is nothing about these data
     generic: ClassVar[bool] = False
     # `encode` takes a cell however programs read it: "3", 3 and 3.0

@@ -33,12 +33,19 @@ _HEAD = 200  # lines of a CSV file that tell its separator
 class Part(NamedTuple):
     """Some rows of a file (N, columns), and the number of the line or row that each of them has.
 
-    `place` names the file and says which of both.
+    `place` names the file and says which of both. Where each row is a file of its own, `content`
+    is the column of its bytes.
     """
 
     rows: pd.DataFrame
     numbers: list[int]
     place: str
+    content: str | None = None
+
+    def where(self, row: int) -> str:
+        """The row, for a message: by its number, or by the name of the file that it is."""
+        name = self.rows["file"].iloc[row] if self.content else self.numbers[row]
+        return f"{self.place} {name}"
 
 
 def format_of(path: Path) -> Format:

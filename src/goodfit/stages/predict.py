@@ -8,14 +8,14 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import pandas as pd
 
 from goodfit.config import gallery
-from goodfit.data import row_files
+from goodfit.data import file_rows, row_files
 from goodfit.data.faults import CellsError
 from goodfit.data.row_files import Format, Part
 from goodfit.errors import OtherVersionError, UserError
@@ -37,8 +37,9 @@ python pipelines/predict.py model=models:/<name>@champion <file> [--out <file>]
 
 <file> is CSV, Parquet or JSON lines, also compressed (.gz), or - for standard input. The answers
 stand beside its own columns, in the same order, and are called predicted_<name> where the file has
-a column <name>. Without --out they go to standard output, as CSV
-or as --format says. A file that exists is written over with --replace alone.
+a column <name>. Of a model of images or sounds it may be a folder of them, an archive (zip, tar) or
+one alone: the answers stand beside the name of each file. Without --out they go to standard output,
+as CSV or as --format says. A file that exists is written over with --replace alone.
 Exit code 3: some rows were refused; each is told, and its answer stays empty."""
 
 
@@ -54,12 +55,18 @@ def main() -> int:
         raise UserError(f"{options.out} exists; name another file, or add --replace")
     if options.out != STANDARD and options.out.resolve() == options.file.resolve():
         raise UserError(f"--out {options.out} is the file of the rows, which stays as it is")
-    taken = _format(options.file, options.format)
+    of_files = file_rows.is_files(options.file)
+    taken = options.format or "csv" if of_files else _format(options.file, options.format)
     given = _format(options.out, options.format or taken)
-    with _model(options.model) as folder, _reading(options.file) as source:
-        predictor = _loaded(folder, options.model)
-        name = "standard input" if options.file == STANDARD else str(options.file)
-        parts = row_files.parts(name, source, taken, _PART)
+    with _model(options.model) as folder, ExitStack() as stack:
+        if of_files:
+            predictor = _loaded(folder, options.model)
+            parts = file_rows.parts(options.file, _column_of_files(predictor, options))
+        else:
+            source = stack.enter_context(_reading(options.file))
+            predictor = _loaded(folder, options.model)
+            name = "standard input" if options.file == STANDARD else str(options.file)
+            parts = row_files.parts(name, source, taken, _PART)
         with closing(parts) as rows, _writing(options.out) as target:
             refused, count = _answer_all(predictor, rows, target, str(options.out), given)
     where = "" if options.out == STANDARD else f": {options.out}"
@@ -146,6 +153,24 @@ def _loaded(folder: Path, asked: str) -> Predictor:
         ) from None
 
 
+def _column_of_files(predictor: Predictor, options: argparse.Namespace) -> str:
+    """The column in which a model of files takes their bytes.
+
+    Raises:
+        UserError: the model is of something else.
+    """
+    from goodfit.build import data_class
+    from goodfit.data.files import FileDataSet
+
+    kind = data_class(predictor.spec)
+    if not issubclass(kind, FileDataSet):
+        raise UserError(
+            f"{options.model} takes rows, no files: expected {options.file} to end with "
+            f"{', '.join(row_files.ENDINGS)} or .gz"
+        )
+    return kind.cell
+
+
 def _advice(experiment: str) -> str:
     if experiment in choices(Path("conf/experiment")):
         return f"make it with `{gallery.command('train', experiment)}`"
@@ -190,9 +215,11 @@ def _answer_all(
         for place, problem in sorted(problems.items()):
             refused += 1
             if refused <= _LISTED:
-                print(f"{part.place} {part.numbers[place]}: {problem}", file=sys.stderr)
+                print(f"{part.where(place)}: {problem}", file=sys.stderr)
         count += len(part.rows)
-        written.add(part.rows, _beside(part.rows, got))
+        # the bytes of a file come back to nobody
+        given = part.rows.drop(columns=part.content) if part.content else part.rows
+        written.add(given, _beside(given, got))
         progress.show(count)
     written.close()
     if refused > _LISTED:

@@ -20,7 +20,9 @@ from typing import NamedTuple
 from goodfit.errors import UserError
 from goodfit.paths import INBOX, PRETRAINED, RAW, pretrained_path
 from goodfit.schema import Source
+from goodfit.store.progress import Progress
 from goodfit.system.files import file_lock, replacing_folder, sha256
+from goodfit.system.folder import archive_digest, pack
 from goodfit.system.secrets import redact
 
 # a line with a reason, of pip, of apt-get, of npm before and since its version 10
@@ -52,7 +54,7 @@ def fetch(sources: Mapping[str, Source], folder: Path) -> None:
 
     Raises:
         UserError: no location had a file with this hash; the message lists each of them and what it
-            gave.
+            gave. Or a folder holds what is no file of it, such as a link that leads out.
     """
     with replacing_folder(folder) as part:
         for name, target in raw_files(sources, part).items():
@@ -92,8 +94,9 @@ def _bring(key: str, source: Source, target: Path) -> None:
     `key` is the configuration's name of the source.
     """
     refused = []
+    digest = archive_digest if source.folder else sha256
     for location in _locations(source, target.name):
-        fault = _copy(location, target, source.sha256)
+        fault = _copy(location, target, source.sha256, digest)
         if fault is None:
             size = f"{target.stat().st_size:,} bytes"
             print(f"fetched {target.name} from {redact(location.name)}: {size}, SHA-256 as pinned")
@@ -102,26 +105,35 @@ def _bring(key: str, source: Source, target: Path) -> None:
 
     tried = "; ".join(refused) or "nothing, no place is named"
     pin = "" if source.sha256 else f" Pin the hash that you trust as {key}.sha256."
+    by_hand = f"Put the file by hand at {INBOX / target.name}"
+    if source.folder:
+        by_hand = f"Name the folder as {key}.folder"
     raise UserError(
         redact(f"no place has {target.name}; tried: {tried}.{pin}\n")
-        + f"Put the file by hand at {INBOX / target.name}, or name a path or URL in {key}.mirrors."
+        + f"{by_hand}, or name a path or URL in {key}.mirrors."
     )
 
 
-def _copy(location: _Location, target: Path, pinned: str | None) -> str | None:
+def _copy(
+    location: _Location, target: Path, pinned: str | None, digest: Callable[[Path], str]
+) -> str | None:
     """Copies the file; gives what is wrong with it, None where it has the pinned hash."""
     try:
         location.copy_to(target)
+        got = digest(target)
+    except UserError:  # of a folder: which files it cannot take
+        raise
     except _FAILURES as error:
         return _reason(error)
 
-    got = sha256(target)
     if got == pinned:
         return None
     return f"SHA-256 {got}, " + (f"expected {pinned}" if pinned else "none is pinned")
 
 
 def _locations(source: Source, filename: str) -> Iterator[_Location]:
+    if source.folder:
+        yield _Location(source.folder, partial(_pack_folder, Path(source.folder).expanduser()))
     inbox = INBOX / filename
     if inbox.exists():
         yield _Location(str(inbox), partial(shutil.copyfile, inbox))
@@ -137,6 +149,13 @@ def _locations(source: Source, filename: str) -> Iterator[_Location]:
     registry = _registry(source)
     if registry:
         yield registry
+
+
+def _pack_folder(folder: Path, target: Path) -> None:
+    """Writes all files of a folder into one zip."""
+    if not folder.is_dir():
+        raise OSError("it is no folder")
+    pack(folder, target, Progress(f"packing {folder}", None, "files").show)
 
 
 def _registry(source: Source) -> _Location | None:

@@ -1,4 +1,4 @@
-"""Files put by hand into data/inbox that are no longer those that were pinned.
+"""Files put by hand into data/inbox, and folders, that are no longer those that were pinned.
 
 It reads what compose wrote, and imports little: `make repro` asks at every start.
 """
@@ -6,22 +6,29 @@ It reads what compose wrote, and imports little: `make repro` asks at every star
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
+from goodfit.errors import UserError
 from goodfit.paths import INBOX, Paths
+from goodfit.system import folder
 from goodfit.system.files import read_json, sha256
 
 
 def edited(name: str) -> Iterator[str]:
-    """A line for each file of an experiment that was changed after fetch took it.
+    """A line for each file or folder of an experiment that was changed after fetch took it.
 
-    A file is read only where its size differs, or where it was written after the copy of it.
+    A file is read only where its size differs, or where it was written after the copy of it; a
+    folder where a file or a folder in it was.
     """
     paths = Paths(name)
     if not paths.config.exists():
         return
     for source, entry in read_json(paths.config)["data"]["sources"].items():
-        if not entry.get("file") or not entry.get("sha256"):
+        if not entry.get("sha256"):
+            continue
+        if entry.get("folder"):
+            yield from _edited_folder(name, source, entry["folder"], entry["sha256"])
+        if not entry.get("file"):
             continue
         filename = PurePosixPath(entry["file"]).name
         inbox, taken = INBOX / filename, paths.raw / source / filename
@@ -37,3 +44,24 @@ def edited(name: str) -> Iterator[str]:
                 f"{inbox} is not the file that {name} is pinned to, and is not used; to take it: "
                 f"data.sources.{source}.sha256={digest}"
             )
+
+
+def _edited_folder(name: str, source: str, place: str, pinned: str) -> Iterator[str]:
+    """The line of one folder."""
+    path = Path(place).expanduser()
+    taken = [*(Paths(name).raw / source).glob("*.zip")]
+    if not (path.is_dir() and taken):
+        return
+    then = taken[0].stat().st_mtime
+    try:
+        # the time of a folder is that of the last file that came or went
+        changed = any(each.lstat().st_ctime > then for each in (path, *path.rglob("*")))
+        digest = folder.folder_digest(path) if changed else pinned
+    except (OSError, UserError) as error:
+        yield f"{path}, which {name} was made of, can no longer be read: {error}"
+        return
+    if digest != pinned:
+        yield (
+            f"{path} is not the folder that {name} is pinned to, and is not used; to take it: "
+            f"data.sources.{source}.sha256={digest}"
+        )

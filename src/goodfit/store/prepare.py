@@ -6,18 +6,21 @@ Letters: N rows of the table.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from goodfit.contract import DataSpec
 from goodfit.data.base import Array, DataSet
+from goodfit.data.files import FileDataSet
 from goodfit.data.split import NO_SPLIT, SPLITS
 from goodfit.errors import UserError
 from goodfit.records import Copies, Manifest
 from goodfit.store import example
+from goodfit.store.decode import decode_files, discard
 from goodfit.store.manifest import CLUSTERS, RAW_ROW, file_hashes
 from goodfit.store.pack import DIGEST, chunks, pack
 from goodfit.store.progress import Progress
@@ -31,13 +34,19 @@ def prepare(
 
     A sample is in one split only; a row with equal inputs is in no other; nothing that is fitted
     has seen validation or test. Written are the arrays, clusters and readable rows of each split,
-    example.parquet, spec.json and manifest.json.
+    example.parquet, spec.json and manifest.json. Files are decoded once, into a folder beside `out`
+    that outlives an interruption.
 
     Raises:
         UserError: a raw file has faults, a split is empty or has labels that train lacks, or a
             value is not finite.
     """
+    hashes = {name: sha256(path) for name, path in raw.items()}
     rows = _read(data, raw)
+    left_out: dict[str, str] = {}
+    work = out.parent / f".{out.name}.decoded"
+    if isinstance(data, FileDataSet):
+        raw, rows, left_out = decode_files(data, raw, rows, work, hashes)
     names, copies = assign_splits(data, raw, rows)
     splits = {split: rows[names == split] for split in SPLITS}
     spec = data.fit(splits["train"])
@@ -45,33 +54,45 @@ def prepare(
 
     with replacing_folder(out) as part:
         spec.write(part / "spec.json")
-        digests = {}
-        for split in SPLITS:
-            digests[split] = pack(data, raw, splits[split], spec, part / split)
-        first = data.load(raw, rows.head(3))
-        example.write(data, first, spec, part)
-        for split in SPLITS:
-            np.save(part / split / f"{CLUSTERS}.npy", data.clusters(splits[split]))
-            readable = _readable(splits[split], data.label)
-            readable.to_parquet(part / split / "rows.parquet", index=False)
+        alike = _pack(data, raw, splits, spec, part)
+        example.write(data, data.load(raw, rows.head(3)), spec, part)
 
         files = file_hashes(part)
         manifest = Manifest(
-            raw_sha256={name: sha256(path) for name, path in raw.items()},
+            raw_sha256=hashes,
             sha256=_digest(sorted(files.items())),
             test_sha256=_digest(_test_arrays(files)),
             files=files,
             made_with=made_with,
             split=data.rule,
             copies=copies,
-            alike_after_encoding=_in_both(digests["train"], digests["test"]),
+            alike_after_encoding=alike,
             counts={split: data.counts(splits[split]) for split in SPLITS},
             in_no_split=int((names == NO_SPLIT).sum()),
             columns=tuple(data.columns_read(spec)),
             findings=tuple(data.findings(rows, names)),
+            left_out=left_out,
         )
         manifest.write(part / "manifest.json")
+    discard(work)
     return manifest
+
+
+def _pack(
+    data: DataSet,
+    raw: Mapping[str, Path],
+    splits: Mapping[str, pd.DataFrame],
+    spec: DataSpec,
+    folder: Path,
+) -> int:
+    """Writes each split to its folder; how many test samples are alike after encoding."""
+    digests = {}
+    for split, rows in splits.items():
+        digests[split] = pack(data, raw, rows, spec, folder / split)
+        np.save(folder / split / f"{CLUSTERS}.npy", data.clusters(rows))
+        readable = _readable(rows, (data.label, *data.hidden))
+        readable.to_parquet(folder / split / "rows.parquet", index=False)
+    return _in_both(digests["train"], digests["test"])
 
 
 def _read(data: DataSet, raw: Mapping[str, Path]) -> pd.DataFrame:
@@ -159,14 +180,14 @@ def _in_both(train: Array, test: Array) -> int:
     return sum(digest.tobytes() in known for digest in test)
 
 
-def _readable(rows: pd.DataFrame, label: str) -> pd.DataFrame:
+def _readable(rows: pd.DataFrame, hidden: Collection[str]) -> pd.DataFrame:
     """The cells that are no arrays, for examples and for baselines on text; never the target.
 
     A baseline is handed these rows of test: what is not in them cannot leak. `raw_row` is a
     sample's row in the table that the data set reads.
     """
     columns = [name for name in rows.columns if not isinstance(rows[name].iloc[0], np.ndarray)]
-    readable = rows[columns].drop(columns=label, errors="ignore")
+    readable = rows[columns].drop(columns=list(hidden), errors="ignore")
     readable.insert(0, RAW_ROW, rows.index)
     return readable
 

@@ -16,7 +16,7 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -116,6 +116,38 @@ def members(path: Path) -> Iterator[tuple[str, bytes]]:
     for item in _members(path):
         if item.link is None:
             yield item.name, _read(path, item)
+
+
+def file_names(path: Path) -> list[str]:
+    """The name of each file, in the order of the archive; see `members`.
+
+    Raises:
+        UserError: as `members`; or it holds a link, which would be lost without a word.
+    """
+    names = []
+    for item in _members(path):
+        if item.link is not None:
+            raise UserError(f"{path.name}: '{item.name}' is a link to '{item.link}'; pack the file")
+        names.append(item.name)
+    return names
+
+
+def some_members(path: Path, names: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """As `members`, of these names alone: others are not read, where the archive has an index.
+
+    It ends with the last of them.
+
+    Raises:
+        UserError: as `members`.
+    """
+    waiting = set(names)
+    with closing(_members(path)) as all_members:
+        for item in all_members:
+            if not waiting:
+                return
+            if item.name in waiting and item.link is None:
+                waiting.remove(item.name)
+                yield item.name, _read(path, item)
 
 
 def member(path: Path, name: str) -> bytes:

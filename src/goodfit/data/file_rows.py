@@ -1,0 +1,64 @@
+"""Files as rows: those of a folder, of an archive, or one alone, a few in memory at once."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from goodfit.data.row_files import ENDINGS, Part
+from goodfit.errors import UserError
+from goodfit.system import archive, folder
+
+_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst", ".deb", ".whl")
+_FILES, _BYTES = 512, 64 * 2**20  # of a part
+
+
+def is_files(path: Path) -> bool:
+    """Whether a path is a folder, an archive, or one file that is no table."""
+    ending = Path(path.name.lower().removesuffix(".gz")).suffix
+    return path.is_dir() or (ending not in ENDINGS and path.is_file())
+
+
+def parts(path: Path, column: str) -> Generator[Part, None, None]:
+    """Name and content of each file, `column`; hidden files are left out. At least one part.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    names: list[str] = []
+    contents: list[bytes] = []
+    is_first = True
+    for name, content in _contents(path):
+        names.append(name)
+        contents.append(content)
+        if len(names) == _FILES or sum(map(len, contents)) > _BYTES:
+            yield _part(path, names, column, contents)
+            names, contents, is_first = [], [], False
+    if names or is_first:
+        yield _part(path, names, column, contents)
+
+
+def _part(path: Path, names: list[str], column: str, contents: list[bytes]) -> Part:
+    rows = pd.DataFrame({"file": names, column: pd.Series(contents, dtype=object)})
+    return Part(rows, [], f"{path}, file", column)
+
+
+def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    if path.is_dir():
+        for name, file in folder.files(path):
+            yield name, _read(file)
+    elif path.name.lower().endswith(_ARCHIVES):
+        for name, content in archive.members(path):
+            if not folder.is_hidden(name):
+                yield name, content
+    else:
+        yield path.name, _read(path)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None

@@ -1,0 +1,189 @@
+"""Anybody's files, one sub-folder a class: what images and sounds have in common.
+
+Letters: N files of the archive, B rows that are loaded together; H height, W width, C channels of
+an image, L numbers of a sound.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+
+from goodfit.data import decoded
+from goodfit.data.base import Array, StratifiedDataSet
+from goodfit.errors import UserError
+from goodfit.schema import Fraction, Source, Whole
+from goodfit.system.archive import file_names, some_members
+from goodfit.system.folder import is_hidden
+
+# folders that divide the files otherwise than by class
+_SPLITS = {"dev", "eval", "test", "testing", "train", "training", "val", "valid", "validation"}
+
+
+class FileDataSet(StratifiedDataSet):
+    """A row for each file of an archive; its class is the sub-folder that it lies in.
+
+    `read` knows the names alone. `decode` makes an array of a file's bytes, always of one shape;
+    prepare calls it once for each file, in several processes, and keeps what comes of it. `cell`
+    is the column of a raw row that holds a file's content, `endings` are those that a file of each
+    format may have.
+    """
+
+    sources = ("files",)
+    kind = "class"
+    generic = True
+    hidden = ("file",)  # its folder is the class
+    chunk = 64  # of photos, half a gigabyte may be on its way to the processes
+    cell: ClassVar[str]
+    endings: ClassVar[Mapping[str, tuple[str, ...]]]
+
+    def __init__(
+        self,
+        *,
+        sources: Mapping[str, Source],
+        faults: Literal["fail", "quarantine"],
+        most_faults: Fraction,
+        test: Fraction,
+        validation: Fraction,
+        split_seed: Whole,
+    ) -> None:
+        super().__init__(sources=sources, test=test, validation=validation, split_seed=split_seed)
+        self.faults, self.most_faults = faults, most_faults
+
+    @abstractmethod
+    def decode(self, content: bytes) -> Array:
+        """The array of a file, (H, W, C) or (L,), of the same shape and type for all files.
+
+        It depends on `decoding` and the bytes alone.
+
+        Raises:
+            UserError: the file cannot be used.
+        """
+
+    @abstractmethod
+    def decoding(self) -> dict[str, Any]:
+        """The settings that `decode` depends on, and versions of what decodes."""
+
+    @staticmethod
+    @abstractmethod
+    def format_of(content: bytes) -> str:
+        """The name of the format of a file, one of `endings`, by its first bytes.
+
+        Raises:
+            UserError: it has none of these formats.
+        """
+
+    def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
+        """Name and class of each file, in the archive's order; a folder around all is no class.
+
+        Raises:
+            UserError: the archive is none, or broken, or has no file, or its folders divide the
+                files into train and test.
+        """
+        path = raw["files"]
+        names = [name for name in file_names(path) if not is_hidden(name)]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise UserError(f"{path.name} holds '{twice}' twice; pack the folder again")
+        if not names:
+            raise UserError(f"{path.name} holds no files; expected a sub-folder for each class")
+        parts = [PurePosixPath(name).parts for name in names]
+        depth = _depth_of_classes(parts)
+        labels = [each[depth] if len(each) > depth + 1 else "" for each in parts]
+        if {label.lower() for label in labels} <= _SPLITS:
+            raise UserError(
+                f"{path.name} has the sub-folders {', '.join(sorted(set(labels)))}, which are no "
+                "classes; put the files of a class into one folder: data.test and data.validation "
+                "say how many are held out"
+            )
+        return pd.DataFrame({"file": names, "label": labels})
+
+    def load(self, raw: Mapping[str, Path], rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows with their arrays: those that prepare has decoded, or from the archive.
+
+        Raises:
+            UserError: a file cannot be used.
+        """
+        if decoded.DECODED in raw:
+            arrays = list(decoded.cells(raw[decoded.DECODED], rows.index, self.chunk))
+        else:
+            contents = dict(some_members(raw["files"], set(rows["file"])))
+            arrays = [self.examined(name, contents[name]) for name in rows["file"]]
+        return rows.assign(**{self.cell: pd.Series(arrays, index=rows.index, dtype=object)})
+
+    def examined(self, name: str, content: bytes) -> Array:
+        """The array of a file, as `decode` makes it, (H, W, C) or (L,); its name says what it is.
+
+        Raises:
+            UserError: what is wrong with it.
+        """
+        if not content:
+            raise UserError("is empty")
+        form = self.format_of(content)
+        ending = PurePosixPath(name).suffix.lower()
+        if ending not in self.endings[form]:
+            raise UserError(f"is {form}, though its name ends with '{ending}'")
+        return self.decode(content)
+
+    def decode_chunk(self, names: list[str], contents: list[bytes]) -> decoded.Chunk:
+        """What comes of B files."""
+        arrays: list[Array | None] = []
+        problems: dict[int, str] = {}
+        for place, (name, content) in enumerate(zip(names, contents, strict=True)):
+            try:
+                arrays.append(self.examined(name, content))
+            except UserError as error:
+                problems[place] = str(error)
+                arrays.append(None)
+        blank = np.zeros_like(next((array for array in arrays if array is not None), np.zeros(0)))
+        filled = [blank if array is None else array for array in arrays]
+        return decoded.Chunk(np.stack(filled), problems, [_digest(each) for each in contents])
+
+    def key(self, rows: pd.DataFrame) -> list[bytes]:
+        """The arrays as bytes: a file is known by its content, whatever its name."""
+        return [np.ascontiguousarray(array).tobytes() for array in rows[self.cell]]
+
+
+def file_bytes(cell: Any) -> bytes | None:
+    """The bytes of a file that a caller sent, or its base64; None for anything else.
+
+    Raises:
+        UserError: it is empty, or a text is no base64, as a path: a served model opens no files.
+    """
+    if isinstance(cell, bytes | bytearray | memoryview):
+        if not len(cell):
+            raise UserError("is empty")
+        return bytes(cell)
+    if not isinstance(cell, str):
+        return None
+    try:
+        return base64.b64decode(cell, validate=True)
+    except (binascii.Error, ValueError):
+        raise UserError(
+            f"is a text that is no base64: '{cell[:40]}'; a path is not opened: send the bytes"
+        ) from None
+
+
+def _depth_of_classes(parts: list[tuple[str, ...]]) -> int:
+    """How many folders stand around all files: of photos/cats/1.png and photos/dogs/2.png one."""
+    depth = 0
+    while len({each[depth] for each in parts if len(each) > depth + 1}) == 1:
+        below = {each[depth + 1] for each in parts if len(each) > depth + 2}
+        has_files = any(len(each) == depth + 2 for each in parts)
+        # a folder with files and one folder in it is a class, though it be the only one
+        if not below or (has_files and len(below) == 1):
+            break
+        depth += 1
+    return depth
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
