@@ -13,6 +13,7 @@ import lzma
 import pickle
 import sys
 import tarfile
+import wave
 import zipfile
 from pathlib import Path
 
@@ -267,6 +268,30 @@ def images() -> bytes:
     return stream.getvalue()
 
 
+def sounds() -> bytes:
+    """A zip of 12 rising and 12 falling tones of 0.2 to 0.4 seconds, as WAV of 8 bits."""
+    rng = np.random.default_rng(7)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for number in range(24):
+            name = ["falling", "rising"][number % 2]
+            rate = (1000, 2000)[number % 4 // 2]
+            time = np.arange(int(rate * rng.uniform(0.2, 0.4))) / rate
+            slope = rng.uniform(300, 500) * (1 if name == "rising" else -1)
+            phase = rng.uniform(150, 200) * time + slope * (time - time[-1]) * time / 2
+            # few steps of loudness: the file is packed to half of its size
+            levels = np.round(6 * np.sin(2 * np.pi * phase)) * 16 + 128
+            content = io.BytesIO()
+            with wave.open(content, "wb") as file:
+                file.setnchannels(1)
+                file.setsampwidth(1)
+                file.setframerate(rate)
+                file.writeframes(levels.astype(np.uint8).tobytes())
+            info = zipfile.ZipInfo(f"{name}/{number:02}.wav")
+            archive.writestr(info, content.getvalue(), zipfile.ZIP_DEFLATED)
+    return stream.getvalue()
+
+
 def help_pages(language: str, sentences: int) -> bytes:
     """The tar of 24 help pages; `sentences` is 0 for the English and 1 for the French ones.
 
@@ -326,6 +351,7 @@ def contents() -> dict[str, bytes]:
         "texts.csv": texts().encode(),
         "deepforest-2.1.0.whl": crowns(),
         "images.zip": images(),
+        "sounds.zip": sounds(),
         "libreoffice-help-en-us_4%3a7.4.7-1+deb12u14.deb": help_pages("en-US", 0),
         "libreoffice-help-fr_4%3a7.4.7-1+deb12u14.deb": help_pages("fr", 1),
     }

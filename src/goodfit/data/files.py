@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal
 
@@ -115,9 +115,19 @@ class FileDataSet(StratifiedDataSet):
         if decoded.DECODED in raw:
             arrays = list(decoded.cells(raw[decoded.DECODED], rows.index, self.chunk))
         else:
-            contents = dict(some_members(raw["files"], set(rows["file"])))
+            contents = dict(self.contents(raw, list(rows["file"])))
             arrays = [self.examined(name, contents[name]) for name in rows["file"]]
         return rows.assign(**{self.cell: pd.Series(arrays, index=rows.index, dtype=object)})
+
+    def contents(
+        self, raw: Mapping[str, Path], names: Sequence[str]
+    ) -> Iterator[tuple[str, bytes]]:
+        """Name and bytes of some files, which `names` has in the order of `read`.
+
+        Raises:
+            UserError: the archive is broken.
+        """
+        return some_members(raw["files"], names)
 
     def examined(self, name: str, content: bytes) -> Array:
         """The array of a file, as `decode` makes it, (H, W, C) or (L,); its name says what it is.

@@ -26,7 +26,6 @@ from goodfit.data.files import FileDataSet
 from goodfit.errors import UserError
 from goodfit.store.pack import PATIENCE
 from goodfit.store.progress import Progress
-from goodfit.system.archive import some_members
 from goodfit.system.files import sha256
 from goodfit.system.hardware import cores
 from goodfit.system.processes import exit_with_parent
@@ -69,11 +68,13 @@ def decode_files(
             shutil.rmtree(other)
     folder.mkdir(parents=True, exist_ok=True)
     decoded.forget()
-    _decode_all(data, raw["files"], list(rows["file"]), folder)
+    _decode_all(data, raw, list(rows["file"]), folder)
     faults = _faults(data, rows, folder)
     if faults:
         _write_table(work / _TABLE, faults)
-        _judge(data, raw["files"].name, faults, len(rows), work / _TABLE)
+        _judge(
+            data, ", ".join(path.name for path in raw.values()), faults, len(rows), work / _TABLE
+        )
     good = rows[~rows["file"].isin(list(faults))]
     return {**raw, decoded.DECODED: folder}, good, faults
 
@@ -94,7 +95,7 @@ def _key(data: FileDataSet, hashes: Mapping[str, str]) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def _decode_all(data: FileDataSet, archive: Path, names: list[str], folder: Path) -> None:
+def _decode_all(data: FileDataSet, raw: Raw, names: list[str], folder: Path) -> None:
     """Writes the chunks that are not there."""
     count = -(-len(names) // data.chunk)
     missing = [number for number in range(count) if not decoded.is_whole(folder, number)]
@@ -102,7 +103,7 @@ def _decode_all(data: FileDataSet, archive: Path, names: list[str], folder: Path
     done = len(names) - sum(len(_part(names, number, data.chunk)) for number in missing)
     if done:
         print(f"decoding: {done:,} of {len(names):,} files were decoded before", flush=True)
-    for finished in _written(data, _chunks(data, archive, names, missing), folder, len(missing)):
+    for finished in _written(data, _chunks(data, raw, names, missing), folder, len(missing)):
         done += finished
         progress.show(done)
 
@@ -111,12 +112,10 @@ def _part(names: list[str], number: int, size: int) -> list[str]:
     return names[number * size : (number + 1) * size]
 
 
-def _chunks(
-    data: FileDataSet, archive: Path, names: list[str], numbers: list[int]
-) -> Iterator[_Chunk]:
+def _chunks(data: FileDataSet, raw: Raw, names: list[str], numbers: list[int]) -> Iterator[_Chunk]:
     """The files of each chunk, read one after the other: archives have their order."""
     wanted = [name for number in numbers for name in _part(names, number, data.chunk)]
-    contents = some_members(archive, wanted)
+    contents = data.contents(raw, wanted)
     for number in numbers:
         part = _part(names, number, data.chunk)
         some = list(islice(contents, len(part)))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from goodfit.errors import UserError
 
 # libraries, by import name, that a model in use may import; openpyxl reads raw files alone
-EXTRAS = {"lxml": "text", "sacrebleu": "text", "tokenizers": "text"}
+EXTRAS = {"lxml": "text", "sacrebleu": "text", "soundfile": "audio", "tokenizers": "text"}
 
 
 @contextmanager

@@ -1,0 +1,52 @@
+"""A few numbers of a whole sound: its mean spectrum, and statistics of its cepstrum.
+
+Letters: `base.py`; L samples of a sound, T frames, M bands, Q coefficients.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.fft import dct
+
+from goodfit.baseline.base import Array
+from goodfit.system.mel import QUIETEST, mel_bank
+
+BANDS, WINDOW = 40, 0.032  # seconds of a frame
+COEFFICIENTS = 20
+_LOUDEST = 32768.0  # of 16 bits
+
+
+def mean_spectra(audio: Array, rate: int) -> Array:
+    """Mean and deviation of each band over each sound (N, L), (N, 2M): what comes when is lost."""
+    rows = []
+    for bands in _log_bands(audio, rate):
+        rows.append(np.concatenate([bands.mean(0), bands.std(0)]))
+    return np.array(rows, np.float32)
+
+
+def cepstra(audio: Array, rate: int) -> Array:
+    """Statistics (N, 3Q) of the first coefficients of the cepstrum of each sound (N, L).
+
+    Mean, deviation and mean change from frame to frame (MFCC; Davis and Mermelstein 1980).
+    """
+    rows = []
+    for bands in _log_bands(audio, rate):
+        mfcc = dct(bands, axis=1, norm="ortho")[:, :COEFFICIENTS]  # (T, Q)
+        change = np.abs(np.diff(mfcc, axis=0, prepend=mfcc[:1])).mean(0)
+        rows.append(np.concatenate([mfcc.mean(0), mfcc.std(0), change]))
+    return np.array(rows, np.float32)
+
+
+def _log_bands(audio: Array, rate: int) -> list[Array]:
+    """The bands (T, M) of each sound (N, L) up to its end, behind which there are zeros."""
+    size = max(round(rate * WINDOW), 2)
+    bank, window = mel_bank(rate, size, BANDS), np.hanning(size + 1)[:-1].astype(np.float32)
+    found = []
+    for sound in audio:
+        end = max(int(np.flatnonzero(sound)[-1]) + 1 if sound.any() else 0, size)
+        kept = np.zeros(end, np.float32)
+        kept[: len(sound[:end])] = sound[:end] / _LOUDEST
+        frames = np.lib.stride_tricks.sliding_window_view(kept, size)[:: size // 2]
+        power = np.abs(np.fft.rfft(frames * window)) ** 2 / size
+        found.append(np.log(power @ bank + QUIETEST))
+    return found
