@@ -15,7 +15,17 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import checkpoints, devices, lightning, loading, memory, no_op, sweeps, training
+from benchmarks import (
+    checkpoints,
+    devices,
+    files,
+    lightning,
+    loading,
+    memory,
+    no_op,
+    sweeps,
+    training,
+)
 from benchmarks.measure import Result, table
 
 PROTOCOL = """\
@@ -28,6 +38,7 @@ _PROTOCOLS = (
     training.PROTOCOL,
     lightning.PROTOCOL,
     loading.PROTOCOL,
+    files.PROTOCOL,
     no_op.PROTOCOL,
     checkpoints.PROTOCOL,
     devices.PROTOCOL,
@@ -59,6 +70,7 @@ def _tables(names: Sequence[str], root: Path) -> list[Table | str]:
         "checkpoints": lambda: checkpoints.checkpoints(10),
         "sampler": lambda: [loading.sampler(20)],
         "ragged": lambda: loading.ragged(20),
+        "files": lambda: files.files(2),
     }
     results: list[Result] = []
     for name in names:

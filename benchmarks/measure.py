@@ -24,6 +24,7 @@ NAMES = (
     "checkpoints",
     "sampler",
     "ragged",
+    "files",
     "devices",
     "gpu",
     "sweeps",

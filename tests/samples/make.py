@@ -268,8 +268,37 @@ def images() -> bytes:
     return stream.getvalue()
 
 
+def tone(rate: int, phase: np.ndarray) -> bytes:
+    """A WAV file of 8 bits. Few steps of loudness: packed, it is half as large."""
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(1)
+        file.setframerate(rate)
+        levels = np.round(6 * np.sin(2 * np.pi * phase)) * 16 + 128
+        file.writeframes(levels.astype(np.uint8).tobytes())
+    return content.getvalue()
+
+
+def clips(names: str, texts: int, languages: str, start: float) -> bytes:
+    """The tar of `texts` tones in each language, each language at its own pitch.
+
+    `names` has places for both. They are WAV whatever their ending: only few programs write Ogg.
+    """
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for pitch, language in enumerate(languages.split()):
+            for number in range(texts):
+                time = np.arange(100 + 4 * number) / 1000
+                content = tone(1000, (40 * pitch + 50 + start + number / 8) * time)
+                info = tarfile.TarInfo(f"./usr/share/{names.format(number, language)}")
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    return stream.getvalue()
+
+
 def sounds() -> bytes:
-    """A zip of 12 rising and 12 falling tones of 0.2 to 0.4 seconds, as WAV of 8 bits."""
+    """A zip of 12 rising and 12 falling tones of 0.2 to 0.4 seconds."""
     rng = np.random.default_rng(7)
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
@@ -279,16 +308,8 @@ def sounds() -> bytes:
             time = np.arange(int(rate * rng.uniform(0.2, 0.4))) / rate
             slope = rng.uniform(300, 500) * (1 if name == "rising" else -1)
             phase = rng.uniform(150, 200) * time + slope * (time - time[-1]) * time / 2
-            # few steps of loudness: the file is packed to half of its size
-            levels = np.round(6 * np.sin(2 * np.pi * phase)) * 16 + 128
-            content = io.BytesIO()
-            with wave.open(content, "wb") as file:
-                file.setnchannels(1)
-                file.setsampwidth(1)
-                file.setframerate(rate)
-                file.writeframes(levels.astype(np.uint8).tobytes())
             info = zipfile.ZipInfo(f"{name}/{number:02}.wav")
-            archive.writestr(info, content.getvalue(), zipfile.ZIP_DEFLATED)
+            archive.writestr(info, tone(rate, phase), zipfile.ZIP_DEFLATED)
     return stream.getvalue()
 
 
@@ -352,6 +373,16 @@ def contents() -> dict[str, bytes]:
         "deepforest-2.1.0.whl": crowns(),
         "images.zip": images(),
         "sounds.zip": sounds(),
+        "tuxpaint-stamps-default_2022.06.04-1.deb": clips(
+            "tuxpaint/stamps/x/{}_desc_{}.ogg", 12, "be bg ca el es fr ro ru", 0
+        ),
+        "klettres-data_4%3a22.12.3-1.deb": clips("klettres/{1}/alpha/{0}.ogg", 3, "es fr ru", 3),
+        **{
+            f"asterisk-core-sounds-{language}-wav_1.6.1-1.deb": clips(
+                "asterisk/sounds/{1}_a/{0}.wav", 3, language, start
+            )
+            for language, start in (("es", 5), ("fr", 16), ("ru", 27))
+        },
         "libreoffice-help-en-us_4%3a7.4.7-1+deb12u14.deb": help_pages("en-US", 0),
         "libreoffice-help-fr_4%3a7.4.7-1+deb12u14.deb": help_pages("fr", 1),
     }

@@ -37,10 +37,10 @@ class FileDataSet(StratifiedDataSet):
     format may have.
     """
 
-    sources = ("files",)
+    sources: ClassVar[tuple[str, ...]] = ("files",)
     kind = "class"
     generic = True
-    hidden = ("file",)  # its folder is the class
+    hidden: ClassVar[tuple[str, ...]] = ("file",)  # its folder is the class
     chunk = 64  # of photos, half a gigabyte may be on its way to the processes
     cell: ClassVar[str]
     endings: ClassVar[Mapping[str, tuple[str, ...]]]

@@ -131,7 +131,9 @@ def _written(
     for done, chunk in enumerate(chunks, 1):
         yield _write(data, chunk, folder)
         seconds = time.monotonic() - started
-        if len(cores()) > 1 and seconds / done * (count - done) > PATIENCE:
+        # the first chunk alone may have waited for a disk or a library
+        is_known = seconds > PATIENCE / 10
+        if len(cores()) > 1 and is_known and seconds / done * (count - done) > PATIENCE:
             yield from _written_in_processes(data, chunks, folder)
 
 

@@ -77,7 +77,9 @@ def _encoded(
     started = time.monotonic()
     for done, part in enumerate(parts):
         seconds = time.monotonic() - started
-        if done and seconds / done * (len(parts) - done) > PATIENCE:
+        # the first chunk alone may have waited for a disk or a library
+        is_known = done and seconds > PATIENCE / 10
+        if is_known and seconds / done * (len(parts) - done) > PATIENCE:
             yield from _encoded_in_processes(data, raw, parts[done:], spec)
             return
         yield data.encode_chunk(raw, part, spec)
