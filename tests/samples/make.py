@@ -13,7 +13,6 @@ import lzma
 import pickle
 import sys
 import tarfile
-import wave
 import zipfile
 from pathlib import Path
 
@@ -22,6 +21,9 @@ import pandas as pd
 from PIL import Image
 
 from goodfit.data.breast_cancer import COLUMNS
+
+sys.path.insert(0, str(Path(__file__).parent))  # where it is imported by its path
+from media import clips, images, sounds
 
 # which segments of a digital clock are lit for each digit: top, upper left, upper right, middle,
 # lower left, lower right, bottom
@@ -281,72 +283,6 @@ def crowns() -> bytes:
                 # ZipInfo has a date of its own: else the bytes would differ from day to day
                 info = zipfile.ZipInfo(f"deepforest/data/SITE_{number}.{ending}")
                 wheel.writestr(info, content, zipfile.ZIP_DEFLATED)
-    return stream.getvalue()
-
-
-def images() -> bytes:
-    """A zip of a folder: 18 disks and 18 frames of any size, as PNG in colour or grey, or JPEG."""
-    rng = np.random.default_rng(6)
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for number in range(36):
-            name = ["disks", "frames"][number % 2]
-            height, width = (int(side) for side in rng.integers(12, 21, 2))
-            y, x = np.indices((height, width)) / np.array([height, width])[:, None, None] - 0.5
-            far = np.hypot(y, x) if name == "disks" else np.maximum(abs(y), abs(x))
-            shown = (far < 0.4) & ((name == "disks") | (far > 0.25))
-            colours = np.array([rng.integers(0, 80, 3), rng.integers(120, 256, 3)], np.uint8)
-            image = Image.fromarray(colours[shown.astype(int)])
-            form = "JPEG" if number % 18 == 4 else "PNG"
-            content = io.BytesIO()
-            (image.convert("L") if number % 6 == 3 else image).save(content, form, optimize=True)
-            info = zipfile.ZipInfo(f"shapes/{name}/{number:02}.{form.lower()}")
-            archive.writestr(info, content.getvalue())
-    return stream.getvalue()
-
-
-def tone(rate: int, phase: np.ndarray) -> bytes:
-    """A WAV file of 8 bits. Few steps of loudness: packed, it is half as large."""
-    content = io.BytesIO()
-    with wave.open(content, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(1)
-        file.setframerate(rate)
-        levels = np.round(6 * np.sin(2 * np.pi * phase)) * 16 + 128
-        file.writeframes(levels.astype(np.uint8).tobytes())
-    return content.getvalue()
-
-
-def clips(names: str, texts: int, languages: str, start: float) -> bytes:
-    """The tar of `texts` tones in each language, each language at its own pitch.
-
-    `names` has places for both. They are WAV whatever their ending: only few programs write Ogg.
-    """
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        for pitch, language in enumerate(languages.split()):
-            for number in range(texts):
-                time = np.arange(100 + 4 * number) / 1000
-                content = tone(1000, (40 * pitch + 50 + start + number / 8) * time)
-                info = tarfile.TarInfo(f"./usr/share/{names.format(number, language)}")
-                info.size = len(content)
-                archive.addfile(info, io.BytesIO(content))
-    return stream.getvalue()
-
-
-def sounds() -> bytes:
-    """A zip of 12 rising and 12 falling tones of 0.2 to 0.4 seconds."""
-    rng = np.random.default_rng(7)
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for number in range(24):
-            name = ["falling", "rising"][number % 2]
-            rate = (1000, 2000)[number % 4 // 2]
-            time = np.arange(int(rate * rng.uniform(0.2, 0.4))) / rate
-            slope = rng.uniform(300, 500) * (1 if name == "rising" else -1)
-            phase = rng.uniform(150, 200) * time + slope * (time - time[-1]) * time / 2
-            info = zipfile.ZipInfo(f"{name}/{number:02}.wav")
-            archive.writestr(info, tone(rate, phase), zipfile.ZIP_DEFLATED)
     return stream.getvalue()
 
 
