@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,23 @@ def test_rare_labels_are_on_every_side_of_the_split(tmp_path: Path) -> None:
     rows = read(tmp_path, CELL, **TAGS)
     strata = table(**TAGS).strata(rows)
     assert strata[:4].tolist() == ["b", "b", "", "c"] or strata[:4].tolist() == ["a", "b", "", "c"]
+
+
+def test_a_column_that_gives_one_of_the_targets_away_is_told_once(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = ["x,copy,price,weight"]
+    for _ in range(800):
+        x, price, weight = rng.normal(size=3).round(6)
+        lines.append(f"{x},{2 * price + 1},{price},{weight}")
+    rows = read(tmp_path, "\n".join(lines), **NUMBERS)
+    read_as = json.loads(rows.attrs["columns"])
+    assert "alone it tells 'price'" in read_as["copy"]["why"]
+    assert "alone" not in read_as["x"]["why"]
+
+    names = np.array(["train", "train", "train", "test"])[np.arange(800) % 4]
+    said = [item.what for item in table(**NUMBERS).findings(rows, names)]
+    assert len([what for what in said if "'copy' alone explains" in what]) == 1
+    assert not any("weight" in what for what in said)
 
 
 @pytest.mark.parametrize("seed", range(5))

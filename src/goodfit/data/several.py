@@ -22,6 +22,7 @@ from goodfit.errors import UserError
 from goodfit.schema import ReadAs
 
 KINDS = ("labels", "numbers")
+_MOST_LOOKED_AT = 20  # labels of which columns may be leaks
 _BETWEEN = "\x1f"  # the unit separator of ASCII, which no label holds
 _YES_OR_NO = {"yes": 1.0, "y": 1.0, "true": 1.0, "t": 1.0, "1": 1.0}
 _YES_OR_NO |= {"no": 0.0, "n": 0.0, "false": 0.0, "f": 0.0, "0": 0.0}
@@ -113,6 +114,23 @@ def field(target: pd.Series[Any], kind: str, targets: Sequence[str]) -> Field:
     if kind == "labels":
         return Field((len(names),), "float32", labels=tuple(names))
     return Field((len(names),), "float32", tuple(mean.tolist()), tuple(std.tolist()))
+
+
+def unfolded(target: pd.Series[Any], kind: str, targets: Sequence[str]) -> list[pd.Series[Any]]:
+    """A column (N,) for each number, or each of the most frequent labels, as yes and no."""
+    if kind == "numbers":
+        values = numbers(target)
+        return [
+            pd.Series(values[:, column], target.index, name=name)
+            for column, name in enumerate(targets)
+        ]
+    counts = pd.Series([label for text in target for label in _labels(text)]).value_counts()
+    columns = []
+    for label in counts.index[:_MOST_LOOKED_AT]:
+        holds = [label in _labels(text) for text in target]
+        name = label if len(targets) > 1 else f"{targets[0]}={label}"
+        columns.append(pd.Series(np.where(holds, "yes", "no"), target.index, object, name))
+    return columns
 
 
 def encoded(target: pd.Series[Any], kind: str, field: Field) -> Array:

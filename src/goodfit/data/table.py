@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -134,8 +135,8 @@ class Table(StratifiedDataSet):
         elif goal.kind == "category":
             table[self.label], more = target.labels(file, table[self.label], self.alike_labels)
             said += more
-        for name in taken:
-            decided[name] = target.with_a_leak(decided[name], table[name], table[self.label])
+        for name, one in product(taken, self._goals(table)):
+            decided[name] = target.with_a_leak(decided[name], table[name], one)
         # as a text: pandas stores them with a file, and copies them deeply with each column that it
         # gives, which took minutes for 1,600 columns
         table.attrs = {
@@ -240,8 +241,21 @@ class Table(StratifiedDataSet):
 
     def findings(self, rows: pd.DataFrame, names: Array) -> list[Finding]:
         """Leaks, near copies across splits (N,), torn groups, drift, constants, numbers far off."""
-        label = None if self.kind in several.KINDS else self.label
-        return findings(rows, names, label, self._inputs(rows), self.splitting.group)
+        inputs, group = self._inputs(rows), self.splitting.group
+        if self.kind not in several.KINDS:
+            return findings(rows, names, self.label, inputs, group)
+        found: dict[str, Finding] = {}
+        for one in self._goals(rows):
+            of_one = rows.assign(**{str(one.name): one})
+            for item in findings(of_one, names, str(one.name), inputs, group):
+                found.setdefault(item.what, item)
+        return list(found.values())
+
+    def _goals(self, rows: pd.DataFrame) -> list[pd.Series[Any]]:
+        """Each target of the rows (N,) as a column by itself."""
+        if self.kind not in several.KINDS:
+            return [rows[self.label]]
+        return several.unfolded(rows[self.label], self.kind, self.goals)
 
     @staticmethod
     def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:
