@@ -23,7 +23,6 @@ from mlflow.exceptions import MlflowException
 from omegaconf import DictConfig
 
 from goodfit import build
-from goodfit.data.base import arrays_as_lists
 from goodfit.launch.fit import fit
 from goodfit.paths import Paths
 from goodfit.predictor import Predictor
@@ -48,13 +47,6 @@ def registered(cfg: DictConfig) -> str:
     return f"models:/{cfg.name}/{version}"
 
 
-def answers(cfg: DictConfig) -> pd.DataFrame:
-    """What evaluation's network says of the prepared test samples."""
-    paths = Paths(cfg.name)
-    predictor, test = Predictor.load(paths.model), Packed(paths.prepared, "test")
-    return predictor.task.decode(predictor.predict_packed(test, torch.arange(len(test))))
-
-
 @pytest.mark.fault(33)
 @pytest.mark.parametrize("case", tiny.cases())
 def test_raw_rows_get_the_answers_of_evaluation(home: Home, case: str) -> None:
@@ -62,10 +54,15 @@ def test_raw_rows_get_the_answers_of_evaluation(home: Home, case: str) -> None:
     model = mlflow.pyfunc.load_model(registered(cfg))
     data = build.data_set(cfg)
     files = tiny.raw(data)
-    rows = pd.read_parquet(Paths(cfg.name).prepared / "test/rows.parquet")["raw_row"]
-    raw = data.load(files, data.read(files).iloc[rows])
-    given = arrays_as_lists(raw.drop(columns=[data.label, *data.targets], errors="ignore"))
-    pd.testing.assert_frame_equal(model.predict(given.reset_index(drop=True)), answers(cfg))
+    paths = Paths(cfg.name)
+    predictor, test = Predictor.load(paths.model), Packed(paths.prepared, "test")
+    places = pd.read_parquet(paths.prepared / "test/rows.parquet")["raw_row"]
+    raw = data.load(files, data.read(files).iloc[places]).reset_index(drop=True)
+    parts = [raw] if data.together is None else [part for _, part in raw.groupby(data.together)]
+    for part in parts:
+        of_evaluation = predictor.predict_packed(test, torch.from_numpy(part.index.to_numpy()))
+        expected = data.given(part, predictor.task.decode(of_evaluation), predictor.spec)
+        pd.testing.assert_frame_equal(model.predict(data.sent(part)), expected, check_exact=True)
 
 
 @pytest.fixture

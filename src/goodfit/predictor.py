@@ -5,6 +5,7 @@ Letters: N samples, B samples of a batch.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from goodfit import build
 from goodfit.config import tree
 from goodfit.config.check import check_model
 from goodfit.contract import DataSpec
+from goodfit.data.base import Encoded
 from goodfit.data.faults import CellsError, Fault
 from goodfit.errors import UserError
 from goodfit.records import Training
@@ -29,6 +31,7 @@ from goodfit.task.dry_run import ones
 from goodfit.task.scores import Statistics
 
 Tensors = dict[str, Tensor]  # (B, ...) each, by name
+Encode = Callable[[pd.DataFrame, DataSpec], Mapping[str, Encoded]]
 BATCH = 512  # samples a step without gradients: large enough that a step's overhead vanishes
 _FILES = ("config.yaml", "spec.json", "weights.pt")
 
@@ -88,7 +91,7 @@ class Predictor:
         return cls(task, spec)
 
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Readable predictions for raw rows, with the columns that the data set's `encode` takes.
+        """Readable predictions for raw rows, with the columns that the data set takes.
 
         Raises:
             UserError: the rows are no data frame, or a column is missing.
@@ -98,7 +101,17 @@ class Predictor:
             module = type(rows).__module__.partition(".")[0]
             got = f"{module}.{type(rows).__name__}".removeprefix("builtins.")
             raise UserError(f"the rows are of type {got}, expected pandas.DataFrame")
-        encode = build.data_class(self.spec).encode
+        data = build.data_class(self.spec)
+        rows = data.received(rows, self.spec)
+        return data.given(rows, self._answers(rows, data.encode), self.spec)
+
+    def _answers(self, rows: pd.DataFrame, encode: Encode) -> pd.DataFrame:
+        """A readable prediction for each row that `encode` takes.
+
+        Raises:
+            UserError: a column is missing.
+            CellsError: cells hold what `encode` cannot take; rows are counted from 1.
+        """
         if len(rows) == 0:
             encode(rows, self.spec)  # says which columns are missing
             return self._decoded(ones(self.spec.inputs, 1)).iloc[:0]

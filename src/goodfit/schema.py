@@ -63,6 +63,8 @@ ReadAs = Literal[
 Columns = dict[str, ReadAs]
 Names = list[str]
 TextOrNone = Annotated[str, Field(min_length=1)] | None
+# which angles of a step's time a network is told
+Calendar = list[Literal["hour", "weekday", "month"]]
 
 
 def _name(text: object) -> object:
@@ -245,6 +247,7 @@ class Pretrained(BaseModel):
 # all that an annotation of a hyperparameter may name: config/check.py evaluates it with these
 __all__ = [
     "Amount",
+    "Calendar",
     "Columns",
     "Costs",
     "Count",

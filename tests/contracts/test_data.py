@@ -238,7 +238,7 @@ def test_the_manifest_names_every_array(case: str, prepared: Prepared) -> None:
 def sent(case: str, prepared: Prepared) -> tuple[DataSet, pd.DataFrame, DataSpec]:
     """A data set, three rows as a caller would send them, and the spec of train."""
     data = data_set(case)
-    rows = data.read(tiny.raw(data)).head(3)
+    rows = data.first(data.read(tiny.raw(data)))
     example = data.example(data.load(tiny.raw(data), rows))
     return data, example, DataSpec.read(prepared(case) / "spec.json")
 
@@ -246,7 +246,7 @@ def sent(case: str, prepared: Prepared) -> tuple[DataSet, pd.DataFrame, DataSpec
 def test_no_rows_are_encoded_as_no_samples(case: str, prepared: Prepared) -> None:
     """As a caller's empty table."""
     data, rows, spec = sent(case, prepared)
-    for name, encoded in data.encode(rows.iloc[:0], spec).items():
+    for name, encoded in data.encode(data.received(rows.iloc[:0], spec), spec).items():
         assert len(encoded) == 0, name
 
 
@@ -263,19 +263,33 @@ def test_a_missing_cell_is_refused_by_its_row_and_column_or_means_what_it_meant_
             asked = rows.astype({column: object})
             asked.loc[asked.index[1], column] = missing
             if column in may_miss:
-                encoded = data.encode(asked, spec)
+                encoded = data.encode(data.received(asked, spec), spec)
                 assert all(np.isfinite(array).all() for array in encoded.values()), column
                 continue
             with pytest.raises(CellsError) as error:
-                data.encode(asked, spec)
+                data.encode(data.received(asked, spec), spec)
             assert [fault[:2] for fault in error.value.faults] == [(2, column)]
 
 
 def test_a_raw_example_is_encoded_without_its_target(case: str, prepared: Prepared) -> None:
     data, example, spec = sent(case, prepared)
     assert data.label not in example
-    arrays = data.encode(example, spec)
-    assert {len(array) for array in arrays.values()} == {len(example)}
+    rows = data.received(example, spec)
+    arrays = data.encode(rows, spec)
+    assert {len(array) for array in arrays.values()} == {len(rows)}
+
+
+def test_what_a_caller_sends_is_encoded_as_it_was_for_training(
+    case: str, prepared: Prepared
+) -> None:
+    """All samples of test, as many together as can be sent together."""
+    data = data_set(case)
+    rows = split_rows(data)["test"]
+    spec = DataSpec.read(prepared(case) / "spec.json")
+    parts = [rows] if data.together is None else [part for _, part in rows.groupby(data.together)]
+    for part in parts:
+        sent_rows = data.received(data.sent(part), spec)
+        assert is_same(data.encode(sent_rows, spec), data.encode(part, spec))
 
 
 def test_a_reader_is_shown_something_of_its_first_sample(case: str, prepared: Prepared) -> None:

@@ -213,6 +213,25 @@ def texts() -> str:
     return "\n".join([*lines, *lines[1:3]]) + "\n"
 
 
+def series() -> str:
+    """Three shops by the day for 18 weeks: sales with weekends, a promotion that is planned, rain.
+
+    The second opens three weeks later; the last week of each has its promotions alone.
+    """
+    rng = np.random.default_rng(8)
+    first = np.datetime64("2024-01-01")
+    lines = ["shop,day,sales,promotion,rain"]
+    for number, shop in enumerate(["Ulm", "Bonn", "Jena"]):
+        level = 20.0 * 4**number
+        for day in range(21 * (number == 1), 126 + 7):
+            promotion, rain = int(rng.random() < 0.2), rng.gamma(1.0, 2.0)
+            weekend = 0.5 * (day % 7 > 4)
+            sales = level * (1 + weekend + 0.3 * promotion - 0.02 * rain + rng.normal(0, 0.05))
+            seen = f"{sales:.1f},{promotion},{rain:.1f}" if day < 126 else f",{promotion},"
+            lines.append(f"{shop},{first + day},{seen}")
+    return "\n".join(lines) + "\n"
+
+
 def crowns() -> bytes:
     """A wheel with two photos of 400 x 300 pixels: green disks on brown ground, and their boxes."""
     stream = io.BytesIO()
@@ -303,6 +322,7 @@ def contents() -> dict[str, bytes]:
         "elecdemand.pkl.compress": old_pickle(electricity()),
         "table.csv": table().encode(),
         "texts.csv": texts().encode(),
+        "series.csv": series().encode(),
         "deepforest-2.1.0.whl": crowns(),
         "libreoffice-help-en-us_4%3a7.4.7-1+deb12u14.deb": help_pages("en-US", 0),
         "libreoffice-help-fr_4%3a7.4.7-1+deb12u14.deb": help_pages("fr", 1),

@@ -48,14 +48,15 @@ def test_raw_rows_get_the_same_predictions_as_packed_arrays(
     files = tiny.raw(data)
     rows = data.read(files)
     is_test = assign_splits(data, files, rows)[0] == "test"
-    raw = data.load(files, rows[is_test]).drop(columns=data.label)
+    raw = data.load(files, rows[is_test]).reset_index(drop=True)
     torch.manual_seed(0)
     predictor = Predictor(build.task(cfg, spec), spec)
     packed = predictor.task.decode(on_all(predictor, Packed(folder, "test")))
-    numbers = packed.select_dtypes("number")
-    assert np.allclose(
-        predictor.predict(raw)[numbers.columns].to_numpy(), numbers.to_numpy(), atol=1e-6
-    )
+    parts = [raw] if data.together is None else [part for _, part in raw.groupby(data.together)]
+    for part in parts:
+        expected = data.given(part, packed.loc[part.index], spec).select_dtypes("number")
+        answers = predictor.predict(data.sent(part))[expected.columns]
+        assert np.allclose(answers.to_numpy(), expected.to_numpy(), rtol=1e-5, atol=1e-5)
 
 
 def test_predictions_do_not_depend_on_the_size_of_a_batch(
@@ -133,7 +134,7 @@ def test_no_rows_get_an_empty_table_with_the_columns_of_answers(
 ) -> None:
     spec, cfg = DataSpec.read(prepared(case) / "spec.json"), tiny.cfg(case, model=network)
     predictor, data = Predictor(build.task(cfg, spec), spec), build.data_set(cfg)
-    some = data.load(tiny.raw(data), data.read(tiny.raw(data)).head(3))
+    some = data.load(tiny.raw(data), data.first(data.read(tiny.raw(data))))
     rows = data.example(some)
     answers = predictor.predict(rows)
     pd.testing.assert_frame_equal(predictor.predict(rows.iloc[:0]), answers.iloc[:0])

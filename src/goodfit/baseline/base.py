@@ -1,7 +1,7 @@
 """What every baseline is: fitted on train, chosen on validation, asked about inputs alone.
 
-Letters in this folder: N samples of a split, K classes, T steps of the horizon, P past days, F
-features, C channels, H height, W width.
+Letters in this folder: N samples of a split, K classes, T steps of the horizon, P past periods of
+S steps, F features, C channels, H height, W width.
 """
 
 from __future__ import annotations

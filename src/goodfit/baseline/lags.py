@@ -13,16 +13,17 @@ from goodfit.baseline.base import Array, Samples
 def features(samples: Samples) -> Array:
     """One row for each sample and step ahead, (NT, F).
 
-    It holds the demand at the same step of each past day, the lags, what is known of the step,
-    values of the last day and week, and the number of the step.
+    It holds the value at the same step of each past period, the lags, what is known of the step,
+    values of the last period and the last seven, and the number of the step. A horizon that is
+    longer than a period goes through it again.
     """
-    past = samples.inputs["past"]  # (N, P, T)
+    past = samples.inputs["past"]  # (N, P, S)
     lags, known = samples.inputs["lags"], samples.inputs["known"]  # (N, T, F) each
     count, steps = lags.shape[:2]
 
-    same_step = past.transpose(0, 2, 1)  # (N, T, P)
+    same_step = past[:, :, np.arange(steps) % past.shape[2]].transpose(0, 2, 1)  # (N, T, P)
     summary = [
-        past[:, -1, -4:],  # the last four steps
+        past.reshape(count, -1)[:, -4:],  # the last four steps
         past[:, -1:].mean(2),
         past[:, -1:].max(2),
         past[:, -7:].mean((1, 2))[:, None],

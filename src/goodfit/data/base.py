@@ -51,6 +51,10 @@ class DataSet(ABC):
     generic: ClassVar[bool] = False
     # `encode` takes a cell however programs read it: "3", 3 and 3.0
     takes_any_cell: ClassVar[bool] = False
+    # a caller's row is a sample; where it is not, `received` makes samples of rows
+    row_is_sample: ClassVar[bool] = True
+    # the column whose value samples share that a caller can send together; None: any can be
+    together: ClassVar[str | None] = None
 
     def __init__(
         self, *, sources: Mapping[str, Source], test: Fraction, validation: Fraction
@@ -138,8 +142,35 @@ class DataSet(ABC):
         """
 
     def example(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Three rows as a caller would send them, without the target: the registry shows them."""
-        return arrays_as_lists(rows.drop(columns=self.label).head(3))
+        """Three samples as a caller would send them, without target: the registry shows them."""
+        return self.sent(self.first(rows))
+
+    def first(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """A few rows that a caller can send together: by default the first three."""
+        return rows.head(3)
+
+    def sent(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Loaded rows, which can be sent together, as a caller would send them."""
+        return arrays_as_lists(rows.drop(columns=[self.label, *self.targets], errors="ignore"))
+
+    @staticmethod
+    def received(rows: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
+        """What a caller sent as rows that `encode` takes: by default it is that.
+
+        Raises:
+            UserError: a column is missing, or holds what cannot be used.
+        """
+        return rows
+
+    @staticmethod
+    def given(rows: pd.DataFrame, answers: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
+        """Answers to rows (N,) that were `received`, as a caller gets them: by default one each."""
+        return answers
+
+    @staticmethod
+    def apart(rows: pd.DataFrame, spec: DataSpec) -> Iterator[pd.DataFrame]:
+        """Parts of a caller's rows of which each can be refused without the others."""
+        yield rows
 
     @staticmethod
     def columns_read(spec: DataSpec) -> Sequence[ColumnRead]:

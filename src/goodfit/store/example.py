@@ -29,7 +29,7 @@ def write(data: DataSet, loaded: pd.DataFrame, spec: DataSpec, folder: Path) -> 
     name = type(data).__name__
     try:
         data.example(loaded).to_parquet(folder / _FILE, index=False)
-        encoded = data.encode(read(folder), spec)
+        encoded = data.encode(data.received(read(folder), spec), spec)
     except Exception as error:  # whatever the code of a data set, pandas or Arrow raises
         cause = " ".join(str(error).split())[:200]
         raise UserError(
@@ -37,7 +37,7 @@ def write(data: DataSet, loaded: pd.DataFrame, spec: DataSpec, folder: Path) -> 
             f"{type(error).__name__}: {cause}"
         ) from None
 
-    for field, samples in data.encode(loaded, spec).items():
+    for field, samples in data.encode(data.first(loaded), spec).items():
         if not _are_equal(samples, encoded[field]):
             raise UserError(
                 f"{name}.encode makes another '{field}' of the rows that {name}.example gives than "

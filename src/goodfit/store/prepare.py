@@ -48,7 +48,7 @@ def prepare(
         digests = {}
         for split in SPLITS:
             digests[split] = pack(data, raw, splits[split], spec, part / split)
-        first = data.load(raw, rows.head(3))
+        first = data.load(raw, data.first(rows))
         example.write(data, first, spec, part)
         for split in SPLITS:
             np.save(part / split / f"{CLUSTERS}.npy", data.clusters(splits[split]))
