@@ -164,9 +164,9 @@ def decided(
     if cells.empty:
         raise UserError(f"{file} has a header but no rows")
     columns = {name: _column(cells[name], asked.get(name)) for name in roles.values}
-    clock = moments.decided(roles.time, cells[roles.time], zone)
+    lines = _lines(cells)
+    clock = moments.decided(roles.time, cells[roles.time], zone, lines)
     faults = Faults(file)
-    lines = cells.index.to_numpy() + 2
     times = moments.read(cells[roles.time], clock, faults, lines)
     faults.report("mend or drop them")
 
@@ -197,7 +197,7 @@ def runs(name: str, rows: pd.DataFrame, reading: Reading, lines: Array | None = 
     """
     in_use = lines is not None
     if lines is None:
-        lines = rows.index.to_numpy() + 2
+        lines = _lines(rows)
     advice = SENT if in_use else _SERIES
     roles, faults = reading.roles, Faults(name)
     times = moments.read(rows[roles.time], reading.clock, faults, lines)
@@ -254,6 +254,11 @@ def constant(runs_: Sequence[Run], targets: Sequence[str]) -> list[str]:
             if np.ptp(each.values[:, column]) == 0:
                 names.append(f"'{each.name or targets[column]}'")
     return [f"{', '.join(names)} is the same at every step"] if names else []
+
+
+def _lines(cells: pd.DataFrame) -> Array:
+    """The row of the file that each row (N,) is, counted from one."""
+    return np.asarray(cells.index.to_numpy() + cells.attrs.get("first_row", 2))
 
 
 def _column(cells: pd.Series[Any], asked: ReadAs | None) -> Column:

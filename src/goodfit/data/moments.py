@@ -62,8 +62,10 @@ class Clock:
         return [moment.isoformat(sep=" ") for moment in there]
 
 
-def decided(name: str, cells: pd.Series[Any], zone: str | None) -> Clock:
+def decided(name: str, cells: pd.Series[Any], zone: str | None, lines: Array) -> Clock:
     """How a column of texts (N,) is read; `zone` is what the configuration says.
+
+    `lines` (N,) are the rows by which faults are told.
 
     Raises:
         UserError: there are no times, two readings, cells with a zone beside others without, or no
@@ -81,11 +83,14 @@ def decided(name: str, cells: pd.Series[Any], zone: str | None) -> Clock:
         )
     zoned = [bool(_ZONE.search(cell)) for cell in present]
     if any(zoned) and not all(zoned):
-        rows = present.index.to_numpy() + 2
-        first, bare = rows[np.argmax(zoned)], rows[np.argmin(zoned)]
+        rows = lines[np.asarray(cells != "")]
+        first, bare = (
+            f"{shown(present.iloc[place])} in row {rows[place]}"
+            for place in (int(np.argmax(zoned)), int(np.argmin(zoned)))
+        )
         raise UserError(
-            f"column '{name}' mixes times with a zone, as {shown(present[first - 2])} in row "
-            f"{first}, and without, as {shown(present[bare - 2])} in row {bare}; write all with it"
+            f"column '{name}' mixes times with a zone, as {first}, and without, as {bare}; write "
+            "all with it"
         )
     form = Counter(_form(cell) for cell in present).most_common(1)[0][0]
     return Clock(order, form, any(zoned), zone)

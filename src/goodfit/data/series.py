@@ -16,13 +16,14 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data import delimited, long_answers, long_rows, origins, windows
+from goodfit.data import delimited, long_answers, long_rows, origins, table_files, windows
 from goodfit.data.base import Array, DataSet
 from goodfit.data.long_rows import Roles
 from goodfit.data.regular import Run, filled
+from goodfit.data.steps import WEEK, Step
 from goodfit.errors import UserError
 from goodfit.records import ColumnRead, Exhibit
-from goodfit.schema import Calendar, Columns, Count, Fraction, Names, Source, Whole
+from goodfit.schema import Calendar, Columns, Count, Fraction, Names, Source, TextOrNone, Whole
 
 _FACTS = "series"  # of a table's attributes, and of the spec's facts
 _NAMED = 5  # series in a message
@@ -57,7 +58,7 @@ class Series(DataSet):
         sources: Mapping[str, Source],
         time: str,
         target: str | Names,
-        group: str | None,
+        group: TextOrNone,
         known: Names,
         observed: Names,
         horizon: Count,
@@ -66,7 +67,8 @@ class Series(DataSet):
         train_stride: Count,
         gap: Whole,
         block: Whole,
-        zone: str | None,
+        zone: TextOrNone,
+        sheet: TextOrNone,
         calendar: Calendar,
         columns: Columns,
         scale: Literal["series", "none"],
@@ -87,14 +89,15 @@ class Series(DataSet):
         self.stride = stride or horizon
         self.zone, self.calendar, self.scale = zone, calendar, scale
         self.gaps, self.longest_gap, self.short = gaps, longest_gap, short
+        self.sheet = sheet
 
     def frame(self, raw: Path) -> pd.DataFrame:
-        """The cells of a file with a header, as text; the index counts blank rows, too.
+        """The cells of a file of rows with named columns, as text.
 
         Raises:
-            UserError: the file is no such table.
+            UserError: the file is not what its name says.
         """
-        return delimited.cells(raw)
+        return table_files.cells(raw, sheet=self.sheet)
 
     def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
         """Windows of all series that are in a split, (N,), by their first step ahead.
@@ -137,10 +140,14 @@ class Series(DataSet):
 
         What errs in one series errs in another at the same moment, and in the next forecast, too.
         """
-        step = origins.step_of(rows.attrs[_FACTS])
-        length = self.block or origins.block(step, self.horizon)
+        length, _ = self._block(origins.step_of(rows.attrs[_FACTS]))
         ticks = rows["tick"].to_numpy("int64")
         return np.asarray((ticks - ticks.min()) // length)
+
+    @classmethod
+    def cluster_of(cls, spec: DataSpec) -> str:
+        """A week, a year, or a block of another length."""
+        return str(spec.facts["block"])
 
     def key(self, rows: pd.DataFrame) -> None:
         """None: windows overlap by design, and `split` keeps targets apart by time."""
@@ -181,6 +188,7 @@ class Series(DataSet):
             facts={
                 "season": facts["season"],
                 "step": origins.step_of(facts).words,
+                "block": self._block(origins.step_of(facts))[1],
                 _FACTS: facts,
                 "said": said,
                 **({"unit": unit} if unit else {}),
@@ -239,6 +247,14 @@ class Series(DataSet):
         """What each column is to a forecast, and what was found about the series."""
         facts = spec.facts[_FACTS]
         return long_rows.columns_read(facts, spec.facts["said"])
+
+    def _block(self, step: Step) -> tuple[int, str]:
+        """The steps that intervals draw together, and what they are called."""
+        length = self.block or origins.block(step, self.horizon)
+        if not step.months and length * step.seconds == WEEK:
+            return length, "week"
+        is_year = step.months > 0 and length * step.months == 12
+        return length, "year" if is_year else "block"
 
     def _windows(self, run: Run, plan: origins.Plan, reading: long_rows.Reading) -> pd.DataFrame:
         """The windows of one series, of each of its targets, with their splits."""
