@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pandas as pd
 
+from goodfit import build
 from goodfit.config import gallery
 from goodfit.data import row_files
 from goodfit.data.faults import CellsError
@@ -39,6 +40,7 @@ python pipelines/predict.py model=models:/<name>@champion <file> [--out <file>]
 stand beside its own columns, in the same order, and are called predicted_<name> where the file has
 a column <name>. Without --out they go to standard output, as CSV
 or as --format says. A file that exists is written over with --replace alone.
+Of series, the file holds the last steps of each, and the answers are the steps ahead, alone.
 Exit code 3: some rows were refused; each is told, and its answer stays empty."""
 
 
@@ -61,7 +63,8 @@ def main() -> int:
         name = "standard input" if options.file == STANDARD else str(options.file)
         parts = row_files.parts(name, source, taken, _PART)
         with closing(parts) as rows, _writing(options.out) as target:
-            refused, count = _answer_all(predictor, rows, target, str(options.out), given)
+            answer = _answer_all if _row_is_sample(predictor) else _answer_apart
+            refused, count = answer(predictor, rows, target, str(options.out), given)
     where = "" if options.out == STANDARD else f": {options.out}"
     print(f"{count - refused:,} rows answered, {refused:,} refused{where}", file=sys.stderr)
     return SOME_REFUSED if refused else 0
@@ -198,6 +201,45 @@ def _answer_all(
     if refused > _LISTED:
         print(f"... and {refused - _LISTED:,} more; their answers are empty", file=sys.stderr)
     return refused, count
+
+
+def _row_is_sample(predictor: Predictor) -> bool:
+    """Whether each row is answered by itself; those of a series are together."""
+    return build.data_class(predictor.spec).row_is_sample
+
+
+def _answer_apart(
+    predictor: Predictor, rows: Iterator[Part], target: BinaryIO, name: str, form: Format
+) -> tuple[int, int]:
+    """Answers without the rows that they are of, which are read as a whole; see `_answer_all`."""
+    parts = list(rows)
+    table = pd.concat([part.rows for part in parts], ignore_index=True)
+    numbers = [number for part in parts for number in part.numbers]
+    data, answered = build.data_class(predictor.spec), []
+    refused = told = 0
+    try:
+        answered = [predictor.predict(table)]
+    except CellsError:
+        for some in data.apart(table, predictor.spec):
+            try:
+                answered.append(predictor.predict(some))
+            except CellsError as error:
+                refused += len(some)
+                for fault in error.faults[: max(_LISTED - told, 0)]:
+                    number = numbers[some.index[fault.row - 1]]
+                    said = f"{parts[0].place} {number}: column {fault.column} {fault.problem}"
+                    print(said, file=sys.stderr)
+                told += len(error.faults)
+    if told > _LISTED:
+        print(f"... and {told - _LISTED:,} more", file=sys.stderr)
+    blank = predictor.predict(table.iloc[:0])
+    given = pd.concat(answered or [blank], ignore_index=True)
+    without = pd.DataFrame(index=given.index)
+    without.attrs = parts[0].rows.attrs
+    written = answers.opened(target, name, form)
+    written.add(without, given)
+    written.close()
+    return refused, len(table)
 
 
 def answered(predictor: Predictor, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[int, str]]:
