@@ -108,6 +108,7 @@ class Reading:
             self.roles.values,
             len(self.roles.targets),
             unknown,
+            may_change=not self.clock.is_utc and self.clock.zone is None,
         )
 
     def facts(self) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from typing import Any, Literal
 import numpy as np
 
 from goodfit.data.faults import Faults
-from goodfit.data.steps import Step
+from goodfit.data.steps import DAY, Step
 
 Array = np.ndarray[Any, Any]
 Gaps = Literal["refuse", "fill"]
+_MORNING = 4  # o'clock: later, no country changes its clocks
 _CHANGED = 5  # equal steps of another length, one after the other: the frequency is another one
 
 
@@ -27,7 +28,8 @@ class Rules:
     """What is done about gaps: none, or filled up to `longest` steps; names for messages.
 
     Of the `columns`, the first `targets` are targets, and the first `unknown` are known up to the
-    start of a forecast alone.
+    start of a forecast alone. `may_change` says that times are of a clock that may be put forward
+    or back.
     """
 
     gaps: Gaps
@@ -36,6 +38,7 @@ class Rules:
     columns: tuple[str, ...]
     targets: int
     unknown: int
+    may_change: bool
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ def run(
     again = np.flatnonzero(np.diff(ticks) == 0) + 1
     for row in again:
         said = f"{_moment(step, ticks[row])}{_of(name)} is there twice, first in row"
-        faults.add(rules.time, [lines[row]], f"{said} {lines[row - 1]}")
+        hint = _hint(step, ticks[row], rules)
+        faults.add(rules.time, [lines[row]], f"{said} {lines[row - 1]}{hint}")
     if len(again):
         ticks, first = np.unique(ticks, return_index=True)
         values, lines = values[first], lines[first]
@@ -120,7 +124,7 @@ def _check_steps(
         steps = "1 step is" if missing == 1 else f"{missing} steps are"
         said = f"{steps} missing{_of(name)} between {_moment(step, ticks[place])} and this row"
         if rules.gaps == "refuse":
-            faults.add(rules.time, [row], said)
+            faults.add(rules.time, [row], said + _hint(step, ticks[place], rules))
         elif missing > rules.longest:
             faults.add(rules.time, [row], f"{said}, and data.longest_gap={rules.longest}")
 
@@ -167,6 +171,15 @@ def _forward(values: Array, absent: Array) -> Array:
 
 def _moment(step: Step, tick: int) -> str:
     return str(step.moments(np.array([tick]))[0]).replace("T", " ")
+
+
+def _hint(step: Step, tick: int, rules: Rules) -> str:
+    """Clocks are changed in the night to a Sunday: an hour twice or never then has a reason."""
+    moment = step.moments(np.array([tick]))[0].item()
+    is_night = moment.weekday() == 6 and moment.hour < _MORNING and step.seconds in range(1, DAY)
+    if not (rules.may_change and is_night):
+        return ""
+    return "; where clocks are changed, data.zone says whose, as Europe/Paris"
 
 
 def _of(name: str) -> str:

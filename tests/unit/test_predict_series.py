@@ -1,0 +1,75 @@
+"""predict.py answers the steps ahead of each series, and refuses one without the others."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import tiny
+from furnished import furnish
+
+from goodfit.launch.fit import fit
+from goodfit.predictor import Predictor
+from goodfit.stages import predict
+
+
+@pytest.fixture(scope="module")
+def model(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[str], Path], database: Path
+) -> Path:
+    """The folder of a model of three series with covariates."""
+    folder = tmp_path_factory.mktemp("series")
+    cfg = furnish(folder, prepared, database, "series-shops")
+    cfg.trainer.max_epochs = 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        fit(cfg, out=folder / "model")
+    return folder / "model"
+
+
+@pytest.fixture
+def ask(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs the command in an empty folder, and gives its code."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["pipelines/predict.py", f"model={model}", *arguments])
+        return predict.main()
+
+    return run
+
+
+def last_steps() -> pd.DataFrame:
+    """The sample as it is: its last week has promotions alone."""
+    return pd.read_csv(tiny.SAMPLES / "series.csv", dtype=str, keep_default_na=False)
+
+
+def test_the_file_of_training_gets_the_week_behind_its_last_values(
+    model: Path, ask: Callable[..., int]
+) -> None:
+    last_steps().to_csv("rows.csv", sep=";", index=False)
+    assert ask("rows.csv", "--out", "answers.csv") == 0
+    answers = pd.read_csv("answers.csv", sep=";")
+    assert list(answers) == ["day", "shop", "forecast"]
+    assert answers["shop"].tolist() == ["Ulm"] * 7 + ["Bonn"] * 7 + ["Jena"] * 7
+    assert answers["day"][0] == "2024-05-06 00:00:00"
+    expected = Predictor.load(model).predict(last_steps())
+    assert answers["forecast"].tolist() == pytest.approx(expected["forecast"].tolist(), rel=1e-6)
+
+
+@pytest.mark.fault(33)
+def test_a_series_is_refused_without_the_others(
+    ask: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = last_steps()
+    bad = rows.index[(rows["shop"] == "Bonn")][40]
+    rows.loc[bad, "sales"] = "many"
+    rows.to_csv("rows.csv", index=False)
+    assert ask("rows.csv", "--out", "answers.csv") == 3
+    assert (
+        f"rows.csv, line {bad + 2}: column sales 'many' is not a finite" in capsys.readouterr().err
+    )
+    assert pd.read_csv("answers.csv")["shop"].unique().tolist() == ["Ulm", "Jena"]
