@@ -232,6 +232,23 @@ def series() -> str:
     return "\n".join(lines) + "\n"
 
 
+def stations() -> pd.DataFrame:
+    """150 days of three stations, whose riders stand in the row 14 days later, with covariates."""
+    rng = np.random.default_rng(9)
+    days = np.arange(150)
+    weekday = (days + 1) % 7 < 5
+    teams = ("Blackhawks_Home", "Bulls_Home", "Bears_Home", "WhiteSox_Home", "Cubs_Home")
+    columns = {name: (rng.random(150) < 0.2).astype(int) for name in teams}
+    columns |= {"temp": (40 + 30 * np.sin(days / 58)).round(), "percip": np.zeros(150)}
+    columns |= {"weather_snow": (days % 11 == 0) * 0.5, "weather_storm": (days % 13 == 0) * 0.5}
+    for number, name in enumerate(["Austin", "Monroe", "Polk"]):
+        riders = 2.0 * 3**number * (1 + 2 * weekday + 0.2 * rng.normal(size=150))
+        columns[name] = riders.round(1)
+    dates = [str(np.datetime64("2001-01-22") + day) for day in days]
+    columns["date"] = np.array(dates, dtype=object)
+    return pd.DataFrame(columns | {"ridership": 0.0})
+
+
 def crowns() -> bytes:
     """A wheel with two photos of 400 x 300 pixels: green disks on brown ground, and their boxes."""
     stream = io.BytesIO()
@@ -323,6 +340,7 @@ def contents() -> dict[str, bytes]:
         "table.csv": table().encode(),
         "texts.csv": texts().encode(),
         "series.csv": series().encode(),
+        "Chicago.pkl.compress": old_pickle(stations()),
         "deepforest-2.1.0.whl": crowns(),
         "libreoffice-help-en-us_4%3a7.4.7-1+deb12u14.deb": help_pages("en-US", 0),
         "libreoffice-help-fr_4%3a7.4.7-1+deb12u14.deb": help_pages("fr", 1),
