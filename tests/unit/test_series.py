@@ -34,6 +34,7 @@ def test_unsorted_rows_give_the_same_windows_and_are_said(tmp_path: Path) -> Non
     assert "rows are sorted" not in said(expected)
 
 
+@pytest.mark.fault(72)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -107,6 +108,7 @@ def test_no_common_step_is_refused_with_those_that_occur(tmp_path: Path) -> None
         read(tmp_path, rows.assign(time=times))
 
 
+@pytest.mark.fault(72)
 def test_a_filled_step_has_the_value_before_it_and_is_in_no_target(tmp_path: Path) -> None:
     rows = hours(100)
     windows = read(tmp_path, rows.drop(index=[50]), gaps="fill")

@@ -83,6 +83,7 @@ def test_a_forecast_is_in_the_unit_of_its_series(asked: tuple[pd.DataFrame, Any]
     assert given.groupby("meter")["forecast"].first().tolist() == pytest.approx(means)
 
 
+@pytest.mark.fault(72)
 @pytest.mark.parametrize(
     ("change", "row", "column", "problem"),
     [

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_series import fitted, hours, read
+from made_series import fitted, hours, made, read
 
 from goodfit.data.windows import encode
 from goodfit.errors import UserError
@@ -34,7 +34,33 @@ def test_hours_are_regular_where_clocks_are_changed(
     windows, spec = fitted(tmp_path, local(start, 120, offset=offset), zone=ZONE)
     assert spec.facts["step"] == "1 h"
     expected = pd.date_range(start, periods=120, freq="h", tz=ZONE)[windows["tick"]]
-    assert list(windows["start"]) == [moment.isoformat(sep=" ") for moment in expected]
+    shown = [moment.isoformat(sep=" ")[: 25 if offset else 19] for moment in expected]
+    assert list(windows["start"]) == shown
+
+
+@pytest.mark.parametrize(
+    ("freq", "offset", "zone"),
+    [
+        ("h", True, ZONE),
+        ("h", False, ZONE),
+        ("h", True, None),
+        ("h", False, None),
+        ("D", True, ZONE),
+        ("D", False, ZONE),
+        ("D", False, None),
+    ],
+)
+def test_what_is_sent_is_received_in_every_notation(
+    tmp_path: Path, freq: str, offset: bool, zone: str | None
+) -> None:
+    start = "2024-03-29" if freq == "D" else "2024-04-10"
+    data = made(zone=zone)
+    windows = read(tmp_path, local(start, 120, freq, offset=offset), data)
+    spec = data.fit(windows[windows["split"] == "train"])
+    for _, window in windows.groupby("tick"):
+        received = data.received(data.sent(window), spec)
+        assert received["start"].tolist() == window["start"].tolist()
+        assert received["tick"].tolist() == window["tick"].tolist()
 
 
 def test_the_hour_of_the_calendar_is_that_of_the_place(tmp_path: Path) -> None:
@@ -53,6 +79,7 @@ def test_days_of_a_zone_are_days_though_some_have_23_hours(tmp_path: Path) -> No
         read(tmp_path, rows)
 
 
+@pytest.mark.fault(72)
 def test_without_a_zone_the_hour_that_comes_twice_is_refused_by_its_row(tmp_path: Path) -> None:
     rows = local("2024-10-25", 120, offset=False)
     with pytest.raises(UserError, match=_TWICE):

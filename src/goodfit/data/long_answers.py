@@ -62,9 +62,9 @@ def _problem(each: Run, facts: Facts, reading: Reading, trained: bool) -> str | 
     if each.filled[past - context].any():
         return f"{title} lacks the first of the last {context} steps"
     if each.ahead > horizon:
-        last = reading.step.moments(np.array([each.first + past - 1]))
+        last = reading.text(np.array([each.first + past - 1]))[0]
         return (
-            f"{title} has {each.ahead} steps without a value behind {reading.clock.text(last)[0]}, "
+            f"{title} has {each.ahead} steps without a value behind {last}, "
             f"and {horizon} are forecast"
         )
     if not reading.roles.known:
@@ -72,7 +72,7 @@ def _problem(each: Run, facts: Facts, reading: Reading, trained: bool) -> str | 
     ahead = each.lines[past : past + horizon]
     if len(ahead) < horizon or not ahead.all():
         missing = past + np.append(np.flatnonzero(ahead == 0), np.arange(len(ahead), horizon))
-        times = reading.clock.text(reading.step.moments(each.first + missing[:1]))
+        times = reading.text(each.first + missing[:1])
         listed = ", ".join(reading.roles.known)
         return (
             f"{title} needs {listed} of the {horizon} steps ahead, in rows without "
@@ -88,7 +88,7 @@ def _window(each: Run, column: int, facts: Facts, reading: Reading) -> list[Any]
     past = len(each) - each.ahead
     first = each.first + past
     known, observed = reading.places("known"), reading.places("observed")
-    start = reading.clock.text(reading.step.moments(np.array([first])))[0]
+    start = reading.text(np.array([first]))[0]
     # without known covariates, nothing needs to be there ahead
     ahead = each.values[past - context : past + horizon, known]
     if not known:
@@ -122,8 +122,7 @@ def forecasts(rows: pd.DataFrame, answers: pd.DataFrame, facts: Facts) -> pd.Dat
         mean, std = scale[group, name]
         table = tables.setdefault((group, tick), {})
         if not table:
-            times = reading.step.moments(int(tick) + np.arange(horizon))
-            table[roles.time] = reading.clock.text(times)
+            table[roles.time] = reading.text(int(tick) + np.arange(horizon))
             if roles.group:
                 table[roles.group] = [group] * horizon
         table[titles[name]] = values[row] * std + mean
@@ -138,8 +137,8 @@ def of_windows(rows: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     ahead = facts["horizon"] if roles.known else 0
     parts = []
     for (group, _), targets in rows.groupby(["group", "tick"], sort=False):
-        times = reading.step.moments(int(targets["tick"].iloc[0]) + np.arange(-context, ahead))
-        table: dict[str, Any] = {roles.time: reading.clock.text(times)}
+        times = reading.text(int(targets["tick"].iloc[0]) + np.arange(-context, ahead))
+        table: dict[str, Any] = {roles.time: times}
         if roles.group:
             table[roles.group] = [group] * len(times)
         for _, window in targets.iterrows():

@@ -98,6 +98,12 @@ class Reading:
         """Where the columns of a kind stand among the values."""
         return [self.roles.values.index(name) for name in getattr(self.roles, kind)]
 
+    def text(self, ticks: Array) -> list[str]:
+        """The times of steps with the numbers (N,), as the data write theirs: dates, or moments."""
+        texts = self.clock.text(self.step.moments(ticks))
+        is_date = self.step.by_day and not self.clock.zoned
+        return [text[:10] for text in texts] if is_date else texts
+
     def rules(self) -> Rules:
         """What is done about gaps, for each series."""
         unknown = len(self.roles.targets) + len(self.roles.observed)

@@ -54,12 +54,13 @@ class Clock:
         return np.asarray(shown_there, "datetime64[s]")
 
     def text(self, moments: Array) -> list[str]:
-        """Moments (N,) as ISO 8601 has them, in the zone of the data, which `read` takes."""
-        if not self.is_utc:
-            return [str(moment).replace("T", " ") for moment in moments.astype("datetime64[s]")]
-        index = pd.DatetimeIndex(moments, tz="UTC")
-        there = index.tz_convert(self.zone) if self.zone else index
-        return [moment.isoformat(sep=" ") for moment in there]
+        """Moments (N,) on which steps are counted, as the data write theirs, with ISO's marks."""
+        if not self.zoned:
+            there = self.local(moments).astype("datetime64[s]")
+            return [str(moment).replace("T", " ") for moment in there]
+        index = pd.DatetimeIndex(moments, tz="UTC" if self.is_utc else self.zone)
+        zoned = index.tz_convert(self.zone) if self.zone else index
+        return [moment.isoformat(sep=" ") for moment in zoned]
 
 
 def decided(name: str, cells: pd.Series[Any], zone: str | None, lines: Array) -> Clock:

@@ -281,7 +281,7 @@ class Series(DataSet):
         cells: dict[str, Any] = {
             "group": [run.name] * len(at),
             "variable": [self.roles.targets[column]] * len(at),
-            "start": reading.clock.text(reading.step.moments(starts)),
+            "start": reading.text(starts),
             "tick": starts,
             "split": names,
         }

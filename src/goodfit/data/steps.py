@@ -56,6 +56,11 @@ class Step:
         return np.asarray((np.minimum(days, last) if self.day else last) + within)
 
     @property
+    def by_day(self) -> bool:
+        """Whether all times are midnights."""
+        return (self.months > 0 or self.seconds % DAY == 0) and self.anchor.endswith("T00:00:00")
+
+    @property
     def words(self) -> str:
         """For a reader: 30 min, 1 h, 1 month."""
         if self.months:
