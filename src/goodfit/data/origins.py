@@ -69,7 +69,8 @@ class Plan:
     def starts(self, run: Run) -> tuple[Array, Array]:
         """The steps (N,) at which forecasts of a series start, and the names (N,) of their splits.
 
-        Those of a split are counted back from its end: the last one ends with it.
+        All are counted back from the last one, which ends with the data: with strides of a week,
+        those of train start on the weekday on which those of test do, and no other.
         """
         ours = self.lengths
         last = run.first + len(run) - ours.horizon
@@ -82,7 +83,7 @@ class Plan:
         }
         for name, (begin, end, stride) in borders.items():
             inside = (starts >= begin) & (starts + ours.horizon <= end)
-            names[inside & ((end - ours.horizon - starts) % stride == 0)] = name
+            names[inside & ((self.end - ours.horizon - starts) % stride == 0)] = name
         kept = names != split.NO_SPLIT
         return starts[kept], names[kept]
 
