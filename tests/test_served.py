@@ -60,7 +60,7 @@ def test_raw_rows_get_the_answers_of_evaluation(home: Home, case: str) -> None:
     raw = data.load(files, data.read(files).iloc[places]).reset_index(drop=True)
     parts = [raw] if data.together is None else [part for _, part in raw.groupby(data.together)]
     for part in parts:
-        of_evaluation = predictor.predict_packed(test, torch.from_numpy(part.index.to_numpy()))
+        of_evaluation = predictor.predict_packed(test, torch.tensor(part.index.to_list()))
         expected = data.given(part, predictor.task.decode(of_evaluation), predictor.spec)
         pd.testing.assert_frame_equal(model.predict(data.sent(part)), expected, check_exact=True)
 
