@@ -245,8 +245,9 @@ def stations() -> pd.DataFrame:
         riders = 2.0 * 3**number * (1 + 2 * weekday + 0.2 * rng.normal(size=150))
         columns[name] = riders.round(1)
     dates = [str(np.datetime64("2001-01-22") + day) for day in days]
-    columns["date"] = np.array(dates, dtype=object)
-    return pd.DataFrame(columns | {"ridership": 0.0})
+    frame = pd.DataFrame(columns | {"ridership": 0.0})
+    frame["date"] = pd.Series(dates, dtype=object)  # as the published file has it
+    return frame
 
 
 def crowns() -> bytes:
