@@ -166,6 +166,22 @@ def test_a_series_that_is_too_short_is_refused_or_left_out_by_name(tmp_path: Pat
     assert "1 series are too short and left out: 'b' (15 steps)" in said(windows)
 
 
+def test_series_of_other_times_leave_no_split_empty_in_silence(tmp_path: Path) -> None:
+    later = hours(100, "2024-03-01").assign(meter="later")
+    rows = pd.concat([two((100, 100)), later])
+    windows = read(tmp_path, rows, group="meter", short="leave_out")
+    assert set(windows["group"]) == {"a", "b"}
+    assert set(windows["split"]) == {"train", "validation", "test"}
+
+
+def test_a_split_without_a_forecast_is_refused(tmp_path: Path) -> None:
+    """Where one series ends before it, and the other was filled."""
+    mostly_filled = hours(201).drop(index=range(30, 200)).assign(meter="c")
+    rows = pd.concat([two((100, 100)), mostly_filled])
+    with pytest.raises(UserError, match="no series has a whole forecast in validation and test"):
+        read(tmp_path, rows, group="meter", gaps="fill", longest_gap=200)
+
+
 def test_each_series_is_scaled_by_train_alone(tmp_path: Path) -> None:
     rows = two((100, 100))
     rows["load"] = rows["load"].where(rows["meter"] == "a", 1000 * rows["load"])

@@ -115,6 +115,7 @@ class Reading:
             len(self.roles.targets),
             unknown,
             may_change=not self.clock.is_utc and self.clock.zone is None,
+            grouped=self.roles.group is not None,
         )
 
     def facts(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Rules:
 
     Of the `columns`, the first `targets` are targets, and the first `unknown` are known up to the
     start of a forecast alone. `may_change` says that times are of a clock that may be put forward
-    or back.
+    or back, `grouped` that a column tells series apart.
     """
 
     gaps: Gaps
@@ -39,6 +39,7 @@ class Rules:
     targets: int
     unknown: int
     may_change: bool
+    grouped: bool
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ def run(
     for row in again:
         said = f"{_moment(step, ticks[row])}{_of(name)} is there twice, first in row"
         hint = _hint(step, ticks[row], rules)
+        if not rules.grouped:
+            hint += "; of several series, data.group names the column that tells them apart"
         faults.add(rules.time, [lines[row]], f"{said} {lines[row - 1]}{hint}")
     if len(again):
         ticks, first = np.unique(ticks, return_index=True)

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data import delimited, long_answers, long_rows, origins, table_files, windows
+from goodfit.data import delimited, long_answers, long_rows, origins, split, table_files, windows
 from goodfit.data.base import Array, DataSet
 from goodfit.data.long_rows import Roles
 from goodfit.data.regular import Run, filled
@@ -115,10 +115,14 @@ class Series(DataSet):
         if not known:
             raise UserError(f"{path.name} has no value of {self.roles.targets}")
 
-        plan = origins.Plan.of(known, self)
-        parts = [self._windows(run, plan, reading) for run in known]
-        table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+        plan, table = self._planned(known, reading)
         trained = dict.fromkeys(table.loc[table["split"] == "train", "group"])
+        short = [run for run in runs if run.name not in trained]
+        if short and self.short == "leave_out" and trained:
+            # without them, the time of all others may begin later or end earlier
+            known = [run for run in known if run.name in trained]
+            plan, table = self._planned(known, reading)
+            trained = dict.fromkeys(table.loc[table["split"] == "train", "group"])
         said = [
             *self._said(runs, known),
             *self._without_short(path.name, runs, list(trained)),
@@ -126,6 +130,7 @@ class Series(DataSet):
             *long_rows.constant(known, self.roles.targets),
         ]
         table = table[table["group"].isin(list(trained))]
+        _check_splits(path.name, table)
         # by time, as forecasts are asked for; series in the order of the file
         table = table.sort_values("tick", kind="stable", ignore_index=True)
         table.attrs = {_FACTS: self._facts(reading) | {"series": list(trained), "said": said}}
@@ -256,6 +261,15 @@ class Series(DataSet):
         is_year = step.months > 0 and length * step.months == 12
         return length, "year" if is_year else "block"
 
+    def _planned(
+        self, known: Sequence[Run], reading: long_rows.Reading
+    ) -> tuple[origins.Plan, pd.DataFrame]:
+        """Where forecasts of the series start, and a row for each, (N,)."""
+        plan = origins.Plan.of(known, self)
+        parts = [self._windows(run, plan, reading) for run in known]
+        filled_parts = [part for part in parts if len(part)] or parts[:1]
+        return plan, pd.concat(filled_parts, ignore_index=True)
+
     def _windows(self, run: Run, plan: origins.Plan, reading: long_rows.Reading) -> pd.DataFrame:
         """The windows of one series, of each of its targets, with their splits."""
         starts, names = plan.starts(run)
@@ -334,6 +348,21 @@ class Series(DataSet):
             f"{file}: {len(short)} of {len(runs)} series have no sample in train, {self.context} "
             f"steps of the past and {self.horizon} ahead before validation: {named}; choose a "
             "shorter data.context, or data.short=leave_out"
+        )
+
+
+def _check_splits(file: str, table: pd.DataFrame) -> None:
+    """Each split has a forecast.
+
+    Raises:
+        UserError: one has none, as where series end long before the last of them.
+    """
+    empty = [name for name in split.SPLITS if not (table["split"] == name).any()]
+    if empty:
+        raise UserError(
+            f"{file}: no series has a whole forecast in {' and '.join(empty)}; series end at "
+            "different times, or what was filled is everywhere: leave out those of other times, "
+            "or choose other data.test and data.validation"
         )
 
 
