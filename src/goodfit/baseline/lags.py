@@ -5,6 +5,8 @@ Letters: `base.py`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from goodfit.baseline.base import Array, Samples
@@ -32,3 +34,14 @@ def features(samples: Samples) -> Array:
     step = np.tile(np.arange(steps)[None, :, None], (count, 1, 1))
     columns = np.concatenate([same_step, lags, known, shared, step], 2)
     return columns.reshape(count * steps, -1)
+
+
+def relative(samples: Samples) -> tuple[Samples, Array]:
+    """The samples with past and lags relative to the mean of the last seven periods, and it (N, 1).
+
+    Trees answer with what they have seen: of a series that has grown since, not high enough.
+    """
+    past, lags = samples.inputs["past"], samples.inputs["lags"]
+    level = past[:, -7:].mean((1, 2))[:, None]
+    shifted = {"past": past - level[:, :, None], "lags": lags - level[:, :, None]}
+    return replace(samples, inputs={**samples.inputs, **shifted}), level

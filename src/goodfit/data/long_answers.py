@@ -127,7 +127,10 @@ def forecasts(rows: pd.DataFrame, answers: pd.DataFrame, facts: Facts) -> pd.Dat
                 table[roles.group] = [group] * horizon
         table[titles[name]] = values[row] * std + mean
     parts = [pd.DataFrame(table, columns=columns) for table in tables.values()]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    if parts:
+        return pd.concat(parts, ignore_index=True)
+    types = {name: float if name in titles.values() else str for name in columns}
+    return pd.DataFrame(columns=columns).astype(types)
 
 
 def of_windows(rows: pd.DataFrame, facts: Facts) -> pd.DataFrame:
