@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.holiday import USFederalHolidayCalendar
 
-from goodfit.data.electricity import read_pickle
+from goodfit.data.pickled import read_pickle
 from goodfit.data.series import Series
 from goodfit.errors import UserError
 
