@@ -236,16 +236,16 @@ def series() -> str:
 
 
 def stations() -> pd.DataFrame:
-    """150 days of three stations, whose riders stand in the row 14 days later, with covariates."""
+    """210 days of three stations, whose riders stand in the row 14 days later, with covariates."""
     rng = np.random.default_rng(9)
-    days = np.arange(150)
+    days = np.arange(210)
     weekday = (days + 1) % 7 < 5
     teams = ("Blackhawks_Home", "Bulls_Home", "Bears_Home", "WhiteSox_Home", "Cubs_Home")
-    columns = {name: (rng.random(150) < 0.2).astype(int) for name in teams}
-    columns |= {"temp": (40 + 30 * np.sin(days / 58)).round(), "percip": np.zeros(150)}
+    columns = {name: (rng.random(210) < 0.2).astype(int) for name in teams}
+    columns |= {"temp": (40 + 30 * np.sin(days / 58)).round(), "percip": np.zeros(210)}
     columns |= {"weather_snow": (days % 11 == 0) * 0.5, "weather_storm": (days % 13 == 0) * 0.5}
     for number, name in enumerate(["Austin", "Monroe", "Polk"]):
-        riders = 2.0 * 3**number * (1 + 2 * weekday + 0.2 * rng.normal(size=150))
+        riders = 2.0 * 3**number * (1 + 2 * weekday + 0.2 * rng.normal(size=210))
         columns[name] = riders.round(1)
     dates = [str(np.datetime64("2001-01-22") + day) for day in days]
     frame = pd.DataFrame(columns | {"ridership": 0.0})

@@ -360,9 +360,9 @@ def _check_splits(file: str, table: pd.DataFrame) -> None:
     empty = [name for name in split.SPLITS if not (table["split"] == name).any()]
     if empty:
         raise UserError(
-            f"{file}: no series has a whole forecast in {' and '.join(empty)}; series end at "
-            "different times, or what was filled is everywhere: leave out those of other times, "
-            "or choose other data.test and data.validation"
+            f"{file}: no series has a whole forecast in {' and '.join(empty)}; origins are counted "
+            "back from the end by data.stride, series may end before, and what was filled is no "
+            "target: choose a larger share, or leave out series of other times"
         )
 
 
