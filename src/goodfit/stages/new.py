@@ -49,17 +49,17 @@ class _Parts(NamedTuple):
     lengths: tuple[int, int, int] | None = None
 
 
-_MLP = "a feed-forward network on all columns side by side"
+_TABM = "an ensemble of small networks on all columns side by side"
 _PARTS = {
-    ("table", "class"): _Parts("mlp", "classification", ["logistic", "boosting"], _MLP, 3.0e-3),
-    ("table", "number"): _Parts("mlp", "regression", ["ridge", "boosting"], _MLP, 3.0e-3),
-    ("table", "ordered"): _Parts("mlp", "ordinal", ["logistic", "boosting"], _MLP, 3.0e-3),
-    ("table", "count"): _Parts("mlp", "count", ["poisson", "boosting"], _MLP, 3.0e-3),
+    ("table", "class"): _Parts("tabm", "classification", ["logistic", "boosting"], _TABM, 3.0e-3),
+    ("table", "number"): _Parts("tabm", "regression", ["ridge", "boosting"], _TABM, 3.0e-3),
+    ("table", "ordered"): _Parts("tabm", "ordinal", ["logistic", "boosting"], _TABM, 3.0e-3),
+    ("table", "count"): _Parts("tabm", "count", ["poisson", "boosting"], _TABM, 3.0e-3),
     ("table", "labels"): _Parts(
-        "mlp", "multilabel", ["each_logistic", "each_boosting"], _MLP, 3.0e-3
+        "tabm", "multilabel", ["each_logistic", "each_boosting"], _TABM, 3.0e-3
     ),
     ("table", "numbers"): _Parts(
-        "mlp", "multivariate", ["each_ridge", "each_boosting"], _MLP, 3.0e-3
+        "tabm", "multivariate", ["each_ridge", "each_boosting"], _TABM, 3.0e-3
     ),
     ("texts", "class"): _Parts(
         model="transformer",
