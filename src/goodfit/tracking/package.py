@@ -36,6 +36,7 @@ REQUIREMENTS = (
     "pandas",
     "pyarrow",
     "scipy",
+    "scikit-learn",
     "pillow",
     "hydra-core",
     "omegaconf",
