@@ -25,6 +25,7 @@ from goodfit.task.scores import Score, Statistics
 
 LABELS, TOKENS, WORDS = 4, 5, 7
 PARTS: dict[str, Any] = {"monitor": "loss", "score": "rmse", "optimizer": None, "schedule": None}
+NUMBER_PARTS = PARTS | {"transform": "none", "interval": None}  # of Regression, and what it is of
 
 
 def spec(kind: str, outputs: int, target: Field) -> DataSpec:

@@ -108,8 +108,21 @@ def baselines(case: str) -> list[str]:
 
 
 def pairs() -> list[tuple[str, str]]:
-    """Every network with every data set that it takes."""
-    return [(model, case) for case in cases() for model in models(case)]
+    """Every network with every kind of input and target that it takes.
+
+    A network sees arrays, and not whose they are: of data sets that give alike, one is enough.
+    """
+    found = {}
+    for case in cases():
+        for model in models(case):
+            found.setdefault((model, frozenset(gives(case)), kind(case)), (model, case))
+    return list(found.values())
+
+
+def pairs_of_all() -> list[tuple[str, str]]:
+    """The same, and every data set with one of its networks."""
+    firsts = [(fitting[0], case) for case in cases() if (fitting := models(case))]
+    return list(dict.fromkeys([*pairs(), *firsts]))
 
 
 def cfg(case: str, **changes: Any) -> DictConfig:

@@ -42,6 +42,8 @@ def task(kind: type[Task], outputs: int, **facts: object) -> Task:
     """A task without a network, for what it says of samples it has not seen."""
     plain = {"label_smoothing": 0.0, "class_weights": "none", "majority": "keep", "costs": None}
     options = plain if kind is Classification else {}
+    if kind is Regression:
+        options = {"transform": "none", "interval": None}
     parts = {"monitor": "loss", "score": "loss", "optimizer": None, "schedule": None}
     return kind(torch.nn.Identity(), spec("x", outputs, **facts), **parts, **options)
 

@@ -100,7 +100,11 @@ BAD: list[tuple[str, Any, str]] = [
     ("schedule._convert_", "all", "unknown key 'schedule._convert_'"),
     ("name", "a" * 101, "name: "),
     ("data.test", 1.2, "data.test: expected less than 1, got 1.2"),
-    ("data.kind", "colour", "data.kind: expected 'class', 'ordered', 'labels', 'number', 'numbers' or 'count', got"),
+    (
+        "data.kind",
+        "colour",
+        "data.kind: expected 'class', 'ordered', 'labels', 'number',",
+    ),
     ("data.label", "???", "'data.label' has no value; set data.label=..."),
     ("task.monitor", "los", "task.monitor=los does not exist. Did you mean 'loss'?"),
     ("task.score", "acuracy", "task.score=acuracy does not exist. Did you mean 'accuracy'?"),

@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 import torch
-from small_tasks import NUMBER, PARTS, SEVERAL, TEXT, Gaussian, Line, Several, Speller, Spelling
+from small_tasks import (
+    NUMBER,
+    NUMBER_PARTS,
+    PARTS,
+    SEVERAL,
+    TEXT,
+    Gaussian,
+    Line,
+    Several,
+    Speller,
+    Spelling,
+)
 from torch import Tensor, nn
 
 from goodfit.contract import DataSpec, Field
@@ -32,7 +43,8 @@ def spelled(numbers: Tensor) -> Tensor:
 def build(task: type[Task], spec: DataSpec, network: Any = Line) -> tuple[Task, int]:
     """A task with its network, which has the outputs that the task wants."""
     outputs = task.outputs(spec)
-    return task(network(replace(spec, outputs=outputs)), spec, **PARTS), outputs
+    parts = NUMBER_PARTS if issubclass(task, Regression) else PARTS
+    return task(network(replace(spec, outputs=outputs)), spec, **parts), outputs
 
 
 class MeanLoss(Regression):

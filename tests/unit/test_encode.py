@@ -80,7 +80,7 @@ def test_a_column_that_a_caller_left_out_is_named(
     example = data.example(data.load(files, data.read(files).head(3)))
     for column in example.columns:
         with pytest.raises(UserError, match=f"columns \\['{column}'\\] are missing; expected"):
-            data.encode(example.drop(columns=column), spec)
+            data.encode(data.received(example.drop(columns=column), spec), spec)
 
 
 @pytest.mark.parametrize(("case", "name"), [("mnist", "x.csv.gz"), ("reviews", "x.csv.bz2")])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import ranks
 import torch
-from small_tasks import NUMBER, PARTS, TEXT, TOKENS, Gaussian, Line, Speller, Spelling
+from small_tasks import NUMBER, NUMBER_PARTS, PARTS, TEXT, TOKENS, Gaussian, Line, Speller, Spelling
 from torch import Tensor
 
 from goodfit.contract import Batch
@@ -31,12 +31,12 @@ CPU = torch.device("cpu")
 
 def gaussian() -> Task:
     torch.manual_seed(0)
-    return Gaussian(Line(replace(NUMBER, outputs=2)), NUMBER, **PARTS)
+    return Gaussian(Line(replace(NUMBER, outputs=2)), NUMBER, **NUMBER_PARTS)
 
 
 def regression() -> Task:
     torch.manual_seed(0)
-    return Regression(Line(NUMBER), NUMBER, **PARTS)
+    return Regression(Line(NUMBER), NUMBER, **NUMBER_PARTS)
 
 
 def batches(samples: int, size: int) -> list[Batch]:
@@ -167,7 +167,7 @@ def test_nothing_that_is_kept_holds_a_graph() -> None:
         def predict(self, output: Tensor) -> Tensor:
             return output.squeeze(-1)
 
-    task = Same(Line(NUMBER), NUMBER, **PARTS)
+    task = Same(Line(NUMBER), NUMBER, **NUMBER_PARTS)
     loss = task.training_step(batches(10, 10)[0], 0)
     assert loss.requires_grad
     kept = task._results["train"]._kept.samples()

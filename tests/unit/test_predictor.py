@@ -38,7 +38,7 @@ def on_all(predictor: Predictor, data: Packed) -> torch.Tensor:
     return predictor.predict_packed(data, torch.arange(len(data)))
 
 
-@pytest.mark.parametrize(("network", "case"), tiny.pairs())
+@pytest.mark.parametrize(("network", "case"), tiny.pairs_of_all())
 def test_raw_rows_get_the_same_predictions_as_packed_arrays(
     network: str, case: str, prepared: Callable[[str], Path]
 ) -> None:
@@ -128,7 +128,7 @@ def test_a_missing_column_is_named(trained: Any) -> None:
 
 
 @pytest.mark.fault(33)
-@pytest.mark.parametrize(("network", "case"), tiny.pairs())
+@pytest.mark.parametrize(("network", "case"), tiny.pairs_of_all())
 def test_no_rows_get_an_empty_table_with_the_columns_of_answers(
     network: str, case: str, prepared: Prepared
 ) -> None:

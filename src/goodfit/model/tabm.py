@@ -29,6 +29,8 @@ class TabM(nn.Module):
     """
 
     output_form = "members"
+    numbers: Tensor
+    codes: Tensor
 
     def __init__(
         self,
@@ -43,12 +45,15 @@ class TabM(nn.Module):
         super().__init__()
         (features,) = spec.inputs["numbers"].fixed_shape
         knots: list[list[float]] = spec.facts.get("knots", [_NORMAL] * features)
-        self._numbers = [place for place in range(features) if knots[place]]
-        self._codes = [place for place in range(features) if not knots[place]]
-        sizes = [1] * len(self._codes)  # of what stands for each feature
-        if self._numbers:
-            self.embed = Bends([knots[place] for place in self._numbers], embedding)
-            sizes += [1 + embedding] * len(self._numbers)
+        places = [place for place in range(features) if knots[place]]
+        codes = [place for place in range(features) if not knots[place]]
+        # buffers: a list is made a tensor, and copied to the device, in each step
+        self.register_buffer("numbers", torch.tensor(places, dtype=torch.long), persistent=False)
+        self.register_buffer("codes", torch.tensor(codes, dtype=torch.long), persistent=False)
+        sizes = [1] * len(codes)  # of what stands for each feature
+        if places:
+            self.embed = Bends([knots[place] for place in places], embedding)
+            sizes += [1 + embedding] * len(places)
 
         inputs = sum(sizes)
         layers: list[nn.Module] = []
@@ -63,9 +68,10 @@ class TabM(nn.Module):
 
     def forward(self, numbers: Tensor) -> Tensor:
         """(B, F), standardized, to (B, M, K)."""
-        x = numbers[:, self._codes]
-        if self._numbers:
-            x = torch.cat([x, self.embed(numbers[:, self._numbers]).flatten(1)], 1)
+        x = numbers.index_select(1, self.codes)
+        if len(self.numbers):
+            embedded = self.embed(numbers.index_select(1, self.numbers))
+            x = torch.cat([x, embedded.flatten(1)], 1)
         output: Tensor = self.head(self.layers(x.unsqueeze(1)))
         return output
 
