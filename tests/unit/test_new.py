@@ -85,7 +85,7 @@ def test_the_file_that_is_written_composes_and_names_and_pins_the_data(
     assert cfg.data.sources.table.mirrors == [str(source)]
     assert (cfg.name, cfg.data.label, cfg.data.kind) == ("churn", "churned", "class")
     # of ten rows nine say no
-    assert cfg.task.score == "balanced_accuracy"
+    assert cfg.task.score == "average_precision"
     assert params.experiments()[-1] == "churn"
     assert printed.endswith("next: make repro ONLY=churn\n")
 

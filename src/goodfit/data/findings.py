@@ -73,8 +73,8 @@ def _far_off(rows: pd.DataFrame, inputs: Sequence[str]) -> list[Finding]:
             largest = values.iloc[far].abs().max()
             found.append(
                 Finding(
-                    what=f"'{name}' has {len(far)} values far off, such as {largest:g}; "
-                    f"half of all are between {low:g} and {high:g}",
+                    what=f"'{name}' has {len(far)} value{'s' * (len(far) > 1)} far off, such as "
+                    f"{largest:g}; half of all are between {low:g} and {high:g}",
                     rows=_listed(far),
                     cost="the scale is theirs: standardised, the others lie close together",
                     answer=f"mend the cells where they are mistakes, or {drop(name)}",
