@@ -107,6 +107,18 @@ def baselines(case: str) -> list[str]:
     return fitting
 
 
+def baseline_pairs() -> list[tuple[str, str]]:
+    """Every baseline with every kind of input and target that it is for.
+
+    Of data sets that give alike, a variant is taken: that of tables has every type of column.
+    """
+    found = {}
+    for case in sorted(cases(), key=lambda name: "-" not in name):
+        for name in baselines(case):
+            found.setdefault((name, frozenset(gives(case)), kind(case)), (name, case))
+    return list(found.values())
+
+
 def pairs() -> list[tuple[str, str]]:
     """Every network with every kind of input and target that it takes.
 

@@ -33,9 +33,7 @@ def has_opposite(case: str) -> bool:
     return tiny.kind(case) in (*CLASSES, "number", "count", "series")
 
 
-baselines = pytest.mark.parametrize(
-    ("baseline", "case"), [(name, case) for case in tiny.cases() for name in tiny.baselines(case)]
-)
+baselines = pytest.mark.parametrize(("baseline", "case"), tiny.baseline_pairs())
 
 
 def changed(augment: str, batch: Batch, epoch: int = 0) -> Batch:
@@ -215,7 +213,7 @@ def test_a_baseline_answers_a_sample_whatever_the_others_are(
 @pytest.mark.fault(62)
 @pytest.mark.parametrize(
     ("baseline", "case"),
-    [(name, case) for case in tiny.cases() if has_opposite(case) for name in tiny.baselines(case)],
+    [(name, case) for name, case in tiny.baseline_pairs() if has_opposite(case)],
 )
 def test_a_baseline_learns_nothing_from_the_targets_that_it_is_compared_by(
     baseline: str, case: str, prepared: Prepared

@@ -43,7 +43,8 @@ def test_every_search_has_an_experiment() -> None:
     assert {search for search, _ in PAIRS} == set(SEARCHES)
 
 
-@pytest.mark.parametrize(("search", "experiment"), PAIRS)
+# of the experiments with a network, one: their ranges are the same
+@pytest.mark.parametrize(("search", "experiment"), list({pair[0]: pair for pair in PAIRS}.values()))
 def test_each_end_of_each_range_makes_a_right_configuration(search: str, experiment: str) -> None:
     options = sweeper(f"experiment={experiment}", f"search={search}")
     space = spaces.read(
