@@ -110,8 +110,9 @@ def data_set(chosen: str, options: dict[str, Any], kind: Kind) -> Table:
     """
     if chosen == "table":
         return Table(**options | {"kind": kind.kind})
-    if kind.kind == "number":
-        raise UserError(f"target '{options['label']}' is a number; by text= a class is predicted")
+    if kind.kind != "class":
+        what = "a number" if kind.kind == "number" else f"of kind={kind.kind}"
+        raise UserError(f"target '{options['label']}' is {what}; by text= a class is predicted")
     return Texts(**options)
 
 

@@ -15,6 +15,7 @@ from rich.table import Table as Printed
 
 from goodfit.config import experiment_file
 from goodfit.config.experiment_file import ExperimentFile
+from goodfit.config.values import check_value
 from goodfit.data import look
 from goodfit.data.look import Seen
 from goodfit.data.split import SPLITS
@@ -80,7 +81,8 @@ def main() -> int:
         UserError: the file is not there or cannot be read, or it leaves something open.
     """
     content, here = own_table.words(_USAGE)
-    name, replace = content.pop("name", None), bool(content.pop("replace", False))
+    name, replace = content.pop("name", None), content.pop("replace", False)
+    check_value("replace", bool, replace)
     if name is None:
         raise UserError(f"name=... is missing\n{_USAGE}")
     check_experiment(str(name))

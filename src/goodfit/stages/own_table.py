@@ -117,7 +117,8 @@ def opened(asked: Given) -> OwnTable:
     """
     options: Any = OmegaConf.to_container(OmegaConf.load(_CONF / f"{asked.data}.yaml"))
     types = hyperparameters(options.pop("_target_"))
-    for key, value in asked.options.items():
+    chosen = {"kind": asked.kind} if asked.kind is not None and "kind" in types else {}
+    for key, value in {**asked.options, **chosen}.items():
         check_value(f"data.{key}", types[key], value)
     options |= asked.options
     file = asked.source.name
