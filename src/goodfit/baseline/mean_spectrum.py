@@ -5,38 +5,22 @@ Letters: `base.py`.
 
 from __future__ import annotations
 
-from sklearn.preprocessing import StandardScaler
+from typing import Any
 
-from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
+from goodfit.baseline.base import Array
 from goodfit.baseline.logistic import best_logistic
-from goodfit.baseline.spectra import mean_spectra
-from goodfit.contract import DataSpec
+from goodfit.baseline.spectra import OnWholeSounds, mean_spectra
 
 
-class MeanSpectrum(Baseline):
+class MeanSpectrum(OnWholeSounds):
     """It hears no word: all that comes one after the other is added up."""
 
-    kinds = ("class",)
-    inputs = ("audio",)
     title = "mean spectrum + logistic regression"
 
-    def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
-        """A model for each penalty, on sounds (N, L); the best one is kept."""
-        self._rate = int(spec.facts["rate"])
-        self._scaler = StandardScaler().fit(mean_spectra(train.inputs["audio"], self._rate))
-        self._model = best_logistic(
-            self._features(train),
-            train.targets["target"],
-            self._features(validation),
-            validation.targets["target"],
-        )
+    def describe(self, audio: Array, rate: int) -> Array:
+        """See `mean_spectra`: (N, F) of sounds (N, L)."""
+        return mean_spectra(audio, rate)
 
-    def predict(self, samples: Samples) -> Array:
-        """Probabilities, (N, K)."""
-        probabilities: Array = self._model.predict_proba(self._features(samples))
-        return probabilities
-
-    def _features(self, samples: Samples) -> Array:
-        """Standardised numbers (N, F)."""
-        scaled: Array = self._scaler.transform(mean_spectra(samples.inputs["audio"], self._rate))
-        return scaled
+    def choose(self, x: Array, y: Array, held_out: Array, truth: Array) -> Any:
+        """By the penalty that is best on those held out, (M, F) and (M,)."""
+        return best_logistic(x, y, held_out, truth)

@@ -5,37 +5,26 @@ Letters: `base.py`.
 
 from __future__ import annotations
 
-from sklearn.preprocessing import StandardScaler
+from typing import Any
 
-from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
-from goodfit.baseline.spectra import cepstra
+from goodfit.baseline.base import Array, Samples
+from goodfit.baseline.spectra import OnWholeSounds, cepstra
 from goodfit.baseline.svm import best_machine, probabilities
-from goodfit.contract import DataSpec
 
 
-class MfccSvm(Baseline):
+class MfccSvm(OnWholeSounds):
     """Mean, deviation and change of each coefficient; the penalty is chosen on validation."""
 
-    kinds = ("class",)
-    inputs = ("audio",)
     title = "MFCC statistics + support vector machine"
 
-    def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
-        """A machine for each penalty, on sounds (N, L); the best one is kept."""
-        self._rate = int(spec.facts["rate"])
-        self._scaler = StandardScaler().fit(cepstra(train.inputs["audio"], self._rate))
-        self._model = best_machine(
-            self._features(train),
-            train.targets["target"],
-            self._features(validation),
-            validation.targets["target"],
-        )
+    def describe(self, audio: Array, rate: int) -> Array:
+        """See `cepstra`: (N, F) of sounds (N, L)."""
+        return cepstra(audio, rate)
+
+    def choose(self, x: Array, y: Array, held_out: Array, truth: Array) -> Any:
+        """By the penalty that is best on those held out, (M, F) and (M,)."""
+        return best_machine(x, y, held_out, truth)
 
     def predict(self, samples: Samples) -> Array:
         """Probabilities, (N, K)."""
         return probabilities(self._model, self._features(samples))
-
-    def _features(self, samples: Samples) -> Array:
-        """Standardised numbers (N, F)."""
-        scaled: Array = self._scaler.transform(cepstra(samples.inputs["audio"], self._rate))
-        return scaled

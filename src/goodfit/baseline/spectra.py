@@ -5,10 +5,15 @@ Letters: `base.py`; L samples of a sound, T frames, M bands, Q coefficients.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from typing import Any
+
 import numpy as np
 from scipy.fft import dct
+from sklearn.preprocessing import StandardScaler
 
-from goodfit.baseline.base import Array
+from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
+from goodfit.contract import DataSpec
 from goodfit.system.mel import QUIETEST, mel_bank
 
 BANDS, WINDOW = 40, 0.032  # seconds of a frame
@@ -50,3 +55,40 @@ def _log_bands(audio: Array, rate: int) -> list[Array]:
         power = np.abs(np.fft.rfft(frames * window)) ** 2 / size
         found.append(np.log(power @ bank + QUIETEST))
     return found
+
+
+class OnWholeSounds(Baseline):
+    """A classifier on standardised numbers of each whole sound, (N, F)."""
+
+    kinds = ("class",)
+    inputs = ("audio",)
+
+    @abstractmethod
+    def describe(self, audio: Array, rate: int) -> Array:
+        """The numbers (N, F) of sounds (N, L)."""
+
+    @abstractmethod
+    def choose(self, x: Array, y: Array, held_out: Array, truth: Array) -> Any:
+        """The classifier of x (N, F) and y (N,) that is best on those held out, (M, F) and (M,)."""
+
+    def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
+        """A classifier for each penalty, on sounds (N, L); the best one is kept."""
+        self._rate = int(spec.facts["rate"])
+        self._scaler = StandardScaler().fit(self.describe(train.inputs["audio"], self._rate))
+        self._model = self.choose(
+            self._features(train),
+            train.targets["target"],
+            self._features(validation),
+            validation.targets["target"],
+        )
+
+    def predict(self, samples: Samples) -> Array:
+        """Probabilities, (N, K)."""
+        probabilities: Array = self._model.predict_proba(self._features(samples))
+        return probabilities
+
+    def _features(self, samples: Samples) -> Array:
+        """Standardised numbers (N, F)."""
+        numbers = self.describe(samples.inputs["audio"], self._rate)
+        scaled: Array = self._scaler.transform(numbers)
+        return scaled
