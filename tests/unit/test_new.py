@@ -145,8 +145,9 @@ def test_other_kinds_of_targets_have_their_task_and_baselines(
 
 def test_options_are_taken_in_the_form_in_which_messages_advise_them(home: Path, make: New) -> None:
     make("target=churned", "data.drop=[score]", "data.columns.stars=category", "group=shop")
-    data = compose(home, ["experiment=churn"]).data
+    data = compose(home, ["experiment=churn", "data.missing_in.age=refuse"]).data
     assert (data.drop, data.columns, data.group) == (["score"], {"stars": "category"}, "shop")
+    assert (data.missing, data.missing_in) == ("impute", {"age": "refuse"})
 
 
 def test_again_it_shows_what_would_change_and_changes_it_when_told_to(

@@ -22,11 +22,27 @@ from goodfit.data.base import Array, Encoded, StratifiedDataSet, check_columns
 from goodfit.data.columns import Column, decide, is_missing
 from goodfit.data.faults import Faults, override
 from goodfit.data.findings import findings
-from goodfit.data.table_cells import check_resolution, read_cells, without_spaces
+from goodfit.data.table_cells import (
+    check_resolution,
+    in_words,
+    read_cells,
+    reason,
+    without_spaces,
+)
+from goodfit.data.table_names import check_names
 from goodfit.data.table_split import SplitColumns
-from goodfit.errors import UserError, nearest
+from goodfit.errors import UserError
 from goodfit.records import ColumnRead, Exhibit, Finding
-from goodfit.schema import Columns, Fraction, Names, Source, TextOrNone, Whole
+from goodfit.schema import (
+    Columns,
+    Fraction,
+    Missing,
+    MissingIn,
+    Names,
+    Source,
+    TextOrNone,
+    Whole,
+)
 
 # of a table's attributes: what `read` has decided, by column, and why the target is as it is
 _READ = "columns"
@@ -39,9 +55,10 @@ class Table(StratifiedDataSet):
 
     `columns` says what a column is read as where its cells would say something else, `drop` which
     are left out. A cell that is missing becomes the median of train and a column that marks it, of
-    a text a category; `missing=refuse` takes none. Labels that differ in spelling alone, as "Yes"
-    and "yes", are refused, joined or kept, by `alike_labels`. A text column with a value that train
-    never had gives zeros for all its categories.
+    a text a category; `missing=refuse` takes none, and `missing_in` says it of single columns.
+    Labels that differ in spelling alone, as "Yes" and "yes", are refused, joined or kept, by
+    `alike_labels`. A text column with a value that train never had gives zeros for all its
+    categories.
     """
 
     sources = ("table",)
@@ -61,7 +78,8 @@ class Table(StratifiedDataSet):
         separator: TextOrNone,
         columns: Columns,
         drop: Names,
-        missing: Literal["impute", "refuse"],
+        missing: Missing,
+        missing_in: MissingIn,
         alike_labels: Literal["refuse", "join", "keep"],
         sheet: TextOrNone,
         group: TextOrNone,
@@ -82,6 +100,7 @@ class Table(StratifiedDataSet):
         self.drop = [delimited.normal(name) for name in drop]
         self.order = list(order)
         self.missing, self.alike_labels, self.sheet = missing, alike_labels, sheet
+        self.missing_in = {delimited.normal(name): what for name, what in missing_in.items()}
         self.splitting = SplitColumns(group=group, time=time, assigned=assigned, gap=gap)
         tenths = "at random, each tenth of the numbers in the same proportion on every side"
         by_default = tenths if kind in ("number", "count") else self.rule
@@ -106,7 +125,9 @@ class Table(StratifiedDataSet):
         Raises:
             UserError: as `read`.
         """
-        self._check_names(file, cells)
+        named = {"drop": self.drop, "missing_in": self.missing_in, **self.splitting.options}
+        present = list(map(str, cells.columns))
+        check_names(file, present, self.goals, self.kind, self.columns, named)
         if cells.empty:
             raise UserError(f"{file} has a header but no rows")
         # by which a fault is told
@@ -121,7 +142,7 @@ class Table(StratifiedDataSet):
         needed = {**self.splitting.columns(cells, self.columns), self.label: goal}
         rows = {}
         for name, column in {**taken, **needed}.items():
-            may_miss = self.missing == "impute" and name not in needed
+            may_miss = self._imputed(name) and name not in needed
             rows[name] = read_cells(cells[name], column, faults, may_miss=may_miss)
         target.check(self.label, rows[self.label], self.kind, self.order, faults)
         faults.report(f"mend or drop them{self._advice(faults)}")
@@ -286,7 +307,7 @@ class Table(StratifiedDataSet):
             elif facts["kind"] == "number":
                 scores[name] = (float(row[name]) - facts["mean"]) / facts["std"]
             else:
-                words[name] = _in_words(row[name], facts["kind"])
+                words[name] = in_words(row[name], facts["kind"])
         farthest = sorted(scores, key=lambda name: -abs(scores[name]))[:_SHOWN]
         return Exhibit(
             cells={name: (float(row[name]), round(scores[name], 1)) for name in farthest},
@@ -297,40 +318,22 @@ class Table(StratifiedDataSet):
     def columns_read(spec: DataSpec) -> list[ColumnRead]:
         """What each column was read as: inputs, the target, and those that were left out."""
         taken = [
-            ColumnRead(name, facts["kind"], _reason(facts))
+            ColumnRead(name, facts["kind"], reason(facts))
             for name, facts in spec.facts["columns"].items()
         ]
         left_out = [ColumnRead(name, None, why) for name, why in spec.facts["left_out"].items()]
         goal = [ColumnRead(name, spec.kind, why) for name, why in spec.facts["target"].items()]
         return taken + goal + left_out
 
-    def _check_names(self, file: str, cells: pd.DataFrame) -> None:
-        """The configuration names columns of this file alone.
-
-        Raises:
-            UserError: the file lacks one.
-        """
-        for name in (*self.goals, *self.columns, *self.drop, *self.splitting.names):
-            if name not in cells.columns:
-                hint = nearest(name, cells.columns)
-                if len(cells.columns) == 1:
-                    known = " ".join(delimited.SEPARATORS.values())
-                    hint += f" It has this one alone; cells are separated by one of: {known}."
-                raise UserError(f"{file} lacks column '{name}'.{hint}")
-        taken_twice = {**dict.fromkeys(self.drop, "drop"), **self.splitting.names}
-        for name in self.goals:
-            if name in taken_twice:
-                option = taken_twice[name]
-                raise UserError(f"data.{option} names '{name}', which is the target")
-            asked = self.columns.get(name)
-            if asked and asked not in target.READ_AS[self.kind]:
-                raise UserError(
-                    f"data.columns reads '{name}' as {asked}, but it is the target, and "
-                    f"data.kind={self.kind}; leave one of them out"
-                )
+    def _imputed(self, name: str) -> bool:
+        """Whether cells of an input may be missing."""
+        return self.missing_in.get(name, self.missing) == "impute"
 
     def _advice(self, faults: Faults) -> str:
         """What may be done about cells that cannot be used, beside mending them."""
+        for name in faults.columns:
+            if self.missing_in.get(name) == "refuse":
+                return f", or {override(name, 'impute', 'missing_in')}"
         if self.missing == "refuse":
             return ", or data.missing=impute"
         texts = [override(name, "category") for name in faults.columns if name != self.label]
@@ -360,25 +363,3 @@ class Table(StratifiedDataSet):
         if name in self.splitting.names and name not in self.columns:
             return Column(None, self.splitting.left_out(name))
         return decide(name, cells, self.columns.get(name))
-
-
-def _in_words(cell: Any, kind: str) -> str:
-    """A cell that is no number, as a reader would write it."""
-    if kind == "boolean":
-        return "true" if cell else "false"
-    if kind == "date":
-        return str(cell).removesuffix(" 00:00:00")
-    return str(cell)
-
-
-def _reason(facts: Mapping[str, Any]) -> str:
-    """Why a column is read so, and what becomes of cells that are missing."""
-    parts = [facts["why"]]
-    if facts["kind"] == "category":
-        count = len(facts["categories"])
-        parts.append("1 category" if count == 1 else f"{count} categories")
-        if "rare" in facts:
-            parts.append(f"{facts['rare']:,} rarer ones, and those that train never had, are one")
-    elif facts["missing"]:
-        parts.append("they become the median of train, and are marked")
-    return "; ".join(parts)

@@ -52,9 +52,14 @@ class SplitColumns:
 
     @property
     def names(self) -> dict[str, str]:
-        """The columns that are named, by their options."""
+        """The option that names a column, by the column."""
+        return {name: option for option, (name,) in self.options.items()}
+
+    @property
+    def options(self) -> dict[str, tuple[str]]:
+        """The column that an option names, by the option."""
         options = {"group": self.group, "time": self.time, "assigned": self.assigned}
-        return {normal(name): option for option, name in options.items() if name}
+        return {option: (normal(name),) for option, name in options.items() if name}
 
     @property
     def rule(self) -> str | None:

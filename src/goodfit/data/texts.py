@@ -61,6 +61,7 @@ class Texts(Table):
             columns={text: "category"},
             drop=[],
             missing="refuse",
+            missing_in={},
             alike_labels=alike_labels,
             sheet=sheet,
             group=group,
