@@ -139,26 +139,6 @@ def test_missing_cells_can_be_refused(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.fault(32)
-def test_missing_cells_can_be_refused_in_one_column_and_taken_in_another(tmp_path: Path) -> None:
-    text = "a,b,y\n1,,no\nNA,2,yes\n3,4,yes\n"
-    assert refused(tmp_path, text, missing_in={"a": "refuse"}).splitlines() == [
-        "t.csv: 1 cell cannot be used; mend or drop them, or data.missing_in.a=impute:",
-        "  row 3  column a  'NA' is missing",
-    ]
-    rows = read(tmp_path, text.replace("NA", "2"), missing="refuse", missing_in={"b": "impute"})
-    spec = table().fit(rows)
-    assert {name: facts["missing"] for name, facts in spec.facts["columns"].items()} == {
-        "a": False,
-        "b": True,
-    }
-    # a model in use asks for the same
-    with pytest.raises(UserError, match="row 1  column a  is missing; in training none was"):
-        Table.encode(pd.DataFrame({"a": ["NA"], "b": ["?"]}), spec)
-    said = refused(tmp_path, text, missing_in={"y": "refuse"})
-    assert said == "data.missing_in names 'y', which is the target"
-
-
 @pytest.mark.fault(33)
 def test_a_missing_value_that_training_never_had_is_refused_in_use() -> None:
     spec = table().fit(pd.DataFrame({"a": [1.0, 2.0], "t": ["u", "v"], "y": ["no", "yes"]}))

@@ -189,6 +189,10 @@ class DataSet(ABC):
             return {"samples": len(rows)}
         return dict(sorted(Counter(rows[self.label].astype(str)).items()))
 
+    def missing_cells(self, rows: pd.DataFrame) -> dict[str, int]:
+        """How many cells of each input's column are missing, of those that lack any."""
+        return {}
+
     def key(self, rows: pd.DataFrame) -> list[bytes] | None:
         """The inputs of each loaded row as bytes, equal for duplicates.
 

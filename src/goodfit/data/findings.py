@@ -1,4 +1,4 @@
-"""What in a table makes a score mislead: leaks, near copies, torn groups, drift, rows far off.
+"""What in a table makes a score mislead: leaks, copies, torn groups, drift, gaps, rows far off.
 
 Each finding says what it costs to ignore it, and the override that answers it. Looked at are the
 rows as they were read, in their splits, before anything is learned.
@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import ks_2samp
+from scipy.stats import fisher_exact, ks_2samp
 
 from goodfit.data.faults import drop
+from goodfit.data.split import SPLITS
 from goodfit.records import Finding
 
 Array = np.ndarray[Any, Any]
@@ -37,10 +38,13 @@ def findings(
 
     `label` is the column of the target, None where it is no single class or number.
     """
-    found = [*_constants(rows[names == "train"], inputs), *_far_off(rows, inputs)]
+    gaps = _gaps(rows, names, inputs)
+    # what is missing makes a distribution another one, too: it is told once
+    others = [name for name in inputs if name not in gaps]
+    found = [*_constants(rows[names == "train"], others), *_far_off(rows, inputs), *gaps.values()]
     found += _leaks(rows[names == "train"], label, inputs) if label else []
     found += _near_copies(rows, names, inputs)
-    found += _drift(rows, names, [*inputs, label] if label else inputs)
+    found += _drift(rows, names, [*others, label] if label else others)
     if group:
         found += _torn(rows[group], names)
     return found
@@ -79,6 +83,45 @@ def _far_off(rows: pd.DataFrame, inputs: Sequence[str]) -> list[Finding]:
                     cost="the scale is theirs: standardised, the others lie close together",
                     answer=f"mend the cells where they are mistakes, or {drop(name)}",
                 )
+            )
+    return found
+
+
+def absent(values: pd.Series[Any]) -> pd.Series[bool]:
+    """Which values of a column (N,) are missing, as it was read: of texts, the empty ones."""
+    return values.isna() | (values == "")
+
+
+def _gaps(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> dict[str, Finding]:
+    """Columns of which validation or test lacks another share than train, by Fisher's exact test.
+
+    Of the two splits, the one that differs more surely is told.
+    """
+    sizes = {split: int((names == split).sum()) for split in SPLITS}
+    if min(sizes.values()) < _FEWEST:
+        return {}
+    found = {}
+    for name in inputs:
+        lacks = absent(rows[name]).to_numpy(bool)
+        if not lacks.any():
+            continue
+        counts = {split: int(lacks[names == split].sum()) for split in SPLITS}
+        cells = {split: (counts[split], sizes[split] - counts[split]) for split in SPLITS}
+        chances = {
+            split: float(fisher_exact([cells["train"], cells[split]]).pvalue)
+            for split in SPLITS
+            if split != "train"
+        }
+        other = min(chances, key=lambda split: chances[split])
+        if chances[other] < _SURE / (2 * len(inputs)):
+            shares = [
+                f"{counts[split] / sizes[split]:.1%} of {split}" for split in ("train", other)
+            ]
+            found[name] = Finding(
+                what=f"'{name}' is missing in {' and '.join(shares)}",
+                cost="what stands for a missing cell was learned from other rows than it is asked "
+                "about",
+                answer=f"find out why; fill the cells at their source, or {drop(name)}",
             )
     return found
 

@@ -21,7 +21,7 @@ from goodfit.data import delimited, features, several, table_files, target
 from goodfit.data.base import Array, Encoded, StratifiedDataSet, check_columns
 from goodfit.data.columns import Column, decide, is_missing
 from goodfit.data.faults import Faults, override
-from goodfit.data.findings import findings
+from goodfit.data.findings import absent, findings
 from goodfit.data.table_cells import (
     check_resolution,
     in_words,
@@ -251,6 +251,11 @@ class Table(StratifiedDataSet):
         """The name of the column that groups rows, or a sample."""
         group: str = spec.facts.get("group", cls.cluster)
         return group
+
+    def missing_cells(self, rows: pd.DataFrame) -> dict[str, int]:
+        """How many cells of each input are missing in the rows (N,), of those that lack any."""
+        counts = {name: int(absent(rows[name]).sum()) for name in self._inputs(rows)}
+        return {name: count for name, count in counts.items() if count}
 
     def key(self, rows: pd.DataFrame) -> list[bytes] | None:
         """The inputs of each row as bytes: what decides the split is none of them."""

@@ -12,8 +12,8 @@ _USAGE = """\
 python pipelines/check.py source=<file> target=<column> [<option>=<value> ...]
 
 Looks for columns that give the target away, copies and near copies in train and test, torn groups,
-splits that differ, constants, numbers far off, and labels that look wrong. Options are those of
-conf/data/table.yaml, such as kind=class, drop=[id], group=patient, time=day."""
+splits that differ, also in what is missing, constants, numbers far off, and labels that look wrong.
+Options are those of conf/data/table.yaml, such as kind=class, drop=[id], group=patient."""
 
 
 def main() -> int:
