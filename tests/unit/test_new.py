@@ -150,6 +150,17 @@ def test_options_are_taken_in_the_form_in_which_messages_advise_them(home: Path,
     assert (data.missing, data.missing_in) == ("impute", {"age": "refuse"})
 
 
+def test_a_split_given_by_a_file_is_taken_and_pinned(home: Path, make: New) -> None:
+    folds = rows()[["customer_id"]].assign(split=["train", "validation", "test", "train"] * 50)
+    folds.to_csv("folds.csv", index=False)
+    printed = make("target=churned", "split=folds.csv", "assigned=customer_id")
+    assert "as folds.csv says, by 'customer_id': 100 train, 50 validation, 50 test" in printed
+    source = compose(home, ["experiment=churn"]).data.sources.split
+    folder = home.parent / "their f\u00f6lder"
+    assert source.sha256 == sha256(folder / "folds.csv")
+    assert source.mirrors == [str(folder / "folds.csv")]
+
+
 def test_again_it_shows_what_would_change_and_changes_it_when_told_to(
     home: Path, make: New
 ) -> None:

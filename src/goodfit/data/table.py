@@ -22,6 +22,7 @@ from goodfit.data.base import Array, Encoded, StratifiedDataSet, check_columns
 from goodfit.data.columns import Column, decide, is_missing
 from goodfit.data.faults import Faults, override
 from goodfit.data.findings import absent, findings
+from goodfit.data.split_file import by_file
 from goodfit.data.table_cells import (
     check_resolution,
     in_words,
@@ -30,7 +31,7 @@ from goodfit.data.table_cells import (
     without_spaces,
 )
 from goodfit.data.table_names import check_names
-from goodfit.data.table_split import SplitColumns
+from goodfit.data.table_split import BY_FILE, SplitColumns
 from goodfit.errors import UserError
 from goodfit.records import ColumnRead, Exhibit, Finding
 from goodfit.schema import (
@@ -62,11 +63,13 @@ class Table(StratifiedDataSet):
     """
 
     sources = ("table",)
+    may_read = ("split",)
     inputs: ClassVar[tuple[str, ...]] = ("numbers",)
     kind = "class"
     modality = "table"
     takes_any_cell = True
     generic = True
+    hidden = (BY_FILE,)
 
     def __init__(
         self,
@@ -101,7 +104,8 @@ class Table(StratifiedDataSet):
         self.order = list(order)
         self.missing, self.alike_labels, self.sheet = missing, alike_labels, sheet
         self.missing_in = {delimited.normal(name): what for name, what in missing_in.items()}
-        self.splitting = SplitColumns(group=group, time=time, assigned=assigned, gap=gap)
+        file = sources["split"].filename if "split" in sources else None
+        self.splitting = SplitColumns(group=group, time=time, assigned=assigned, gap=gap, file=file)
         tenths = "at random, each tenth of the numbers in the same proportion on every side"
         by_default = tenths if kind in ("number", "count") else self.rule
         self.rule = self.splitting.rule or by_default  # type: ignore[misc]
@@ -117,10 +121,12 @@ class Table(StratifiedDataSet):
         cells = self.frame(path)
         if cells.attrs.get("separator", "comma") != "comma":
             print(f"{path.name}: the cells are separated by a {cells.attrs['separator']}")
-        return self.understood(path.name, cells)
+        return self.understood(path.name, cells, raw.get("split"))
 
-    def understood(self, file: str, cells: pd.DataFrame) -> pd.DataFrame:
+    def understood(self, file: str, cells: pd.DataFrame, split: Path | None = None) -> pd.DataFrame:
         """What `read` gives of the cells (N rows) that `frame` has read of a file.
+
+        `split` is the file that says the split of each row.
 
         Raises:
             UserError: as `read`.
@@ -148,6 +154,8 @@ class Table(StratifiedDataSet):
         faults.report(f"mend or drop them{self._advice(faults)}")
 
         table = pd.DataFrame(rows).reset_index(drop=True)
+        if split:
+            table[BY_FILE] = by_file(file, table[self.splitting.key], split)
         check_resolution(file, table)
         goal = without_spaces(goal, cells.attrs.get("spaced", {}).get(self.label, 0))
         said = [goal.why]
@@ -213,7 +221,11 @@ class Table(StratifiedDataSet):
 
     def _inputs(self, rows: pd.DataFrame) -> list[str]:
         """The columns that are inputs: not the target, nor what only decides the split."""
-        others = {self.label, *(name for name in self.splitting.names if name not in self.columns)}
+        others = {
+            self.label,
+            BY_FILE,
+            *(name for name in self.splitting.names if name not in self.columns),
+        }
         return [str(name) for name in rows if name not in others]
 
     def strata(self, rows: pd.DataFrame) -> Array:
