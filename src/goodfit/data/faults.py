@@ -31,6 +31,13 @@ def drop(name: str) -> str:
     return f"in the YAML of data: drop: [{json.dumps(name, ensure_ascii=False)}]"
 
 
+def named(name: str, option: str) -> str:
+    """How a user has an option name a column."""
+    if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+        return f"data.{option}={name}"
+    return f"in the YAML of data: {option}: {json.dumps(name, ensure_ascii=False)}"
+
+
 def shown(value: Any) -> str:
     """A value as a user wrote it, 1e+300 where NumPy says np.float64(1e+300); cut where long."""
     text = repr(value.item() if isinstance(value, np.generic) else value)

@@ -8,7 +8,7 @@ Letters: N rows of the table, B rows that are encoded together, F features of ea
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -22,6 +22,7 @@ from goodfit.data.base import Array, Encoded, StratifiedDataSet, check_columns
 from goodfit.data.columns import Column, decide, is_missing
 from goodfit.data.faults import Faults, override
 from goodfit.data.findings import absent, findings
+from goodfit.data.in_time import order_matters, wrong_times
 from goodfit.data.split_file import by_file
 from goodfit.data.table_cells import (
     check_resolution,
@@ -278,16 +279,26 @@ class Table(StratifiedDataSet):
         return super().example(rows[[*self._inputs(rows), self.label]])
 
     def findings(self, rows: pd.DataFrame, names: Array) -> list[Finding]:
-        """Leaks, near copies across splits (N,), torn groups, drift, constants, numbers far off."""
+        """What makes a score mislead, of rows whose splits are `names` (N,): see `findings`."""
         inputs, group = self._inputs(rows), self.splitting.group
+        in_time = self._in_time(rows, names, inputs)
         if self.kind not in several.KINDS:
-            return findings(rows, names, self.label, inputs, group)
+            return findings(rows, names, self.label, inputs, group) + in_time
         found: dict[str, Finding] = {}
         for one in self._goals(rows):
             of_one = rows.assign(**{str(one.name): one})
             for item in findings(of_one, names, str(one.name), inputs, group):
                 found.setdefault(item.what, item)
-        return list(found.values())
+        return list(found.values()) + in_time
+
+    def _in_time(self, rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> list[Finding]:
+        """Dates with which the target changes where none decides the split (N,); wrong times."""
+        if self.splitting.time:
+            return wrong_times(rows[self.splitting.time])
+        if self.splitting.assigned:
+            return []
+        dates = list(map(str, rows[list(inputs)].select_dtypes("datetime")))
+        return order_matters(rows, names, self._goals(rows), dates)
 
     def _goals(self, rows: pd.DataFrame) -> list[pd.Series[Any]]:
         """Each target of the rows (N,) as a column by itself."""
