@@ -110,6 +110,8 @@ class SplitColumns:
     def left_out(self, name: str) -> str:
         """Why a column that decides the split is no input."""
         option = self.names[name]
+        if self.file and option == "assigned":
+            return f"{self.file} has the split beside it"
         return f"data.{option} names it; to take it as an input, too: {override(name, 'category')}"
 
     def split(
