@@ -159,6 +159,8 @@ def test_a_split_given_by_a_file_is_taken_and_pinned(home: Path, make: New) -> N
     folder = home.parent / "their f\u00f6lder"
     assert source.sha256 == sha256(folder / "folds.csv")
     assert source.mirrors == [str(folder / "folds.csv")]
+    # it would be refused beside a split that is given
+    assert "time=joined" not in printed
 
 
 def test_again_it_shows_what_would_change_and_changes_it_when_told_to(

@@ -95,8 +95,9 @@ def main() -> int:
     for line in _explained(own):
         console.print(line, highlight=False, soft_wrap=True)
     said = look.warnings(own.kind, own.rows[own.table.label], columns, own.copies)
-    for finding in own.table.findings(own.rows, own.names):
-        said.append(f"{finding.what}: {finding.answer}")
+    found = own.table.findings(own.rows, own.names)
+    said += look.times(own.table, columns, found)
+    said += [f"{finding.what}: {finding.answer}" for finding in found]
     for line in said:
         console.print(f"[yellow]note[/]    {escape(line)}", highlight=False, soft_wrap=True)
     inputs = sum(column.read_as is not None for column in columns) - 1
