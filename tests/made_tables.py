@@ -33,6 +33,7 @@ def table(cls: type[Table] = Table, **options: Any) -> Table:
         "columns": {},
         "drop": [],
         "missing": "impute",
+        "missing_in": {},
         "alike_labels": "refuse",
         **dict.fromkeys(("separator", "sheet", "group", "time", "gap", "assigned")),
         "test": 0.25,

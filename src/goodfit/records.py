@@ -28,9 +28,10 @@ class Manifest(Record):
 
     `raw_sha256` has each raw file's hash by the name of its source. `made_with` is the section
     `data`, without where the raw files are from. `counts` holds the samples of each split by label,
-    or in all, `alike_after_encoding` test samples encoded as a train sample with other raw inputs,
-    `in_no_split` rows that the rule puts into none. `columns` says how a table was read,
-    `findings` what may make a score mislead, `left_out` what is wrong with files left out.
+    or in all, `missing` the missing cells of columns that lack any, `alike_after_encoding` test
+    samples encoded as a train sample with other raw inputs, `in_no_split` rows that the rule puts
+    into none. `columns` says how a table was read, `findings` what may make a score mislead,
+    `left_out` what is wrong with files left out.
     """
 
     raw_sha256: dict[str, str]
@@ -43,6 +44,7 @@ class Manifest(Record):
     alike_after_encoding: int
     counts: dict[str, dict[str, int]]
     in_no_split: int
+    missing: dict[str, dict[str, int]] = field(default_factory=dict)
     columns: tuple[ColumnRead, ...] = ()
     findings: tuple[Finding, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)

@@ -61,6 +61,9 @@ ReadAs = Literal[
     "month_first",
 ]
 Columns = dict[str, ReadAs]
+# what becomes of a table's cells that are missing, and of those of a column by its name
+Missing = Literal["impute", "refuse"]
+MissingIn = dict[str, Missing]
 Names = list[str]
 TextOrNone = Annotated[str, Field(min_length=1)] | None
 # which angles of a step's time a network is told
@@ -263,6 +266,8 @@ __all__ = [
     "Levels",
     "Literal",
     "Mapping",
+    "Missing",
+    "MissingIn",
     "Name",
     "Names",
     "Rate",

@@ -128,7 +128,11 @@ def test_missing_cells_are_told_with_their_tokens() -> None:
     assert read.missing
     # among texts, "none" and "?" may be answers
     read = column("x", lambda row: ["", "NA", "none", "?", "DE"][row % 5])
-    assert read.why == "texts; 12 of 30 cells are missing ('', 'NA')"
+    assert read.why == (
+        "texts; 12 of 30 cells are missing ('', 'NA'); to take all of them as texts: "
+        "data.columns.x=category; 'none' (6 cells) is a category, though it may mean a missing "
+        "one; '?' (6 cells) is a category, though it may mean a missing one"
+    )
 
 
 def test_the_user_has_the_last_word() -> None:

@@ -55,18 +55,37 @@ def planted(rows: pd.DataFrame, fault: str) -> str:
     if fault == "far off":
         rows.loc[[3, 5], "x4"] = 999.0
         return "'x4' has 2 values far off, such as 999"
+    if fault == "missing in test":
+        rows.loc[test[:80], "x3"] = np.nan
+        return "'x3' is missing in 0.0% of train and 66.7% of test"
+    if fault == "missing in validation":
+        rows["town"] = np.where(drawn.random(ROWS) < 0.1, "", "Ulm")
+        rows.loc[NAMES == "validation", "town"] = ""
+        return "'town' is missing in 8.6% of train and 100.0% of validation"
     assert fault == "drift"
     rows.loc[test, "x5"] += 2
     return "'x5' is distributed otherwise in test than in train"
 
 
-@pytest.mark.parametrize("fault", ["leak", "constant", "near copies", "far off", "drift"])
+FAULTS = ["leak", "constant", "near copies", "far off", "missing in test", "missing in validation"]
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, "drift"])
 def test_each_fault_is_found_alone_and_by_its_name(fault: str) -> None:
     rows = clean()
     expected = planted(rows, fault)
     told = found(rows)
     assert len(told) == 1, told
     assert told[0].startswith(expected)
+
+
+def test_a_share_of_missing_cells_that_differs_by_chance_is_no_finding() -> None:
+    """Of 50 columns that lack a fifth of their cells anywhere, none is told."""
+    rows, drawn = clean(), np.random.default_rng(4)
+    lacks = drawn.random((ROWS, 50)) < 0.2
+    others = pd.DataFrame(np.where(lacks, np.nan, drawn.normal(size=lacks.shape)))
+    rows = pd.concat([rows, others.add_prefix("z")], axis=1)
+    assert not any("is missing in" in told for told in found(rows))
 
 
 def test_a_leak_into_a_number_is_told_and_a_good_column_is_none() -> None:

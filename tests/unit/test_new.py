@@ -145,8 +145,22 @@ def test_other_kinds_of_targets_have_their_task_and_baselines(
 
 def test_options_are_taken_in_the_form_in_which_messages_advise_them(home: Path, make: New) -> None:
     make("target=churned", "data.drop=[score]", "data.columns.stars=category", "group=shop")
-    data = compose(home, ["experiment=churn"]).data
+    data = compose(home, ["experiment=churn", "data.missing_in.age=refuse"]).data
     assert (data.drop, data.columns, data.group) == (["score"], {"stars": "category"}, "shop")
+    assert (data.missing, data.missing_in) == ("impute", {"age": "refuse"})
+
+
+def test_a_split_given_by_a_file_is_taken_and_pinned(home: Path, make: New) -> None:
+    folds = rows()[["customer_id"]].assign(split=["train", "validation", "test", "train"] * 50)
+    folds.to_csv("folds.csv", index=False)
+    printed = make("target=churned", "split=folds.csv", "assigned=customer_id")
+    assert "as folds.csv says, by 'customer_id': 100 train, 50 validation, 50 test" in printed
+    source = compose(home, ["experiment=churn"]).data.sources.split
+    folder = home.parent / "their f\u00f6lder"
+    assert source.sha256 == sha256(folder / "folds.csv")
+    assert source.mirrors == [str(folder / "folds.csv")]
+    # it would be refused beside a split that is given
+    assert "time=joined" not in printed
 
 
 def test_again_it_shows_what_would_change_and_changes_it_when_told_to(

@@ -70,6 +70,21 @@ def test_a_page_has_the_users_words_and_of_anybodys_table_none_of_ours(
     assert heading(run("loans", *own)) == ("Who pays &lt;back&gt;", own[1])
 
 
+def test_columns_that_lack_cells_are_listed_by_split_those_of_test_alone_too() -> None:
+    make("films")
+    file = Path("data/prepared/films/manifest.json")
+    missing = {"train": {"age": 5}, "validation": {"age": 1}, "test": {"age": 4, "<fare>": 20}}
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"missing": missing}))
+    section = re.search(r'aria-label="Missing cells".*?</table>', run("films"), re.S)
+    assert section
+    rows = re.findall(r"<tr><th scope=.row.>(.*?)</th>(.*?)</tr>", section[0])
+    words = {name: re.sub(r"<[^>]*>", "", cells) for name, cells in rows}
+    assert words == {
+        "&lt;fare&gt;": "0 (0 %)0 (0 %)20 (100 %)",
+        "age": "5 (25 %)1 (5 %)4 (20 %)",
+    }
+
+
 @pytest.mark.fault(67)
 def test_each_cell_of_all_scores_names_its_column_for_a_phone() -> None:
     make("films")

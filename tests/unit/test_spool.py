@@ -100,6 +100,8 @@ def test_training_goes_on_and_nothing_is_lost_or_doubled(
     assert not list(SPOOL.glob("*.jsonl"))
     files = connect(cfg.tracking.uri).list_artifacts(done.run_id, "model")
     assert "model/weights.pt" in {each.path for each in files}
+    files = connect(cfg.tracking.uri).list_artifacts(done.run_id)
+    assert "data_card.md" in {each.path for each in files}
 
 
 @pytest.mark.fault(13)

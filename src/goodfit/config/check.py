@@ -245,11 +245,11 @@ def _check_class(key: str, target: str, declared: Signature) -> None:
 
 def _check_sources(given: Mapping[str, Any], target: str, declared: Signature) -> None:
     """The raw files that the data set reads are described, and no other."""
-    reads = declared.constants["sources"]
-    options = [f"data.sources.{name}" for name in reads]
+    reads = [f"data.sources.{name}" for name in declared.constants["sources"]]
+    options = reads + [f"data.sources.{name}" for name in declared.constants["may_read"]]
     for key in sorted({f"data.sources.{name}" for name in given} - set(options)):
         raise UserError(f"unknown key '{key}' for {target}.{nearest(key, options)}")
-    for key in sorted(set(options) - {f"data.sources.{name}" for name in given}):
+    for key in sorted(set(reads) - {f"data.sources.{name}" for name in given}):
         raise UserError(f"'{key}' is missing: {target} reads it")
 
 

@@ -29,7 +29,8 @@ Encoded = Array | list[Array]  # of B rows: (B, ...), or B arrays where samples 
 class DataSet(ABC):
     """Raw files, read into a table with one row for each sample, and encoded into arrays.
 
-    `sources` names the raw files that `read` needs; `origins` has where each comes from.
+    `sources` names the raw files that `read` needs, `may_read` those that it takes where they are
+    given; `origins` has where each comes from.
     `inputs` are the names that `encode` gives, and so the arguments of the networks that fit;
     `targets` those that `encode_targets` gives, and so the arguments of the loss. `kind` is the
     meaning of the targets, as in `DataSpec`. Cells of the table may be arrays (a picture, a
@@ -39,6 +40,7 @@ class DataSet(ABC):
     """
 
     sources: ClassVar[tuple[str, ...]]
+    may_read: ClassVar[tuple[str, ...]] = ()
     inputs: ClassVar[tuple[str, ...]]
     targets: ClassVar[tuple[str, ...]] = ("target",)
     kind: ClassVar[str]
@@ -188,6 +190,10 @@ class DataSet(ABC):
         if self.kind not in _CLASSES:
             return {"samples": len(rows)}
         return dict(sorted(Counter(rows[self.label].astype(str)).items()))
+
+    def missing_cells(self, rows: pd.DataFrame) -> dict[str, int]:
+        """How many cells of each input's column are missing, of those that lack any."""
+        return {}
 
     def key(self, rows: pd.DataFrame) -> list[bytes] | None:
         """The inputs of each loaded row as bytes, equal for duplicates.

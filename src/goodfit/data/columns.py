@@ -101,11 +101,24 @@ def decide(name: str, cells: Cells, asked: ReadAs | None = None) -> Column:
     if column.kind == "number" and column.notation == "decimal_comma":
         column = replace(column, thousands_alone=not present.str.contains(",", regex=False).any())
     absent = cells[missing_in(cells, column)]
-    if absent.empty:
-        return column
-    tokens = ", ".join(repr(token) for token in absent.unique())
-    why = f"{column.why}; {len(absent)} of {len(cells)} cells are missing ({tokens})"
-    return replace(column, why=why, missing=True)
+    why = f"{column.why}{_said_of_missing(name, cells, absent, column)}"
+    return replace(column, why=why, missing=not absent.empty)
+
+
+def _said_of_missing(name: str, cells: Cells, absent: Cells, column: Column) -> str:
+    """How many cells (N,) are missing, by which tokens, and what else may mean that."""
+    said = ""
+    if not absent.empty:
+        tokens = ", ".join(repr(token) for token in absent.unique())
+        said = f"; {len(absent)} of {len(cells)} cells are missing ({tokens})"
+    if column.kind != "category" or column.notation == LITERAL:
+        return said
+    if (absent != "").any():
+        said += f"; to take all of them as texts: {override(name, 'category')}"
+    others = cells.drop(absent.index)
+    for token, count in others[others.str.lower().isin(MISSING)].value_counts().items():
+        said += f"; {token!r} ({count} cells) is a category, though it may mean a missing one"
+    return said
 
 
 def alike(texts: Cells) -> list[list[str]]:

@@ -17,11 +17,11 @@ Read = TypeVar("Read")
 _LETTERS = 60  # of a cell that a message shows
 
 
-def override(name: str, how: str) -> str:
-    """How a user says what a column is read as."""
+def override(name: str, how: str, option: str = "columns") -> str:
+    """How a user says what a column is read as, or what another option has by columns."""
     if re.fullmatch(r"\w+", name, re.ASCII):
-        return f"data.columns.{name}={how}"
-    return f"in the YAML of data: columns: {{{json.dumps(name, ensure_ascii=False)}: {how}}}"
+        return f"data.{option}.{name}={how}"
+    return f"in the YAML of data: {option}: {{{json.dumps(name, ensure_ascii=False)}: {how}}}"
 
 
 def drop(name: str) -> str:
@@ -29,6 +29,13 @@ def drop(name: str) -> str:
     if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
         return f"data.drop=[{name}]"
     return f"in the YAML of data: drop: [{json.dumps(name, ensure_ascii=False)}]"
+
+
+def named(name: str, option: str) -> str:
+    """How a user has an option name a column."""
+    if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+        return f"data.{option}={name}"
+    return f"in the YAML of data: {option}: {json.dumps(name, ensure_ascii=False)}"
 
 
 def shown(value: Any) -> str:

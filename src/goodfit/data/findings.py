@@ -1,4 +1,4 @@
-"""What in a table makes a score mislead: leaks, near copies, torn groups, drift, rows far off.
+"""What in a table makes a score mislead: leaks, copies, torn groups, drift, gaps, rows far off.
 
 Each finding says what it costs to ignore it, and the override that answers it. Looked at are the
 rows as they were read, in their splits, before anything is learned.
@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import ks_2samp
+from scipy.stats import fisher_exact, ks_2samp
 
 from goodfit.data.faults import drop
+from goodfit.data.split import SPLITS
 from goodfit.records import Finding
 
 Array = np.ndarray[Any, Any]
 _ROWS = 8  # that a finding names
-_SURE = 1e-6  # the probability by chance, below which a difference is told; divided by F
-_FEWEST = 30  # rows of a split in which a difference can be told
+SURE = 1e-6  # the probability by chance, below which a difference is told; divided by F
+FEWEST = 30  # rows of a split in which a difference can be told
 _FAR = 15.0  # interquartile ranges from the median: hardly ever a value of any common distribution
 _FEWEST_COLUMNS = 5  # of fewer, rows agree in all but one by chance
 _DIFFERENT = 0.8  # of the rows, without a column: where fewer are, they agree by chance
@@ -37,10 +38,13 @@ def findings(
 
     `label` is the column of the target, None where it is no single class or number.
     """
-    found = [*_constants(rows[names == "train"], inputs), *_far_off(rows, inputs)]
+    gaps = _gaps(rows, names, inputs)
+    # what is missing makes a distribution another one, too: it is told once
+    others = [name for name in inputs if name not in gaps]
+    found = [*_constants(rows[names == "train"], others), *_far_off(rows, inputs), *gaps.values()]
     found += _leaks(rows[names == "train"], label, inputs) if label else []
     found += _near_copies(rows, names, inputs)
-    found += _drift(rows, names, [*inputs, label] if label else inputs)
+    found += _drift(rows, names, [*others, label] if label else others)
     if group:
         found += _torn(rows[group], names)
     return found
@@ -65,7 +69,7 @@ def _far_off(rows: pd.DataFrame, inputs: Sequence[str]) -> list[Finding]:
     found = []
     for name in inputs:
         values = rows[name]
-        if not pd.api.types.is_float_dtype(values) or values.nunique() < _FEWEST:
+        if not pd.api.types.is_float_dtype(values) or values.nunique() < FEWEST:
             continue
         low, middle, high = values.quantile([0.25, 0.5, 0.75])
         far = np.flatnonzero((values - middle).abs() > _FAR * (high - low))
@@ -75,10 +79,49 @@ def _far_off(rows: pd.DataFrame, inputs: Sequence[str]) -> list[Finding]:
                 Finding(
                     what=f"'{name}' has {len(far)} value{'s' * (len(far) > 1)} far off, such as "
                     f"{largest:g}; half of all are between {low:g} and {high:g}",
-                    rows=_listed(far),
+                    rows=listed(far),
                     cost="the scale is theirs: standardised, the others lie close together",
                     answer=f"mend the cells where they are mistakes, or {drop(name)}",
                 )
+            )
+    return found
+
+
+def absent(values: pd.Series[Any]) -> pd.Series[bool]:
+    """Which values of a column (N,) are missing, as it was read: of texts, the empty ones."""
+    return values.isna() | (values == "")
+
+
+def _gaps(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> dict[str, Finding]:
+    """Columns of which validation or test lacks another share than train, by Fisher's exact test.
+
+    Of the two splits, the one that differs more surely is told.
+    """
+    sizes = {split: int((names == split).sum()) for split in SPLITS}
+    if min(sizes.values()) < FEWEST:
+        return {}
+    found = {}
+    for name in inputs:
+        lacks = absent(rows[name]).to_numpy(bool)
+        if not lacks.any():
+            continue
+        counts = {split: int(lacks[names == split].sum()) for split in SPLITS}
+        cells = {split: (counts[split], sizes[split] - counts[split]) for split in SPLITS}
+        chances = {
+            split: float(fisher_exact([cells["train"], cells[split]]).pvalue)
+            for split in SPLITS
+            if split != "train"
+        }
+        other = min(chances, key=lambda split: chances[split])
+        if chances[other] < SURE / (2 * len(inputs)):
+            shares = [
+                f"{counts[split] / sizes[split]:.1%} of {split}" for split in ("train", other)
+            ]
+            found[name] = Finding(
+                what=f"'{name}' is missing in {' and '.join(shares)}",
+                cost="what stands for a missing cell was learned from other rows than it is asked "
+                "about",
+                answer=f"find out why; fill the cells at their source, or {drop(name)}",
             )
     return found
 
@@ -88,7 +131,7 @@ def _leaks(train: pd.DataFrame, label: str, inputs: Sequence[str]) -> list[Findi
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-    if len(train) < 2 * _FEWEST:
+    if len(train) < 2 * FEWEST:
         return []
     train = train.sample(min(len(train), _MOST), random_state=0)
     half = len(train) // 2
@@ -143,7 +186,7 @@ def _near_copies(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> lis
         Finding(
             what=f"{near.sum():,} rows of test agree with one of train in all but one column, "
             f"mostly '{name}'",
-            rows=_listed(np.flatnonzero(near)),
+            rows=listed(np.flatnonzero(near)),
             cost="if they are the same case twice, test asks for what was learned by heart",
             answer=f"{drop(name)}, or data.group=<what both have in common>",
         )
@@ -153,13 +196,13 @@ def _near_copies(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> lis
 def _drift(rows: pd.DataFrame, names: Array, columns: Sequence[str]) -> list[Finding]:
     """Columns that are distributed otherwise in test than in train (Kolmogorov and Smirnov)."""
     train, test = rows[names == "train"], rows[names == "test"]
-    if min(len(train), len(test)) < _FEWEST:
+    if min(len(train), len(test)) < FEWEST:
         return []
     found = []
     for name in columns:
         values = codes(rows[name])
         statistic, chance = ks_2samp(values[names == "train"], values[names == "test"])
-        if chance < _SURE / len(columns):
+        if chance < SURE / len(columns):
             found.append(
                 Finding(
                     what=f"'{name}' is distributed otherwise in test than in train "
@@ -181,7 +224,7 @@ def _torn(groups: pd.Series[Any], names: Array) -> list[Finding]:
     return [
         Finding(
             what=f"{len(torn):,} of {len(splits):,} '{groups.name}' are in more than one split",
-            rows=_listed(of_them),
+            rows=listed(of_them),
             cost="what was learned of one is asked in test; intervals still draw whole ones",
             answer="leave data.time or data.assigned out, so that data.group decides the split",
         )
@@ -198,6 +241,6 @@ def codes(values: pd.Series[Any]) -> Array:
     return values.fillna(lowest - 1 - abs(lowest)).to_numpy(float)
 
 
-def _listed(places: Array) -> tuple[int, ...]:
-    """The first rows, by their number in the table from 1."""
+def listed(places: Array) -> tuple[int, ...]:
+    """The first of the rows at `places` (N,), by their number in the table from 1."""
     return tuple(int(place) + 1 for place in places[:_ROWS])

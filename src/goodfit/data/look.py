@@ -16,9 +16,11 @@ import pandas as pd
 from goodfit.contract import DataSpec
 from goodfit.data import columns
 from goodfit.data.columns import Column
+from goodfit.data.faults import named
 from goodfit.data.table import Table
 from goodfit.data.texts import Texts
 from goodfit.errors import UserError
+from goodfit.records import Finding
 
 _FEW_NUMBERS = 20  # different whole numbers that may be classes
 _MOST_CLASSES = 1000
@@ -165,6 +167,16 @@ def warnings(
     for column in columns_seen:
         if column.read_as and column.missing > _MOSTLY_MISSING:
             said.append(f"'{column.name}' is missing in {column.missing:.0%} of the rows")
-        if column.read_as == "date":
-            said.append(f"'{column.name}' holds dates: time={column.name} tests on the latest rows")
     return said
+
+
+def times(table: Table, columns_seen: list[Seen], found: Sequence[Finding]) -> list[str]:
+    """Dates by which rows could be split; of those that a finding is about, no word more."""
+    if table.splitting.time or table.splitting.assigned:
+        return []
+    answers = {finding.answer for finding in found}
+    return [
+        f"'{column.name}' holds dates: time={column.name} tests on the latest rows"
+        for column in columns_seen
+        if column.read_as == "date" and named(column.name, "time") not in answers
+    ]

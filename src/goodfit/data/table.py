@@ -8,7 +8,7 @@ Letters: N rows of the table, B rows that are encoded together, F features of ea
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -21,12 +21,30 @@ from goodfit.data import delimited, features, several, table_files, target
 from goodfit.data.base import Array, Encoded, StratifiedDataSet, check_columns
 from goodfit.data.columns import Column, decide, is_missing
 from goodfit.data.faults import Faults, override
-from goodfit.data.findings import findings
-from goodfit.data.table_cells import check_resolution, read_cells, without_spaces
-from goodfit.data.table_split import SplitColumns
-from goodfit.errors import UserError, nearest
+from goodfit.data.findings import absent, findings
+from goodfit.data.in_time import order_matters, wrong_times
+from goodfit.data.split_file import by_file
+from goodfit.data.table_cells import (
+    check_resolution,
+    in_words,
+    read_cells,
+    reason,
+    without_spaces,
+)
+from goodfit.data.table_names import check_names
+from goodfit.data.table_split import BY_FILE, SplitColumns
+from goodfit.errors import UserError
 from goodfit.records import ColumnRead, Exhibit, Finding
-from goodfit.schema import Columns, Fraction, Names, Source, TextOrNone, Whole
+from goodfit.schema import (
+    Columns,
+    Fraction,
+    Missing,
+    MissingIn,
+    Names,
+    Source,
+    TextOrNone,
+    Whole,
+)
 
 # of a table's attributes: what `read` has decided, by column, and why the target is as it is
 _READ = "columns"
@@ -39,17 +57,20 @@ class Table(StratifiedDataSet):
 
     `columns` says what a column is read as where its cells would say something else, `drop` which
     are left out. A cell that is missing becomes the median of train and a column that marks it, of
-    a text a category; `missing=refuse` takes none. Labels that differ in spelling alone, as "Yes"
-    and "yes", are refused, joined or kept, by `alike_labels`. A text column with a value that train
-    never had gives zeros for all its categories.
+    a text a category; `missing=refuse` takes none, and `missing_in` says it of single columns.
+    Labels that differ in spelling alone, as "Yes" and "yes", are refused, joined or kept, by
+    `alike_labels`. A text column with a value that train never had gives zeros for all its
+    categories.
     """
 
     sources = ("table",)
+    may_read = ("split",)
     inputs: ClassVar[tuple[str, ...]] = ("numbers",)
     kind = "class"
     modality = "table"
     takes_any_cell = True
     generic = True
+    hidden = (BY_FILE,)
 
     def __init__(
         self,
@@ -61,7 +82,8 @@ class Table(StratifiedDataSet):
         separator: TextOrNone,
         columns: Columns,
         drop: Names,
-        missing: Literal["impute", "refuse"],
+        missing: Missing,
+        missing_in: MissingIn,
         alike_labels: Literal["refuse", "join", "keep"],
         sheet: TextOrNone,
         group: TextOrNone,
@@ -82,7 +104,9 @@ class Table(StratifiedDataSet):
         self.drop = [delimited.normal(name) for name in drop]
         self.order = list(order)
         self.missing, self.alike_labels, self.sheet = missing, alike_labels, sheet
-        self.splitting = SplitColumns(group=group, time=time, assigned=assigned, gap=gap)
+        self.missing_in = {delimited.normal(name): what for name, what in missing_in.items()}
+        file = sources["split"].filename if "split" in sources else None
+        self.splitting = SplitColumns(group=group, time=time, assigned=assigned, gap=gap, file=file)
         tenths = "at random, each tenth of the numbers in the same proportion on every side"
         by_default = tenths if kind in ("number", "count") else self.rule
         self.rule = self.splitting.rule or by_default  # type: ignore[misc]
@@ -98,15 +122,19 @@ class Table(StratifiedDataSet):
         cells = self.frame(path)
         if cells.attrs.get("separator", "comma") != "comma":
             print(f"{path.name}: the cells are separated by a {cells.attrs['separator']}")
-        return self.understood(path.name, cells)
+        return self.understood(path.name, cells, raw.get("split"))
 
-    def understood(self, file: str, cells: pd.DataFrame) -> pd.DataFrame:
+    def understood(self, file: str, cells: pd.DataFrame, split: Path | None = None) -> pd.DataFrame:
         """What `read` gives of the cells (N rows) that `frame` has read of a file.
+
+        `split` is the file that says the split of each row.
 
         Raises:
             UserError: as `read`.
         """
-        self._check_names(file, cells)
+        named = {"drop": self.drop, "missing_in": self.missing_in, **self.splitting.options}
+        present = list(map(str, cells.columns))
+        check_names(file, present, self.goals, self.kind, self.columns, named)
         if cells.empty:
             raise UserError(f"{file} has a header but no rows")
         # by which a fault is told
@@ -121,12 +149,14 @@ class Table(StratifiedDataSet):
         needed = {**self.splitting.columns(cells, self.columns), self.label: goal}
         rows = {}
         for name, column in {**taken, **needed}.items():
-            may_miss = self.missing == "impute" and name not in needed
+            may_miss = self._imputed(name) and name not in needed
             rows[name] = read_cells(cells[name], column, faults, may_miss=may_miss)
         target.check(self.label, rows[self.label], self.kind, self.order, faults)
         faults.report(f"mend or drop them{self._advice(faults)}")
 
         table = pd.DataFrame(rows).reset_index(drop=True)
+        if split:
+            table[BY_FILE] = by_file(file, table[self.splitting.key], split)
         check_resolution(file, table)
         goal = without_spaces(goal, cells.attrs.get("spaced", {}).get(self.label, 0))
         said = [goal.why]
@@ -192,7 +222,11 @@ class Table(StratifiedDataSet):
 
     def _inputs(self, rows: pd.DataFrame) -> list[str]:
         """The columns that are inputs: not the target, nor what only decides the split."""
-        others = {self.label, *(name for name in self.splitting.names if name not in self.columns)}
+        others = {
+            self.label,
+            BY_FILE,
+            *(name for name in self.splitting.names if name not in self.columns),
+        }
         return [str(name) for name in rows if name not in others]
 
     def strata(self, rows: pd.DataFrame) -> Array:
@@ -231,6 +265,11 @@ class Table(StratifiedDataSet):
         group: str = spec.facts.get("group", cls.cluster)
         return group
 
+    def missing_cells(self, rows: pd.DataFrame) -> dict[str, int]:
+        """How many cells of each input are missing in the rows (N,), of those that lack any."""
+        counts = {name: int(absent(rows[name]).sum()) for name in self._inputs(rows)}
+        return {name: count for name, count in counts.items() if count}
+
     def key(self, rows: pd.DataFrame) -> list[bytes] | None:
         """The inputs of each row as bytes: what decides the split is none of them."""
         return super().key(rows[[*self._inputs(rows), self.label]])
@@ -240,16 +279,26 @@ class Table(StratifiedDataSet):
         return super().example(rows[[*self._inputs(rows), self.label]])
 
     def findings(self, rows: pd.DataFrame, names: Array) -> list[Finding]:
-        """Leaks, near copies across splits (N,), torn groups, drift, constants, numbers far off."""
+        """What makes a score mislead, of rows whose splits are `names` (N,): see `findings`."""
         inputs, group = self._inputs(rows), self.splitting.group
+        in_time = self._in_time(rows, names, inputs)
         if self.kind not in several.KINDS:
-            return findings(rows, names, self.label, inputs, group)
+            return findings(rows, names, self.label, inputs, group) + in_time
         found: dict[str, Finding] = {}
         for one in self._goals(rows):
             of_one = rows.assign(**{str(one.name): one})
             for item in findings(of_one, names, str(one.name), inputs, group):
                 found.setdefault(item.what, item)
-        return list(found.values())
+        return list(found.values()) + in_time
+
+    def _in_time(self, rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> list[Finding]:
+        """Dates with which the target changes where none decides the split (N,); wrong times."""
+        if self.splitting.time:
+            return wrong_times(rows[self.splitting.time])
+        if self.splitting.assigned:
+            return []
+        dates = list(map(str, rows[list(inputs)].select_dtypes("datetime")))
+        return order_matters(rows, names, self._goals(rows), dates)
 
     def _goals(self, rows: pd.DataFrame) -> list[pd.Series[Any]]:
         """Each target of the rows (N,) as a column by itself."""
@@ -286,7 +335,7 @@ class Table(StratifiedDataSet):
             elif facts["kind"] == "number":
                 scores[name] = (float(row[name]) - facts["mean"]) / facts["std"]
             else:
-                words[name] = _in_words(row[name], facts["kind"])
+                words[name] = in_words(row[name], facts["kind"])
         farthest = sorted(scores, key=lambda name: -abs(scores[name]))[:_SHOWN]
         return Exhibit(
             cells={name: (float(row[name]), round(scores[name], 1)) for name in farthest},
@@ -297,40 +346,22 @@ class Table(StratifiedDataSet):
     def columns_read(spec: DataSpec) -> list[ColumnRead]:
         """What each column was read as: inputs, the target, and those that were left out."""
         taken = [
-            ColumnRead(name, facts["kind"], _reason(facts))
+            ColumnRead(name, facts["kind"], reason(facts))
             for name, facts in spec.facts["columns"].items()
         ]
         left_out = [ColumnRead(name, None, why) for name, why in spec.facts["left_out"].items()]
         goal = [ColumnRead(name, spec.kind, why) for name, why in spec.facts["target"].items()]
         return taken + goal + left_out
 
-    def _check_names(self, file: str, cells: pd.DataFrame) -> None:
-        """The configuration names columns of this file alone.
-
-        Raises:
-            UserError: the file lacks one.
-        """
-        for name in (*self.goals, *self.columns, *self.drop, *self.splitting.names):
-            if name not in cells.columns:
-                hint = nearest(name, cells.columns)
-                if len(cells.columns) == 1:
-                    known = " ".join(delimited.SEPARATORS.values())
-                    hint += f" It has this one alone; cells are separated by one of: {known}."
-                raise UserError(f"{file} lacks column '{name}'.{hint}")
-        taken_twice = {**dict.fromkeys(self.drop, "drop"), **self.splitting.names}
-        for name in self.goals:
-            if name in taken_twice:
-                option = taken_twice[name]
-                raise UserError(f"data.{option} names '{name}', which is the target")
-            asked = self.columns.get(name)
-            if asked and asked not in target.READ_AS[self.kind]:
-                raise UserError(
-                    f"data.columns reads '{name}' as {asked}, but it is the target, and "
-                    f"data.kind={self.kind}; leave one of them out"
-                )
+    def _imputed(self, name: str) -> bool:
+        """Whether cells of an input may be missing."""
+        return self.missing_in.get(name, self.missing) == "impute"
 
     def _advice(self, faults: Faults) -> str:
         """What may be done about cells that cannot be used, beside mending them."""
+        for name in faults.columns:
+            if self.missing_in.get(name) == "refuse":
+                return f", or {override(name, 'impute', 'missing_in')}"
         if self.missing == "refuse":
             return ", or data.missing=impute"
         texts = [override(name, "category") for name in faults.columns if name != self.label]
@@ -360,25 +391,3 @@ class Table(StratifiedDataSet):
         if name in self.splitting.names and name not in self.columns:
             return Column(None, self.splitting.left_out(name))
         return decide(name, cells, self.columns.get(name))
-
-
-def _in_words(cell: Any, kind: str) -> str:
-    """A cell that is no number, as a reader would write it."""
-    if kind == "boolean":
-        return "true" if cell else "false"
-    if kind == "date":
-        return str(cell).removesuffix(" 00:00:00")
-    return str(cell)
-
-
-def _reason(facts: Mapping[str, Any]) -> str:
-    """Why a column is read so, and what becomes of cells that are missing."""
-    parts = [facts["why"]]
-    if facts["kind"] == "category":
-        count = len(facts["categories"])
-        parts.append("1 category" if count == 1 else f"{count} categories")
-        if "rare" in facts:
-            parts.append(f"{facts['rare']:,} rarer ones, and those that train never had, are one")
-    elif facts["missing"]:
-        parts.append("they become the median of train, and are marked")
-    return "; ".join(parts)

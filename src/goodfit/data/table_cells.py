@@ -5,6 +5,7 @@ Letters: N rows of the table.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -59,3 +60,25 @@ def check_resolution(file: str, rows: pd.DataFrame) -> None:
                 f"{file}: column '{name}' holds {largest:g}, beside which its other values are all "
                 f"the same in float32; mend it, or leave the column out ({drop(str(name))})"
             )
+
+
+def in_words(cell: Any, kind: str) -> str:
+    """A cell that is no number, as a reader would write it."""
+    if kind == "boolean":
+        return "true" if cell else "false"
+    if kind == "date":
+        return str(cell).removesuffix(" 00:00:00")
+    return str(cell)
+
+
+def reason(facts: Mapping[str, Any]) -> str:
+    """Why a column is read so, and what becomes of cells that are missing."""
+    parts = [facts["why"]]
+    if facts["kind"] == "category":
+        count = len(facts["categories"])
+        parts.append("1 category" if count == 1 else f"{count} categories")
+        if "rare" in facts:
+            parts.append(f"{facts['rare']:,} rarer ones, and those that train never had, are one")
+    elif facts["missing"]:
+        parts.append("they become the median of train, and are marked")
+    return "; ".join(parts)

@@ -20,6 +20,8 @@ from goodfit.errors import UserError
 from goodfit.schema import ReadAs
 
 Array = np.ndarray[Any, Any]
+# the column of what a file says; of a table's own columns none begins with a space
+BY_FILE = " split"
 _NAMES = {
     **{"train": "train", "training": "train"},
     **{"validation": "validation", "valid": "validation", "val": "validation", "dev": "validation"},
@@ -32,15 +34,22 @@ class SplitColumns:
     """Columns that decide the split; without one, rows are independent, and split at random.
 
     Rows of one `group` stay together, and depend on each other; by `time`, train is the past and
-    test the future, with `gap` between them; `assigned` names the split itself.
+    test the future, with `gap` between them; `assigned` names the split itself, or, of a `file`
+    that has the split, the column by which its rows are found.
     """
 
     group: str | None
     time: str | None
     assigned: str | None
     gap: str | None
+    file: str | None = None
 
     def __post_init__(self) -> None:
+        if self.file and not self.assigned:
+            raise UserError(
+                "data.sources.split says the split of each row; name the column by which they are "
+                "found in both files: data.assigned"
+            )
         if self.time and self.assigned:
             raise UserError(
                 f"data.time={self.time} and data.assigned={self.assigned} both decide the split; "
@@ -52,13 +61,26 @@ class SplitColumns:
 
     @property
     def names(self) -> dict[str, str]:
-        """The columns that are named, by their options."""
+        """The option that names a column, by the column."""
+        return {name: option for option, (name,) in self.options.items()}
+
+    @property
+    def options(self) -> dict[str, tuple[str]]:
+        """The column that an option names, by the option."""
         options = {"group": self.group, "time": self.time, "assigned": self.assigned}
-        return {normal(name): option for option, name in options.items() if name}
+        return {option: (normal(name),) for option, name in options.items() if name}
+
+    @property
+    def key(self) -> str:
+        """The column that a file with the split has, too."""
+        assert self.assigned
+        return normal(self.assigned)
 
     @property
     def rule(self) -> str | None:
         """How rows are split, for a reader; None where no column decides."""
+        if self.assigned and self.file:
+            return f"as {self.file} says, by '{self.assigned}'"
         if self.assigned:
             return f"as the column '{self.assigned}' says"
         if self.time:
@@ -88,6 +110,8 @@ class SplitColumns:
     def left_out(self, name: str) -> str:
         """Why a column that decides the split is no input."""
         option = self.names[name]
+        if self.file and option == "assigned":
+            return f"{self.file} has the split beside it"
         return f"data.{option} names it; to take it as an input, too: {override(name, 'category')}"
 
     def split(
@@ -107,7 +131,8 @@ class SplitColumns:
             UserError: a split is left without rows, or a cell names none.
         """
         if self.assigned:
-            return split.without_copies(self._assigned(rows[self.assigned]), duplicate_group)
+            says = rows[BY_FILE if self.file else normal(self.assigned)]
+            return split.without_copies(self._assigned(says), duplicate_group)
         if self.time:
             names = self._by_time(rows[self.time].to_numpy("datetime64[us]"), *shares)
             return split.without_copies(names, duplicate_group)
@@ -117,16 +142,15 @@ class SplitColumns:
         return None
 
     def _assigned(self, cells: pd.Series[Any]) -> Array:
-        names = cells.str.lower().map(_NAMES)
+        names, where = cells.str.lower().map(_NAMES), self.file or f"column '{cells.name}'"
         for row in np.flatnonzero(names.isna()):
             raise UserError(
-                f"column '{cells.name}' says '{cells.iloc[row]}'; expected one of "
-                f"{', '.join(_NAMES)}"
+                f"{where} says '{cells.iloc[row]}'; expected one of {', '.join(_NAMES)}"
             )
         present = [name for name in split.SPLITS if (names == name).any()]
         if len(present) < len(split.SPLITS):
             absent = " and ".join(name for name in split.SPLITS if name not in present)
-            raise UserError(f"column '{cells.name}' names no row of {absent}")
+            raise UserError(f"{where} names no row of {absent}")
         return names.to_numpy(str)
 
     def _by_time(self, times: Array, test: float, validation: float) -> Array:

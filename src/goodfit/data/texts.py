@@ -61,6 +61,7 @@ class Texts(Table):
             columns={text: "category"},
             drop=[],
             missing="refuse",
+            missing_in={},
             alike_labels=alike_labels,
             sheet=sheet,
             group=group,
@@ -117,7 +118,9 @@ class Texts(Table):
 
     def findings(self, rows: pd.DataFrame, names: Array) -> list[Finding]:
         """Torn groups, and a target that differs between the splits `names` (N,)."""
-        return findings(rows, names, self.label, [], self.splitting.group)
+        return findings(rows, names, self.label, [], self.splitting.group) + self._in_time(
+            rows, names, []
+        )
 
     def _decided(self, cells: pd.Series[Any]) -> Column:
         if cells.name == self.text or cells.name in self.splitting.names:

@@ -28,10 +28,11 @@ from goodfit.records import (
 )
 from goodfit.reporting.charts import Row
 from goodfit.reporting.words import measured
+from goodfit.store import card
+from goodfit.store.card import SPLITS, Part
 from goodfit.system.files import read_json
 from goodfit.system.secrets import redact
 
-SPLITS = ("train", "validation", "test")
 _IN_UNIT = ("mae", "rmse")  # scores that have the unit of the target
 # keys of the section `data` that the page shows elsewhere, or does not need
 _HIDDEN = {"_target_", "sources", "kind", "label"}
@@ -148,13 +149,15 @@ class Experiment:
 class DataFacts:
     """What the page says of the data.
 
-    `counts` holds a label with its samples in each of SPLITS, `totals` the sums; `fields` a name
-    with shape and type of one sample. `stale` is a warning that the files do not belong together.
+    `counts` holds a label with its samples in each of SPLITS, `totals` the sums, `parts` what
+    the manifest says; `fields` a name with shape and type of one sample. `stale` is a warning that
+    the files do not belong together.
     """
 
     manifest: Manifest
     counts: list[tuple[str, list[int]]]
     totals: list[int]
+    parts: list[Part]
     fields: list[tuple[str, str, str]]
     settings: dict[str, str]
     vocabulary_size: int
@@ -210,6 +213,7 @@ def data(experiment: Experiment) -> DataFacts:
         manifest=manifest,
         counts=_counts(manifest, spec),
         totals=[manifest.samples(split) for split in SPLITS],
+        parts=list(card.parts(manifest)),
         fields=[(name, shape(field.shape), field.dtype) for name, field in fields.items()],
         settings=_settings(experiment.name),
         vocabulary_size=max(len(field.vocabulary) for field in spec.inputs.values()),

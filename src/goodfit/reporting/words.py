@@ -30,7 +30,7 @@ def title(score: str) -> str:
 
 
 # the page writes numbers as the terminal does
-number, fixed = units.number, units.fixed
+number, fixed, share = units.number, units.fixed, units.share
 
 
 def measured(score: Interval, sign: bool = False) -> str:
@@ -44,14 +44,6 @@ def probability(value: float) -> str:
     if 0.9995 <= value < 1:
         return ">0.999"
     return "<0.001" if 0 < value < 0.0005 else f"{value:.3f}"
-
-
-def share(part: float, whole: float) -> str:
-    """A percentage without decimals; 0 % and 100 % are exact."""
-    percent = 100 * part / whole if whole else 0.0
-    if 0 < percent < 1:
-        return "<1 %"
-    return ">99 %" if 99 < percent < 100 else f"{percent:.0f} %"
 
 
 def better(mode: str) -> str:

@@ -12,8 +12,9 @@ _USAGE = """\
 python pipelines/check.py source=<file> target=<column> [<option>=<value> ...]
 
 Looks for columns that give the target away, copies and near copies in train and test, torn groups,
-splits that differ, constants, numbers far off, and labels that look wrong. Options are those of
-conf/data/table.yaml, such as kind=class, drop=[id], group=patient, time=day."""
+splits that differ, also in what is missing, an order in time that a random split hides, constants,
+numbers and times far off, and labels that look wrong. Options are those of conf/data/table.yaml,
+such as kind=class, drop=[id], group=patient, time=day, and split=<file> of new.py."""
 
 
 def main() -> int:

@@ -30,8 +30,9 @@ python pipelines/new.py name=<name> source=<file> target=<column> [<option>=<val
 
 Options are those of conf/data/table.yaml, such as kind=class, drop=[id,note], group=patient,
 columns.zip=category, time=day, sheet=2024. text=<column> has a class told by that column's texts
-alone; its options are those of conf/data/texts.yaml. With an experiment of that name, it shows what
-would change; replace=true writes it."""
+alone; its options are those of conf/data/texts.yaml. split=<file> with assigned=<column> takes the
+split from a file that has that column, and beside it one called split. With an experiment of that
+name, it shows what would change; replace=true writes it."""
 # of a rare class; of balanced accuracy, the threshold would have to be chosen first
 _UNFLATTERED = "average_precision"
 _SHOWN = 60  # columns in the printed table
@@ -94,8 +95,9 @@ def main() -> int:
     for line in _explained(own):
         console.print(line, highlight=False, soft_wrap=True)
     said = look.warnings(own.kind, own.rows[own.table.label], columns, own.copies)
-    for finding in own.table.findings(own.rows, own.names):
-        said.append(f"{finding.what}: {finding.answer}")
+    found = own.table.findings(own.rows, own.names)
+    said += look.times(own.table, columns, found)
+    said += [f"{finding.what}: {finding.answer}" for finding in found]
     for line in said:
         console.print(f"[yellow]note[/]    {escape(line)}", highlight=False, soft_wrap=True)
     inputs = sum(column.read_as is not None for column in columns) - 1
@@ -143,17 +145,17 @@ def _file(name: str, own: OwnTable, inputs: int) -> ExperimentFile:
     rows = int((own.names == "train").sum())
     by_rows = next(values for most, values in _BY_ROWS if most is None or rows <= most)
     size, epochs, patience = parts.lengths or by_rows
-    source, root = given.source, Path.cwd()
-    mirror = source.relative_to(root) if source.is_relative_to(root) else source
-    pinned = {"file": source.name, "sha256": sha256(source), "mirrors": [str(mirror)]}
+    sources = {"table": _pinned(given.source)}
+    if given.split:
+        sources["split"] = _pinned(given.split)
     target = ", ".join(given.targets)
     label = given.targets if len(given.targets) > 1 else target
-    data: dict[str, Any] = {"sources": {"table": pinned}, "label": label}
+    data: dict[str, Any] = {"sources": sources, "label": label}
     if given.data == "table":
         data["kind"] = own.kind.kind
     return ExperimentFile(
         name=name,
-        about=f"{target}, by {inputs} column{'s' * (inputs > 1)} of {source.name}.",
+        about=f"{target}, by {inputs} column{'s' * (inputs > 1)} of {given.source.name}.",
         choices={
             "data": given.data,
             "model": parts.model,
@@ -169,6 +171,13 @@ def _file(name: str, own: OwnTable, inputs: int) -> ExperimentFile:
             "optimizer": {"lr": parts.lr},
         },
     )
+
+
+def _pinned(source: Path) -> dict[str, Any]:
+    """A file as an experiment names it, by its hash and its place."""
+    root = Path.cwd()
+    mirror = source.relative_to(root) if source.is_relative_to(root) else source
+    return {"file": source.name, "sha256": sha256(source), "mirrors": [str(mirror)]}
 
 
 def _write(file: ExperimentFile, console: Console, *, replace: bool) -> int:

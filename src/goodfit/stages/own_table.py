@@ -26,17 +26,14 @@ _CONF = Path("conf/data")
 Array = np.ndarray[Any, Any]
 
 
-class _Words(NamedTuple):
-    """What must be said."""
-
-    source: Any
-    target: Any
+_MUST = ("source", "target")
 
 
 class Given(NamedTuple):
     """What the command line says; `options` are of the data set, beside its defaults.
 
-    `data` is the choice of conf/data: texts where a column of texts is named.
+    `data` is the choice of conf/data: texts where a column of texts is named. `split` is a file
+    that has the split of each row.
     """
 
     data: str
@@ -44,6 +41,7 @@ class Given(NamedTuple):
     targets: list[str]
     kind: str | None
     options: dict[str, Any]
+    split: Path | None = None
 
 
 class OwnTable(NamedTuple):
@@ -93,9 +91,9 @@ def given(content: dict[str, Any], here: Path, usage: str) -> Given:
         UserError: one is missing or unknown, or the file is none of rows.
     """
     rest = dict(content)
-    said = _Words(*(rest.pop(key, None) for key in _Words._fields))
-    for key, word in said._asdict().items():
-        if word is None:
+    said = {key: rest.pop(key, None) for key in (*_MUST, "split")}
+    for key in _MUST:
+        if said[key] is None:
             raise UserError(f"{key}=... is missing\n{usage}")
     kind = rest.pop("kind", None)
     data = look.choice(rest)
@@ -104,9 +102,9 @@ def given(content: dict[str, Any], here: Path, usage: str) -> Given:
     for key in rest:
         if key not in known:
             raise UserError(f"unknown option '{key}'.{nearest(key, known)}\n{usage}")
-    source = _found(here / Path(str(said.source)).expanduser())
-    named = said.target if isinstance(said.target, list) else [said.target]
-    return Given(data, source, list(map(str, named)), kind, rest)
+    source, split = (said[key] and _found(key, here, said[key]) for key in ("source", "split"))
+    named = said["target"] if isinstance(said["target"], list) else [said["target"]]
+    return Given(data, source, list(map(str, named)), kind, rest, split)
 
 
 def opened(asked: Given) -> OwnTable:
@@ -137,25 +135,28 @@ def opened(asked: Given) -> OwnTable:
     )
     label = asked.targets if several else asked.targets[0]
     sources = {"table": Source(file=file, sha256=None)}
+    if asked.split:
+        sources["split"] = Source(file=asked.split.name, sha256=None)
     table = look.data_set(asked.data, options | {"sources": sources, "label": label}, kind)
-    rows = table.understood(file, cells)
+    rows = table.understood(file, cells, asked.split)
     names, copies = assign_splits(table, {"table": asked.source}, rows)
     spec = table.fit(rows[names == "train"])
     return OwnTable(asked, table, kind, cells, rows, names, copies.rows or 0, spec)
 
 
-def _found(path: Path) -> Path:
-    """The file itself, where it can be one of rows.
+def _found(key: str, here: Path, named: Any) -> Path:
+    """The file that a word names, as seen from `here`, where it can be one of rows.
 
     Raises:
         UserError: there is none, it is empty or a folder, or a database has changes beside it.
     """
+    path = here / Path(str(named)).expanduser()
     if not path.exists():
-        raise UserError(f"source: there is no {path}")
+        raise UserError(f"{key}: there is no {path}")
     if path.is_dir():
-        raise UserError(f"source: {path} is a folder; expected a file of rows")
+        raise UserError(f"{key}: {path} is a folder; expected a file of rows")
     if not path.stat().st_size:
-        raise UserError(f"source: {path} is empty")
+        raise UserError(f"{key}: {path} is empty")
     beside = path.with_name(f"{path.name}-wal")
     if beside.exists() and beside.stat().st_size:
         raise UserError(

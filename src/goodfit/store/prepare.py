@@ -69,6 +69,7 @@ def prepare(
             alike_after_encoding=alike,
             counts={split: data.counts(splits[split]) for split in SPLITS},
             in_no_split=int((names == NO_SPLIT).sum()),
+            missing={split: data.missing_cells(splits[split]) for split in SPLITS},
             columns=tuple(data.columns_read(spec)),
             findings=tuple(data.findings(rows, names)),
             left_out=left_out,

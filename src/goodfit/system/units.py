@@ -62,3 +62,11 @@ def size(number: float) -> str:
     if number >= 999.5e6:
         return f"{number / 1e9:,.1f} GB"
     return f"{number / 1e6:.0f} MB" if number >= 99.95e6 else f"{number / 1e6:.1f} MB"
+
+
+def share(part: float, whole: float) -> str:
+    """A percentage without decimals; 0 % and 100 % are exact."""
+    percent = 100 * part / whole if whole else 0.0
+    if 0 < percent < 1:
+        return "<1 %"
+    return ">99 %" if 99 < percent < 100 else f"{percent:.0f} %"

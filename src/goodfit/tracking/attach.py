@@ -59,7 +59,7 @@ def complete(run: runs.Run, cfg: DictConfig, model: Path) -> None:
     if (prepared / "manifest.json").exists():
         manifest = Manifest.read(prepared / "manifest.json")
         run.tag(data_sha256=manifest.sha256, data_dvc=dvc.output_hash(prepared) or "")
-        run.text("lineage/manifest.json", json.dumps(manifest.to_json(), indent=1))
+        describe.log_manifest(run, cfg.name, manifest)
         describe.log_data(run, cfg.name, prepared, manifest)
 
 

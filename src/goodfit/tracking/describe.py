@@ -13,6 +13,7 @@ from goodfit.config import tree
 from goodfit.provenance import dvc, environment
 from goodfit.provenance.environment import Commit
 from goodfit.records import Job, Manifest
+from goodfit.store import card
 from goodfit.system import experiment
 from goodfit.tracking import code_state, run_name, runs
 
@@ -88,10 +89,16 @@ def _log_lineage(
     config = tree.dump(tree.frozen(cfg))
     run.text("config.yaml", config, config)
     run.text("lineage/packages.txt", environment.packages())
-    run.text("lineage/manifest.json", json.dumps(manifest.to_json(), indent=1))
+    log_manifest(run, cfg.name, manifest)
     for path, reason in code_state.log(run, cfg, job, commit, config):
         print(f"{path} is not stored with the run: {reason}", flush=True)
     log_data(run, cfg.name, folder, manifest)
+
+
+def log_manifest(run: runs.Run, name: str, manifest: Manifest) -> None:
+    """The manifest of the run's data, and what it says, for a reader."""
+    run.text("lineage/manifest.json", json.dumps(manifest.to_json(), indent=1))
+    run.text("data_card.md", card.markdown(name, manifest))
 
 
 def log_data(run: runs.Run, name: str, folder: Path, manifest: Manifest) -> None:
