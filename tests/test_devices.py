@@ -344,7 +344,7 @@ def test_two_processes_go_on_bit_by_bit(
     home: Home, tmp_path: Path, strategy: str, parameters: dict[str, object]
 ) -> None:
     def cfg() -> DictConfig:
-        trainer = {"devices": 2, "strategy": strategy, "max_epochs": 60}
+        trainer = {"devices": 2, "strategy": strategy, "max_epochs": 20}
         changed = home(trainer=trainer, model={"dropout": 0.4}, parameters=parameters)
         changed.early_stopping.patience, changed.checkpoint.seconds = 99, 0
         return changed

@@ -85,6 +85,7 @@ def test_reads_and_sends_are_counted() -> None:
     assert (seen.reads.total(), seen.sends.total()) == (2, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "case"), tiny.pairs())
 def test_every_network_trains_where_its_data_lie(model: str, case: str, prepared: Prepared) -> None:
     here = torch.device("cpu")

@@ -44,6 +44,7 @@ def test_every_search_has_an_experiment() -> None:
 
 
 # of the experiments with a network, one: their ranges are the same
+@pytest.mark.slow
 @pytest.mark.parametrize(("search", "experiment"), list({pair[0]: pair for pair in PAIRS}.values()))
 def test_each_end_of_each_range_makes_a_right_configuration(search: str, experiment: str) -> None:
     options = sweeper(f"experiment={experiment}", f"search={search}")

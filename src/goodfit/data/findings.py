@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import fisher_exact, ks_2samp
 
 from goodfit.data.faults import drop
 from goodfit.data.split import SPLITS
@@ -97,6 +96,8 @@ def _gaps(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> dict[str, 
 
     Of the two splits, the one that differs more surely is told.
     """
+    from scipy.stats import fisher_exact
+
     sizes = {split: int((names == split).sum()) for split in SPLITS}
     if min(sizes.values()) < FEWEST:
         return {}
@@ -195,6 +196,8 @@ def _near_copies(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> lis
 
 def _drift(rows: pd.DataFrame, names: Array, columns: Sequence[str]) -> list[Finding]:
     """Columns that are distributed otherwise in test than in train (Kolmogorov and Smirnov)."""
+    from scipy.stats import ks_2samp
+
     train, test = rows[names == "train"], rows[names == "test"]
     if min(len(train), len(test)) < FEWEST:
         return []

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import fisher_exact, ks_2samp
 
 from goodfit.data.faults import named
 from goodfit.data.findings import FEWEST, SURE, listed
@@ -65,6 +64,8 @@ def order_matters(
 
 def _change(first: pd.Series[Any], last: pd.Series[Any]) -> _Change:
     """How a target differs between two quarters of rows."""
+    from scipy.stats import fisher_exact, ks_2samp
+
     if pd.api.types.is_float_dtype(first):
         said = f"the median of '{first.name}' is {first.median():g} in the first quarter and "
         return _Change(

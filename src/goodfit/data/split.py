@@ -8,8 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from goodfit.errors import UserError
 
@@ -57,6 +55,9 @@ def stratified(
 
 def joined(groups: Array, other: Array) -> Array:
     """The number of each row's group, (N,): rows that share a value of either (N,) are in one."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     _, left = np.unique(groups, return_inverse=True)
     _, right = np.unique(other, return_inverse=True)
 
