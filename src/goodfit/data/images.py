@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data.base import Array, check_columns, class_labels
+from goodfit.data.base import Array, check_columns
 from goodfit.data.faults import each
 from goodfit.data.files import FileDataSet, file_bytes
 from goodfit.data.pixels import as_bytes, as_numbers
@@ -53,6 +53,7 @@ _BEGINNINGS = {
 _OF_SEVERAL = "MPO"
 _16_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _WHITE_OF_16_BIT = 65535
+_GREY = ("1", "L", "LA", "La", "F", *_16_BIT)
 
 
 class Images(FileDataSet):
@@ -108,6 +109,16 @@ class Images(FileDataSet):
         return {**self._form(), "max_pixels": self.max_pixels, "pillow": PIL.__version__}
 
     @staticmethod
+    def measured(content: bytes) -> tuple[float, ...]:
+        """Width and height, and 1 where its pixels are grey, else 3.
+
+        Raises:
+            UserError: it is no image, or broken.
+        """
+        with _picture(content) as picture:
+            return picture.width, picture.height, 1 if picture.mode in _GREY else 3
+
+    @staticmethod
     def format_of(content: bytes) -> str:
         """The format of an image's file.
 
@@ -118,13 +129,13 @@ class Images(FileDataSet):
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
         """The classes of train; colours come with `fit_content`."""
-        labels = class_labels(train)
+        goal = self.goal(train)
         return DataSpec(
-            data="goodfit.data.images.Images",
+            data=f"{type(self).__module__}.{type(self).__qualname__}",
             kind=self.kind,
-            outputs=len(labels),
+            outputs=len(goal.labels) or 1,
             inputs={"image": Field((self.channels, self.size, self.size), "uint8")},
-            targets={"target": Field((), "int64", labels=labels)},
+            targets={"target": goal},
             facts={"resize": self.resize, "max_pixels": self.max_pixels},
         )
 
