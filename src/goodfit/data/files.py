@@ -85,6 +85,21 @@ class FileDataSet(StratifiedDataSet):
 
     @staticmethod
     @abstractmethod
+    def described(measures: Sequence[tuple[float, ...]]) -> str:
+        """What `measured` gave of some files, in words: 28 x 28 pixels, grey."""
+
+    @staticmethod
+    @abstractmethod
+    def suited(measures: Sequence[tuple[float, ...]]) -> dict[str, Any]:
+        """Options that suit files with these measures."""
+
+    @staticmethod
+    @abstractmethod
+    def becomes(measures: Sequence[tuple[float, ...]], options: Mapping[str, Any]) -> str:
+        """What a network sees of files with these measures, in words, and what is lost."""
+
+    @staticmethod
+    @abstractmethod
     def format_of(content: bytes) -> str:
         """The name of the format of a file, one of `endings`, by its first bytes.
 

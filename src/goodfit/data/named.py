@@ -36,7 +36,12 @@ class FileTable(Table):
 
     def __init__(self, *, names: str, **options: Any) -> None:
         # whatever the names look like
-        as_texts = {"columns": {names: "category"}, "drop": [], "order": [], "separator": None}
+        as_texts: dict[str, Any] = {
+            "columns": {names: "category"},
+            "drop": [],
+            "order": [],
+            "separator": None,
+        }
         super().__init__(**options, **as_texts, missing="refuse")
         self.names = normal(names)
 
@@ -109,7 +114,7 @@ class NamedFiles(FileDataSet):
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
         """As of files in folders, with the column that groups them."""
-        spec = super().fit(train)
+        spec = super().fit(train)  # type: ignore[safe-super]
         if self.table.splitting.group:
             spec.facts["group"] = self.table.splitting.group
         return spec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from goodfit.data.images import Images
 from goodfit.data.named import FileTable, NamedFiles
@@ -41,6 +41,8 @@ class NamedImages(NamedFiles, Images):
         validation: Fraction,
         split_seed: Whole,
     ) -> None:
+        shares: dict[str, Any] = {"test": test, "validation": validation, "split_seed": split_seed}
+        columns = {"group": group, "time": time, "gap": gap, "assigned": assigned}
         super().__init__(
             sources=sources,
             size=size,
@@ -49,9 +51,7 @@ class NamedImages(NamedFiles, Images):
             max_pixels=max_pixels,
             faults=faults,
             most_faults=most_faults,
-            test=test,
-            validation=validation,
-            split_seed=split_seed,
+            **shares,
         )
         self.table = FileTable(
             names=image,
@@ -60,13 +60,8 @@ class NamedImages(NamedFiles, Images):
             kind=kind,
             alike_labels=alike_labels,
             sheet=sheet,
-            group=group,
-            time=time,
-            gap=gap,
-            assigned=assigned,
-            test=test,
-            validation=validation,
-            split_seed=split_seed,
+            **columns,
+            **shares,
         )
         self.kind, self.rule = kind, self.table.rule  # type: ignore[misc]
         self.ending, self.unnamed = ending, unnamed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from goodfit.data.named import FileTable, NamedFiles
 from goodfit.data.sounds import Sounds
@@ -40,6 +40,8 @@ class NamedSounds(NamedFiles, Sounds):
         validation: Fraction,
         split_seed: Whole,
     ) -> None:
+        shares: dict[str, Any] = {"test": test, "validation": validation, "split_seed": split_seed}
+        columns = {"group": group, "time": time, "gap": gap, "assigned": assigned}
         super().__init__(
             sources=sources,
             rate=rate,
@@ -47,9 +49,7 @@ class NamedSounds(NamedFiles, Sounds):
             most_seconds=most_seconds,
             faults=faults,
             most_faults=most_faults,
-            test=test,
-            validation=validation,
-            split_seed=split_seed,
+            **shares,
         )
         self.table = FileTable(
             names=sound,
@@ -58,13 +58,8 @@ class NamedSounds(NamedFiles, Sounds):
             kind=kind,
             alike_labels=alike_labels,
             sheet=sheet,
-            group=group,
-            time=time,
-            gap=gap,
-            assigned=assigned,
-            test=test,
-            validation=validation,
-            split_seed=split_seed,
+            **columns,
+            **shares,
         )
         self.kind, self.rule = kind, self.table.rule  # type: ignore[misc]
         self.ending, self.unnamed = ending, unnamed
