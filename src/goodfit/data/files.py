@@ -45,6 +45,7 @@ class FileDataSet(StratifiedDataSet):
     hidden: ClassVar[tuple[str, ...]] = ("file",)  # its folder is the class
     chunk = 64  # of photos, half a gigabyte may be on its way to the processes
     cell: ClassVar[str]
+    form: ClassVar[str]  # what `measured` gives behind the first, in words
     endings: ClassVar[Mapping[str, tuple[str, ...]]]
 
     def __init__(

@@ -70,6 +70,7 @@ class Images(FileDataSet):
     modality = "image"
     cell = "image"
     endings = _ENDINGS
+    form = "heights and colours"
 
     def __init__(
         self,

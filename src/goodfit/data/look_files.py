@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ _FEW = 20  # files of a class
 _FEWEST = 30  # files or groups of test: of fewer, no verdict is given
 _UNEVEN = 5  # times as many files as another class
 _LISTED = 3
+_FORMS, _TELLING = 20, 0.9  # different endings or sizes, at most; classes that they tell
 _TABLES = (".csv", ".tsv", ".xlsx", ".parquet")
 # what programs put behind the name of a copy
 _COPY = re.compile(r"( ?\(\d+\)| - Copy| copy|_copy)( ?\d+)?$", re.IGNORECASE)
@@ -127,13 +129,31 @@ def check_classes(path: Path, labels: Sequence[str], files: Sequence[str]) -> No
     tables = [
         name for name in files if name.lower().endswith((".csv", ".tsv", ".xlsx", ".parquet"))
     ]
-    table = f"source={path / tables[0]}" if tables and path.is_dir() else "source=<table>"
+    where, table = shlex.quote(f"folder={path}"), "source=<table>"
+    if tables and path.is_dir():
+        table = shlex.quote(f"source={path / tables[0]}")
     has = f"one sub-folder alone, '{classes[0]}'" if classes else "no sub-folders"
     raise UserError(
         f"{path} has {len(labels):,} files and {has}, so nothing tells classes apart; put "
         f"each class into a sub-folder of its own, or name a table of the files: {table} "
-        f"image=<column> target=<column> folder={path} (sound= for sounds)"
+        f"image=<column> target=<column> {where} (sound= for sounds)"
     )
+
+
+def check_left(path: Path, rows: pd.DataFrame, faulty: Mapping[str, str]) -> pd.DataFrame:
+    """The files (N,) without the faulty ones, which leave two targets at least.
+
+    Raises:
+        UserError: they do not.
+    """
+    good = rows[~rows["file"].isin(list(faulty)) & (rows["label"] != "")]
+    if good["label"].nunique() < 2:
+        name, problem = next(iter(faulty.items()), ("", "the same target for all"))
+        raise UserError(
+            f"{path}: without files that cannot be used, there are not two targets to tell apart: "
+            f"{name} {problem}"
+        )
+    return good
 
 
 def opened(data: FileDataSet, path: Path, some: list[str]) -> Opened:
@@ -251,26 +271,24 @@ def faults(
 
 def notes(
     data: FileDataSet,
-    rows: pd.DataFrame,
+    good: pd.DataFrame,
+    files: Opened,
     faulty: Mapping[str, str],
     splits: Array,
     options: Mapping[str, Any],
 ) -> list[str]:
-    """What should be known before a score is believed, of all files (N,).
-
-    Those that are not `faulty` are in `splits` (M,).
-    """
-    good = rows[~rows["file"].isin(list(faulty))]
-    said = _of_faults(faulty, len(rows), options)
+    """What should be known before a score is believed, of good files (N,) in their splits (N,)."""
+    said = _of_faults(faulty, len(good) + len(faulty), options)
     units = len(np.unique(data.clusters(good)[splits == "test"]))
     if units < _FEWEST:
-        what = f"values of '{options['group']}'" if options.get("group") else "files"
+        what = f"different '{options['group']}'" if options.get("group") else "files"
         said.append(
             f"test has {units} {what}: of fewer than {_FEWEST} no verdict is given; more files, or "
             "a larger test="
         )
     if data.kind == "class":
         said += _of_classes(good["label"], data.test)
+        said += _of_outsides(data, good, files)
     copies = _by_name(good["file"])
     if copies:
         copy, first = next(iter(copies.items()))
@@ -300,6 +318,26 @@ def _of_classes(labels: pd.Series[Any], test: float) -> list[str]:
             f"'{first}' and '{second}' differ in spelling alone: if they are one class, "
             "put them into one folder"
         )
+    return said
+
+
+def _of_outsides(data: FileDataSet, good: pd.DataFrame, files: Opened) -> list[str]:
+    """What tells the class of good files (N,) though it is nothing that they show."""
+    endings = good["file"].map(lambda name: PurePosixPath(name).suffix.lower())
+    known = good["file"].isin(list(files.measures))
+    # of images height and colour, of sounds the rate
+    forms = good.loc[known, "file"].map(lambda name: files.measures[name][1:])
+    said = []
+    for what, values in (("endings", endings), (data.form, forms)):
+        labels = good.loc[values.index, "label"]
+        counts = pd.crosstab(values.map(str), labels)
+        told = counts.max(axis=1).sum() / len(labels)
+        always = counts.sum().max() / len(labels)
+        if len(counts) <= _FORMS and told >= _TELLING and told > (1 + always) / 2:
+            said.append(
+                f"{what} of the files alone tell {told:.0%} of the classes: a network may learn "
+                "what wrote the files instead of what is in them; write all alike"
+            )
     return said
 
 

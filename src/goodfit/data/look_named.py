@@ -6,6 +6,7 @@ Letters: N rows of the table.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os.path import commonpath, normpath
 from pathlib import Path
 
 import pandas as pd
@@ -24,17 +25,19 @@ def folder_of(table: Path, names: Sequence[str], ending: str) -> Path:
     Raises:
         UserError: they are not there, or in no folder of their own.
     """
-    paths = [table.parent / f"{name}{ending}" for name in names if name]
+    paths = [Path(normpath(table.parent / f"{name}{ending}")) for name in names if name]
     some = paths[:_TRIED]
     if not any(path.is_file() for path in some):
         raise UserError(
             f"{table.name} names '{names[0]}', which is not in {table.parent}; name the folder of "
-            f"the files, or their archive: folder=...; and what it leaves out of names: ending=.png"
+            "the files, or their archive: folder=...; and what it leaves out of names: ending=.png"
         )
-    folder = paths[0].parent
-    for path in paths:
-        while not path.is_relative_to(folder):
-            folder = folder.parent
+    folder = Path(commonpath([path.parent for path in paths]))
+    if folder in (Path(folder.anchor), Path.home()):
+        raise UserError(
+            f"{table.name} names files in {folder}, all of which would be packed; put those into a "
+            "folder of their own, and name it: folder=..."
+        )
     return folder
 
 

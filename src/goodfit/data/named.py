@@ -181,33 +181,36 @@ class NamedFiles(FileDataSet):
 def matched(names: Sequence[str], present: Sequence[str]) -> list[str]:
     """The names of a table as they are in the folder, where files are `present`.
 
-    Folders that stand before all names, or before all files, count as well as none: the table
-    beside the folder `photos` may say photos/1.png, or 1.png. Where names differ, what is not
-    there stays as it is.
+    Folders that stand before the names, or before the files, count as well as none: the table
+    beside the folder `photos` may say photos/1.png, or 1.png. What is not there stays as it is.
     """
     known = set(present)
     of_table = [PurePosixPath(name) for name in names]
-    before, around = _shared(of_table), _shared([PurePosixPath(name) for name in present])
     best: tuple[int, list[str]] = (-1, list(names))
-    for dropped in range(len(before) + 1):
-        for added in range(len(around) + 1):
-            tried = [
-                str(PurePosixPath(*around[:added], *name.parts[dropped:])) for name in of_table
-            ]
+    for before in _fronts(of_table):
+        for around in _fronts([PurePosixPath(name) for name in present]):
+            tried = []
+            for name in of_table:
+                is_there = name.parts[: len(before)] == before
+                rest = name.parts[len(before) :] if is_there else name.parts
+                tried.append(str(PurePosixPath(*around, *rest)))
             hits = sum(name in known for name in tried)
             if hits > best[0]:
                 best = hits, tried
-    return best[1]
+    placed = zip(names, best[1], strict=True)
+    return [found if found in known else name for name, found in placed]
 
 
-def _shared(paths: Sequence[PurePosixPath]) -> tuple[str, ...]:
-    """The folders that stand before all of the files."""
-    first, *others = [path.parts[:-1] for path in paths]
-    length = len(first)
-    for parts in others:
-        while parts[:length] != first[:length]:
-            length -= 1
-    return first[:length]
+def _fronts(paths: Sequence[PurePosixPath]) -> list[tuple[str, ...]]:
+    """The folders that stand before more than half of the files, one, two and more of them."""
+    found: list[tuple[str, ...]] = [()]
+    while True:
+        depth = len(found)
+        fronts = Counter(path.parts[:depth] for path in paths if len(path.parts) > depth)
+        front, count = fronts.most_common(1)[0] if fronts else ((), 0)
+        if 2 * count <= len(paths):
+            return found
+        found.append(front)
 
 
 def _listed(names: Sequence[str]) -> str:

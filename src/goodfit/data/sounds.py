@@ -59,6 +59,7 @@ class Sounds(FileDataSet):
     modality = "sound"
     cell = "audio"
     endings = _ENDINGS
+    form = "rates"
 
     def __init__(
         self,
@@ -122,7 +123,7 @@ class Sounds(FileDataSet):
         seconds = sorted({f"{each[0]:.2g}" for each in measures}, key=float)
         rates = sorted({f"{each[1]:,.0f}" for each in measures}, key=len)
         spread = seconds[0] if len(seconds) == 1 else f"{seconds[0]} to {seconds[-1]}"
-        return f"{spread} s, {' and '.join(rates[:3])}{' ...' if len(rates) > 3 else ''} Hz"
+        return f"{spread} s, {', '.join(rates[:3])}{', ...' if len(rates) > 3 else ''} Hz"
 
     @staticmethod
     def suited(measures: Sequence[tuple[float, ...]]) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def told(name: str, files: OwnFiles) -> Looked:
     source, hashes = pinned(files.path)
 
     faulty = look_files.faults(data, files.rows, opened, hashes)
-    good = files.rows[~files.rows["file"].isin(list(faulty))]
+    good = look_files.check_left(files.path, files.rows, faulty)
     splits = data.split(good, np.arange(len(good)))
     counts = {split: int((splits == split).sum()) for split in SPLITS}
     parts = _fitting(files, counts["train"], options | chosen)
@@ -110,7 +110,7 @@ def told(name: str, files: OwnFiles) -> Looked:
             f"[bold]input[/]   {escape(seen)}; others: {', '.join(f'{key}=...' for key in suited)}",
             *own.explained(parts, files.kind.why, data.rule, counts),
         ],
-        look_files.notes(data, files.rows, faulty, splits, options | chosen),
+        look_files.notes(data, good, opened, faulty, splits, options | chosen),
         own.experiment(
             name,
             files.about,
