@@ -222,7 +222,8 @@ def seen(data: FileDataSet, rows: pd.DataFrame, files: Opened) -> list[tuple[str
         listed = [f"{ending or 'none'} ({count:,})" for ending, count in endings.most_common(3)]
         measured = [name for name in group["file"] if name in files.measures]
         sizes = data.described([files.measures[name] for name in measured]) if measured else ""
-        example = [*measured, group["file"].iloc[0]][0]
+        good = [name for name in measured if name not in files.problems]
+        example = [*good, group["file"].iloc[0]][0]
         table.append((str(label) or "(none)", f"{len(group):,}", ", ".join(listed), example, sizes))
     return table
 

@@ -121,7 +121,7 @@ class Sounds(FileDataSet):
     def described(measures: Sequence[tuple[float, ...]]) -> str:
         """Seconds, from the shortest to the longest, and rates."""
         seconds = sorted({f"{each[0]:.2g}" for each in measures}, key=float)
-        rates = sorted({f"{each[1]:,.0f}" for each in measures}, key=len)
+        rates = [f"{rate:,.0f}" for rate in sorted({each[1] for each in measures})]
         spread = seconds[0] if len(seconds) == 1 else f"{seconds[0]} to {seconds[-1]}"
         return f"{spread} s, {', '.join(rates[:3])}{', ...' if len(rates) > 3 else ''} Hz"
 

@@ -97,7 +97,7 @@ def told(name: str, files: OwnFiles) -> Looked:
     good = look_files.check_left(files.path, files.rows, faulty)
     splits = data.split(good, np.arange(len(good)))
     counts = {split: int((splits == split).sum()) for split in SPLITS}
-    parts = _fitting(files, counts["train"], options | chosen)
+    parts, left_out = _fitting(files, counts["train"], options | chosen)
     lengths = next(values for most, values in _BY_FILES if most is None or counts["train"] <= most)
     titles = ("class" if files.kind.most else "target", "files", "endings", "example", "sizes")
     some = "all" if opened.count == len(files.rows) else f"{opened.count:,}"
@@ -110,7 +110,7 @@ def told(name: str, files: OwnFiles) -> Looked:
             f"[bold]input[/]   {escape(seen)}; others: {', '.join(f'{key}=...' for key in suited)}",
             *own.explained(parts, files.kind.why, data.rule, counts),
         ],
-        look_files.notes(data, good, opened, faulty, splits, options | chosen),
+        look_files.notes(data, good, opened, faulty, splits, options | chosen) + left_out,
         own.experiment(
             name,
             files.about,
@@ -138,10 +138,12 @@ def pinned(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     return {"folder": own.place(path), "sha256": folder.digest(iter(hashes.items()))}, hashes
 
 
-def _fitting(files: OwnFiles, train: int, options: Mapping[str, Any]) -> Parts:
-    """The parts for files and target; a machine on all pixels of very many is left out."""
+def _fitting(files: OwnFiles, train: int, options: Mapping[str, Any]) -> tuple[Parts, list[str]]:
+    """The parts for files and target, and what is said of one that is left out."""
     parts = _PARTS[look_files.DATA_SETS[files.choice].modality, files.kind.kind]
     pixels = options.get("size", 0) ** 2 * options.get("channels", 0)
-    if train * pixels > _MOST_PIXELS:
-        return parts._replace(baselines=parts.baselines[-1:])
-    return parts
+    if train * pixels <= _MOST_PIXELS or len(parts.baselines) == 1:
+        return parts, []
+    slow, *others = parts.baselines
+    said = f"baseline {slow} is left out: on {train:,} files of {pixels:,} numbers it takes hours"
+    return parts._replace(baselines=others), [said]
