@@ -121,7 +121,7 @@ class Sounds(FileDataSet):
     def described(measures: Sequence[tuple[float, ...]]) -> str:
         """Seconds, from the shortest to the longest, and rates."""
         seconds = sorted({f"{each[0]:.2g}" for each in measures}, key=float)
-        rates = [f"{rate:,.0f}" for rate in sorted({each[1] for each in measures})]
+        rates = [f"{rate:,.0f}" for rate in sorted(set(np.array(measures)[:, 1]))]
         spread = seconds[0] if len(seconds) == 1 else f"{seconds[0]} to {seconds[-1]}"
         return f"{spread} s, {', '.join(rates[:3])}{', ...' if len(rates) > 3 else ''} Hz"
 

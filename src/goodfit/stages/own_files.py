@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from rich.markup import escape
+from rich.table import Table as Printed
 
 from goodfit.data import look, look_files
 from goodfit.data.files import of_folders
@@ -99,28 +100,27 @@ def told(name: str, files: OwnFiles) -> Looked:
     counts = {split: int((splits == split).sum()) for split in SPLITS}
     parts, left_out = _fitting(files, counts["train"], options | chosen)
     lengths = next(values for most, values in _BY_FILES if most is None or counts["train"] <= most)
-    titles = ("class" if files.kind.most else "target", "files", "endings", "example", "sizes")
+    options |= chosen
     some = "all" if opened.count == len(files.rows) else f"{opened.count:,}"
-    count = f"{len(files.rows):,} files, of which {some} were opened"
-    seen = data.becomes(measures, options | chosen)
+    others = ", ".join(f"{key}=..." for key in suited)
+    score = {"task": {"score": own.UNFLATTERED}} if look.flatters(files.kind) else {}
+    pins = {"sources": files.sources | {"files": source}}
     return Looked(
-        own.printed(titles, look_files.seen(data, files.rows, opened), []),
+        _printed(files, look_files.seen(data, files.rows, opened)),
         [
-            f"[bold]files[/]   {count}",
-            f"[bold]input[/]   {escape(seen)}; others: {', '.join(f'{key}=...' for key in suited)}",
+            f"[bold]files[/]   {len(files.rows):,} files, of which {some} were opened",
+            f"[bold]input[/]   {escape(data.becomes(measures, options))}; others: {others}",
             *own.explained(parts, files.kind.why, data.rule, counts),
         ],
-        look_files.notes(data, good, opened, faulty, splits, options | chosen) + left_out,
-        own.experiment(
-            name,
-            files.about,
-            parts,
-            files.choice,
-            {"sources": files.sources | {"files": source}} | chosen,
-            lengths,
-            **({"task": {"score": own.UNFLATTERED}} if look.flatters(files.kind) else {}),
-        ),
+        look_files.notes(data, good, opened, faulty, splits, options) + left_out,
+        own.experiment(name, files.about, parts, files.choice, pins | chosen, lengths, **score),
     )
+
+
+def _printed(files: OwnFiles, rows: Sequence[Sequence[str]]) -> Printed:
+    """One row for each class, or for each quarter of a number."""
+    first = "class" if files.kind.most else "target"
+    return own.printed((first, "files", "endings", "example", "sizes"), rows, [])
 
 
 def pinned(path: Path) -> tuple[dict[str, Any], dict[str, str]]:

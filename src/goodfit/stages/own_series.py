@@ -56,7 +56,6 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
 
     counts = {split: int((windows["split"] == split).sum()) for split in SPLITS}
     parts = _fitting(counts)
-    context = f"{data.context} steps of the past; another number: context=..."
     learned = "; ".join(spec.facts["said"][1:])  # the first is how many series, and how long
     why = f"{', '.join(data.roles.targets)}, the next {data.horizon} steps"
     return Looked(
@@ -64,7 +63,7 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
         [
             f"[bold]series[/]  {escape(found.said)}",
             f"[bold]found[/]   {escape(learned)}",
-            f"[bold]input[/]   {context}",
+            f"[bold]input[/]   {data.context} steps of the past; another number: context=...",
             *own.explained(parts, why, data.rule, counts),
         ],
         look_series.notes(found, windows, data, spec),
