@@ -44,11 +44,13 @@ def radii() -> str:
 
 
 def pitches() -> str:
-    """The table of the sounds' names, without their ending, with a number for each."""
+    """The table of the sounds' names, without their ending, with a number and a split for each."""
     rng = np.random.default_rng(9)
-    lines = ["clip,pitch"]
+    lines = ["clip,pitch,fold"]
     for number in range(24):
-        lines.append(f"{['falling', 'rising'][number % 2]}/{number:02},{rng.uniform(100, 200):.1f}")
+        fold = "train" if number < 16 else ["val", "test"][number // 4 - 4]
+        folder = ["falling", "rising"][number % 2]
+        lines.append(f"{folder}/{number:02},{rng.uniform(100, 200):.1f},{fold}")
     return "\n".join(lines) + "\n"
 
 
