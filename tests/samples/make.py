@@ -23,7 +23,7 @@ from PIL import Image
 from goodfit.data.breast_cancer import COLUMNS
 
 sys.path.insert(0, str(Path(__file__).parent))  # where it is imported by its path
-from media import clips, images, sounds
+from media import clips, images, pitches, radii, sounds
 
 # which segments of a digital clock are lit for each digit: top, upper left, upper right, middle,
 # lower left, lower right, bottom
@@ -348,6 +348,8 @@ def contents() -> dict[str, bytes]:
         "deepforest-2.1.0.whl": crowns(),
         "images.zip": images(),
         "sounds.zip": sounds(),
+        "radii.csv": radii().encode(),
+        "pitches.csv": pitches().encode(),
         "tuxpaint-stamps-default_2022.06.04-1.deb": clips(
             "tuxpaint/stamps/x/{}_desc_{}.ogg", 12, "be bg ca el es fr ro ru", 0
         ),

@@ -32,6 +32,28 @@ def images() -> bytes:
     return stream.getvalue()
 
 
+def radii() -> str:
+    """The table of the images' names, as beside their folder, with a number for each."""
+    rng = np.random.default_rng(8)
+    lines = ["image,radius,shape"]
+    for number in range(36):
+        ending = "jpeg" if number % 18 == 4 else "png"
+        folder = ["disks", "frames"][number % 2]
+        lines.append(f"{folder}/{number:02}.{ending},{rng.uniform(5, 9):.2f},{folder}")
+    return "\n".join(lines) + "\n"
+
+
+def pitches() -> str:
+    """The table of the sounds' names, without their ending, with a number and a split for each."""
+    rng = np.random.default_rng(9)
+    lines = ["clip,pitch,fold"]
+    for number in range(24):
+        fold = "train" if number < 16 else ["val", "test"][number // 4 - 4]
+        folder = ["falling", "rising"][number % 2]
+        lines.append(f"{folder}/{number:02},{rng.uniform(100, 200):.1f},{fold}")
+    return "\n".join(lines) + "\n"
+
+
 def tone(rate: int, phase: np.ndarray) -> bytes:
     """A WAV file of 8 bits. Few steps of loudness: packed, it is half as large."""
     content = io.BytesIO()

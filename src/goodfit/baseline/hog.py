@@ -28,22 +28,22 @@ class Hog(Baseline):
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """Components and machines are those of train, of images (N, C, H, W)."""
-        x = _gradients(train)
+        x = histograms(train)
         self._components = PCA(min(COMPONENTS, *x.shape), random_state=0)
         self._model = best_machine(
             self._components.fit_transform(x),
             train.targets["target"],
-            self._components.transform(_gradients(validation)),
+            self._components.transform(histograms(validation)),
             validation.targets["target"],
         )
 
     def predict(self, samples: Samples) -> Array:
         """Probabilities, (N, K)."""
-        return probabilities(self._model, self._components.transform(_gradients(samples)))
+        return probabilities(self._model, self._components.transform(histograms(samples)))
 
 
-def _gradients(samples: Samples) -> Array:
-    """The histograms and colours of all cells of each image, (N, F)."""
+def histograms(samples: Samples) -> Array:
+    """The histograms and colours of all cells of each image (N, C, H, W), (N, F)."""
     images: Array = samples.inputs["image"]
     # to whole cells: the rest at the right and the bottom would be left out
     room = [(0, -size % CELL) for size in images.shape[2:]]

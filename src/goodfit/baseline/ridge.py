@@ -23,15 +23,24 @@ class RidgeRegression(Baseline):
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """A model for each penalty, on numbers (N, F); the best one is kept."""
-        models, losses = [], []
-        for penalty in PENALTIES:
-            model = Ridge(alpha=penalty).fit(train.inputs["numbers"], train.targets["target"])
-            errors = model.predict(validation.inputs["numbers"]) - validation.targets["target"]
-            models.append(model)
-            losses.append(np.square(errors).mean())
-        self._model = models[int(np.argmin(losses))]
+        self._model = best_ridge(
+            train.inputs["numbers"],
+            train.targets["target"],
+            validation.inputs["numbers"],
+            validation.targets["target"],
+        )
 
     def predict(self, samples: Samples) -> Array:
         """Numbers in the unit of the target, (N,)."""
         values: Array = self._model.predict(samples.inputs["numbers"])
         return values
+
+
+def best_ridge(train: Array, train_target: Array, validation: Array, target: Array) -> Ridge:
+    """The regression of `PENALTIES` with the least squared error on validation.
+
+    Features are (N, F), targets (N,), those of validation (M, F) and (M,).
+    """
+    models = [Ridge(alpha=penalty).fit(train, train_target) for penalty in PENALTIES]
+    losses = [np.square(model.predict(validation) - target).mean() for model in models]
+    return models[int(np.argmin(losses))]

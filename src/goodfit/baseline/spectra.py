@@ -6,7 +6,7 @@ Letters: `base.py`; L samples of a sound, T frames, M bands, Q coefficients.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.fft import dct
@@ -58,9 +58,9 @@ def _log_bands(audio: Array, rate: int) -> list[Array]:
 
 
 class OnWholeSounds(Baseline):
-    """A classifier on standardised numbers of each whole sound, (N, F)."""
+    """A classifier, or a regression, on standardised numbers of each whole sound, (N, F)."""
 
-    kinds = ("class",)
+    kinds: ClassVar[tuple[str, ...]] = ("class",)
     inputs = ("audio",)
 
     @abstractmethod

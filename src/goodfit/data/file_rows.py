@@ -11,7 +11,7 @@ from goodfit.data.row_files import ENDINGS, Part
 from goodfit.errors import UserError
 from goodfit.system import archive, folder
 
-_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst", ".deb", ".whl")
+ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst", ".deb", ".whl")
 _FILES, _BYTES = 512, 64 * 2**20  # of a part
 
 
@@ -49,7 +49,7 @@ def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
     if path.is_dir():
         for name, file in folder.files(path):
             yield name, _read(file)
-    elif path.name.lower().endswith(_ARCHIVES):
+    elif path.name.lower().endswith(ARCHIVES):
         for name, content in archive.members(path):
             if not folder.is_hidden(name):
                 yield name, content

@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal
@@ -17,8 +18,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
+from goodfit.contract import Field
 from goodfit.data import decoded
-from goodfit.data.base import Array, StratifiedDataSet
+from goodfit.data.base import Array, StratifiedDataSet, class_labels
 from goodfit.errors import UserError
 from goodfit.schema import Fraction, Source, Whole
 from goodfit.system.archive import file_names, some_members
@@ -43,6 +45,7 @@ class FileDataSet(StratifiedDataSet):
     hidden: ClassVar[tuple[str, ...]] = ("file",)  # its folder is the class
     chunk = 64  # of photos, half a gigabyte may be on its way to the processes
     cell: ClassVar[str]
+    form: ClassVar[str]  # what `measured` gives behind the first, in words
     endings: ClassVar[Mapping[str, tuple[str, ...]]]
 
     def __init__(
@@ -74,6 +77,30 @@ class FileDataSet(StratifiedDataSet):
 
     @staticmethod
     @abstractmethod
+    def measured(content: bytes) -> tuple[float, ...]:
+        """What is known of a file before it is decoded, for a reader.
+
+        Raises:
+            UserError: it is none that is read here, or broken.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def described(measures: Sequence[tuple[float, ...]]) -> str:
+        """What `measured` gave of some files, in words: 28 x 28 pixels, grey."""
+
+    @staticmethod
+    @abstractmethod
+    def suited(measures: Sequence[tuple[float, ...]]) -> dict[str, Any]:
+        """Options that suit files with these measures."""
+
+    @staticmethod
+    @abstractmethod
+    def becomes(measures: Sequence[tuple[float, ...]], options: Mapping[str, Any]) -> str:
+        """What a network sees of files with these measures, in words, and what is lost."""
+
+    @staticmethod
+    @abstractmethod
     def format_of(content: bytes) -> str:
         """The name of the format of a file, one of `endings`, by its first bytes.
 
@@ -89,22 +116,15 @@ class FileDataSet(StratifiedDataSet):
                 files into train and test.
         """
         path = raw["files"]
-        names = [name for name in file_names(path) if not is_hidden(name)]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise UserError(f"{path.name} holds '{twice}' twice; pack the folder again")
-        if not names:
-            raise UserError(f"{path.name} holds no files; expected a sub-folder for each class")
-        parts = [PurePosixPath(name).parts for name in names]
-        depth = _depth_of_classes(parts)
-        labels = [each[depth] if len(each) > depth + 1 else "" for each in parts]
-        if {label.lower() for label in labels} <= _SPLITS:
-            raise UserError(
-                f"{path.name} has the sub-folders {', '.join(sorted(set(labels)))}, which are no "
-                "classes; put the files of a class into one folder: data.test and data.validation "
-                "say how many are held out"
-            )
-        return pd.DataFrame({"file": names, "label": labels})
+        return of_folders(path.name, visible(path.name, file_names(path)))
+
+    def goal(self, train: pd.DataFrame) -> Field:
+        """What learns the target of train: its classes.
+
+        Raises:
+            UserError: there is only one.
+        """
+        return Field((), "int64", labels=class_labels(train))
 
     def load(self, raw: Mapping[str, Path], rows: pd.DataFrame) -> pd.DataFrame:
         """The rows with their arrays: those that prepare has decoded, or from the archive.
@@ -160,6 +180,41 @@ class FileDataSet(StratifiedDataSet):
     def key(self, rows: pd.DataFrame) -> list[bytes]:
         """The arrays as bytes: a file is known by its content, whatever its name."""
         return [np.ascontiguousarray(array).tobytes() for array in rows[self.cell]]
+
+
+def visible(file: str, names: Sequence[str]) -> list[str]:
+    """The names of files in a folder or an archive that `file` calls, without hidden ones.
+
+    Raises:
+        UserError: there is none, or one is there twice.
+    """
+    shown = [name for name in names if not is_hidden(name)]
+    if len(set(shown)) < len(shown):
+        twice = next(name for name, count in Counter(shown).items() if count > 1)
+        raise UserError(f"{file} holds '{twice}' twice; pack the folder again")
+    if not shown:
+        raise UserError(f"{file} holds no files; expected a sub-folder for each class")
+    return shown
+
+
+def of_folders(file: str, names: Sequence[str]) -> pd.DataFrame:
+    """A row for each of the files that `file` holds: its name, and its folder as the label.
+
+    A folder around all is no class; a file outside of all folders has the label "".
+
+    Raises:
+        UserError: the folders divide the files into train and test.
+    """
+    parts = [PurePosixPath(name).parts for name in names]
+    depth = _depth_of_classes(parts)
+    labels = [each[depth] if len(each) > depth + 1 else "" for each in parts]
+    if {label.lower() for label in labels} <= _SPLITS:
+        raise UserError(
+            f"{file} has the sub-folders {', '.join(sorted(set(labels)))}, which are no "
+            "classes; put the files of a class into one folder: data.test and data.validation "
+            "say how many are held out"
+        )
+    return pd.DataFrame({"file": list(names), "label": labels})
 
 
 def file_bytes(cell: Any) -> bytes | None:

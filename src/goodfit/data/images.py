@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data.base import Array, check_columns, class_labels
+from goodfit.data.base import Array, check_columns
 from goodfit.data.faults import each
 from goodfit.data.files import FileDataSet, file_bytes
 from goodfit.data.pixels import as_bytes, as_numbers
@@ -53,6 +53,9 @@ _BEGINNINGS = {
 _OF_SEVERAL = "MPO"
 _16_BIT = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 _WHITE_OF_16_BIT = 65535
+_SIDES = (16, 32, 64)  # of what a network sees, where nobody says another
+_ROUGH = 4  # times as large as what is left of it: details are gone
+_GREY = ("1", "L", "LA", "La", "F", *_16_BIT)
 
 
 class Images(FileDataSet):
@@ -67,6 +70,7 @@ class Images(FileDataSet):
     modality = "image"
     cell = "image"
     endings = _ENDINGS
+    form = "heights and colours"
 
     def __init__(
         self,
@@ -108,6 +112,43 @@ class Images(FileDataSet):
         return {**self._form(), "max_pixels": self.max_pixels, "pillow": PIL.__version__}
 
     @staticmethod
+    def measured(content: bytes) -> tuple[float, ...]:
+        """Width and height, and 1 where its pixels are grey, else 3.
+
+        Raises:
+            UserError: it is no image, or broken.
+        """
+        with _picture(content) as picture:
+            return picture.width, picture.height, 1 if picture.mode in _GREY else 3
+
+    @staticmethod
+    def described(measures: Sequence[tuple[float, ...]]) -> str:
+        """Width by height, of the smallest and the largest, and whether they are grey."""
+        ordered = sorted(measures, key=lambda each: each[0] * each[1])
+        first, last = (f"{each[0]:.0f} x {each[1]:.0f}" for each in (ordered[0], ordered[-1]))
+        colours = {"grey" if each[2] == 1 else "colour" for each in measures}
+        return f"{first}{'' if first == last else f' to {last}'}, {' and '.join(sorted(colours))}"
+
+    @staticmethod
+    def suited(measures: Sequence[tuple[float, ...]]) -> dict[str, Any]:
+        """The next larger of a few sides; grey where all are."""
+        longer = _longer_side(measures)
+        size = next((side for side in _SIDES if side >= longer), _SIDES[-1])
+        return {"size": size, "channels": int(max(each[2] for each in measures))}
+
+    @staticmethod
+    def becomes(measures: Sequence[tuple[float, ...]], options: Mapping[str, Any]) -> str:
+        """So many pixels, and how those are made that are not square."""
+        size, longer = options["size"], _longer_side(measures)
+        said = f"{size} x {size} pixels in {'grey' if options['channels'] == 1 else 'colour'}"
+        if any(each[0] != each[1] for each in measures):
+            said += f", by resize={options['resize']}"
+        if longer > _ROUGH * size:
+            said += f"; half of the files are {longer / size:.0f} times as large, or more: "
+            said += f"what only details tell takes a larger size, such as {2 * size}"
+        return said
+
+    @staticmethod
     def format_of(content: bytes) -> str:
         """The format of an image's file.
 
@@ -118,13 +159,13 @@ class Images(FileDataSet):
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
         """The classes of train; colours come with `fit_content`."""
-        labels = class_labels(train)
+        goal = self.goal(train)
         return DataSpec(
-            data="goodfit.data.images.Images",
+            data=f"{type(self).__module__}.{type(self).__qualname__}",
             kind=self.kind,
-            outputs=len(labels),
+            outputs=len(goal.labels) or 1,
             inputs={"image": Field((self.channels, self.size, self.size), "uint8")},
-            targets={"target": Field((), "int64", labels=labels)},
+            targets={"target": goal},
             facts={"resize": self.resize, "max_pixels": self.max_pixels},
         )
 
@@ -192,6 +233,11 @@ def _cell(cell: Any, max_pixels: int, form: Mapping[str, Any]) -> Array:
     if not is_image:
         raise UserError(f"is {values.shape}, expected pixels (height, width) or (height, width, 3)")
     return _square(Image.fromarray(as_bytes(values)), **form)
+
+
+def _longer_side(measures: Sequence[tuple[float, ...]]) -> float:
+    """The median of the longer sides."""
+    return float(np.median([max(each[:2]) for each in measures]))
 
 
 def _format_of(content: bytes) -> str:

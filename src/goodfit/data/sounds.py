@@ -10,7 +10,7 @@ import base64
 import io
 import re
 import wave
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from math import gcd
 from typing import Any, Literal
@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data.base import Array, check_columns, class_labels
+from goodfit.data.base import Array, check_columns
 from goodfit.data.faults import each
 from goodfit.data.files import FileDataSet, file_bytes
 from goodfit.errors import UserError
@@ -41,6 +41,9 @@ _BEGINNINGS = {
     "MP3": rb"ID3|\xff[\xe2-\xff]",
 }
 _LOUDEST = 32767  # of 16 bits
+# of what a network hears, where nobody says otherwise: most of what speech is told by
+_RATE, _MOST_SECONDS = 16_000, 10.0
+_WHOLE = 0.95  # of the sounds
 _POINTS = 200  # of a curve for a reader
 
 
@@ -56,6 +59,7 @@ class Sounds(FileDataSet):
     modality = "sound"
     cell = "audio"
     endings = _ENDINGS
+    form = "rates"
 
     def __init__(
         self,
@@ -98,6 +102,45 @@ class Sounds(FileDataSet):
         return {"limits": limits, "soundfile": (soundfile.__version__, library)}
 
     @staticmethod
+    def measured(content: bytes) -> tuple[float, ...]:
+        """Seconds, and samples a second.
+
+        Raises:
+            UserError: it is no sound, or broken.
+        """
+        with needs("audio"):
+            import soundfile
+        Sounds.format_of(content)
+        try:
+            found = soundfile.info(io.BytesIO(content))
+        except Exception as error:  # whatever a decoder makes of bytes from anywhere
+            raise UserError(f"cannot be decoded: {error or type(error).__name__}") from None
+        return found.frames / found.samplerate, found.samplerate
+
+    @staticmethod
+    def described(measures: Sequence[tuple[float, ...]]) -> str:
+        """Seconds, from the shortest to the longest, and rates."""
+        seconds = sorted({f"{each[0]:.2g}" for each in measures}, key=float)
+        rates = [f"{rate:,.0f}" for rate in sorted(set(np.array(measures)[:, 1]))]
+        spread = seconds[0] if len(seconds) == 1 else f"{seconds[0]} to {seconds[-1]}"
+        return f"{spread} s, {', '.join(rates[:3])}{', ...' if len(rates) > 3 else ''} Hz"
+
+    @staticmethod
+    def suited(measures: Sequence[tuple[float, ...]]) -> dict[str, Any]:
+        """So long that nineteen of twenty are whole, ten seconds at most, at their rate or less."""
+        long = float(np.quantile([each[0] for each in measures], _WHOLE))
+        seconds = float(min(max(np.ceil(2 * long) / 2, 0.5), _MOST_SECONDS))
+        return {"rate": int(min(_RATE, max(each[1] for each in measures))), "seconds": seconds}
+
+    @staticmethod
+    def becomes(measures: Sequence[tuple[float, ...]], options: Mapping[str, Any]) -> str:
+        """So many seconds, and how many sounds are cut."""
+        seconds, rate = options["seconds"], options["rate"]
+        longer = sum(each[0] > seconds for each in measures) / len(measures)
+        cut = f"; {longer:.0%} of the files are longer, and are cut" if longer else ""
+        return f"{seconds:g} s at {rate:,} Hz{cut}"
+
+    @staticmethod
     def format_of(content: bytes) -> str:
         """The format of a sound's file.
 
@@ -111,13 +154,13 @@ class Sounds(FileDataSet):
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
         """The classes of train; the network measures loudness by itself."""
-        labels = class_labels(train)
+        goal = self.goal(train)
         return DataSpec(
-            data="goodfit.data.sounds.Sounds",
+            data=f"{type(self).__module__}.{type(self).__qualname__}",
             kind=self.kind,
-            outputs=len(labels),
+            outputs=len(goal.labels) or 1,
             inputs={"audio": Field((self._length,), "int16")},
-            targets={"target": Field((), "int64", labels=labels)},
+            targets={"target": goal},
             facts={"rate": self.rate, "most_seconds": self.most_seconds},
         )
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from goodfit.data.label_noise import label_noise
-from goodfit.stages import own_table
+from goodfit.stages import own, own_table
 
 _USAGE = """\
 python pipelines/check.py source=<file> target=<column> [<option>=<value> ...]
@@ -23,20 +23,20 @@ def main() -> int:
     Raises:
         UserError: the file is not there or cannot be read, or it leaves something open.
     """
-    content, here = own_table.words(_USAGE)
-    own = own_table.opened(own_table.given(content, here, _USAGE))
-    found = list(own.table.findings(own.rows, own.names))
-    found += label_noise(own.rows, own.table.label, list(own.spec.facts["columns"]))
+    content, here = own.words(_USAGE)
+    table = own_table.opened(own_table.given(content, here, _USAGE))
+    found = list(table.table.findings(table.rows, table.names))
+    found += label_noise(table.rows, table.table.label, list(table.spec.facts["columns"]))
 
     console = Console()
     for number, finding in enumerate(found, 1):
         console.print(f"[bold]{number}. {escape(finding.what)}[/]", highlight=False, soft_wrap=True)
         if finding.rows:
-            first = own.cells.attrs.get("first_row", 2)
-            lines = [str(own.cells.index[row - 1] + first) for row in finding.rows]
+            first = table.cells.attrs.get("first_row", 2)
+            lines = [str(table.cells.index[row - 1] + first) for row in finding.rows]
             console.print(f"   rows of the file: {', '.join(lines)}, ...", highlight=False)
         for word, text in (("if ignored", finding.cost), ("answer", finding.answer)):
             console.print(f"   {word}: {escape(text)}", highlight=False, soft_wrap=True)
-    count = f"{len(own.rows):,} rows, {len(own.spec.facts['columns'])} columns"
+    count = f"{len(table.rows):,} rows, {len(table.spec.facts['columns'])} columns"
     console.print(f"{count}: {len(found) or 'no'} findings", highlight=False)
     return 0

@@ -1,32 +1,49 @@
-"""Somebody's own table as a command line names it: found, read, split; nothing is written."""
+"""Somebody's own table as a command line names it: found, read, split, and what is made of it."""
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from goodfit.config.check import hyperparameters
-from goodfit.config.values import check_value
+from goodfit.config.experiment_file import ExperimentFile
 from goodfit.contract import DataSpec
 from goodfit.data import look, table_files
 from goodfit.data.look import Kind
+from goodfit.data.split import SPLITS
 from goodfit.data.table import Table
-from goodfit.errors import UserError, nearest
+from goodfit.errors import UserError
 from goodfit.schema import Source
+from goodfit.stages import own
+from goodfit.stages.own import Looked, Parts
 from goodfit.store.prepare import assign_splits
 
-_CONF = Path("conf/data")
+# up to so many rows of train: samples of a step, epochs, and epochs without a better one
+_BY_ROWS = ((1_000, (32, 60, 15)), (10_000, (128, 40, 10)), (None, (512, 20, 6)))
 Array = np.ndarray[Any, Any]
-
-
-_MUST = ("source", "target")
+_TABM = "an ensemble of small networks on all columns side by side"
+_PARTS = {
+    ("table", "class"): Parts("tabm", "classification", ["logistic", "boosting"], _TABM, 3.0e-3),
+    ("table", "number"): Parts("tabm", "regression", ["ridge", "boosting"], _TABM, 3.0e-3),
+    ("table", "ordered"): Parts("tabm", "ordinal", ["logistic", "boosting"], _TABM, 3.0e-3),
+    ("table", "count"): Parts("tabm", "count", ["poisson", "boosting"], _TABM, 3.0e-3),
+    ("table", "labels"): Parts(
+        "tabm", "multilabel", ["each_logistic", "each_boosting"], _TABM, 3.0e-3
+    ),
+    ("table", "numbers"): Parts(
+        "tabm", "multivariate", ["each_ridge", "each_boosting"], _TABM, 3.0e-3
+    ),
+    ("texts", "class"): Parts(
+        model="transformer",
+        task="classification",
+        baselines=["tfidf", "nb_logistic"],
+        network="on the words, from scratch",
+        lr=1.0e-3,
+        lengths=(64, 10, 3),
+    ),
+}
 
 
 class Given(NamedTuple):
@@ -57,33 +74,6 @@ class OwnTable(NamedTuple):
     spec: DataSpec
 
 
-def words(usage: str) -> tuple[dict[str, Any], Path]:
-    """What the command line says by its keys, and the folder in which it was called.
-
-    From then on the repository's is the current one. In the form in which messages advise options,
-    data.drop=[a], they are taken, too.
-
-    Raises:
-        UserError: a word is no key=value.
-        SystemExit: it is asked for help, or says nothing.
-    """
-    here = Path.cwd()
-    os.chdir(Path(sys.argv[0]).resolve().parents[1])
-    arguments = sys.argv[1:]
-    if not arguments or {"-h", "--help"} & set(arguments):
-        print(usage)
-        raise SystemExit(0 if arguments else 2)
-    unset = [argument for argument in arguments if "=" not in argument]
-    if unset:
-        raise UserError(f"got {unset[0]!r}, expected key=value\n{usage}")
-    dotted = [argument.removeprefix("data.") for argument in arguments]
-    try:
-        content: Any = OmegaConf.to_container(OmegaConf.from_dotlist(dotted))
-    except OmegaConfBaseException as error:
-        raise UserError(f"{' '.join(arguments)} cannot be read: {error}") from None
-    return content, here
-
-
 def given(content: dict[str, Any], here: Path, usage: str) -> Given:
     """The file, its target, and options of the data set.
 
@@ -91,18 +81,17 @@ def given(content: dict[str, Any], here: Path, usage: str) -> Given:
         UserError: one is missing or unknown, or the file is none of rows.
     """
     rest = dict(content)
-    said = {key: rest.pop(key, None) for key in (*_MUST, "split")}
-    for key in _MUST:
+    said = {key: rest.pop(key, None) for key in ("source", "target", "split")}
+    for key in ("source", "target"):
         if said[key] is None:
             raise UserError(f"{key}=... is missing\n{usage}")
     kind = rest.pop("kind", None)
     data = look.choice(rest)
-    options = OmegaConf.load(_CONF / f"{data}.yaml")
-    known = sorted(set(map(str, options)) - {"_target_", "sources", "label"})
-    for key in rest:
-        if key not in known:
-            raise UserError(f"unknown option '{key}'.{nearest(key, known)}\n{usage}")
-    source, split = (said[key] and _found(key, here, said[key]) for key in ("source", "split"))
+    own.check_known(data, rest, ["label"], usage)
+    source, split = (
+        said[key] and own.file_of_rows(own.found(content, here, usage, key), key)
+        for key in ("source", "split")
+    )
     named = said["target"] if isinstance(said["target"], list) else [said["target"]]
     return Given(data, source, list(map(str, named)), kind, rest, split)
 
@@ -113,20 +102,12 @@ def opened(asked: Given) -> OwnTable:
     Raises:
         UserError: it cannot be read, or leaves something open.
     """
-    options: Any = OmegaConf.to_container(OmegaConf.load(_CONF / f"{asked.data}.yaml"))
-    types = hyperparameters(options.pop("_target_"))
-    chosen = {"kind": asked.kind} if asked.kind is not None and "kind" in types else {}
-    for key, value in {**asked.options, **chosen}.items():
-        check_value(f"data.{key}", types[key], value)
-    options |= asked.options
+    chosen = {"kind": asked.kind} if asked.kind is not None and asked.data == "table" else {}
+    options = own.with_defaults(asked.data, asked.options | chosen)
     file = asked.source.name
     drop = options.get("drop", [])
     cells = table_files.cells(asked.source, sheet=options["sheet"], drop=drop)
-    known = list(map(str, cells))
-    for name in asked.targets:
-        if name not in known:
-            hint = nearest(name, known)
-            raise UserError(f"{file} has no column '{name}'.{hint} It has: {', '.join(known)}")
+    own.check_columns(file, cells, asked.targets)
     several = len(asked.targets) > 1
     kind = (
         look.kind_of_several(asked.kind, asked.targets)
@@ -144,23 +125,50 @@ def opened(asked: Given) -> OwnTable:
     return OwnTable(asked, table, kind, cells, rows, names, copies.rows or 0, spec)
 
 
-def _found(key: str, here: Path, named: Any) -> Path:
-    """The file that a word names, as seen from `here`, where it can be one of rows.
+def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked:
+    """A look at a file of rows, and the experiment for it.
 
     Raises:
-        UserError: there is none, it is empty or a folder, or a database has changes beside it.
+        UserError: the file is not there or cannot be read, or it leaves something open.
     """
-    path = here / Path(str(named)).expanduser()
-    if not path.exists():
-        raise UserError(f"{key}: there is no {path}")
-    if path.is_dir():
-        raise UserError(f"{key}: {path} is a folder; expected a file of rows")
-    if not path.stat().st_size:
-        raise UserError(f"{key}: {path} is empty")
-    beside = path.with_name(f"{path.name}-wal")
-    if beside.exists() and beside.stat().st_size:
-        raise UserError(
-            f"{path.name} has changes in {beside.name} that are not in the file; end the program "
-            "that writes to it, which brings them there"
-        )
-    return path
+    table = opened(given(content, here, usage))
+    columns = look.seen(table.table, table.cells, table.spec)
+    target = table.rows[table.table.label]
+    notes = look.warnings(table.kind, target, columns, table.copies)
+    found = table.table.findings(table.rows, table.names)
+    notes += look.times(table.table, columns, found)
+    notes += [f"{finding.what}: {finding.answer}" for finding in found]
+    inputs = sum(column.read_as is not None for column in columns) - 1
+    return Looked(
+        own.printed_columns(columns), _explained(table), notes, _file(name, table, inputs)
+    )
+
+
+def _explained(table: OwnTable) -> list[str]:
+    """What was chosen, each with its reason."""
+    separator = table.cells.attrs.get("separator", "comma")
+    cut = "" if separator == "comma" else f", cells are separated by a {separator}"
+    counts = {split: int((table.names == split).sum()) for split in SPLITS}
+    parts = _PARTS[table.given.data, table.kind.kind]
+    return [
+        f"[bold]file[/]    {len(table.rows):,} rows{cut}",
+        *own.explained(parts, table.kind.why, table.table.rule, counts),
+    ]
+
+
+def _file(name: str, table: OwnTable, inputs: int) -> ExperimentFile:
+    given, parts = table.given, _PARTS[table.given.data, table.kind.kind]
+    rows = int((table.names == "train").sum())
+    by_rows = next(values for most, values in _BY_ROWS if most is None or rows <= most)
+    target = ", ".join(given.targets)
+    label = given.targets if len(given.targets) > 1 else target
+    sources = {"table": own.pinned(given.source)}
+    if given.split:
+        sources["split"] = own.pinned(given.split)
+    data: dict[str, Any] = {"sources": sources, "label": label}
+    if given.data == "table":
+        data["kind"] = table.kind.kind
+    about = f"{target}, by {inputs} column{'s' * (inputs > 1)} of {given.source.name}."
+    score = {"task": {"score": own.UNFLATTERED}} if look.flatters(table.kind) else {}
+    lengths = parts.lengths or by_rows
+    return own.experiment(name, about, parts, given.data, data | given.options, lengths, **score)

@@ -1,0 +1,44 @@
+"""Ridge regression on gradients: a number that strokes and edges of an image tell.
+
+Letters: `base.py`, and F numbers of an image.
+"""
+
+from __future__ import annotations
+
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
+from goodfit.baseline.hog import COMPONENTS, histograms
+from goodfit.baseline.ridge import best_ridge
+from goodfit.contract import DataSpec
+
+
+class HogRidge(Baseline):
+    """Standardised histograms of oriented gradients, and their principal components.
+
+    The penalty is the one with the least squared error on validation.
+    """
+
+    kinds = ("number",)
+    inputs = ("image",)
+    title = "HOG + ridge regression"
+
+    def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
+        """Components and models are those of train, of images (N, C, H, W)."""
+        x = histograms(train)
+        components = PCA(min(COMPONENTS, *x.shape), random_state=0)
+        # scaled before: of few images, the last components have no variance to divide by
+        self._features = make_pipeline(StandardScaler(), components)
+        self._model = best_ridge(
+            self._features.fit_transform(x),
+            train.targets["target"],
+            self._features.transform(histograms(validation)),
+            validation.targets["target"],
+        )
+
+    def predict(self, samples: Samples) -> Array:
+        """Numbers in the unit of the target, (N,)."""
+        values: Array = self._model.predict(self._features.transform(histograms(samples)))
+        return values

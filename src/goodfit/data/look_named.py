@@ -1,0 +1,52 @@
+"""A look at somebody's table that names files: where they are, and what their targets are.
+
+Letters: N rows of the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os.path import commonpath, normpath
+from pathlib import Path
+
+import pandas as pd
+
+from goodfit.data import look_files
+from goodfit.data.files import FileDataSet
+from goodfit.data.named import NamedFiles
+from goodfit.errors import UserError
+
+_TRIED = 5  # names of which none is there: then all are somewhere else
+
+
+def folder_of(table: Path, names: Sequence[str], ending: str) -> Path:
+    """The folder that holds all files that a table names from its own folder on.
+
+    Raises:
+        UserError: they are not there, or in no folder of their own.
+    """
+    paths = [Path(normpath(table.parent / f"{name}{ending}")) for name in names if name]
+    some = paths[:_TRIED]
+    if not any(path.is_file() for path in some):
+        raise UserError(
+            f"{table.name} names '{names[0]}', which is not in {table.parent}; name the folder of "
+            "the files, or their archive: folder=...; and what it leaves out of names: ending=.png"
+        )
+    folder = Path(commonpath([path.parent for path in paths]))
+    if folder in (Path(folder.anchor), Path.home()):
+        raise UserError(
+            f"{table.name} names files in {folder}, all of which would be packed; put those into a "
+            "folder of their own, and name it: folder=..."
+        )
+    return folder
+
+
+def rows(data: FileDataSet, table: Path, cells: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """A row for each file, as prepare will read it, of the cells (N rows) of a table.
+
+    Raises:
+        UserError: as `NamedFiles.read`.
+    """
+    assert isinstance(data, NamedFiles)
+    understood = data.table.understood(table.name, cells)
+    return data.joined(table.name, understood, path.name, look_files.names(path))

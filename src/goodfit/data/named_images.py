@@ -1,0 +1,67 @@
+"""Images that a table names, each with a class or a number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from goodfit.data.images import Images
+from goodfit.data.named import FileTable, NamedFiles
+from goodfit.schema import Count, Fraction, Source, TextOrNone, Whole
+
+
+class NamedImages(NamedFiles, Images):
+    """The column `image` of a table names files of a folder or an archive, `label` the target.
+
+    Files are read as `Images` reads them, and rows are split as `Table` splits them.
+    """
+
+    def __init__(
+        self,
+        *,
+        sources: Mapping[str, Source],
+        image: str,
+        label: str,
+        kind: Literal["class", "number"],
+        ending: TextOrNone,
+        unnamed: Literal["refuse", "leave_out"],
+        alike_labels: Literal["refuse", "join", "keep"],
+        sheet: TextOrNone,
+        group: TextOrNone,
+        time: TextOrNone,
+        gap: TextOrNone,
+        assigned: TextOrNone,
+        size: Count,
+        channels: Literal[1, 3],
+        resize: Literal["pad", "crop", "stretch"],
+        max_pixels: Count,
+        faults: Literal["fail", "quarantine"],
+        most_faults: Fraction,
+        test: Fraction,
+        validation: Fraction,
+        split_seed: Whole,
+    ) -> None:
+        shares: dict[str, Any] = {"test": test, "validation": validation, "split_seed": split_seed}
+        columns = {"group": group, "time": time, "gap": gap, "assigned": assigned}
+        super().__init__(
+            sources=sources,
+            size=size,
+            channels=channels,
+            resize=resize,
+            max_pixels=max_pixels,
+            faults=faults,
+            most_faults=most_faults,
+            **shares,
+        )
+        self.table = FileTable(
+            names=image,
+            sources=sources,
+            label=label,
+            kind=kind,
+            alike_labels=alike_labels,
+            sheet=sheet,
+            **columns,
+            **shares,
+        )
+        self.kind, self.rule = kind, self.table.rule  # type: ignore[misc]
+        self.ending, self.unnamed = ending, unnamed

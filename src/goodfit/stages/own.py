@@ -1,0 +1,241 @@
+"""What somebody's own data have in common as a command line names them, whatever they are."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table as Printed
+
+from goodfit.config.check import hyperparameters
+from goodfit.config.experiment_file import ExperimentFile
+from goodfit.config.values import check_value
+from goodfit.data.look import Seen
+from goodfit.errors import UserError, nearest
+from goodfit.system.files import sha256
+
+_CONF = Path("conf/data")
+_SHOWN = 60  # rows of the printed table
+# of a rare class; of balanced accuracy, the threshold would have to be chosen first
+UNFLATTERED = "average_precision"
+
+
+class Parts(NamedTuple):
+    """The parts of an experiment that fit data and target, and a word about the network."""
+
+    model: str
+    task: str
+    baselines: list[str]
+    network: str
+    lr: float
+    # samples of a step, epochs, and epochs without a better one, where rows do not decide
+    lengths: tuple[int, int, int] | None = None
+    augment: str | None = None
+
+
+class Looked(NamedTuple):
+    """What a look at data says: a table, lines with reasons, notes, and the experiment for them."""
+
+    printed: Printed
+    told: list[str]
+    notes: list[str]
+    file: ExperimentFile
+
+
+def words(usage: str) -> tuple[dict[str, Any], Path]:
+    """What the command line says by its keys, and the folder in which it was called.
+
+    From then on the repository's is the current one. In the form in which messages advise options,
+    data.drop=[a], they are taken, too.
+
+    Raises:
+        UserError: a word is no key=value.
+        SystemExit: it is asked for help, or says nothing.
+    """
+    here = Path.cwd()
+    os.chdir(Path(sys.argv[0]).resolve().parents[1])
+    arguments = sys.argv[1:]
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(usage)
+        raise SystemExit(0 if arguments else 2)
+    unset = [argument for argument in arguments if "=" not in argument]
+    if unset:
+        raise UserError(f"got {unset[0]!r}, expected key=value\n{usage}")
+    dotted = [argument.removeprefix("data.") for argument in arguments]
+    try:
+        content: Any = OmegaConf.to_container(OmegaConf.from_dotlist(dotted))
+    except OmegaConfBaseException as error:
+        raise UserError(f"{' '.join(arguments)} cannot be read: {error}") from None
+    return content, here
+
+
+def found(content: Mapping[str, Any], here: Path, usage: str, key: str = "source") -> Path:
+    """The path that the command line names by a key.
+
+    Raises:
+        UserError: it names none, or nothing is there.
+    """
+    if content.get(key) is None:
+        raise UserError(f"{key}=... is missing\n{usage}")
+    path = here / Path(str(content[key])).expanduser()
+    if not path.exists():
+        raise UserError(f"{key}: there is no {path}")
+    return path
+
+
+def file_of_rows(path: Path, key: str = "source") -> Path:
+    """The file itself that a key names, where it can be one of rows.
+
+    Raises:
+        UserError: it is empty or a folder, or a database has changes beside it.
+    """
+    if path.is_dir():
+        raise UserError(f"{key}: {path} is a folder; expected a file of rows")
+    if not path.stat().st_size:
+        raise UserError(f"{key}: {path} is empty")
+    beside = path.with_name(f"{path.name}-wal")
+    if beside.exists() and beside.stat().st_size:
+        raise UserError(
+            f"{path.name} has changes in {beside.name} that are not in the file; end the program "
+            "that writes to it, which brings them there"
+        )
+    return path
+
+
+def check_known(
+    data: str, given: Iterable[str], set_otherwise: Collection[str], usage: str
+) -> None:
+    """What is given are options of conf/data/<data>.yaml, but for those `set_otherwise`.
+
+    Raises:
+        UserError: one is not.
+    """
+    options = OmegaConf.load(_CONF / f"{data}.yaml")
+    known = sorted(set(map(str, options)) - {"_target_", "sources", *set_otherwise})
+    for key in given:
+        if key not in known:
+            raise UserError(f"unknown option '{key}'.{nearest(key, known)}\n{usage}")
+
+
+def with_defaults(data: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of conf/data/<data>.yaml, with the values that are given.
+
+    Raises:
+        UserError: a value is of another type.
+    """
+    options: Any = OmegaConf.to_container(OmegaConf.load(_CONF / f"{data}.yaml"))
+    types = hyperparameters(options.pop("_target_"))
+    for key, value in given.items():
+        check_value(f"data.{key}", types[key], value)
+    return {**options, **given}
+
+
+def check_columns(file: str, cells: pd.DataFrame, names: Iterable[str]) -> None:
+    """A table has the columns that are named.
+
+    Raises:
+        UserError: it lacks one.
+    """
+    known = list(map(str, cells))
+    for name in names:
+        if name not in known:
+            hint = nearest(name, known)
+            raise UserError(f"{file} has no column '{name}'.{hint} It has: {', '.join(known)}")
+
+
+def pinned(source: Path) -> dict[str, Any]:
+    """A file as an experiment names it: where it is, and its hash."""
+    return {"file": source.name, "sha256": sha256(source), "mirrors": [place(source)]}
+
+
+def place(source: Path) -> str:
+    """A path as an experiment names it: from the repository, where it lies in that."""
+    root = Path.cwd()
+    return str(source.relative_to(root) if source.is_relative_to(root) else source)
+
+
+def explained(parts: Parts, why: str, rule: str, counts: Mapping[str, int]) -> list[str]:
+    """The parts and the split that were chosen, each with its reason."""
+    split = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    *others, last = parts.baselines
+    against = f"{', '.join(others)} and {last}" if others else last
+    better = ["it", "the better one on validation", "the best one on validation"][
+        min(len(others), 2)
+    ]
+    return [
+        f"[bold]task[/]    {parts.task}: {escape(why)}",
+        f"[bold]split[/]   {escape(rule)}: {split}",
+        f"[bold]network[/] {parts.model}, {escape(parts.network)}; another one: model=...",
+        f"[bold]against[/] {against}: the verdict is against {better}",
+    ]
+
+
+def experiment(
+    name: str,
+    about: str,
+    parts: Parts,
+    choice: str,
+    data: Mapping[str, Any],
+    lengths: tuple[int, int, int],
+    **sections: Any,
+) -> ExperimentFile:
+    """The experiment of these parts, and of `data`, the options of a `choice` of conf/data.
+
+    `lengths` are samples of a step, epochs, and epochs without a better one.
+    """
+    size, epochs, patience = lengths
+    augment = {"augment": parts.augment} if parts.augment else {}
+    return ExperimentFile(
+        name=name,
+        about=about,
+        choices={
+            "data": choice,
+            "model": parts.model,
+            "task": parts.task,
+            "baseline": parts.baselines,
+            **augment,
+        },
+        sections={
+            "data": data,
+            **sections,
+            "loader": {"batch_size": size},
+            "trainer": {"max_epochs": epochs},
+            "early_stopping": {"patience": patience},
+            "optimizer": {"lr": parts.lr},
+        },
+    )
+
+
+def printed(titles: Sequence[str], rows: Sequence[Sequence[str]], dim: Collection[int]) -> Printed:
+    """A table for a terminal; rows whose numbers are in `dim` stand back."""
+    table = Printed(*titles, box=SIMPLE_HEAD, collapse_padding=True)
+    for number, row in enumerate(rows[:_SHOWN]):
+        table.add_row(*map(escape, row), style="dim" if number in dim else "")
+    if len(rows) > _SHOWN:
+        table.caption = f"and {len(rows) - _SHOWN} more, as the page of the experiment lists"
+    return table
+
+
+def printed_columns(columns: Sequence[Seen]) -> Printed:
+    """One row for each column of a file."""
+    rows = [
+        (
+            column.name,
+            column.read_as or "left out",
+            f"{column.missing:.1%}" if column.missing else "",
+            f"{column.distinct:,}",
+            column.example,
+            column.why,
+        )
+        for column in columns
+    ]
+    titles = ("column", "read as", "missing", "distinct", "example", "why")
+    return printed(titles, rows, [place for place, one in enumerate(columns) if not one.read_as])
