@@ -37,9 +37,11 @@ def claimed_elsewhere(path: Path) -> Iterator[subprocess.Popen[str]]:
         assert process.stdout
         other, child = process.stdout.readline().split()
         assert other == "None"
-        yield process
-        process.kill()
-        os.kill(int(child), 9)
+        try:
+            yield process
+        finally:
+            process.kill()
+            os.kill(int(child), 9)
 
 
 def test_the_second_is_told_who_is_the_first(tmp_path: Path) -> None:

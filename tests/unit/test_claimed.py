@@ -33,18 +33,27 @@ with resume.claimed(Path(sys.argv[1])):
 """
 
 
+@contextmanager
+def claimed_elsewhere(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that has claimed a training; it is gone at the end, also where a test fails."""
+    command = [sys.executable, "-c", CLAIM, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        try:
+            assert other.stdout
+            assert other.stdout.readline() == "claimed\n"
+            yield other
+        finally:
+            other.kill()
+
+
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_training_that_another_process_has_just_begun_is_refused(
     home: Callable[..., DictConfig], devices: int
 ) -> None:
     cfg = home(trainer={"devices": devices, "strategy": "auto" if devices == 1 else "ddp"})
-    command = [sys.executable, "-c", CLAIM, str(FOLDER)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout
-        assert other.stdout.readline() == "claimed\n"
+    with claimed_elsewhere(FOLDER) as other:
         with pytest.raises(UserError, match=f"is being trained by process {identity(other.pid)}"):
             fit(cfg)
-        other.kill()
 
 
 @pytest.mark.fault(35)
@@ -55,13 +64,9 @@ def test_what_a_training_left_is_looked_at_by_the_one_that_has_claimed_it(
     """Looked at before, it may be gone when the training goes on from it: the other has ended."""
     strategy = "auto" if devices == 1 else "ddp"
     cfg = home(resume="must", trainer={"devices": devices, "strategy": strategy})
-    command = [sys.executable, "-c", CLAIM, str(FOLDER)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout
-        assert other.stdout.readline() == "claimed\n"
-        with pytest.raises(UserError, match="is being trained by process"):
-            fit(cfg)
-        other.kill()
+    refused = pytest.raises(UserError, match="is being trained by process")
+    with claimed_elsewhere(FOLDER), refused:
+        fit(cfg)
 
 
 def test_a_lock_that_its_owner_deletes_meanwhile_is_not_taken_for_one(
@@ -95,11 +100,8 @@ def test_a_claim_ends_with_its_block_or_its_process(tmp_path: Path) -> None:
         pass
     assert list(tmp_path.iterdir()) == []
 
-    command = [sys.executable, "-c", CLAIM, str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout
-        assert other.stdout.readline() == "claimed\n"
-        other.kill()
+    with claimed_elsewhere(folder):
+        pass
     with resume.claimed(folder):
         pass
 
@@ -121,9 +123,11 @@ def other_clone(uri: str, digest: str, stage: str) -> Iterator[tuple[str, subpro
     """A process that trains, or has trained, in another clone; with the id of its run."""
     command = [sys.executable, "-c", ELSEWHERE, uri, digest, stage]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        yield process.stdout.readline().strip(), process
-        process.kill()
+        try:
+            assert process.stdout
+            yield process.stdout.readline().strip(), process
+        finally:
+            process.kill()
 
 
 @pytest.mark.slow

@@ -140,11 +140,13 @@ def test_a_link_to_the_project_is_the_same_folder(
 def test_a_path_that_mlflow_decodes_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "a%20b").mkdir()
+    folders = [tmp_path / name for name in ("a b", "a%20b")]
+    for folder in folders:
+        folder.mkdir()
     monkeypatch.chdir(tmp_path / "a%20b")
     with pytest.raises(UserError, match="a b, for it decodes %20"):
         connect(uri())
-    assert list(tmp_path.rglob("*")) == [tmp_path / "a%20b"]
+    assert sorted(tmp_path.rglob("*")) == folders
 
 
 def test_what_such_a_path_has_left_behind_is_mended_when_it_is_renamed(
