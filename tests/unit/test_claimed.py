@@ -51,9 +51,11 @@ def test_a_training_that_another_process_has_just_begun_is_refused(
     home: Callable[..., DictConfig], devices: int
 ) -> None:
     cfg = home(trainer={"devices": devices, "strategy": "auto" if devices == 1 else "ddp"})
-    with claimed_elsewhere(FOLDER) as other:
-        with pytest.raises(UserError, match=f"is being trained by process {identity(other.pid)}"):
-            fit(cfg)
+    with (
+        claimed_elsewhere(FOLDER) as other,
+        pytest.raises(UserError, match=f"is being trained by process {identity(other.pid)}"),
+    ):
+        fit(cfg)
 
 
 @pytest.mark.fault(35)
