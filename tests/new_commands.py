@@ -1,4 +1,4 @@
-"""`pipelines/new.py` called as somebody calls it, from a folder of theirs."""
+"""`pipelines/new.py` and `check.py` called as somebody calls them, from a folder of theirs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-from goodfit.stages import new
+from goodfit.stages import check, new
 
 New = Callable[..., str]
 
@@ -25,14 +25,35 @@ def project(folder: Path) -> Path:
 def caller(
     home: Path, theirs: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> New:
-    """Calls the command from their folder; gives what it printed."""
-    patch.setenv("COLUMNS", "200")
+    """Makes an experiment `mine` from their folder; gives what the command printed."""
 
     def call(*arguments: str) -> str:
-        patch.chdir(theirs)
-        given = [str(home / "pipelines/new.py"), "name=mine", *arguments]
-        patch.setattr(sys, "argv", given)
-        assert new.main() == 0
-        return capsys.readouterr().out
+        return _called(new.main, home, theirs, patch, capsys, "name=mine", *arguments)
 
     return call
+
+
+def checker(
+    home: Path, theirs: Path, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> New:
+    """Checks their data from their folder; gives what the command printed."""
+
+    def call(*arguments: str) -> str:
+        return _called(check.main, home, theirs, patch, capsys, *arguments)
+
+    return call
+
+
+def _called(
+    main: Callable[[], int],
+    home: Path,
+    theirs: Path,
+    patch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *arguments: str,
+) -> str:
+    patch.setenv("COLUMNS", "200")
+    patch.chdir(theirs)
+    patch.setattr(sys, "argv", [str(home / "pipelines/any.py"), *arguments])
+    assert main() == 0
+    return capsys.readouterr().out

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from made_files import file_of, noise
-from new_commands import New, caller, project
+from new_commands import New, caller, checker, project
 
 from goodfit.config.check import check
 from goodfit.config.compose import compose
@@ -122,6 +122,19 @@ def test_a_folder_is_not_written_to(home: Path, make: New) -> None:
     before = {path: path.stat().st_mtime_ns for path in photos(home).rglob("*")}
     make("source=my phötos")
     assert {path: path.stat().st_mtime_ns for path in photos(home).rglob("*")} == before
+
+
+def test_the_check_counts_what_misleads_and_writes_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos(home) / "cats/empty.png").write_bytes(b"")
+    before = sorted(home.rglob("*"))
+    check_it = checker(home, home.parent, monkeypatch, capsys)
+    *_, first, second, last = check_it("source=my phötos").splitlines()
+    assert first.startswith("1. 1 of 121 files cannot be used (prepare stops at them; mend or")
+    assert second.startswith("2. test has 24 files: of fewer than 30 no verdict is given")
+    assert last == "2 findings"
+    assert sorted(home.rglob("*")) == before
 
 
 def test_sounds_are_told_by_their_seconds_and_rates(home: Path, make: New) -> None:

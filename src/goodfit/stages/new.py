@@ -4,19 +4,14 @@ in silence.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 from rich.console import Console
 from rich.markup import escape
 
 from goodfit.config import experiment_file
 from goodfit.config.experiment_file import ExperimentFile
 from goodfit.config.values import check_value
-from goodfit.data import look_files
 from goodfit.errors import UserError
-from goodfit.stages import own, own_files, own_named, own_series, own_table
-from goodfit.stages.own import Looked
+from goodfit.stages import own, own_source
 from goodfit.system.names import check_experiment
 
 _USAGE = """\
@@ -46,7 +41,7 @@ def main() -> int:
     if name is None:
         raise UserError(f"name=... is missing\n{_USAGE}")
     check_experiment(str(name))
-    looked = _looked(str(name), content, here)
+    looked = own_source.look_at(content, here, _USAGE)(str(name), content, here, _USAGE)
     console = Console()
     console.print(looked.printed)
     for line in looked.told:
@@ -54,17 +49,6 @@ def main() -> int:
     for line in looked.notes:
         console.print(f"[yellow]note[/]    {escape(line)}", highlight=False, soft_wrap=True)
     return _write(looked.file, console, replace=replace)
-
-
-def _looked(name: str, content: dict[str, Any], here: Path) -> Looked:
-    """A look by what the source is: files with a table of them, series, files, or a table."""
-    if set(look_files.NAMED) & set(content):
-        return own_named.looked(name, content, here, _USAGE)
-    if "horizon" in content:
-        return own_series.looked(name, content, here, _USAGE)
-    if look_files.is_of_files(own.found(content, here, _USAGE)):
-        return own_files.looked(name, content, here, _USAGE)
-    return own_table.looked(name, content, here, _USAGE)
 
 
 def _write(file: ExperimentFile, console: Console, *, replace: bool) -> int:
