@@ -89,6 +89,7 @@ def _data_set() -> Images:
         channels=3,
         resize="stretch",
         max_pixels=10**6,
+        near_copies="together",
         faults="fail",
         most_faults=0.01,
         test=0.2,

@@ -26,6 +26,7 @@ def images(**options: Any) -> Images:
         "resize": "stretch",
         "max_pixels": 10**6,
         "faults": "fail",
+        "near_copies": "together",
         "most_faults": 0.5,
         "test": 0.25,
         "validation": 0.25,

@@ -16,10 +16,14 @@ TOO_FEW = "too few to tell"  # the word of a verdict on a test set of few indepe
 
 @dataclass(frozen=True, kw_only=True)
 class Copies(Record):
-    """Rows whose inputs repeat those of an earlier row; None where copies have no meaning."""
+    """Rows whose inputs repeat those of an earlier row; None where copies have no meaning.
+
+    `near` repeat them nearly, as an image that was written anew; None where that is not looked for.
+    """
 
     rows: int | None
     with_another_target: int | None
+    near: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

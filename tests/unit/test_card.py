@@ -66,7 +66,7 @@ def test_a_card_of_other_data_has_what_their_manifest_has(
     content: dict[str, Any], titles: list[str], said: str
 ) -> None:
     text = card.markdown("x", of(content))
-    always = ["Sources", "Samples", "Split", "Exact copies", "Alike to the network"]
+    always = ["Sources", "Samples", "Split", "Copies", "Alike to the network"]
     assert sorted(re.findall(r"(?m)^## (.*)$", text)) == sorted([*always, *titles])
     assert said in text
 

@@ -207,6 +207,13 @@ class DataSet(ABC):
             keys.append(repr([_comparable(value) for value in row]).encode())
         return keys
 
+    def sketch(self, rows: pd.DataFrame) -> Array | None:
+        """A sketch (B, P) of each loaded row, by which near copies are known (`near_copies`).
+
+        None by default: what is nearly the same is not known of all data.
+        """
+        return None
+
     def encode_targets(self, rows: pd.DataFrame, spec: DataSpec) -> Mapping[str, Encoded]:
         """Targets by name, each of shape (B, *spec.targets[name].shape), or a list where ragged.
 

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
+from goodfit.data import near_copies
 from goodfit.data.base import Array, check_columns
 from goodfit.data.faults import each
 from goodfit.data.files import FileDataSet, file_bytes
@@ -64,6 +65,7 @@ class Images(FileDataSet):
     It holds an image's file, as bytes or base64, or its pixels, (H, W) or (H, W, C) bytes. An image
     is turned as its EXIF says, transparency becomes white, 16 bits become 8. `resize` makes a
     square of it: "pad" keeps all of it between black bars, "crop" its middle, "stretch" all of it.
+    Near copies stay together in one split, unless `near_copies` is "apart".
     """
 
     inputs = ("image",)
@@ -80,6 +82,7 @@ class Images(FileDataSet):
         channels: Literal[1, 3],
         resize: Literal["pad", "crop", "stretch"],
         max_pixels: Count,
+        near_copies: Literal["together", "apart"],
         faults: Literal["fail", "quarantine"],
         most_faults: Fraction,
         test: Fraction,
@@ -95,7 +98,7 @@ class Images(FileDataSet):
             split_seed=split_seed,
         )
         self.size, self.channels, self.resize = size, channels, resize
-        self.max_pixels = max_pixels
+        self.max_pixels, self.near_copies = max_pixels, near_copies
 
     def decode(self, content: bytes) -> Array:
         """The pixels (S, S, C) of an image's file.
@@ -183,6 +186,12 @@ class Images(FileDataSet):
         std = np.sqrt((counts @ levels**2 / total - mean**2).clip(min=0)).clip(min=1.0)
         image = replace(spec.inputs["image"], mean=tuple(mean.tolist()), std=tuple(std.tolist()))
         return replace(spec, inputs={"image": image})
+
+    def sketch(self, rows: pd.DataFrame) -> Array | None:
+        """Each image in 256 levels of grey, (B, 256)."""
+        if self.near_copies == "apart":
+            return None
+        return near_copies.sketches(np.stack(list(rows["image"])))
 
     @staticmethod
     def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:

@@ -35,6 +35,7 @@ class NamedImages(NamedFiles, Images):
         channels: Literal[1, 3],
         resize: Literal["pad", "crop", "stretch"],
         max_pixels: Count,
+        near_copies: Literal["together", "apart"],
         faults: Literal["fail", "quarantine"],
         most_faults: Fraction,
         test: Fraction,
@@ -42,15 +43,15 @@ class NamedImages(NamedFiles, Images):
         split_seed: Whole,
     ) -> None:
         shares: dict[str, Any] = {"test": test, "validation": validation, "split_seed": split_seed}
+        form: dict[str, Any] = {"size": size, "channels": channels, "resize": resize}
         columns = {"group": group, "time": time, "gap": gap, "assigned": assigned}
         super().__init__(
             sources=sources,
-            size=size,
-            channels=channels,
-            resize=resize,
             max_pixels=max_pixels,
+            near_copies=near_copies,
             faults=faults,
             most_faults=most_faults,
+            **form,
             **shares,
         )
         self.table = FileTable(

@@ -31,8 +31,10 @@ def stage(cfg: DictConfig) -> None:
     for finding in manifest.findings:
         print(f"  note: {finding.what}: {finding.answer}")
     sizes = ", ".join(f"{split} {manifest.samples(split):,}" for split in manifest.counts)
-    copies = manifest.copies.rows or "no"
-    print(f"prepared {paths.prepared}: {sizes}; {copies} copies of other rows")
+    copies = f"{manifest.copies.rows or 'no'} copies of other rows"
+    if manifest.copies.near:
+        copies += f", {manifest.copies.near:,} near ones"
+    print(f"prepared {paths.prepared}: {sizes}; {copies}")
 
 
 def _grouped(columns: Sequence[ColumnRead]) -> Iterator[str]:

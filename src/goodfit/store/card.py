@@ -44,7 +44,7 @@ def parts(manifest: Manifest) -> Iterator[Part]:
         yield _columns(manifest)
     if manifest.left_out:
         yield _left_out(manifest)
-    yield Part("Exact copies", _copies(manifest))
+    yield Part("Copies", _copies(manifest))
     alike = f"{manifest.alike_after_encoding:,} test samples"
     yield Part(
         "Alike to the network", f"{alike} become exactly a train sample's inputs by encoding"
@@ -127,9 +127,10 @@ def _copies(manifest: Manifest) -> str:
     copies = manifest.copies
     if copies.rows is None:
         return "not looked for: windows of a series overlap by design, and the split is in time"
+    near = f", {copies.near:,} nearly do" if copies.near else ""
     return (
         f"{copies.rows:,} rows repeat the inputs of another ({copies.with_another_target:,} with "
-        "another target); all copies fall on one side of the split"
+        f"another target){near}; all copies fall on one side of the split"
     )
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec
+from goodfit.data import near_copies
 from goodfit.data.base import Array, DataSet
 from goodfit.data.files import FileDataSet
-from goodfit.data.split import NO_SPLIT, SPLITS
+from goodfit.data.split import NO_SPLIT, SPLITS, joined
 from goodfit.errors import UserError
 from goodfit.records import Copies, Manifest
 from goodfit.store import example
@@ -120,6 +121,7 @@ def assign_splits(
 ) -> tuple[Array, Copies]:
     """The name of each row's split, (N,), and how many rows repeat the inputs of an earlier one.
 
+    Near copies, where the data set knows them, are kept together as equal rows are.
     Copies are kept: two patients with equal measurements are two patients, and what differs in
     their outcomes is the noise that a network must learn.
 
@@ -127,16 +129,18 @@ def assign_splits(
         UserError: the data set's rule puts rows with equal inputs into two splits, or leaves one
             empty.
     """
-    digests = _key_digests(data, raw, rows)
-    if digests is None:
+    known = _known(data, raw, rows)
+    if known is None:
         names = data.split(rows, np.arange(len(rows)))
         return names, Copies(rows=None, with_another_target=None)
 
-    inputs, targets = digests
     # as objects: NumPy's own type for bytes drops zeros at their end
-    duplicate_group = pd.factorize(np.array(inputs, object))[0]
-    names = data.split(rows, duplicate_group)
-    table = pd.DataFrame({"group": duplicate_group, "split": names, "target": targets})
+    duplicate_group = pd.factorize(np.array(known.inputs, object))[0]
+    alike = duplicate_group
+    if known.sketches:
+        alike = joined(duplicate_group, near_copies.groups(np.concatenate(known.sketches)))
+    names = data.split(rows, alike)
+    table = pd.DataFrame({"group": duplicate_group, "split": names, "target": known.targets})
     groups = table.groupby("group")
 
     # what a rule leaves out is in no split: a text of test that train has, too
@@ -146,25 +150,37 @@ def assign_splits(
         rule = f"{type(data).__name__}.split"
         raise UserError(f"{rule} puts rows with equal inputs into two splits, {divided} times")
     another = table["target"] != groups["target"].transform("first")
-    return names, Copies(rows=len(rows) - groups.ngroups, with_another_target=int(another.sum()))
+    return names, Copies(
+        rows=len(rows) - groups.ngroups,
+        with_another_target=int(another.sum()),
+        near=groups.ngroups - len(np.unique(alike)) if known.sketches else None,
+    )
 
 
-def _key_digests(
-    data: DataSet, raw: Mapping[str, Path], rows: pd.DataFrame
-) -> tuple[list[bytes], list[bytes]] | None:
-    """A digest of each row's inputs and one of its target; None where rows overlap by design."""
-    inputs: list[bytes] = []
-    targets: list[bytes] = []
+class _Known(NamedTuple):
+    """What is known of N rows: digests of inputs and of targets, and sketches in parts (B, P)."""
+
+    inputs: list[bytes]
+    targets: list[bytes]
+    sketches: list[Array]
+
+
+def _known(data: DataSet, raw: Mapping[str, Path], rows: pd.DataFrame) -> _Known | None:
+    """What tells copies of the rows (N,); None where rows overlap by design."""
+    known = _Known([], [], [])
     progress = Progress("looking for equal inputs", len(rows))
     for part in chunks(data, rows):
         loaded = data.load(raw, part)
         keys = data.key(loaded)
         if keys is None:
             return None
-        inputs += [_short_digest(key) for key in keys]
-        targets += [_short_digest(str(target).encode()) for target in loaded[data.label]]
-        progress.show(len(inputs))
-    return inputs, targets
+        known.inputs.extend(_short_digest(key) for key in keys)
+        known.targets.extend(_short_digest(str(each).encode()) for each in loaded[data.label])
+        sketches = data.sketch(loaded)
+        if sketches is not None:
+            known.sketches.append(sketches)
+        progress.show(len(known.inputs))
+    return known
 
 
 def _short_digest(content: bytes) -> bytes:
