@@ -255,6 +255,9 @@ class ColumnRead(Record):
     why: str
 
 
+FINDING_ROWS = 8  # that a finding names at most
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finding(Record):
     """What in the data makes a score mislead, what it costs to ignore it, and what answers it.

@@ -46,7 +46,7 @@ def test_a_card_of_a_table_has_sources_samples_missing_cells_findings_and_column
         "| all | 20 | 20 | 20 |",
         "| no | 10 (50 %) | 10 (50 %) | 10 (50 %) |",
         "at random",
-        "- 'a\\|b' drifts (rows 3, 4, ...); if ignored, less. Answer: data.drop=\\[a\\]",
+        "- 'a\\|b' drifts (rows 3, 4); if ignored, less. Answer: data.drop=\\[a\\]",
         "| \\<fare\\> | 0 (0 %) | 0 (0 %) | 20 (100 %) |",
         "| age | 5 (25 %) | 1 (5 %) | 4 (20 %) |",
         "what each of 2 is read as; 1 left out",

@@ -152,7 +152,38 @@ def test_the_command_names_rows_of_the_file_and_what_answers(
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "project/pipelines/check.py"), *arguments])
     assert check.main() == 0
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
-    assert "rows of the file: 5, 7, ..." in lines
+    assert "rows of the file: 5, 7" in lines
     assert "answer: data.drop=[plan]" in lines
     assert lines[-1] == "600 rows, 7 columns: 2 findings"
     assert [path.name for path in (tmp_path / "project").iterdir()] == ["conf"]
+
+
+@pytest.mark.parametrize("most", [3, 30])
+def test_rows_that_agree_by_chance_are_no_near_copies(most: int) -> None:
+    drawn = np.random.default_rng(5)
+    rows = pd.DataFrame(drawn.integers(1, most + 1, (ROWS, 5)), columns=INPUTS[:5]).astype(float)
+    rows["y"] = drawn.choice(["yes", "no"], ROWS)
+    assert found(rows) == []
+
+
+def test_rows_of_a_group_are_one_piece_of_evidence() -> None:
+    """What is constant in a patient names the patient, and tells the label of the next row."""
+    drawn = np.random.default_rng(6)
+    patient = np.repeat(np.arange(60), 10)
+    rows = pd.DataFrame({"height": drawn.normal(size=60)[patient], "x": drawn.normal(size=ROWS)})
+    rows["y"] = np.where(drawn.random(60) < 0.5, "yes", "no")[patient]
+    rows["patient"] = patient.astype(str)
+    names = np.repeat(["train", "validation", "test"], [300, 150, 150])
+    assert found(rows, names=names, group="patient") == []
+    assert len(found(rows.drop(columns="patient"), names=names)) > 0
+    rows["paid"] = np.where(rows["y"] == "yes", 1.0, 2.0)
+    (leak,) = found(rows, names=names, group="patient")
+    assert leak.startswith("'paid' alone tells 100.0% of 'y'")
+
+
+def test_a_constant_is_told_as_a_reader_writes_it() -> None:
+    rows = clean().assign(k=3.0, day=pd.Timestamp("2024-01-01"))
+    assert found(rows) == [
+        "'k' is 3.0 in all of train",
+        "'day' is 2024-01-01 00:00:00 in all of train",
+    ]

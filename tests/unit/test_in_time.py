@@ -86,3 +86,10 @@ def test_times_that_become_denser_are_none_far_off() -> None:
     """Half of the rows are of the last year of ten, as of a shop that grows."""
     days = (1 - np.random.default_rng(0).exponential(0.14, 2000).clip(max=1)) * 3650
     assert wrong_times(pd.Series(pd.Timestamp("2015-01-01") + pd.to_timedelta(days, "D"))) == []
+
+
+def test_rows_of_one_day_have_no_order() -> None:
+    """A file that is sorted by class says nothing of time."""
+    days = pd.DatetimeIndex(["2024-01-01"] * 300 + ["2024-06-01"] * 100)
+    rows = pd.DataFrame({"day": days, "y": ["no"] * 200 + ["yes"] * 100 + ["yes", "no"] * 50})
+    assert order_matters(rows, TRAIN, [rows["y"]], ["day"]) == []

@@ -86,7 +86,15 @@ def test_every_pair_that_is_near_is_found(monkeypatch: pytest.MonkeyPatch) -> No
     expected = {(int(a), int(b)) for a, b in np.argwhere(distances <= 1.5) if a < b}
     assert 10 < len(expected) < 50
     monkeypatch.setattr(near_copies, "_BLOCK", 7)
-    assert {tuple(sorted(pair)) for pair in zip(*near_copies._pairs(both), strict=True)} == expected
+    pairs = zip(*near_copies._pairs(both), strict=True)
+    assert {(int(min(pair)), int(max(pair))) for pair in pairs} == expected
+
+
+def test_thousands_of_frames_of_a_fixed_camera_are_one_group() -> None:
+    rng = np.random.default_rng(2)
+    view = rng.integers(40, 210, 256)
+    frames = view + rng.integers(-1, 2, (3000, 256))
+    assert len(set(groups(frames.astype(np.uint8)).tolist())) == 1
 
 
 @pytest.mark.fault(73)

@@ -273,3 +273,54 @@ def test_rows_that_a_database_keeps_beside_its_file_are_not_lost(make: New) -> N
     rows().to_sql("people", connection, index=False)
     with closing(connection), pytest.raises(UserError, match=r"has changes in customers\.db-wal"):
         make("target=churned", source="customers.db")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["target=churned", "target=plan"], "target=... is given twice; name it once"),
+        (["target=churned", "test=0.1", "data.test=0.2"], "test=... is given twice"),
+        (["target=[]"], "target=[] names no column"),
+        (["target=[churned"], "target=[churned cannot be read; expected a name"),
+        (["target=churned", "test={"], "test={ cannot be read; expected test=<value>"),
+        (["target=churned", "split=~nobody9/x.csv"], "split: ~nobody9/x.csv is no path"),
+        (["target=churned", f"split={'x' * 300}"], "is no path: "),
+    ],
+)
+def test_a_word_that_cannot_be_meant_is_refused(make: New, words: list[str], told: str) -> None:
+    with pytest.raises(UserError) as refused:
+        make(*words)
+    assert told in str(refused.value)
+
+
+def test_names_are_taken_letter_by_letter(home: Path, make: New) -> None:
+    """As YAML, these are a comment, a truth, and a number in base 8."""
+    table = rows().rename(columns={"churned": "churned #1", "plan": "yes", "shop": "0123"})
+    table.to_csv("[old] customers.csv", index=False)
+    named = ["target=churned #1", "drop=[yes, 0123]"]
+    make(*named, source="[old] customers.csv")
+    data = compose(home, ["experiment=churn"]).data
+    assert (data.label, list(data.drop)) == ("churned #1", ["yes", "0123"])
+
+
+def test_a_number_in_any_notation_is_one_and_a_token_among_labels_is_a_label(make: New) -> None:
+    table = rows()
+    table["price"] = [f"{value:.2f}".replace(".", ",") for value in table["score"]]
+    table["answer"] = np.where(np.arange(ROWS) % 3 == 0, "NA", table["churned"])
+    table.to_csv("customers.csv", index=False, sep=";")
+    assert "task    regression: 'price' has " in make("target=price")
+    printed = make("target=answer", "replace=true")
+    assert "'answer' has 3 different values: no (" in printed
+    assert "NA (67)" in printed
+
+
+def test_without_rows_or_where_nothing_can_be_written_it_ends_in_a_line(
+    home: Path, make: New, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("empty.csv").write_text("a,b\n")
+    with pytest.raises(UserError, match="has no rows below its header"):
+        make("target=a", source="empty.csv")
+    shutil.rmtree(home / "conf/experiment")
+    (home / "conf/experiment").touch()  # whoever runs this, in a file nothing can be written
+    with pytest.raises(UserError, match="conf/experiment cannot be written: "):
+        make("target=churned")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import unicodedata
 import wave
 from pathlib import Path
 
@@ -211,3 +212,25 @@ def test_what_is_open_is_refused_with_what_settles_it_and_nothing_is_written(
         make(*words)
     assert told in str(refused.value)
     assert {path: path.read_bytes() for path in home.rglob("*") if path.is_file()} == before
+
+
+def test_a_folder_divided_into_train_and_test_is_refused_whatever_lies_beside_them(
+    home: Path, make: New
+) -> None:
+    for name in ("train/cats/1.png", "train/dogs/2.png", "test/cats/3.png", "notes/4.png"):
+        path = home.parent / "kaggle" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file_of(noise(int(path.stem))))
+    (home.parent / "kaggle/README.txt").touch()
+    with pytest.raises(UserError, match="has the sub-folders notes, test, train, which are no cl"):
+        make("source=kaggle")
+
+
+def test_names_with_accents_as_macos_writes_them_are_found(home: Path, make: New) -> None:
+    path = table(home, path=[f"Bär {number:03}.png" for number in range(120)])
+    for number in range(120):
+        name = unicodedata.normalize("NFD", f"Bär {number:03}.png")
+        (home.parent / "bears").mkdir(exist_ok=True)
+        (home.parent / "bears" / name).write_bytes(file_of(noise(number)))
+    printed = make(f"source={path.name}", "image=path", "target=depth", "folder=bears")
+    assert "120 files, of which all were opened" in printed

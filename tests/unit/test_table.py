@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_tables import read, refused, table
+from made_tables import lines, read, refused, table
 
+from goodfit.data.faults import drop
 from goodfit.data.table import Table
 from goodfit.errors import UserError
 
@@ -170,3 +171,23 @@ def test_of_many_categories_the_frequent_stand_for_themselves_and_the_others_are
     encoded = Table.encode(asked, spec)["numbers"]
     assert encoded.argmax(1).tolist() == [7, 100, 100]
     assert encoded.sum(1).tolist() == [1, 1, 1]
+
+
+def test_an_input_may_be_called_target(tmp_path: Path) -> None:
+    rows = read(tmp_path, lines("{row}.5,{seven},{label}", header="target,b,y"))
+    made = table()
+    spec = made.fit(rows)
+    assert list(made.example(rows)) == ["target", "b"]
+    assert made.encode(made.example(rows), spec)["numbers"].shape == (3, 2)
+
+
+def test_no_advice_is_given_that_is_refused(tmp_path: Path) -> None:
+    """Of the target, of what decides the split, and of names that YAML takes for something else."""
+    numbers = [*range(40), 1e30]
+    text = "a,y\n" + "".join(f"{row}.5,{value}\n" for row, value in enumerate(numbers))
+    said = refused(tmp_path, text, kind="number")
+    assert "beside which its other values are all the same in float32; mend it" in said
+    assert "drop" not in said
+    assert drop("null") == 'in the YAML of data: drop: ["null"]'
+    assert drop("yes") == 'in the YAML of data: drop: ["yes"]'
+    assert drop("plan") == "data.drop=[plan]"

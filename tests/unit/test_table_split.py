@@ -148,3 +148,37 @@ def test_the_manifest_says_how_rows_were_split(
     manifest = prepare(made, {"table": tmp_path / "t.csv"}, tmp_path / "out", made_with={})
     assert manifest.split.startswith(rule)
     assert (manifest.in_no_split > 0) == ("gap" in options)
+
+
+def test_a_group_that_is_an_input_is_read_as_asked(tmp_path: Path) -> None:
+    shops = [row % 12 for row in range(ROWS)]
+    options: dict[str, Any] = {"group": "shop", "columns": {"shop": "number"}}
+    rows, names = split(tmp_path, text(shop=shops), **options)
+    assert set(pd.Series(names).groupby(rows["shop"]).nunique()) == {1}
+    assert table(**options).fit(rows).facts["columns"]["shop"]["kind"] == "number"
+    folds = ["train", "validation", "test"] * (ROWS // 3)
+    with pytest.raises(UserError, match=r"data\.assigned=fold, but data\.columns\.fold=number"):
+        split(tmp_path, text(fold=folds), assigned="fold", columns={"fold": "number"})
+
+
+def test_a_column_is_found_as_its_name_is_normally_written(tmp_path: Path) -> None:
+    """Spaces around it, and an accent as macOS writes it."""
+    rows, names = split(tmp_path, text(**{"Bär": PATIENTS}), group=" Ba\N{COMBINING DIAERESIS}r")
+    assert set(pd.Series(names).groupby(rows["Bär"]).nunique()) == {1}
+
+
+@pytest.mark.parametrize("gap", ["7", "1.5", "-1 days", "a week"])
+def test_a_gap_has_a_unit(gap: str) -> None:
+    """Of a number alone, pandas makes nanoseconds."""
+    with pytest.raises(UserError, match="expected a duration, as '7 days'"):
+        table(time="day", gap=gap)
+
+
+def test_the_advised_way_to_take_the_time_as_an_input_works(tmp_path: Path) -> None:
+    rows = read(tmp_path, text(day=DAYS), time="day")
+    advice = table(time="day").fit(rows).facts["left_out"]["day"]
+    assert advice.endswith("to take it as an input, too: data.columns.day=date")
+    options: dict[str, Any] = {"time": "day", "columns": {"day": "date"}}
+    rows, names = split(tmp_path, text(day=DAYS), **options)
+    assert "day" in table(**options).fit(rows).facts["columns"]
+    assert table(**options).findings(rows, names) == []

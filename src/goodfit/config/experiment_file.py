@@ -38,7 +38,7 @@ class ExperimentFile:
 
     def text(self) -> str:
         """The YAML."""
-        lines = ["# @package _global_", f"# {self.about}", "defaults:"]
+        lines = ["# @package _global_", f"# {' '.join(self.about.split())}", "defaults:"]
         lines += [
             f"  - override /{group}: {_value(choice)}" for group, choice in self.choices.items()
         ]
@@ -77,7 +77,9 @@ def add_to_params(name: str) -> bool:
         return False
     lines = params.PARAMS.read_text().splitlines(keepends=True)
     last_of_all = f"- {listed[-1]}" if listed else None
-    places = [place for place, line in enumerate(lines) if line.strip() == last_of_all]
+    # a comment may stand behind it
+    stripped = [line.partition(" #")[0].strip() for line in lines]
+    places = [place for place, line in enumerate(stripped) if line == last_of_all]
     if len(places) != 1:
         raise UserError(f"{params.PARAMS}: add '{name}' to its experiments by hand")
     last = lines[places[0]]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from goodfit.errors import UserError
 
@@ -26,16 +27,22 @@ def override(name: str, how: str, option: str = "columns") -> str:
 
 def drop(name: str) -> str:
     """How a user leaves a column out."""
-    if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+    if _is_plain(name):
         return f"data.drop=[{name}]"
     return f"in the YAML of data: drop: [{json.dumps(name, ensure_ascii=False)}]"
 
 
 def named(name: str, option: str) -> str:
     """How a user has an option name a column."""
-    if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+    if _is_plain(name):
         return f"data.{option}={name}"
     return f"in the YAML of data: {option}: {json.dumps(name, ensure_ascii=False)}"
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a command line takes a name for a text: not null, yes, or 2024."""
+    is_word = re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII)
+    return bool(is_word) and isinstance(yaml.safe_load(name), str)
 
 
 def shown(value: Any) -> str:

@@ -27,7 +27,9 @@ from goodfit.system.archive import file_names, some_members
 from goodfit.system.folder import is_hidden
 
 # folders that divide the files otherwise than by class
-_SPLITS = {"dev", "eval", "test", "testing", "train", "training", "val", "valid", "validation"}
+_TRAIN = {"train", "training"}
+_HELD_OUT = {"dev", "eval", "test", "testing", "val", "valid", "validation"}
+_SPLITS = _TRAIN | _HELD_OUT
 
 
 class FileDataSet(StratifiedDataSet):
@@ -208,9 +210,11 @@ def of_folders(file: str, names: Sequence[str]) -> pd.DataFrame:
     parts = [PurePosixPath(name).parts for name in names]
     depth = _depth_of_classes(parts)
     labels = [each[depth] if len(each) > depth + 1 else "" for each in parts]
-    if {label.lower() for label in labels} <= _SPLITS:
+    folders = {label.lower() for label in labels if label}
+    # beside them may lie a file, or what is neither
+    if folders and (folders <= _SPLITS or (folders & _TRAIN and folders & _HELD_OUT)):
         raise UserError(
-            f"{file} has the sub-folders {', '.join(sorted(set(labels)))}, which are no "
+            f"{file} has the sub-folders {', '.join(sorted(set(labels) - {''}))}, which are no "
             "classes; put the files of a class into one folder: data.test and data.validation "
             "say how many are held out"
         )

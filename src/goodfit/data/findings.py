@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from goodfit.data.faults import drop
+from goodfit.data.faults import drop, shown
 from goodfit.data.split import SPLITS
-from goodfit.records import Finding
+from goodfit.records import FINDING_ROWS, Finding
 
 Array = np.ndarray[Any, Any]
-_ROWS = 8  # that a finding names
 SURE = 1e-6  # the probability by chance, below which a difference is told; divided by F
 FEWEST = 30  # rows of a split in which a difference can be told
 _FAR = 15.0  # interquartile ranges from the median: hardly ever a value of any common distribution
@@ -37,13 +36,15 @@ def findings(
 
     `label` is the column of the target, None where it is no single class or number.
     """
-    gaps = _gaps(rows, names, inputs)
+    # rows of a group are one piece of evidence, not many
+    units = slice(None) if group is None else ~rows[group].duplicated().to_numpy()
+    gaps = _gaps(rows[units], names[units], inputs)
     # what is missing makes a distribution another one, too: it is told once
     others = [name for name in inputs if name not in gaps]
     found = [*_constants(rows[names == "train"], others), *_far_off(rows, inputs), *gaps.values()]
-    found += _leaks(rows[names == "train"], label, inputs) if label else []
+    found += _leaks(rows[names == "train"], label, inputs, group) if label else []
     found += _near_copies(rows, names, inputs)
-    found += _drift(rows, names, [*others, label] if label else others)
+    found += _drift(rows[units], names[units], [*others, label] if label else others)
     if group:
         found += _torn(rows[group], names)
     return found
@@ -55,12 +56,17 @@ def _constants(train: pd.DataFrame, inputs: Sequence[str]) -> list[Finding]:
         if train[name].nunique(dropna=False) == 1:
             found.append(
                 Finding(
-                    what=f"'{name}' is {train[name].iloc[0]!r} in all of train",
+                    what=f"'{name}' is {_one(train[name].iloc[0])} in all of train",
                     cost="it tells nothing; another value in use is one that no weight has seen",
                     answer=drop(name),
                 )
             )
     return found
+
+
+def _one(value: Any) -> str:
+    """A value as a reader would write it."""
+    return str(value) if isinstance(value, pd.Timestamp) else shown(value)
 
 
 def _far_off(rows: pd.DataFrame, inputs: Sequence[str]) -> list[Finding]:
@@ -127,15 +133,20 @@ def _gaps(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> dict[str, 
     return found
 
 
-def _leaks(train: pd.DataFrame, label: str, inputs: Sequence[str]) -> list[Finding]:
-    """Columns that alone predict the target, by a tree on half of train."""
+def _leaks(
+    train: pd.DataFrame, label: str, inputs: Sequence[str], group: str | None
+) -> list[Finding]:
+    """Columns that alone predict the target, by a tree on half of train, or of its groups."""
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     if len(train) < 2 * FEWEST:
         return []
     train = train.sample(min(len(train), _MOST), random_state=0)
-    half = len(train) // 2
+    unit_of = np.arange(len(train)) if group is None else pd.factorize(train[group])[0]
+    known = unit_of < (unit_of.max() + 1) // 2
+    if min(known.sum(), (~known).sum()) < FEWEST:
+        return []
     is_number = pd.api.types.is_float_dtype(train[label])
     target = train[label].to_numpy()
     tree = DecisionTreeRegressor if is_number else DecisionTreeClassifier
@@ -144,10 +155,10 @@ def _leaks(train: pd.DataFrame, label: str, inputs: Sequence[str]) -> list[Findi
     for name in inputs:
         x = codes(train[name])[:, None]
         fitted = tree(max_leaf_nodes=_LEAVES, min_samples_leaf=3, random_state=0).fit(
-            x[:half], target[:half]
+            x[known], target[known]
         )
-        right = fitted.score(x[half:], target[half:])
-        chance = dummy.fit(x[:half], target[:half]).score(x[half:], target[half:])
+        right = fitted.score(x[~known], target[~known])
+        chance = dummy.fit(x[known], target[known]).score(x[~known], target[~known])
         # of a rare class, always the other one is right as often
         if right >= (_ALONE_NUMBER if is_number else _ALONE) and 1 - right < 0.1 * (1 - chance):
             said = f"explains {right:.1%} of the variance" if is_number else f"tells {right:.1%}"
@@ -162,7 +173,12 @@ def _leaks(train: pd.DataFrame, label: str, inputs: Sequence[str]) -> list[Findi
 
 
 def _near_copies(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> list[Finding]:
-    """Rows of test that agree with one of train in all inputs but one."""
+    """Rows of test that agree with one of train in all inputs but one, more than by chance.
+
+    Chance is that of columns that know nothing of each other.
+    """
+    from scipy.stats import poisson
+
     if len(inputs) < _FEWEST_COLUMNS:
         return []
     hashes = [pd.util.hash_pandas_object(rows[name], index=False).to_numpy() for name in inputs]
@@ -173,11 +189,16 @@ def _near_copies(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> lis
     near = np.zeros(len(rows), bool)
     differing = dict.fromkeys(inputs, 0)
     is_train, is_test = names == "train", names == "test"
-    for name, part in zip(inputs, weighted, strict=True):
+    # that two rows agree in a column
+    agree = np.array([_agreement(digest) for digest in hashes])
+    for place, (name, part) in enumerate(zip(inputs, weighted, strict=True)):
         rest = total - part
         if len(np.unique(rest)) < _DIFFERENT * len(rows):
             continue
         alike = is_test & np.isin(rest, rest[is_train])
+        expected = is_train.sum() * is_test.sum() * np.delete(agree, place).prod()
+        if poisson.sf(alike.sum() - 1, expected) >= SURE / len(inputs):
+            continue
         differing[name] = int(alike.sum())
         near |= alike
     if not near.any():
@@ -192,6 +213,12 @@ def _near_copies(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> lis
             answer=f"{drop(name)}, or data.group=<what both have in common>",
         )
     ]
+
+
+def _agreement(values: Array) -> float:
+    """The probability that two of the values (N,) are equal."""
+    _, counts = np.unique(values, return_counts=True)
+    return float(((counts / len(values)) ** 2).sum())
 
 
 def _drift(rows: pd.DataFrame, names: Array, columns: Sequence[str]) -> list[Finding]:
@@ -246,4 +273,4 @@ def codes(values: pd.Series[Any]) -> Array:
 
 def listed(places: Array) -> tuple[int, ...]:
     """The first of the rows at `places` (N,), by their number in the table from 1."""
-    return tuple(int(place) + 1 for place in places[:_ROWS])
+    return tuple(int(place) + 1 for place in places[:FINDING_ROWS])

@@ -40,11 +40,15 @@ def order_matters(
     found = []
     for name in dates:
         known = np.flatnonzero((names == "train") & rows[name].notna().to_numpy())
+        # rows of one day in no order: that of the file may be by class
+        known = np.random.default_rng(0).permutation(known)
         known = known[np.argsort(rows[name].to_numpy()[known], kind="stable")]
         quarter = len(known) // _QUARTER
         if quarter < FEWEST or rows[name].iloc[known].nunique() == 1:
             continue
         first, last = known[:quarter], known[-quarter:]
+        if rows[name].iloc[first[-1]] >= rows[name].iloc[last[0]]:
+            continue
         changes = [_change(goal.iloc[first], goal.iloc[last]) for goal in goals]
         surest = min(changes, key=lambda change: change.chance)
         if surest.chance < SURE / (len(dates) * len(goals)):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from goodfit.data.findings import codes
-from goodfit.records import Finding
+from goodfit.records import FINDING_ROWS, Finding
 
 Array = np.ndarray[Any, Any]
 _FOLDS = 5
@@ -19,7 +19,6 @@ _FEWEST = 10  # rows of a class, so that each fold has some
 _MOST = 20_000  # rows that are looked at
 _TOLD_APART = 0.85  # balanced accuracy on rows that were not seen
 _IMPLAUSIBLE = 0.1  # the probability of the label that is given
-_ROWS = 8
 
 
 def label_noise(rows: pd.DataFrame, label: str, inputs: list[str]) -> list[Finding]:
@@ -55,10 +54,10 @@ def label_noise(rows: pd.DataFrame, label: str, inputs: list[str]) -> list[Findi
     other = names[int(np.argmax(p[first]))]
     return [
         Finding(
-            what=f"{len(suspects):,} of {len(taken):,} labels look wrong: row "
-            f"{taken.index[first] + 1} says '{names[truth[first]]}', the others make it "
-            f"'{other}' with {p[first].max():.0%}",
-            rows=tuple(int(taken.index[place]) + 1 for place in suspects[:_ROWS]),
+            what=f"{len(suspects):,} of {len(taken):,} labels look wrong: the first of these "
+            f"rows says '{names[truth[first]]}', the others make it '{other}' with "
+            f"{p[first].max():.0%}",
+            rows=tuple(int(taken.index[place]) + 1 for place in suspects[:FINDING_ROWS]),
             cost="what is wrong in train is learned, and in test counts against who is right",
             answer="look at these rows in the file; mend those that are wrong, and keep the others",
         )

@@ -17,7 +17,9 @@ from goodfit.contract import DataSpec
 from goodfit.data import columns
 from goodfit.data.columns import Column
 from goodfit.data.faults import named
+from goodfit.data.numbers import Notation, notation
 from goodfit.data.table import Table
+from goodfit.data.target import READ_AS
 from goodfit.data.texts import Texts
 from goodfit.errors import UserError
 from goodfit.records import Finding
@@ -57,19 +59,18 @@ def kind_of(target: pd.Series[Any], asked: str | None) -> Kind:
         UserError: they may be either, or name rows rather than classes.
     """
     name = target.name
-    present = target[~target.str.lower().isin(columns.MISSING)]
-    counts = present.value_counts()
     if asked not in (None, "class"):
         return Kind(asked, f"kind={asked}, for '{name}'")
-    listed = ", ".join(f"{text} ({count:,})" for text, count in counts.head(4).items())
-    more = ", ..." if len(counts) > 4 else ""
-    said = f"'{name}' has {len(counts)} different values: {listed}{more}"
+    # of classes a token such as NA is one, too, and said to be
+    counts = target[target != ""].value_counts()
+    said = f"'{name}' has {len(counts)} different values: {_listed(counts)}"
     most = float(counts.max() / counts.sum()) if len(counts) else None
     if asked == "class":
         return Kind("class", f"kind=class, and {said}", most)
-    numbers = pd.to_numeric(present, errors="coerce")
-    is_number = bool(np.isfinite(numbers.to_numpy(float)).all())
-    if len(counts) == 2 or not is_number:
+    present = target[~target.str.lower().isin(columns.MISSING)]
+    numbers = present.value_counts()
+    notation = _notation(present) if len(numbers) > 2 else None
+    if notation is None:
         if len(counts) > max(2, min(_MOST_CLASSES, len(present) / 2)):
             raise UserError(
                 f"target '{name}' has {len(counts):,} different texts in {len(present):,} rows; "
@@ -77,13 +78,33 @@ def kind_of(target: pd.Series[Any], asked: str | None) -> Kind:
                 "that is read"
             )
         return Kind("class", said, most)
-    whole = bool((numbers % 1 == 0).all())
-    if whole and len(counts) <= _FEW_NUMBERS:
+    whole = all(notation.value(text) % 1 == 0 for text in numbers.index)
+    if whole and len(numbers) <= _FEW_NUMBERS:
         raise UserError(
-            f"target '{name}' has {len(counts)} different whole numbers, {listed}{more}: classes, "
-            "or a quantity? Choose kind=class or kind=number"
+            f"target '{name}' has {len(numbers)} different whole numbers, {_listed(numbers)}: "
+            "classes, or a quantity? Choose kind=class or kind=number"
         )
-    return Kind("number", f"'{name}' has {len(counts):,} different numbers")
+    return Kind("number", f"'{name}' has {len(numbers):,} different numbers")
+
+
+def _listed(counts: pd.Series[Any]) -> str:
+    """The most frequent texts, with how often they occur."""
+    listed = ", ".join(f"{text} ({count:,})" for text, count in counts.head(4).items())
+    return f"{listed}, ..." if len(counts) > 4 else listed
+
+
+def _notation(present: pd.Series[Any]) -> Notation | None:
+    """How all of these texts (N,) are numbers, None where some are none.
+
+    Raises:
+        UserError: they can be read in two ways.
+    """
+    try:
+        found = notation(str(present.name), list(present))
+    except UserError as error:
+        raise UserError(f"{error}; or kind=class, where these are labels") from None
+    are_numbers = found and all(np.isfinite(found.value(text)) for text in present.unique())
+    return found if are_numbers else None
 
 
 def kind_of_several(asked: str | None, targets: Sequence[str]) -> Kind:
@@ -127,6 +148,8 @@ def seen(table: Table, cells: pd.DataFrame, spec: DataSpec) -> list[Seen]:
         column = read[name]
         facts = spec.facts["columns"].get(name, {})
         as_read = Column.of_facts({"kind": None, "why": "", **facts})
+        if "category" in READ_AS.get(column.read_as or "", ()):
+            as_read = Column("category", "", columns.LITERAL)
         missing = columns.missing_in(texts, as_read)
         present = texts[~missing]
         example = str(present.iloc[0]) if len(present) else ""

@@ -288,7 +288,7 @@ def notes(
             "a larger test="
         )
     if data.kind == "class":
-        said += _of_classes(good["label"], data.test)
+        said += _of_classes(good["label"], splits)
         said += _of_outsides(data, good, files)
     copies = _by_name(good["file"])
     if copies:
@@ -300,12 +300,13 @@ def notes(
     return said
 
 
-def _of_classes(labels: pd.Series[Any], test: float) -> list[str]:
-    """What should be known of classes (N,): rare, few, or called nearly alike."""
+def _of_classes(labels: pd.Series[Any], splits: Array) -> list[str]:
+    """What should be known of classes (N,) in their splits (N,): rare, few, called nearly alike."""
     counts, said = labels.value_counts(), []
+    in_test = labels[splits == "test"].value_counts()
     for label, count in counts[counts < _FEW].items():
         said.append(
-            f"'{label}' has {count} files, of which test gets {max(round(count * test), 0)}: too "
+            f"'{label}' has {count} files, of which test gets {in_test.get(label, 0)}: too "
             "few to tell anything about it"
         )
     if len(counts) > 1 and counts.iloc[0] > _UNEVEN * counts.iloc[-1]:

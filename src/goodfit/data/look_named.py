@@ -26,8 +26,7 @@ def folder_of(table: Path, names: Sequence[str], ending: str) -> Path:
         UserError: they are not there, or in no folder of their own.
     """
     paths = [Path(normpath(table.parent / f"{name}{ending}")) for name in names if name]
-    some = paths[:_TRIED]
-    if not any(path.is_file() for path in some):
+    if not any(path.is_file() for path in paths[:_TRIED]):
         raise UserError(
             f"{table.name} names '{names[0]}', which is not in {table.parent}; name the folder of "
             "the files, or their archive: folder=...; and what it leaves out of names: ending=.png"

@@ -184,21 +184,22 @@ def matched(names: Sequence[str], present: Sequence[str]) -> list[str]:
     Folders that stand before the names, or before the files, count as well as none: the table
     beside the folder `photos` may say photos/1.png, or 1.png. What is not there stays as it is.
     """
-    known = set(present)
+    # macOS writes an accent as a letter of its own, and most programs do not
+    known = {normal(name): name for name in present}
     of_table = [PurePosixPath(name) for name in names]
     best: tuple[int, list[str]] = (-1, list(names))
     for before in _fronts(of_table):
-        for around in _fronts([PurePosixPath(name) for name in present]):
+        for around in _fronts([PurePosixPath(name) for name in known]):
             tried = []
             for name in of_table:
                 is_there = name.parts[: len(before)] == before
                 rest = name.parts[len(before) :] if is_there else name.parts
-                tried.append(str(PurePosixPath(*around, *rest)))
+                tried.append(normal(str(PurePosixPath(*around, *rest))))
             hits = sum(name in known for name in tried)
             if hits > best[0]:
                 best = hits, tried
     placed = zip(names, best[1], strict=True)
-    return [found if found in known else name for name, found in placed]
+    return [known.get(found, name) for name, found in placed]
 
 
 def _fronts(paths: Sequence[PurePosixPath]) -> list[tuple[str, ...]]:

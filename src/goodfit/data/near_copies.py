@@ -14,13 +14,16 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 _SIDE = 16  # of a sketch
-_COARSE = 3  # of what a sketch is looked up by: of 100,000 images in 12 s, by 4 in 70 s
+_COARSE = 3  # of what a sketch is looked up by: of 100,000 images in 4 s
 # grey levels of 255, on average over a sketch. Of photos, JPEG at quality 50 moves a sketch by 1.3
 # at most, half the size by 1.3 in 95 of 100; no two of 5,000 handwritten digits are as near as 1.7
 _NEAR = 1.5
 # of a sketch's own contrast: what shows hardly anything is near to all that shows as little
 _SHARE = 0.1
-_BLOCK = 100_000  # pairs that are compared at once, of 256 numbers each
+_BLOCK = 2_000  # sketches that are looked up at once
+# nearest ones that a sketch is compared with: the frames of a fixed camera are all near each other,
+# and of 20,000 the pairs would fill 8 GB
+_MOST = 64
 
 
 def sketches(images: Array) -> Array:
@@ -35,8 +38,9 @@ def sketches(images: Array) -> Array:
 def groups(sketches: Array) -> Array:
     """The number of each image's group, (N,), by sketches (N, P): near copies are in one.
 
-    So are copies of copies, as the frames of a film. Every pair is found: where two sketches are
-    near, the means of their parts are, and by these a tree looks them up.
+    So are copies of copies, as the frames of a film. Where two sketches are near, the means of
+    their parts are, and by these a tree looks them up: every pair is found, but of a sketch that is
+    near to more than 63, those to the nearest ones.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -57,16 +61,21 @@ def _pairs(sketches: Array) -> tuple[Array, Array]:
     limit = np.minimum(_NEAR, _SHARE * contrast)
     shows = np.flatnonzero(limit > 1 / levels.shape[1])
     means = _means(_SIDE, _COARSE)
-    coarse = means @ levels[shows].reshape(-1, _SIDE, _SIDE) @ means.T
-    tree = cKDTree(coarse.reshape(-1, _COARSE**2))
+    parts = means @ levels[shows].reshape(-1, _SIDE, _SIDE) @ means.T
+    coarse = parts.reshape(-1, _COARSE**2)
+    tree = cKDTree(coarse)
     # the mean of parts is as near as the whole, or nearer: the triangle inequality, and rounding
-    found = tree.query_pairs(1.001 * _NEAR * _COARSE**2, p=1, output_type="ndarray")
-    near = np.zeros(len(found), bool)
-    for start in range(0, len(found), _BLOCK):
-        first, second = shows[found[start : start + _BLOCK]].T
+    reach = 1.001 * _NEAR * _COARSE**2
+    found = []
+    for start in range(0, len(shows), _BLOCK):
+        some = coarse[start : start + _BLOCK]
+        _, others = tree.query(some, _MOST, p=1, distance_upper_bound=reach)
+        place, column = np.nonzero(others < len(shows))  # as many as are that near
+        first, second = shows[start + place], shows[others[place, column]]
         distance = np.abs(levels[first] - levels[second]).mean(1)
-        near[start : start + _BLOCK] = distance <= np.minimum(limit[first], limit[second])
-    first, second = shows[found[near]].T
+        near = (distance <= np.minimum(limit[first], limit[second])) & (first != second)
+        found.append(np.stack([first[near], second[near]]))
+    first, second = np.concatenate([np.zeros((2, 0), int), *found], axis=1)
     return first, second
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from goodfit.contract import DataSpec, Field
 from goodfit.data import delimited, features, several, table_files, target
-from goodfit.data.base import Array, Encoded, StratifiedDataSet, check_columns
+from goodfit.data.base import Array, Encoded, StratifiedDataSet, arrays_as_lists, check_columns
 from goodfit.data.columns import Column, decide, is_missing
 from goodfit.data.faults import Faults, override
 from goodfit.data.findings import absent, findings
@@ -157,7 +157,7 @@ class Table(StratifiedDataSet):
         table = pd.DataFrame(rows).reset_index(drop=True)
         if split:
             table[BY_FILE] = by_file(file, table[self.splitting.key], split)
-        check_resolution(file, table)
+        check_resolution(file, table, self.goals)
         goal = without_spaces(goal, cells.attrs.get("spaced", {}).get(self.label, 0))
         said = [goal.why]
         if self.kind in several.KINDS:
@@ -222,11 +222,8 @@ class Table(StratifiedDataSet):
 
     def _inputs(self, rows: pd.DataFrame) -> list[str]:
         """The columns that are inputs: not the target, nor what only decides the split."""
-        others = {
-            self.label,
-            BY_FILE,
-            *(name for name in self.splitting.names if name not in self.columns),
-        }
+        splitting = [name for name in self.splitting.names if name not in self.columns]
+        others = {self.label, BY_FILE, *splitting}
         return [str(name) for name in rows if name not in others]
 
     def strata(self, rows: pd.DataFrame) -> Array:
@@ -278,9 +275,15 @@ class Table(StratifiedDataSet):
         """Three rows as a caller would send them: the inputs alone."""
         return super().example(rows[[*self._inputs(rows), self.label]])
 
+    def sent(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """As of any data set; an input may be called `target`."""
+        return arrays_as_lists(rows.drop(columns=self.label, errors="ignore"))
+
     def findings(self, rows: pd.DataFrame, names: Array) -> list[Finding]:
         """What makes a score mislead, of rows whose splits are `names` (N,): see `findings`."""
-        inputs, group = self._inputs(rows), self.splitting.group
+        # that times differ between splits by time is no news
+        inputs = [name for name in self._inputs(rows) if name != self.splitting.time]
+        group = self.splitting.group
         in_time = self._in_time(rows, names, inputs)
         if self.kind not in several.KINDS:
             return findings(rows, names, self.label, inputs, group) + in_time
@@ -295,7 +298,8 @@ class Table(StratifiedDataSet):
         """Dates with which the target changes where none decides the split (N,); wrong times."""
         if self.splitting.time:
             return wrong_times(rows[self.splitting.time])
-        if self.splitting.assigned:
+        # with a group, time cannot decide as well
+        if self.splitting.assigned or self.splitting.group:
             return []
         dates = list(map(str, rows[list(inputs)].select_dtypes("datetime")))
         return order_matters(rows, names, self._goals(rows), dates)
@@ -359,12 +363,14 @@ class Table(StratifiedDataSet):
 
     def _advice(self, faults: Faults) -> str:
         """What may be done about cells that cannot be used, beside mending them."""
-        for name in faults.columns:
+        needed = {self.label, *self.goals, *self.splitting.names}
+        inputs = [name for name in faults.columns if name not in needed]
+        for name in inputs:
             if self.missing_in.get(name) == "refuse":
                 return f", or {override(name, 'impute', 'missing_in')}"
-        if self.missing == "refuse":
+        if inputs and self.missing == "refuse":
             return ", or data.missing=impute"
-        texts = [override(name, "category") for name in faults.columns if name != self.label]
+        texts = [override(name, "category") for name in inputs]
         return f", or take a column as texts: {texts[0]}" if texts else ""
 
     def _decided_inputs(self, file: str, cells: pd.DataFrame) -> dict[str, Column]:

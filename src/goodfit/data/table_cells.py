@@ -5,7 +5,7 @@ Letters: N rows of the table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -45,8 +45,10 @@ def read_cells(
     return result
 
 
-def check_resolution(file: str, rows: pd.DataFrame) -> None:
+def check_resolution(file: str, rows: pd.DataFrame, needed: Collection[str]) -> None:
     """No number is so large that float32 cannot tell the others of its column apart.
+
+    Columns that are `needed` cannot be left out.
 
     Raises:
         UserError: one is; standardised, the others would all be one value.
@@ -56,9 +58,10 @@ def check_resolution(file: str, rows: pd.DataFrame) -> None:
         scores = ((values - values.mean()) / (values.std(ddof=0) or 1.0)).astype(np.float32)
         if 2 * scores.nunique() < values.nunique():
             largest = values.iloc[int(values.abs().argmax())]
+            without = "" if name in needed else f", or leave the column out ({drop(str(name))})"
             raise UserError(
                 f"{file}: column '{name}' holds {largest:g}, beside which its other values are all "
-                f"the same in float32; mend it, or leave the column out ({drop(str(name))})"
+                f"the same in float32; mend it{without}"
             )
 
 

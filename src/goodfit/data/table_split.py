@@ -45,6 +45,8 @@ class SplitColumns:
     file: str | None = None
 
     def __post_init__(self) -> None:
+        for option, (name,) in self.options.items():
+            object.__setattr__(self, option, name)
         if self.file and not self.assigned:
             raise UserError(
                 "data.sources.split says the split of each row; name the column by which they are "
@@ -66,7 +68,7 @@ class SplitColumns:
 
     @property
     def options(self) -> dict[str, tuple[str]]:
-        """The column that an option names, by the option."""
+        """The column that an option names, by the option; as a table has it."""
         options = {"group": self.group, "time": self.time, "assigned": self.assigned}
         return {option: (normal(name),) for option, name in options.items() if name}
 
@@ -74,7 +76,7 @@ class SplitColumns:
     def key(self) -> str:
         """The column that a file with the split has, too."""
         assert self.assigned
-        return normal(self.assigned)
+        return self.assigned
 
     @property
     def rule(self) -> str | None:
@@ -102,6 +104,10 @@ class SplitColumns:
                 column = decide(name, cells[name], asked.get(name, "date"))
                 if column.kind != "date":
                     raise UserError(f"data.time={name}, but {override(name, str(column.kind))}")
+            elif option == "group" and name in asked:
+                column = decide(name, cells[name], asked[name])
+            elif asked.get(name, "category") != "category":
+                raise UserError(f"data.{option}={name}, but {override(name, asked[name])}")
             else:
                 column = Column("category", "", LITERAL)
             read[name] = replace(column, why=f"data.{option} names it")
@@ -112,7 +118,8 @@ class SplitColumns:
         option = self.names[name]
         if self.file and option == "assigned":
             return f"{self.file} has the split beside it"
-        return f"data.{option} names it; to take it as an input, too: {override(name, 'category')}"
+        how = "date" if option == "time" else "category"
+        return f"data.{option} names it; to take it as an input, too: {override(name, how)}"
 
     def split(
         self,
@@ -131,7 +138,7 @@ class SplitColumns:
             UserError: a split is left without rows, or a cell names none.
         """
         if self.assigned:
-            says = rows[BY_FILE if self.file else normal(self.assigned)]
+            says = rows[BY_FILE if self.file else self.assigned]
             return split.without_copies(self._assigned(says), duplicate_group)
         if self.time:
             names = self._by_time(rows[self.time].to_numpy("datetime64[us]"), *shares)
@@ -163,9 +170,18 @@ class SplitColumns:
         if self.gap is None:
             return np.timedelta64(0, "us")
         try:
-            gap = pd.Timedelta(self.gap)
+            # of a number alone, pandas makes nanoseconds
+            gap = pd.Timedelta(-1 if _is_number(self.gap) else self.gap)
         except ValueError:
             gap = pd.Timedelta(-1)
         if gap < pd.Timedelta(0):
             raise UserError(f"data.gap={self.gap}; expected a duration, as '7 days' or '12 hours'")
         return gap.to_timedelta64()
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

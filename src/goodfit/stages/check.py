@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from goodfit.data.label_noise import label_noise
+from goodfit.records import FINDING_ROWS
 from goodfit.stages import own, own_source, own_table
 from goodfit.stages.own_table import OwnTable
 
@@ -26,6 +27,8 @@ def main() -> int:
         UserError: the file is not there or cannot be read, or it leaves something open.
     """
     content, here = own.words(_USAGE)
+    for key in ("name", "replace"):  # of new.py, whose command this may be made of
+        content.pop(key, None)
     look, console = own_source.look_at(content, here, _USAGE), Console()
     if look is own_table.looked:
         return _check_rows(own_table.opened(own_table.given(content, here, _USAGE)), console)
@@ -47,7 +50,8 @@ def _check_rows(table: OwnTable, console: Console) -> int:
         if finding.rows:
             first = table.cells.attrs.get("first_row", 2)
             lines = [str(table.cells.index[row - 1] + first) for row in finding.rows]
-            console.print(f"   rows of the file: {', '.join(lines)}, ...", highlight=False)
+            more = ", ..." if len(lines) == FINDING_ROWS else ""
+            console.print(f"   rows of the file: {', '.join(lines)}{more}", highlight=False)
         for word, text in (("if ignored", finding.cost), ("answer", finding.answer)):
             console.print(f"   {word}: {escape(text)}", highlight=False, soft_wrap=True)
     rows = f"{len(table.rows):,} rows, {len(columns)} columns"

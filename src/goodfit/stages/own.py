@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from omegaconf import OmegaConf
+import yaml
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
@@ -23,6 +24,10 @@ from goodfit.errors import UserError, nearest
 from goodfit.system.files import sha256
 
 _CONF = Path("conf/data")
+_PATHS = ("name", "source", "split", "folder")  # taken letter by letter
+# columns and the like: taken as texts, whatever YAML would make of them
+_NAMES: tuple[str, ...] = ("target", "text", "image", "sound", "group", "time", "assigned", "sheet")
+_NAMES += ("drop", "known", "observed", "order")
 _SHOWN = 60  # rows of the printed table
 # of a rare class; of balanced accuracy, the threshold would have to be chosen first
 UNFLATTERED = "average_precision"
@@ -69,12 +74,48 @@ def words(usage: str) -> tuple[dict[str, Any], Path]:
     unset = [argument for argument in arguments if "=" not in argument]
     if unset:
         raise UserError(f"got {unset[0]!r}, expected key=value\n{usage}")
-    dotted = [argument.removeprefix("data.") for argument in arguments]
+    content: dict[str, Any] = {}
+    read: Any = OmegaConf.create()
+    for argument in arguments:
+        key, _, text = argument.removeprefix("data.").partition("=")
+        if key in content or OmegaConf.select(read, key) is not None:
+            raise UserError(f"{key}=... is given twice; name it once")
+        if key in _PATHS:
+            content[key] = text
+        elif key in _NAMES:
+            content[key] = _names(argument, text)
+        else:
+            read = OmegaConf.merge(read, _value(argument, key, text))
+    values: Any = OmegaConf.to_container(read)
+    return content | values, here
+
+
+def _names(argument: str, text: str) -> Any:
+    """A name as it stands, or several in brackets: `2024` and `yes` are names, too.
+
+    Raises:
+        UserError: brackets or quotes are left open.
+    """
+    if text in ("", "null"):
+        return None
+    if not text.startswith(("[", "{", '"', "'")):
+        return text
     try:
-        content: Any = OmegaConf.to_container(OmegaConf.from_dotlist(dotted))
-    except OmegaConfBaseException as error:
-        raise UserError(f"{' '.join(arguments)} cannot be read: {error}") from None
-    return content, here
+        return yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes texts alone
+    except yaml.YAMLError:
+        raise UserError(f"{argument} cannot be read; expected a name, or names: [a, b]") from None
+
+
+def _value(argument: str, key: str, text: str) -> DictConfig:
+    """An option by its dotted key, with the value that YAML reads.
+
+    Raises:
+        UserError: it is no YAML.
+    """
+    try:
+        return OmegaConf.from_dotlist([f"{key}={text}"])
+    except (OmegaConfBaseException, yaml.YAMLError):
+        raise UserError(f"{argument} cannot be read; expected {key}=<value>") from None
 
 
 def found(content: Mapping[str, Any], here: Path, usage: str, key: str = "source") -> Path:
@@ -85,9 +126,15 @@ def found(content: Mapping[str, Any], here: Path, usage: str, key: str = "source
     """
     if content.get(key) is None:
         raise UserError(f"{key}=... is missing\n{usage}")
-    path = here / Path(str(content[key])).expanduser()
-    if not path.exists():
+    try:
+        path = here / Path(str(content[key])).expanduser()
+        is_there = path.exists()
+    except (OSError, RuntimeError) as error:  # a name too long, or ~ of nobody
+        raise UserError(f"{key}: {content[key]} is no path: {error}") from None
+    if not is_there:
         raise UserError(f"{key}: there is no {path}")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{key}: {path} is not yours to read")
     return path
 
 
@@ -139,11 +186,13 @@ def with_defaults(data: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_columns(file: str, cells: pd.DataFrame, names: Iterable[str]) -> None:
-    """A table has the columns that are named.
+    """A table has rows, and the columns that are named.
 
     Raises:
-        UserError: it lacks one.
+        UserError: it lacks them.
     """
+    if cells.empty:
+        raise UserError(f"{file} has no rows below its header")
     known = list(map(str, cells))
     for name in names:
         if name not in known:

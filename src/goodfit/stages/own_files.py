@@ -64,6 +64,9 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
     path, rest = own.found(content, here, usage), dict(content)
     rest.pop("source")
     if "target" in rest:
+        kinds = look_files.by_kind(look_files.names(path))
+        if not path.is_dir() and set(kinds) == {""}:
+            raise UserError(f"source: {path} is an archive; unpack the table that it holds")
         raise UserError(
             f"source: {path} is a folder or an archive, whose sub-folders are the classes; leave "
             "target= out, or name a table of the files: source=<table> image=<column>"

@@ -93,6 +93,8 @@ def given(content: dict[str, Any], here: Path, usage: str) -> Given:
         for key in ("source", "split")
     )
     named = said["target"] if isinstance(said["target"], list) else [said["target"]]
+    if not named:
+        raise UserError(f"target=[] names no column\n{usage}")
     return Given(data, source, list(map(str, named)), kind, rest, split)
 
 
@@ -138,7 +140,7 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
     found = table.table.findings(table.rows, table.names)
     notes += look.times(table.table, columns, found)
     notes += [f"{finding.what}: {finding.answer}" for finding in found]
-    inputs = sum(column.read_as is not None for column in columns) - 1
+    inputs = sum(column.read_as is not None for column in columns) - len(table.given.targets)
     return Looked(
         own.printed_columns(columns), _explained(table), notes, _file(name, table, inputs)
     )

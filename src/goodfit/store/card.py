@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from goodfit.records import Finding, Manifest
+from goodfit.records import FINDING_ROWS, Finding, Manifest
 from goodfit.system.units import share
 
 SPLITS = ("train", "validation", "test")  # for a reader: a file has them by the alphabet
@@ -135,7 +135,8 @@ def _copies(manifest: Manifest) -> str:
 
 
 def _finding(finding: Finding) -> str:
-    rows = f" (rows {', '.join(map(str, finding.rows))}, ...)" if finding.rows else ""
+    more = ", ..." if len(finding.rows) == FINDING_ROWS else ""
+    rows = f" (rows {', '.join(map(str, finding.rows))}{more})" if finding.rows else ""
     return f"{finding.what}{rows}; if ignored, {finding.cost}. Answer: {finding.answer}"
 
 

@@ -139,7 +139,7 @@ def assign_splits(
     alike = duplicate_group
     if known.sketches:
         alike = joined(duplicate_group, near_copies.groups(np.concatenate(known.sketches)))
-    names = data.split(rows, alike)
+    names = _split(data, rows, duplicate_group, alike)
     table = pd.DataFrame({"group": duplicate_group, "split": names, "target": known.targets})
     groups = table.groupby("group")
 
@@ -155,6 +155,25 @@ def assign_splits(
         with_another_target=int(another.sum()),
         near=groups.ngroups - len(np.unique(alike)) if known.sketches else None,
     )
+
+
+def _split(data: DataSet, rows: pd.DataFrame, equal: Array, alike: Array) -> Array:
+    """The name of each row's split, (N,), which keeps rows together that are `alike` (N,).
+
+    Raises:
+        UserError: they are too few, or depend on each other by what a column says; where it is so
+            of `alike` rows alone, and not of `equal` ones (N,), that is said.
+    """
+    try:
+        return data.split(rows, alike)
+    except UserError as error:
+        near, all_of = len(np.unique(alike)), len(np.unique(equal))
+        if near == all_of:
+            raise
+        raise UserError(
+            f"{error}; near copies count as one, so {all_of:,} are {near:,}: "
+            "data.near_copies=apart takes them as different"
+        ) from None
 
 
 class _Known(NamedTuple):
