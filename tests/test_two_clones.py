@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+import time
 
 import pytest
 import repository
@@ -29,35 +31,45 @@ def clones(tmp_path_factory: pytest.TempPathFactory) -> list[Repository]:
     return [first, second]
 
 
-def both(clones: list[Repository], stage: str) -> list[tuple[int, str]]:
-    """Code and last line of each of two that start together."""
-    started = []
-    for clone in clones:
-        command = ["python", f"pipelines/{stage}.py", CONFIG]
-        started.append(
-            subprocess.Popen(
-                command,
-                cwd=clone.path,
-                env=clone.env,
-                text=True,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
-        )
-    ends = []
-    for process in started:
-        said, _ = process.communicate()
-        ends.append((process.returncode, said.splitlines()[-1]))
-    return sorted(ends)
+def begin(clone: Repository, stage: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        ["python", f"pipelines/{stage}.py", CONFIG],
+        cwd=clone.path,
+        env=clone.env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def test_one_model_is_one_version_and_the_champion(clones: list[Repository]) -> None:
-    ends = both(clones, "register")
-    assert [code for code, _ in ends] == [0, 0], ends
-    assert all("registered breast_cancer version 1: " in line for _, line in ends), ends
+    for process in [begin(clone, "register") for clone in clones]:
+        said, _ = process.communicate()
+        assert process.returncode == 0, said
+        assert "registered breast_cancer version 1: " in said.splitlines()[-1]
 
 
 def test_one_trains_and_the_other_is_refused(clones: list[Repository]) -> None:
-    (one, _), (other, told) = both(clones, "train")
-    assert (one, other) == (0, 2), told
-    assert told.startswith("goodfit: the same training is running as ")
+    """However far apart they start: the first trains until the second has ended."""
+    for clone in clones:
+        composed = json.loads((clone.path / CONFIG).read_text())
+        composed["trainer"]["max_epochs"] = 100_000
+        composed["early_stopping"]["patience"] = 99_999
+        (clone.path / CONFIG).write_text(json.dumps(composed))
+    started = [begin(clone, "train") for clone in clones]
+    try:
+        deadline = time.monotonic() + 120
+        while all(process.poll() is None for process in started):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        refused, trains = sorted(started, key=lambda process: process.poll() is None)
+        told, _ = refused.communicate()
+        assert refused.returncode == 2, told
+        assert told.splitlines()[-1].startswith("goodfit: the same training is running as ")
+        trains.terminate()
+        said, _ = trains.communicate(timeout=60)
+        assert trains.returncode == 143, said
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
