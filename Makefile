@@ -33,7 +33,7 @@ gallery: .venv/ready
 	@python pipelines/repro.py $(EXPERIMENTS) --keep-going
 	@python pipelines/summary.py $(EXPERIMENTS)
 
-# two processes, each with whole files: 2 min 47 s on two cores, one after the other 5 min 3 s
+# two processes, each with whole files: what a file prepares is prepared once
 AT_ONCE := -n 2 --dist loadfile
 # trainings of several processes, with limits in seconds: alone
 RANKS := tests/test_devices.py tests/test_machines.py
