@@ -234,3 +234,11 @@ def test_names_with_accents_as_macos_writes_them_are_found(home: Path, make: New
         (home.parent / "bears" / name).write_bytes(file_of(noise(number)))
     printed = make(f"source={path.name}", "image=path", "target=depth", "folder=bears")
     assert "120 files, of which all were opened" in printed
+
+
+def test_a_column_that_names_images_is_told_where_nobody_looks_into_them(
+    home: Path, make: New
+) -> None:
+    path = table(home, width=[f"{number}.5" for number in range(120)])
+    printed = make(f"source={path.name}", "target=depth")
+    assert "'path' names images, which nothing looks into; image=path does" in printed

@@ -16,6 +16,7 @@ from goodfit.data.files import FileDataSet
 from goodfit.data.named import NamedFiles
 from goodfit.errors import UserError
 
+_LOOKED_THROUGH = 1000  # cells of a column
 _TRIED = 5  # names of which none is there: then all are somewhere else
 
 
@@ -38,6 +39,20 @@ def folder_of(table: Path, names: Sequence[str], ending: str) -> Path:
             "folder of their own, and name it: folder=..."
         )
     return folder
+
+
+def naming(cells: pd.DataFrame) -> list[str]:
+    """What is to be said of columns of a table (N rows) whose texts are names of files."""
+    said = []
+    for name in map(str, cells):
+        some = list(cells[name].head(_LOOKED_THROUGH))
+        counts = look_files.by_kind(some)
+        for option, kind in (("image", "images"), ("sound", "sounds")):
+            if 2 * counts.get(kind, 0) > len(some):
+                said.append(
+                    f"'{name}' names {kind}, which nothing looks into; {option}={name} does"
+                )
+    return said
 
 
 def rows(data: FileDataSet, table: Path, cells: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from goodfit.config.experiment_file import ExperimentFile
 from goodfit.contract import DataSpec
-from goodfit.data import look, table_files
+from goodfit.data import look, look_named, table_files
 from goodfit.data.look import Kind
 from goodfit.data.split import SPLITS
 from goodfit.data.table import Table
@@ -138,7 +138,7 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
     target = table.rows[table.table.label]
     notes = look.warnings(table.kind, target, columns, table.copies)
     found = table.table.findings(table.rows, table.names)
-    notes += look.times(table.table, columns, found)
+    notes += look_named.naming(table.cells) + look.times(table.table, columns, found)
     notes += [f"{finding.what}: {finding.answer}" for finding in found]
     inputs = sum(column.read_as is not None for column in columns) - len(table.given.targets)
     return Looked(
