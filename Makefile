@@ -39,7 +39,7 @@ AT_ONCE := -n 2 --dist loadfile
 RANKS := tests/test_devices.py tests/test_machines.py
 
 test: .venv/ready
-	pytest -q $(AT_ONCE) -m "not slow and not gpu and not chaos and not mutation"
+	pytest -q $(AT_ONCE) -m "not slow and not gpu and not chaos and not mutation" $(TESTS)
 
 test-slow: .venv/ready
 	pytest -q $(AT_ONCE) -m "slow and not gpu" $(RANKS:%=--ignore=%)
