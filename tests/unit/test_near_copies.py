@@ -13,6 +13,7 @@ from PIL import Image
 
 from goodfit.data import near_copies
 from goodfit.data.near_copies import groups, sketches
+from goodfit.errors import UserError
 from goodfit.store.prepare import prepare
 
 
@@ -117,3 +118,25 @@ def test_prepare_keeps_near_copies_in_one_split_and_counts_them(
         for split in ("train", "validation", "test")
     ]
     assert (sum(map(len, scenes)) == 60) == together
+
+
+@pytest.mark.parametrize(
+    ("films", "said"),
+    [
+        (True, "so 40 are 2: data.near_copies=apart takes them as different"),
+        (False, "it takes more samples, or a larger share"),
+    ],
+)
+def test_the_option_is_named_where_it_is_what_leaves_a_split_empty(
+    tmp_path: Path, films: bool, said: str
+) -> None:
+    """Of a film of each class, and not where four images are too few anyway."""
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for frame in range(20 if films else 2):
+            for seed, label in enumerate("ab"):
+                picture = np.asarray(scene(seed)).clip(20, 220).astype(int) + frame
+                archive.writestr(f"{label}/{frame:02}.png", file_of(picture.astype(np.uint8)))
+    data = images(size=32)
+    with pytest.raises(UserError) as refused:
+        prepare(data, {"files": tmp_path / "photos.zip"}, tmp_path / "out", made_with={})
+    assert str(refused.value).endswith(said)

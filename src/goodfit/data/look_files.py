@@ -126,9 +126,7 @@ def check_classes(path: Path, labels: Sequence[str], files: Sequence[str]) -> No
     classes = sorted(set(labels) - {""})
     if len(classes) > 1:
         return
-    tables = [
-        name for name in files if name.lower().endswith((".csv", ".tsv", ".xlsx", ".parquet"))
-    ]
+    tables = [name for name in files if name.lower().endswith(_TABLES)]
     where, table = shlex.quote(f"folder={path}"), "source=<table>"
     if tables and path.is_dir():
         table = shlex.quote(f"source={path / tables[0]}")

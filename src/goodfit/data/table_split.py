@@ -16,6 +16,7 @@ from goodfit.data import split
 from goodfit.data.columns import LITERAL, Column, decide
 from goodfit.data.delimited import normal
 from goodfit.data.faults import override
+from goodfit.data.numbers import Notation
 from goodfit.errors import UserError
 from goodfit.schema import ReadAs
 
@@ -171,17 +172,9 @@ class SplitColumns:
             return np.timedelta64(0, "us")
         try:
             # of a number alone, pandas makes nanoseconds
-            gap = pd.Timedelta(-1 if _is_number(self.gap) else self.gap)
+            gap = pd.Timedelta(self.gap if np.isnan(Notation().value(self.gap)) else -1)
         except ValueError:
             gap = pd.Timedelta(-1)
         if gap < pd.Timedelta(0):
             raise UserError(f"data.gap={self.gap}; expected a duration, as '7 days' or '12 hours'")
         return gap.to_timedelta64()
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

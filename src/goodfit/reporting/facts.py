@@ -13,6 +13,7 @@ import yaml
 
 from goodfit.config import gallery, signature
 from goodfit.contract import DataSpec
+from goodfit.data.split import SPLITS
 from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.provenance import dvc
@@ -29,7 +30,7 @@ from goodfit.records import (
 from goodfit.reporting.charts import Row
 from goodfit.reporting.words import measured
 from goodfit.store import card
-from goodfit.store.card import SPLITS, Part
+from goodfit.store.card import Part
 from goodfit.system.files import read_json
 from goodfit.system.secrets import redact
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from goodfit.config import gallery, params, tree
+from goodfit.data.split import SPLITS
 from goodfit.errors import OtherVersionError
 from goodfit.paths import Paths
 from goodfit.records import Evaluation, Interval, Manifest, Training
 from goodfit.reporting.facts import evaluated
-from goodfit.store.card import SPLITS
 from goodfit.system import units
 from goodfit.system.files import write_text
 

@@ -62,7 +62,7 @@ def words(usage: str) -> tuple[dict[str, Any], Path]:
     data.drop=[a], they are taken, too.
 
     Raises:
-        UserError: a word is no key=value.
+        UserError: a word is no key=value, cannot be read, or has a key that is given already.
         SystemExit: it is asked for help, or says nothing.
     """
     here = Path.cwd()

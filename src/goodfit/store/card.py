@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from goodfit.data.split import SPLITS
 from goodfit.records import FINDING_ROWS, Finding, Manifest
 from goodfit.system.units import share
 
-SPLITS = ("train", "validation", "test")  # for a reader: a file has them by the alphabet
 _MOST_ROWS = 100  # of files that were left out
 _MOST_CLASSES = 30  # of which a card has the samples of each
 _OPEN = 12  # rows of a table that is not folded up

@@ -167,9 +167,8 @@ def _split(data: DataSet, rows: pd.DataFrame, equal: Array, alike: Array) -> Arr
     try:
         return data.split(rows, alike)
     except UserError as error:
+        data.split(rows, equal)  # what fails with them apart, too, is told as it is
         near, all_of = len(np.unique(alike)), len(np.unique(equal))
-        if near == all_of:
-            raise
         raise UserError(
             f"{error}; near copies count as one, so {all_of:,} are {near:,}: "
             "data.near_copies=apart takes them as different"
