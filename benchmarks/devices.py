@@ -1,4 +1,4 @@
-"""What a second process gains on a CPU, and how much of an epoch a GPU works."""
+"""What a second process gains on a CPU, and what an epoch on a GPU takes beside a plain loop."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytorch_lightning as pl
 import torch
+import torch.nn.functional as F
+from omegaconf import DictConfig
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from benchmarks import made
 from benchmarks.measure import Ratio, coloured, ratio_of
 from benchmarks.processes import run_python
+from goodfit import build
+from goodfit.augment.per_sample_random import PerSampleRandom
 from goodfit.config import tree
 from goodfit.config.compose import compose
+from goodfit.contract import Batch, DataSpec
 from goodfit.launch.fit import fit
 from goodfit.paths import Paths
 from goodfit.records import Training
@@ -37,8 +42,9 @@ devices   The training of the CNN alone: five epochs with validation and checkpo
           cores already. In turns; the ratio of the smallest, in brackets the median of neighbours.
           Equal: the largest difference between the curves of the validation loss, without dropout.
 gpu       60,000 images of 28 x 28, the CNN four times as wide (model.width=64), 512 samples a step,
-          bf16. The time in which a kernel or a copy runs in one epoch, by torch's profiler, as a
-          share of the time of an epoch without the profiler, validation included.
+          bf16. An epoch with validation, on one GPU, against a loop by hand of the same steps that
+          validates nothing, keeps nothing and never waits for the GPU. Also the share of our epoch
+          in which a kernel or a copy runs, by torch's profiler.
 """
 _TRACKING = "tracking.uri='sqlite:///mlflow.db'"
 _CNN = ("experiment=mnist", "trainer.max_epochs=6", "early_stopping.patience=99", _TRACKING)
@@ -56,7 +62,7 @@ _WIDE = (
     "early_stopping.patience=99",
     _TRACKING,
 )
-_GPU_GOAL = 0.9  # of an epoch
+_GPU_GOAL = 1.25  # times an epoch of the loop by hand
 
 
 class Way(NamedTuple):
@@ -172,7 +178,7 @@ class _Epochs(pl.Callback):
         self._started = time.perf_counter()
         if trainer.current_epoch == 2:
             cuda = torch.profiler.ProfilerActivity.CUDA
-            self._profiler = torch.profiler.profile(activities=[cuda])
+            self._profiler = torch.profiler.profile(activities=[cuda], acc_events=True)
             self._profiler.__enter__()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -199,8 +205,16 @@ def covered(spans: Iterable[tuple[float, float]]) -> float:
     return total
 
 
-def gpu(root: Path) -> float | None:
-    """The share of an epoch in which the GPU works; None where there is none."""
+class OnGpu(NamedTuple):
+    """Seconds: an epoch, that part of it in which the GPU works, an epoch of the loop by hand."""
+
+    ours: float
+    busy: float
+    by_hand: float
+
+
+def gpu(root: Path) -> OnGpu | None:
+    """What an epoch takes on one GPU, and a loop by hand; None where there is no GPU."""
     if not torch.cuda.is_available():
         return None
     cfg = compose(root, _WIDE)
@@ -217,8 +231,38 @@ def gpu(root: Path) -> float | None:
     epochs = _Epochs()
     with contextlib.redirect_stdout(io.StringIO()):
         fit(cfg, callbacks=[epochs], keep=False)
-    print(f"gpu: works {epochs.busy:.2f} s of an epoch of {epochs.wall:.2f} s", flush=True)
-    return epochs.busy / epochs.wall
+    measured = OnGpu(epochs.wall, epochs.busy, _by_hand(cfg, Paths("gpu").prepared))
+    print(f"gpu: an epoch {measured.ours:.2f} s, by hand {measured.by_hand:.2f} s", flush=True)
+    return measured
+
+
+def _by_hand(cfg: DictConfig, folder: Path) -> float:
+    """Seconds of the second of two epochs of training alone, by hand, on arrays in GPU memory."""
+    spec = DataSpec.read(folder / "spec.json")
+    task = build.task(cfg, spec).cuda().train()
+    augment = build.augment(cfg)
+    optimizer = torch.optim.AdamW(task.model.parameters(), lr=cfg.optimizer.lr, fused=True)
+    images, labels = (
+        torch.from_numpy(np.load(folder / "train" / f"{name}.npy")).cuda()
+        for name in ("image", "target")
+    )
+    seconds = 0.0
+    for epoch in range(2):
+        torch.cuda.synchronize()
+        started = time.perf_counter()
+        order = torch.randperm(len(labels), device="cuda")
+        for rows in order.split(cfg.loader.batch_size):  # type: ignore[no-untyped-call]
+            batch = Batch({"image": images[rows]}, {"target": labels[rows]}, rows, 1.0)
+            batch = augment(batch, PerSampleRandom(rows, seed=cfg.seed, epoch=epoch))
+            with torch.autocast("cuda", torch.bfloat16):
+                loss = F.cross_entropy(task.model(**batch.inputs), batch.targets["target"])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(task.model.parameters(), 1.0)
+            optimizer.step()
+        torch.cuda.synchronize()
+        seconds = time.perf_counter() - started
+    return seconds
 
 
 def table(speedups: Sequence[Speedup]) -> Table:
@@ -236,9 +280,14 @@ def table(speedups: Sequence[Speedup]) -> Table:
     return rows
 
 
-def gpu_line(share: float | None) -> str:
+def gpu_line(measured: OnGpu | None) -> str:
     """One line about the GPU."""
-    if share is None:
+    if measured is None:
         return "no GPU here"
-    busy = coloured(f"{share:.0%}", good=share >= _GPU_GOAL)
-    return f"the GPU works {busy} of an epoch; goal: at least {_GPU_GOAL:.0%}"
+    ratio = measured.ours / measured.by_hand
+    times = coloured(f"{ratio:.2f}", good=ratio <= _GPU_GOAL)
+    share = measured.busy / measured.ours
+    return (
+        f"an epoch on the GPU takes {times} times as long as by hand; goal: at most {_GPU_GOAL:g}. "
+        f"The GPU works {share:.0%} of it"
+    )

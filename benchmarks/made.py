@@ -62,7 +62,6 @@ def pack(
     for name, array in inputs.items():
         shape, dtype = array.shape[1:], str(array.dtype)
         fields[name] = Field(shape, dtype, (float(array.mean()),), (float(array.std()),))
-    # no test split: no comparison opens one
     spec = DataSpec(
         data="benchmarks.made",
         kind="class",
@@ -81,7 +80,11 @@ def pack(
         split="the last rows",
         copies=Copies(rows=None, with_another_target=None),
         alike_after_encoding=0,
-        counts={"train": {"samples": train}, "validation": {"samples": len(target) - train}},
+        counts={
+            "train": {"samples": train},
+            "validation": {"samples": len(target) - train},
+            "test": {"samples": 0},  # no comparison opens one
+        },
         in_no_split=0,
     )
     manifest.write(folder / "manifest.json")

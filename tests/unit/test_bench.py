@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import tiny
 
-from benchmarks import no_op
+from benchmarks import made, no_op
 from benchmarks.measure import NAMES, Result, Seconds, Unit, chosen
 from goodfit.errors import UserError
+from goodfit.records import Manifest
+from goodfit.store import card
 
 
 def test_without_a_name_all_comparisons_run() -> None:
@@ -58,3 +60,9 @@ def test_a_moment_in_which_two_kernels_run_counts_once(
     from benchmarks.devices import covered
 
     assert covered(spans) == length
+
+
+def test_what_is_packed_for_a_comparison_has_the_data_card_of_a_run(tmp_path: Path) -> None:
+    made.table(tmp_path, {})
+    manifest = Manifest.read(tmp_path / "manifest.json")
+    assert "| all | 17,000 | 3,000 | 0 |" in card.markdown("table", manifest)

@@ -27,6 +27,8 @@ _EXPECTED = (
     ".*isinstance.treespec, LeafSpec.*",
     # on a machine that has Slurm: goodfit.launch starts the processes, whether srun is there or not
     ".*`srun` command is available.*",
+    # trainer=cpu wants it so, and the first line of a training says what it runs on
+    ".*GPU available but not used.*",
     # `config.check` refuses the pair that it warns of: average with trainer=fsdp
     ".*WeightAveraging doesn't support sharding.*",
     # scores of an epoch are computed from the predictions of all ranks, so all have the same
@@ -56,6 +58,8 @@ def quiet_lightning() -> None:
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     # "Initializing distributed": a line from each rank with what the run's tags say
     logging.getLogger("lightning_fabric.utilities.distributed").setLevel(logging.WARNING)
+    # the visible GPUs of each rank: the first line of a training says what it runs on
+    logging.getLogger("pytorch_lightning.accelerators.cuda").setLevel(logging.WARNING)
     for message in _EXPECTED:
         warnings.filterwarnings("ignore", message=message)
 
