@@ -72,9 +72,14 @@ def test_with_equal_scales_each_member_is_the_plain_network_of_the_shared_weight
         torch.testing.assert_close(model(x)[:, member], expected)
 
 
-def test_members_begin_as_different_networks() -> None:
-    output = network()(torch.randn(20, 2))
-    assert (output[:, 0] - output[:, 1]).abs().mean() > 0.01
+def test_members_begin_with_scales_of_their_own_one_for_each_feature() -> None:
+    """Biases and heads alone would tell members apart, too."""
+    first = network().layers[0]
+    members, inputs = first.scale_in.shape
+    scales = {tuple(row) for row in first.scale_in.detach().T.tolist()}
+    assert (members, inputs > len(scales)) == (3, True)
+    assert len(scales) == 2  # of two numbers: all that stands for one is scaled alike
+    assert all(len(set(scale)) == members for scale in scales)
 
 
 def test_a_members_loss_moves_no_scale_of_another_one() -> None:
