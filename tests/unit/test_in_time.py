@@ -70,22 +70,39 @@ def found(tmp_path: Path, **options: Any) -> list[str]:
     return [f"{item.what}; rows {item.rows}" for item in items if "distrib" not in item.what]
 
 
+WRONG = [
+    "'day' has 1 time far before the others, such as 1900-01-01; nearly all are between "
+    "2024-01-05 and 2025-02-02; rows (10,)",
+    "'day' has 3 times far after the others, such as 2205-01-01; nearly all are between "
+    "2024-01-05 and 2025-02-02; rows (4, 6, 8)",
+]
+
+
 def test_what_decides_the_split_decides_what_is_told(tmp_path: Path) -> None:
-    (at_random,) = found(tmp_path, drop=["fold"])
+    *wrong, at_random = found(tmp_path, drop=["fold"])
     assert at_random.startswith("the split is random, and 'no' is ")
-    assert found(tmp_path, assigned="fold") == []
-    assert found(tmp_path, time="day", drop=["fold"]) == [
-        "'day' has 1 time far before the others, such as 1900-01-01; nearly all are between "
-        "2024-01-05 and 2025-02-02; rows (10,)",
-        "'day' has 3 times far after the others, such as 2205-01-01; nearly all are between "
-        "2024-01-05 and 2025-02-02; rows (4, 6, 8)",
-    ]
+    assert wrong == WRONG
+    assert found(tmp_path, assigned="fold") == WRONG
+    assert found(tmp_path, time="day", drop=["fold"]) == WRONG
+
+
+def test_a_wrong_time_costs_its_split_or_the_scale_and_what_is_missing_is_none() -> None:
+    times = pd.Series(DAYS, name="day")
+    times[7] = pd.NaT
+    assert wrong_times(times, decides=False) == []
+    times[9] = pd.Timestamp("2205-01-01")
+    (of_input,) = wrong_times(times, decides=False)
+    (of_split,) = wrong_times(times, decides=True)
+    assert of_input.rows == of_split.rows == (10,)
+    assert of_input.cost.startswith("the scale is theirs")
+    assert of_split.cost == "by these times they are in test, wherever they belong"
 
 
 def test_times_that_become_denser_are_none_far_off() -> None:
     """Half of the rows are of the last year of ten, as of a shop that grows."""
     days = (1 - np.random.default_rng(0).exponential(0.14, 2000).clip(max=1)) * 3650
-    assert wrong_times(pd.Series(pd.Timestamp("2015-01-01") + pd.to_timedelta(days, "D"))) == []
+    times = pd.Series(pd.Timestamp("2015-01-01") + pd.to_timedelta(days, "D"))
+    assert wrong_times(times, decides=True) == []
 
 
 def test_rows_of_one_day_have_no_order() -> None:

@@ -211,7 +211,8 @@ def _left_out(name: str, present: Cells) -> Column | None:
     if unnamed:
         return Column(None, "it has no name, as the row numbers of a data frame")
     if _NAMED_ID.fullmatch(name) or (_NAMED_LIKE_ID.fullmatch(name) and present.is_unique):
-        return Column(None, f"by its name it identifies rows{_take(name)}")
+        how = "number" if _plain(present) else "category"
+        return Column(None, f"by its name it identifies rows{_take(name, how)}")
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -13,7 +14,8 @@ import yaml
 
 from goodfit.errors import UserError
 
-_LISTED = 20
+_LISTED = 20  # faults in a message
+_FEWEST_LISTED = 2  # of a column
 Read = TypeVar("Read")
 _LETTERS = 60  # of a cell that a message shows
 
@@ -60,19 +62,23 @@ class Fault(NamedTuple):
 
 
 class CellsError(UserError):
-    """Cells of a table that `name` calls, which cannot be used: the first 20 of `faults` in lines.
+    """Cells of a table that `name` calls, which cannot be used: about 20 of `faults` in lines.
 
-    `advice` is what a user can do about them.
+    Of several columns, each has its share of the lines. `advice` is what a user can do about them.
     """
 
     def __init__(self, name: str, advice: str, faults: Sequence[Fault]) -> None:
         self.name, self.advice, self.faults = name, advice, tuple(faults)
         cells = "1 cell" if len(faults) == 1 else f"{len(faults)} cells"
         lines = [f"{name}: {cells} cannot be used; {advice}:"]
-        for fault in faults[:_LISTED]:
-            lines.append(f"  row {fault.row}  column {fault.column}  {fault.problem}")
-        if len(faults) > _LISTED:
-            lines.append(f"  ... and {len(faults) - _LISTED} more")
+        counts = Counter(fault.column for fault in faults)
+        most = max(_LISTED // max(len(counts), 1), _FEWEST_LISTED)
+        for column, count in counts.items():
+            of_column = [fault for fault in faults if fault.column == column]
+            for fault in of_column[:most]:
+                lines.append(f"  row {fault.row}  column {fault.column}  {fault.problem}")
+            if count > most:
+                lines.append(f"  ... and {count - most} more of column {column}")
         super().__init__("\n".join(lines))
 
     def behind(self, count: int) -> list[Fault]:

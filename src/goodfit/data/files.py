@@ -256,3 +256,20 @@ def _depth_of_classes(parts: list[tuple[str, ...]]) -> int:
 
 def _digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def copies(files: pd.DataFrame) -> dict[str, str]:
+    """What is wrong with files that have the digest of another one, of file, label and digest.
+
+    The first of equal ones is used where all have its class.
+    """
+    found = {}
+    for _, equal in files[files["digest"].duplicated(keep=False)].groupby("digest", sort=False):
+        first = equal.iloc[0]
+        others = equal[equal["label"] != first["label"]]
+        if len(others):  # which of them is right, nobody knows
+            found[first["file"]] = f"is equal to {others.iloc[0]['file']}, of another class"
+        another = ", of another class" if len(others) else ""
+        for name in equal["file"].iloc[1:]:
+            found[name] = f"is equal to {first['file']}{another}"
+    return found

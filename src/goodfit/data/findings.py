@@ -22,6 +22,8 @@ Array = np.ndarray[Any, Any]
 SURE = 1e-6  # the probability by chance, below which a difference is told; divided by F
 FEWEST = 30  # rows of a split in which a difference can be told
 _FAR = 15.0  # interquartile ranges from the median: hardly ever a value of any common distribution
+# the same of log(1 + x / median), where log-normal numbers end at 5.4 deviations
+_FAR_SHARES = 7.0
 _FEWEST_COLUMNS = 5  # of fewer, rows agree in all but one by chance
 _DIFFERENT = 0.8  # of the rows, without a column: where fewer are, they agree by chance
 _ALONE, _ALONE_NUMBER = 0.99, 0.97  # of the rows, or of the variance, that one column explains
@@ -70,26 +72,59 @@ def _one(value: Any) -> str:
 
 
 def _far_off(rows: pd.DataFrame, inputs: Sequence[str]) -> list[Finding]:
-    """Numbers farther from the median than any common distribution has them, by its quartiles."""
+    """Numbers that stand for something else, and those farther off than a distribution has them."""
     found = []
     for name in inputs:
         values = rows[name]
         if not pd.api.types.is_float_dtype(values) or values.nunique() < FEWEST:
             continue
-        low, middle, high = values.quantile([0.25, 0.5, 0.75])
-        far = np.flatnonzero((values - middle).abs() > _FAR * (high - low))
-        if high > low and 0 < len(far) <= 0.01 * len(rows):
-            largest = values.iloc[far].abs().max()
-            found.append(
-                Finding(
-                    what=f"'{name}' has {len(far)} value{'s' * (len(far) > 1)} far off, such as "
-                    f"{largest:g}; half of all are between {low:g} and {high:g}",
-                    rows=listed(far),
-                    cost="the scale is theirs: standardised, the others lie close together",
-                    answer=f"mend the cells where they are mistakes, or {drop(name)}",
-                )
-            )
+        finding = _stands_for_another(values) or _beyond(values)
+        found += [finding] if finding else []
     return found
+
+
+def _stands_for_another(values: pd.Series[Any]) -> Finding | None:
+    """One number that is there again and again, and far from all others (N,), such as -999."""
+    for extreme in (values.min(), values.max()):
+        at = np.flatnonzero(values == extreme)
+        others = values[values != extreme]
+        low, high = others.min(), others.max()
+        distance = max(low - extreme, extreme - high)
+        if len(at) > 1 and others.nunique() >= FEWEST and distance > high - low:
+            return Finding(
+                what=f"'{values.name}' is {extreme:g} in {len(at)} rows, and in all others between "
+                f"{low:g} and {high:g}",
+                rows=listed(at),
+                cost="if it stands for what is not known, it is learned as a number, and the "
+                "others lie close together",
+                answer=f"leave these cells empty in the file, or {drop(str(values.name))}",
+            )
+    return None
+
+
+def _beyond(values: pd.Series[Any]) -> Finding | None:
+    """Values (N,) far from the median, by quartiles of those that are not one and the same."""
+    counts = values.value_counts()
+    # of a number that is mostly zero, by those that are not
+    told = values[values != counts.index[0]] if counts.iloc[0] > len(values) / 2 else values
+    low, middle, high = told.quantile([0.25, 0.5, 0.75])
+    is_far = (values - middle).abs() > _FAR * (high - low)
+    if values.min() >= 0 and middle > 0:
+        # of incomes, prices and durations large ones are no mistakes: by shares of the median, too
+        shares = np.log1p(values / middle)
+        quarters = np.log1p(np.array([low, high]) / middle)
+        is_far &= (shares - np.log(2)).abs() > _FAR_SHARES * np.diff(quarters)[0]
+    far = np.flatnonzero(is_far)
+    if high == low or not 0 < len(far) <= 0.01 * len(values):
+        return None
+    largest = values.iloc[far].abs().max()
+    return Finding(
+        what=f"'{values.name}' has {len(far)} value{'s' * (len(far) > 1)} far off, such as "
+        f"{largest:.7g}; half of all are between {low:g} and {high:g}",
+        rows=listed(far),
+        cost="the scale is theirs: standardised, the others lie close together",
+        answer=f"mend the cells where they are mistakes, or {drop(str(values.name))}",
+    )
 
 
 def absent(values: pd.Series[Any]) -> pd.Series[bool]:

@@ -87,17 +87,21 @@ def _change(first: pd.Series[Any], last: pd.Series[Any]) -> _Change:
     return min(changes, key=lambda change: change.chance)
 
 
-def wrong_times(times: pd.Series[Any]) -> list[Finding]:
-    """Times (N,) that lie farther before or after nearly all others than these lie apart."""
-    ordered = np.sort(times.to_numpy("datetime64[us]"))
-    trimmed = max(_LEAST_TRIMMED, len(times) // _TRIMMED)
-    if len(times) < FEWEST:
+def wrong_times(times: pd.Series[Any], *, decides: bool) -> list[Finding]:
+    """Times (N,) that lie farther before or after nearly all others than these lie apart.
+
+    `decides` says that the split is by them. What is missing is none of them.
+    """
+    values = times.to_numpy("datetime64[us]")
+    ordered = np.sort(values[~np.isnat(values)])
+    trimmed = max(_LEAST_TRIMMED, len(ordered) // _TRIMMED)
+    if len(ordered) < FEWEST:
         return []
     begin, end = ordered[trimmed], ordered[-1 - trimmed]
     span = end - begin
     if not span:
         return []
-    values, found = times.to_numpy("datetime64[us]"), []
+    found = []
     for side, far in (("before", values < begin - span), ("after", values > end + span)):
         places = np.flatnonzero(far)
         if not len(places):
@@ -110,7 +114,9 @@ def wrong_times(times: pd.Series[Any]) -> list[Finding]:
                 f"the others, such as {example}; nearly all are between "
                 f"{pd.Timestamp(begin).date()} and {pd.Timestamp(end).date()}",
                 rows=listed(places),
-                cost=f"by these times they are in {split}, wherever they belong",
+                cost=f"by these times they are in {split}, wherever they belong"
+                if decides
+                else "the scale is theirs: standardised, the others lie close together",
                 answer="mend the cells where they are mistakes, or leave the rows out of the file",
             )
         )

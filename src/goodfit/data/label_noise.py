@@ -54,9 +54,9 @@ def label_noise(rows: pd.DataFrame, label: str, inputs: list[str]) -> list[Findi
     other = names[int(np.argmax(p[first]))]
     return [
         Finding(
-            what=f"{len(suspects):,} of {len(taken):,} labels look wrong: the first of these "
-            f"rows says '{names[truth[first]]}', the others make it '{other}' with "
-            f"{p[first].max():.0%}",
+            what=f"{len(suspects):,} of {len(taken):,} labels look{'s' * (len(suspects) == 1)} "
+            f"wrong: the first of these rows says '{names[truth[first]]}', the others make it "
+            f"'{other}' with {p[first].max():.0%}",
             rows=tuple(int(taken.index[place]) + 1 for place in suspects[:FINDING_ROWS]),
             cost="what is wrong in train is learned, and in test counts against who is right",
             answer="look at these rows in the file; mend those that are wrong, and keep the others",

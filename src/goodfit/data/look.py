@@ -61,12 +61,9 @@ def kind_of(target: pd.Series[Any], asked: str | None) -> Kind:
     name = target.name
     if asked not in (None, "class"):
         return Kind(asked, f"kind={asked}, for '{name}'")
-    # of classes a token such as NA is one, too, and said to be
-    counts = target[target != ""].value_counts()
-    said = f"'{name}' has {len(counts)} different values: {_listed(counts)}"
-    most = float(counts.max() / counts.sum()) if len(counts) else None
     if asked == "class":
-        return Kind("class", f"kind=class, and {said}", most)
+        return classes(target, asked)
+    counts = target[target != ""].value_counts()
     present = target[~target.str.lower().isin(columns.MISSING)]
     numbers = present.value_counts()
     notation = _notation(present) if len(numbers) > 2 else None
@@ -77,7 +74,7 @@ def kind_of(target: pd.Series[Any], asked: str | None) -> Kind:
                 "classes repeat. Choose another target, or kind=number with a unit or notation "
                 "that is read"
             )
-        return Kind("class", said, most)
+        return classes(target, asked)
     whole = all(notation.value(text) % 1 == 0 for text in numbers.index)
     if whole and len(numbers) <= _FEW_NUMBERS:
         raise UserError(
@@ -85,6 +82,15 @@ def kind_of(target: pd.Series[Any], asked: str | None) -> Kind:
             "classes, or a quantity? Choose kind=class or kind=number"
         )
     return Kind("number", f"'{name}' has {len(numbers):,} different numbers")
+
+
+def classes(target: pd.Series[Any], asked: str | None) -> Kind:
+    """Classes, counted: texts (N,) of the file, or as they were read, where some may be joined."""
+    # a token such as NA is one, too, and said to be
+    counts = target[target != ""].value_counts()
+    said = f"'{target.name}' has {len(counts)} different values: {_listed(counts)}"
+    most = float(counts.max() / counts.sum()) if len(counts) else None
+    return Kind("class", f"kind=class, and {said}" if asked else said, most)
 
 
 def _listed(counts: pd.Series[Any]) -> str:
@@ -186,7 +192,8 @@ def warnings(
                 f"'{share.index[0]}' has an accuracy of {share.iloc[0]:.1%}"
             )
     if copies:
-        said.append(f"{copies:,} rows repeat the inputs of another one; equal rows share a split")
+        repeat = "row repeats" if copies == 1 else "rows repeat"
+        said.append(f"{copies:,} {repeat} the inputs of another one; equal rows share a split")
     for column in columns_seen:
         if column.read_as and column.missing > _MOSTLY_MISSING:
             said.append(f"'{column.name}' is missing in {column.missing:.0%} of the rows")

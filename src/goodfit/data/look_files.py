@@ -21,7 +21,7 @@ import pandas as pd
 from goodfit.data import columns
 from goodfit.data.base import Array
 from goodfit.data.file_rows import ARCHIVES
-from goodfit.data.files import FileDataSet, visible
+from goodfit.data.files import FileDataSet, copies, visible
 from goodfit.data.images import Images
 from goodfit.data.look import Kind
 from goodfit.data.named_images import NamedImages
@@ -244,13 +244,7 @@ def faults(
 
     `hashes` are of their contents, as far as those were read.
     """
-    first: dict[str, str] = {}
-    equal = {}
     empty = hashlib.sha256().hexdigest()
-    for name in rows["file"]:
-        content = hashes.get(name, name)
-        if first.setdefault(content, name) != name:
-            equal[name] = first[content]
     found: dict[str, str] = {}
     known = _endings(type(data))
     for name, label in zip(rows["file"], rows["label"], strict=True):
@@ -263,9 +257,10 @@ def faults(
             found[name] = "is empty"
         elif name in files.problems:
             found[name] = files.problems[name]
-        elif name in equal:
-            found[name] = f"is equal to {equal[name]}"
-    return found
+    whole = rows[~rows["file"].isin(list(found))]
+    digests = [hashes.get(name, name) for name in whole["file"]]
+    found |= copies(whole.assign(digest=digests))
+    return {name: found[name] for name in rows["file"] if name in found}
 
 
 def notes(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -296,13 +296,14 @@ class Table(StratifiedDataSet):
 
     def _in_time(self, rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> list[Finding]:
         """Dates with which the target changes where none decides the split (N,); wrong times."""
-        if self.splitting.time:
-            return wrong_times(rows[self.splitting.time])
-        # with a group, time cannot decide as well
-        if self.splitting.assigned or self.splitting.group:
-            return []
+        time = self.splitting.time
         dates = list(map(str, rows[list(inputs)].select_dtypes("datetime")))
-        return order_matters(rows, names, self._goals(rows), dates)
+        found = wrong_times(rows[time], decides=True) if time else []
+        found += chain.from_iterable(wrong_times(rows[name], decides=False) for name in dates)
+        # with a group, time cannot decide as well
+        if time or self.splitting.assigned or self.splitting.group:
+            return found
+        return found + order_matters(rows, names, self._goals(rows), dates)
 
     def _goals(self, rows: pd.DataFrame) -> list[pd.Series[Any]]:
         """Each target of the rows (N,) as a column by itself."""

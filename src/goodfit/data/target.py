@@ -91,22 +91,26 @@ def labels(
         return target, _said(target)
     if alike_labels == "join":
         common = {text: group[0] for group in groups for text in group[1:]}
-        said = [f"'{text}' ({counts[text]} rows) becomes '{to}'" for text, to in common.items()]
+        said = [f"'{text}' ({_rows(counts[text])}) becomes '{to}'" for text, to in common.items()]
         target = target.replace(common)
         return target, [*said, *_said(target)]
     first, second, *_ = groups[0]
     raise UserError(
-        f"{file}: labels {first!r} ({counts[first]} rows) and {second!r} ({counts[second]} "
-        "rows) differ in spelling alone; write them alike, or choose data.alike_labels=join "
-        "or =keep"
+        f"{file}: labels {first!r} ({_rows(counts[first])}) and {second!r} "
+        f"({_rows(counts[second])}) differ in spelling alone; write them alike, or choose "
+        "data.alike_labels=join or =keep"
     )
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
 
 
 def _said(labels: pd.Series[Any]) -> list[str]:
     """What may surprise of labels (N,) that are taken as they are written."""
     counts = labels.value_counts()
     said = [
-        f"'{text}' ({count} rows) is a label as any text, though it may mean a missing one"
+        f"'{text}' ({_rows(count)}) is a label as any text, though it may mean a missing one"
         for text, count in counts.items()
         if str(text).lower() in MISSING
     ]

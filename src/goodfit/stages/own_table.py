@@ -122,6 +122,8 @@ def opened(asked: Given) -> OwnTable:
         sources["split"] = Source(file=asked.split.name, sha256=None)
     table = look.data_set(asked.data, options | {"sources": sources, "label": label}, kind)
     rows = table.understood(file, cells, asked.split)
+    if kind.kind == "class":
+        kind = look.classes(rows[table.label].rename(asked.targets[0]), asked.kind)
     names, copies = assign_splits(table, {"table": asked.source}, rows)
     spec = table.fit(rows[names == "train"])
     return OwnTable(asked, table, kind, cells, rows, names, copies.rows or 0, spec)

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from goodfit.data import decoded
-from goodfit.data.files import FileDataSet
+from goodfit.data.files import FileDataSet, copies
 from goodfit.errors import UserError
 from goodfit.store.pack import PATIENCE
 from goodfit.store.progress import Progress
@@ -185,16 +185,9 @@ def _faults(data: FileDataSet, rows: pd.DataFrame, folder: Path) -> dict[str, st
 
 def _problems(table: pd.DataFrame) -> dict[str, str]:
     """The problems of a table with file, label, problem and digest: copies have one, too."""
-    faults = table.loc[table["problem"].notna()].set_index("file")["problem"].to_dict()
-    usable = table[table["problem"].isna()]
-    for _, equal in usable[usable["digest"].duplicated(keep=False)].groupby("digest", sort=False):
-        first = equal.iloc[0]
-        others = equal[equal["label"] != first["label"]]
-        if len(others):  # which of them is right, nobody knows
-            faults[first["file"]] = f"is equal to {others.iloc[0]['file']}, of another class"
-        for _, copy in equal.iloc[1:].iterrows():
-            another = ", of another class" if len(others) else ""
-            faults[copy["file"]] = f"is equal to {first['file']}{another}"
+    faulty = table[table["problem"].notna()]
+    faults = dict(zip(faulty["file"], faulty["problem"], strict=True))
+    faults |= copies(table[table["problem"].isna()])
     return {name: faults[name] for name in table["file"] if name in faults}
 
 
