@@ -181,25 +181,6 @@ def test_of_two_at_once_the_second_says_who_is_first(whole: Repository, fresh: R
     assert result(fresh) == result(whole)
 
 
-@pytest.mark.fault(10)
-def test_a_full_cache_is_no_success(fresh: Repository, tmp_path: Path) -> None:
-    """DVC 3.67 prints ERROR, exits with 0, and writes dvc.lock."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)], check=False
-    )
-    if mounted.returncode:
-        pytest.skip("a small disk wants the right to mount one")
-    try:
-        fresh.run("dvc", "config", "--local", "cache.dir", str(disk))
-        printed = fresh.run(*REPRO, code=2)
-        assert "DVC's cache lacks " in printed
-        assert "models/mnist" in printed
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
 @pytest.mark.fault(12)
 def test_a_full_disk_leaves_the_checkpoint_before_whole(fresh: Repository, tmp_path: Path) -> None:
     disk = fresh.path / "build/checkpoints"

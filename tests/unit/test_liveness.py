@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,46 @@ def test_a_machine_counts_as_alive_no_longer_than_it_was() -> None:
     alive = time.monotonic() - first.since_surely_alive(1)
     first.stop()
     assert ended - 2.5 < alive < ended
+
+
+RANK = """
+import sys, time
+from pathlib import Path
+from goodfit.launch import liveness
+liveness.RANK_INTERVAL, liveness.RANK_TIMEOUT, liveness.RANK_GRACE = 0.1, 1.0, 0.1
+liveness.RankWatch(Path(sys.argv[1]), sys.argv[2], rank=0).start()
+print("watches", flush=True)
+time.sleep(60)
+"""
+
+
+@contextmanager
+def rank(folder: Path, launcher: str) -> Iterator[subprocess.Popen[str]]:
+    """A process of rank 0 that does nothing but watch."""
+    command = [sys.executable, "-c", RANK, str(folder), launcher]
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "watches\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_rank_looks_by_itself_for_one_that_is_frozen(
+    sleeper: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "alive-1").write_text(identity(sleeper.pid))
+    with rank(tmp_path, identity()) as process:
+        assert sleeper.wait(10) == -9
+        assert process.poll() is None
+
+
+def test_a_rank_ends_by_itself_when_its_launcher_is_gone(
+    sleeper: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    with rank(tmp_path, identity(sleeper.pid)) as process:
+        sleeper.kill()
+        _, said = process.communicate(timeout=10)
+    assert process.returncode != 0
+    assert said == "goodfit: the process that began this training is gone: stopping\n"

@@ -13,7 +13,8 @@ from mlflow.exceptions import MlflowException
 
 from goodfit.records import Evaluation, Interval
 from goodfit.tracking.database import connect
-from goodfit.tracking.lookup import MODEL_TAG
+from goodfit.tracking.lookup import CODE_TAG, MODEL_TAG
+from goodfit.tracking.package import version_with
 from goodfit.tracking.registry import Paired, Standing, champion, decide, promote, standing_of
 
 if TYPE_CHECKING:
@@ -255,3 +256,18 @@ def test_a_registry_that_fails_is_not_one_without_a_champion(
 def test_a_model_that_is_not_registered_has_no_champion(client: MlflowClient) -> None:
     assert champion(client, "nobody") is None
     assert champion(client, "net") is None
+
+
+@pytest.mark.fault(71)
+def test_a_version_is_the_same_model_by_its_files_and_by_the_code_that_answers(
+    client: MlflowClient, tmp_path: Path
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/MLmodel").touch()
+    tags = {MODEL_TAG: "weights", CODE_TAG: "now"}
+    for key, value in (tags | {CODE_TAG: "before"}).items():
+        client.set_model_version_tag("net", "2", key, value)
+    assert version_with(client, "net", tags) is None
+    for key, value in tags.items():
+        client.set_model_version_tag("net", "1", key, value)
+    assert version_with(client, "net", tags) == "1"

@@ -21,6 +21,7 @@ from goodfit.tracking.runs import Run
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow import MlflowClient
     from mlflow.models import ModelSignature
 
 PACKAGE = Path(__file__).parents[1]
@@ -57,7 +58,7 @@ def log_and_register(run: Run, name: str, paths: Paths) -> str:
         MODEL_TAG: model_digest([sha256(paths.model / file) for file in MODEL_FILES]),
         CODE_TAG: answering_digest(tree.load(paths.model / "config.yaml")),
     }
-    registered = _registered_version(run, name, tags)
+    registered = version_with(run.client, name, tags)
     if registered:
         return registered
 
@@ -115,9 +116,8 @@ def _signature(rows: pd.DataFrame, answer: pd.DataFrame, spec: DataSpec) -> Mode
     return inferred
 
 
-def _registered_version(run: Run, name: str, tags: Mapping[str, str]) -> str | None:
+def version_with(client: MlflowClient, name: str, tags: Mapping[str, str]) -> str | None:
     """The version that has these tags, None where there is none, or its own files are lost."""
-    client = run.client
     for model in client.search_model_versions(f"name = '{name}'"):
         if tags.items() <= model.tags.items():
             location = client.get_model_version_download_uri(name, model.version)
