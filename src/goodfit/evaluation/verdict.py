@@ -22,16 +22,19 @@ def verdict(
     baselines: Mapping[str, tuple[Role, Scores]],
     *,
     unit: str = "sample",
+    drawn: int | None = None,
+    weighed_by: str | None = None,
     degenerate: str | None = None,
 ) -> Verdict:
     """The network against each baseline by one score; the words are about the strong one.
 
     `mode` is the direction, "max" or "min", in which the score improves. `baselines` holds role and
     scores of each by its title; exactly one is strong. `unit` is the word for what is independent
-    in test: of fewer than FEWEST_UNITS, nothing is better or worse. `degenerate` is a sentence on a
-    network that answers all alike.
+    in test: of fewer than FEWEST_UNITS, nothing is better or worse. Of units that do not weigh
+    alike, `drawn` are there, which tell as much as fewer, and a column says so. `degenerate` is a
+    sentence on a network that answers all alike.
     """
-    too_few = _too_few(network[score].units, unit)
+    too_few = _too_few(network[score].units, unit, drawn)
     against = []
     for title, (role, scores) in baselines.items():
         outcome, difference = compare(network[score], scores[score], mode)
@@ -56,6 +59,8 @@ def verdict(
     lost_to = [item.title for item in against if item.role == "other" and item.outcome < 0]
     if lost_to and strong.outcome >= 0:
         text += f"; it loses to {' and '.join(lost_to)}, weaker on validation"
+    if weighed_by:
+        text += f"; scores weigh rows by '{weighed_by}'"
     return Verdict(
         word=TOO_FEW if too_few else WORDS[strong.outcome],
         text=text,
@@ -66,9 +71,11 @@ def verdict(
     )
 
 
-def _too_few(units: int, unit: str) -> str | None:
+def _too_few(units: int, unit: str, drawn: int | None) -> str | None:
     """How many independent units test has, and how many it takes; None where they suffice."""
     if units >= FEWEST_UNITS:
         return None
-    plural = "" if units == 1 else "s"
-    return f"test has {units} {unit}{plural}, it takes {FEWEST_UNITS}"
+    there = units if drawn is None else drawn
+    plural = "" if there == 1 else "s"
+    told = f", by their weights worth {units}" if there != units else ""
+    return f"test has {there} {unit}{plural}{told}, it takes {FEWEST_UNITS}"
