@@ -104,8 +104,8 @@ class DataSpec:
     - "series": T, the steps of the horizon.
 
     `facts` are what else encoding, the task and the report need: a table's columns, a series'
-    season, step and unit, the column that weighs samples. `assets` are files of the preprocessing by name, such as a tokenizer's:
-    they lie in a folder beside spec.json, which holds their hashes.
+    season, step and unit, the column that weighs samples. `assets` are files of the preprocessing
+    by name, such as a tokenizer's: they lie in a folder beside spec.json, which holds their hashes.
     """
 
     data: str

@@ -48,6 +48,7 @@ def answers(cfg: DictConfig, data: Path, task: Task) -> dict[str, Answered]:
         UserError: a file is missing or broken.
     """
     train, validation = (labelled(data, split, task.spec) for split in ("train", "validation"))
+    fitted_on = train.that_count()
     asked = {"validation": Samples(validation.inputs, validation.rows)}
     asked["test"] = _samples(data, "test", task.spec)
     truths = {split: _truth(data, split) for split in asked}
@@ -64,7 +65,7 @@ def answers(cfg: DictConfig, data: Path, task: Task) -> dict[str, Answered]:
     methods: dict[str, Answered] = {}
     for baseline in build.baselines(cfg):
         started = time.monotonic()
-        baseline.fit(train, validation, task.spec)
+        baseline.fit(fitted_on, validation, task.spec)
         predictions = {split: baseline.predict(samples) for split, samples in asked.items()}
         print(f"baseline {baseline.title}: {time.monotonic() - started:.1f} s", flush=True)
         methods[baseline.title] = answered("other", predictions)

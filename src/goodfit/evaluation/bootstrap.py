@@ -139,9 +139,9 @@ def intervals(
 ) -> dict[str, Scores]:
     """Each score of each method by its title, of statistics (N, ...), on the same test sets.
 
-    Scores are functions of rows, or where `additive` of the sums of statistics, and weigh rows where
-    these have weights. `ranges` has the
-    least and the most that a score can be, where it has them.
+    Scores are functions of rows, or where `additive` of the sums of statistics; rows keep the
+    weights that they have. `ranges` has the least and the most that a score can be, where it has
+    them.
     """
     resample = _from_sums if additive else _from_rows
     values = resample(metrics, methods, draws)
