@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 
 from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples, Weights
 from goodfit.contract import DataSpec
-from goodfit.metrics.weighted import average
+from goodfit.metrics.weighted_arrays import average
 
 PENALTIES = (0.1, 1.0, 10.0, 100.0)
 

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from goodfit.metrics.weighted import effective, wide
+from goodfit.metrics.weighted import wide
+from goodfit.metrics.weighted_arrays import effective
 from goodfit.records import Interval
 from goodfit.store.progress import Progress
 from goodfit.task.epoch import score_rows
@@ -69,7 +70,7 @@ class Resamples:
         _, self._cluster_of, self._sizes = unique
         self._told = len(self._sizes)
         if weight is not None:
-            self._told = effective(self.sums(wide(weight)[:, None])[:, 0])
+            self._told = effective(self.sums(wide(weight)[:, None])[:, 0].numpy())
 
     def __len__(self) -> int:
         return self.times

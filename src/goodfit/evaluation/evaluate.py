@@ -47,8 +47,7 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
 
     results, seconds_per_1000 = _measured(predictor, test)
     baselines = answers(cfg, data, task)
-    clusters = test.clusters
-    draws = Resamples(clusters, cfg.evaluate.resamples, seed=0, weight=test.sample_weight)
+    draws = Resamples(test.clusters, cfg.evaluate.resamples, seed=0, weight=test.sample_weight)
     methods = _statistics(results, baselines)
     charts, typical = task.diagnose(methods), task.typical(methods)
     alike = degenerate(predictor, test)
@@ -81,7 +80,7 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
         examples=worst(predictor, results, test, rows, cfg.evaluate.examples),
         ordinary=ordinary(predictor, results, test, rows),
     )
-    return result, _arrays(methods) | {"clusters": clusters.numpy()}
+    return result, _arrays(methods) | {"clusters": test.clusters.numpy()}
 
 
 def _predictor(data: Path, model: Path) -> Predictor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from goodfit.evaluation.bootstrap import Resampled, compare
@@ -46,29 +46,36 @@ def verdict(
     relation = f"the network {WORDS[strong.outcome]} {strong.title}"
     if too_few:
         relation = f"{TOO_FEW} ({too_few}) whether the network is better than {strong.title}"
-    text = (
-        f"{relation}: {score} {network[score].interval.text()} against {theirs.text()}; "
-        f"better by {strong.difference.text(sign=True)}"
-    )
-    beaten_by = [item.title for item in against if item.role == "trivial" and item.outcome < 0]
-    if beaten_by:
-        text += f"; it is worse than {' and '.join(beaten_by)}"
-    if degenerate:
-        text += f"; {degenerate}"
-    # test chooses nothing, so the verdict stays; that another one won is said
-    lost_to = [item.title for item in against if item.role == "other" and item.outcome < 0]
-    if lost_to and strong.outcome >= 0:
-        text += f"; it loses to {' and '.join(lost_to)}, weaker on validation"
+    said = [
+        f"{relation}: {score} {network[score].interval.text()} against {theirs.text()}",
+        f"better by {strong.difference.text(sign=True)}",
+        *_also(against, strong, degenerate),
+    ]
     if weighed_by:
-        text += f"; scores weigh rows by '{weighed_by}'"
+        said.append(f"scores weigh rows by '{weighed_by}'")
     return Verdict(
         word=TOO_FEW if too_few else WORDS[strong.outcome],
-        text=text,
+        text="; ".join(said),
         against=tuple(against),
-        worse_than_trivial=bool(beaten_by),
+        worse_than_trivial=any(item.role == "trivial" and item.outcome < 0 for item in against),
         too_few=too_few,
         degenerate=degenerate,
     )
+
+
+def _also(
+    against: Sequence[Comparison], strong: Comparison, degenerate: str | None
+) -> Iterator[str]:
+    """What is to be said beside the comparison with the strong baseline."""
+    beaten_by = [item.title for item in against if item.role == "trivial" and item.outcome < 0]
+    if beaten_by:
+        yield f"it is worse than {' and '.join(beaten_by)}"
+    if degenerate:
+        yield degenerate
+    # test chooses nothing, so the verdict stays; that another one won is said
+    lost_to = [item.title for item in against if item.role == "other" and item.outcome < 0]
+    if lost_to and strong.outcome >= 0:
+        yield f"it loses to {' and '.join(lost_to)}, weaker on validation"
 
 
 def _too_few(units: int, unit: str, drawn: int | None) -> str | None:

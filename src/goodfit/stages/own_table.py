@@ -140,7 +140,7 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
     found = table.table.findings(table.rows, table.names)
     notes += look_named.naming(table.cells) + look.times(table.table, columns, found)
     notes += [f"{finding.what}: {finding.answer}" for finding in found]
-    inputs = sum(column.read_as is not None for column in columns) - len(table.given.targets)
+    inputs = len(table.spec.facts["columns"])
     return Looked(
         own.printed_columns(columns), _explained(table), notes, _file(name, table, inputs)
     )
@@ -155,6 +155,7 @@ def _explained(table: OwnTable) -> list[str]:
     return [
         f"[bold]file[/]    {len(table.rows):,} rows{cut}",
         *own.explained(parts, table.kind.why, table.table.rule, counts),
+        *own.weighed(table.table.weight, table.rows, table.names),
     ]
 
 

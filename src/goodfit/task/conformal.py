@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from goodfit.errors import UserError
-from goodfit.metrics import weighted
+from goodfit.metrics import weighted, weighted_arrays
 from goodfit.records import Chart
 
 _GROUPS = 5  # of test samples by the size of the prediction
@@ -33,7 +33,7 @@ def margin(misses: Tensor, coverage: float, weight: Tensor | None = None) -> flo
         rank = _rounded_up((len(misses) + 1) * coverage)
         return float(ordered[min(rank, len(misses)) - 1])
     upto = weighted.wide(weight.cpu())[order].cumsum(0)
-    one = weighted.single(weight.cpu().numpy())
+    one = weighted_arrays.single(weight.cpu().numpy())
     reach = (float(upto[-1]) + one) * coverage
     # 10 * 0.9 is 9 but for a float's last digit; what weighs nothing is never the last one
     least = min(reach, float(upto[-1])) * (1 - 1e-9)

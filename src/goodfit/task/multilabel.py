@@ -17,7 +17,7 @@ from torch import Tensor
 
 from goodfit.contract import SAMPLE_WEIGHT
 from goodfit.metrics.multilabel import average_precision, log_loss, macro_f1, micro_f1
-from goodfit.metrics.weighted import average
+from goodfit.metrics.weighted_arrays import average
 from goodfit.records import Answer, Chart, Statement
 from goodfit.task.base import Array, Task
 from goodfit.task.diagnostics import calibration

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from goodfit.contract import SAMPLE_WEIGHT
 from goodfit.metrics.errors import r2_of_each
-from goodfit.metrics.weighted import average, mean_of_rows
+from goodfit.metrics.weighted import mean_of_rows
+from goodfit.metrics.weighted_arrays import average
 from goodfit.records import Answer, Chart, Statement
 from goodfit.system import units
 from goodfit.task.base import Array, Task

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from goodfit.contract import SAMPLE_WEIGHT, DataSpec
-from goodfit.metrics import weighted
+from goodfit.metrics.weighted_arrays import quantiles as weighted_quantiles
 from goodfit.records import Answer, Chart, Statement
 from goodfit.schema import Levels
 from goodfit.system import units
@@ -167,7 +167,7 @@ class Quantile(Task):
     ) -> dict[str, Array]:
         """The quantiles of the targets of train (N,), the same for every sample: (samples, Q)."""
         weight = train.get(SAMPLE_WEIGHT)
-        quantiles = weighted.quantiles(train["target"], self.levels.tolist(), weight)
+        quantiles = weighted_quantiles(train["target"], self.levels.tolist(), weight)
         return {"quantiles of train": np.tile(quantiles, (samples, 1))}
 
     def diagnose(self, methods: Mapping[str, Statistics]) -> list[Chart]:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from goodfit.contract import SAMPLE_WEIGHT, DataSpec
 from goodfit.metrics.errors import mae, r2, rmse
-from goodfit.metrics.weighted import average, mean
+from goodfit.metrics.weighted import mean
+from goodfit.metrics.weighted_arrays import average
 from goodfit.records import Answer, Chart, Statement
 from goodfit.schema import Share
 from goodfit.system import units

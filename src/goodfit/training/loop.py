@@ -23,7 +23,7 @@ from torch import Tensor
 from goodfit import build
 from goodfit.contract import SAMPLE_WEIGHT, DataSpec
 from goodfit.errors import UserError
-from goodfit.metrics.weighted import effective
+from goodfit.metrics.weighted_arrays import effective
 from goodfit.predictor import Predictor
 from goodfit.records import Cost
 from goodfit.store.arrays import Packed
