@@ -19,6 +19,7 @@ from goodfit.errors import UserError
 from goodfit.schema import ReadAs
 
 Array = np.ndarray[Any, Any]
+_MOST = 1e30  # in float32, in which weights are kept, ten times as many have a finite sum
 _NOTATIONS = ("decimal_point", "decimal_comma")
 
 
@@ -59,10 +60,8 @@ def read_weight(
     name = str(cells.name)
     column = decide(name, cells, asked or "number")
     weights = read_cells(cells, column, faults, may_miss=False)
-    # as they are kept: what float32 cannot hold would weigh infinitely much
-    kept = weights.to_numpy(np.float32)
     lines = cells.index.to_numpy()
-    for row in np.flatnonzero((weights < 0) | (np.isinf(kept) & np.isfinite(weights))):
+    for row in np.flatnonzero((weights < 0) | (weights > _MOST)):
         what = "less than 0" if weights.iloc[row] < 0 else "beyond all weights"
         faults.add(name, [lines[row]], f"'{weights.iloc[row]:g}' is {what}")
     least, most = float(weights.min()), float(weights.max())

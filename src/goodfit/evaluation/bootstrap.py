@@ -70,7 +70,9 @@ class Resamples:
         _, self._cluster_of, self._sizes = unique
         self._told = len(self._sizes)
         if weight is not None:
-            self._told = effective(self.sums(wide(weight)[:, None])[:, 0].numpy())
+            # on average, so that a cluster of many rows tells no more than one of few, as without
+            means = self.sums(wide(weight)[:, None])[:, 0] / self._sizes
+            self._told = effective(means.numpy())
 
     def __len__(self) -> int:
         return self.times
@@ -82,7 +84,7 @@ class Resamples:
 
     @property
     def told(self) -> int:
-        """How many units of equal weight would tell as much as those that are drawn."""
+        """How many units would tell as much as those that are drawn, if their rows weighed alike."""
         return self._told
 
     def rows(self) -> Iterator[Tensor]:
