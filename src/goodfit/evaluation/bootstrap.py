@@ -84,7 +84,7 @@ class Resamples:
 
     @property
     def told(self) -> int:
-        """How many units would tell as much as those that are drawn, if their rows weighed alike."""
+        """How many units of rows that weigh alike would tell as much as those that are drawn."""
         return self._told
 
     def rows(self) -> Iterator[Tensor]:
