@@ -57,7 +57,7 @@ def verdict(
         word=TOO_FEW if too_few else WORDS[strong.outcome],
         text="; ".join(said),
         against=tuple(against),
-        worse_than_trivial=any(item.role == "trivial" and item.outcome < 0 for item in against),
+        worse_than_trivial=bool(_beaten_by(against)),
         too_few=too_few,
         degenerate=degenerate,
     )
@@ -67,7 +67,7 @@ def _also(
     against: Sequence[Comparison], strong: Comparison, degenerate: str | None
 ) -> Iterator[str]:
     """What is to be said beside the comparison with the strong baseline."""
-    beaten_by = [item.title for item in against if item.role == "trivial" and item.outcome < 0]
+    beaten_by = _beaten_by(against)
     if beaten_by:
         yield f"it is worse than {' and '.join(beaten_by)}"
     if degenerate:
@@ -76,6 +76,11 @@ def _also(
     lost_to = [item.title for item in against if item.role == "other" and item.outcome < 0]
     if lost_to and strong.outcome >= 0:
         yield f"it loses to {' and '.join(lost_to)}, weaker on validation"
+
+
+def _beaten_by(against: Sequence[Comparison]) -> list[str]:
+    """The trivial baselines that are better than the network."""
+    return [item.title for item in against if item.role == "trivial" and item.outcome < 0]
 
 
 def _too_few(units: int, unit: str, drawn: int | None) -> str | None:
