@@ -49,8 +49,8 @@ def check_samples(samples: int, coverage: float, advice: str) -> None:
     fewest = _rounded_up(coverage / (1 - coverage))
     if samples < fewest:
         raise UserError(
-            f"validation has {samples} samples, an interval that holds {coverage:.4g} of all takes "
-            f"{fewest}; {advice}, or give validation more (data.validation)"
+            f"validation counts as {samples} samples, an interval that holds {coverage:.4g} of "
+            f"all takes {fewest}; {advice}, or give validation more (data.validation)"
         )
 
 
