@@ -89,10 +89,10 @@ class Baseline(ABC):
 
 def _at(arrays: Mapping[str, Any], rows: Array) -> dict[str, Any]:
     """Some rows (M,) of arrays (N, ...), or of lists of N arrays, by name."""
-    return {
-        name: [values[row] for row in rows] if isinstance(values, list) else values[rows]
-        for name, values in arrays.items()
-    }
+    some: dict[str, Any] = {}
+    for name, values in arrays.items():
+        some[name] = [values[row] for row in rows] if isinstance(values, list) else values[rows]
+    return some
 
 
 def text_column(spec: DataSpec) -> str:
