@@ -150,7 +150,7 @@ def scored(cfg: DictConfig, folders: Mapping[str, Sequence[Path]]) -> Measured:
     scores = intervals(
         {task.score: task.metrics()[task.score]},
         {**statistics, OPPONENT: opponent.statistics},
-        Resamples(test.clusters, cfg.evaluate.resamples, seed=0),
+        Resamples(test.clusters, cfg.evaluate.resamples, seed=0, weight=test.sample_weight),
         additive=task.additive,
         ranges=task.ranges,
     )

@@ -35,7 +35,7 @@ def table(cls: type[Table] = Table, **options: Any) -> Table:
         "missing": "impute",
         "missing_in": {},
         "alike_labels": "refuse",
-        **dict.fromkeys(("separator", "sheet", "group", "time", "gap", "assigned")),
+        **dict.fromkeys(("separator", "sheet", "group", "time", "gap", "assigned", "weight")),
         "test": 0.25,
         "validation": 0.25,
         "split_seed": 0,

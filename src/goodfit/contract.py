@@ -26,6 +26,9 @@ END = 2  # the last token of every text that a network reads or writes
 PAD, UNKNOWN = 0, 1
 LENGTH = "_length"  # ends the name under which a batch holds the lengths of a ragged field
 ASSETS = "assets"  # the folder of a spec's files, beside spec.json
+# how much each sample counts, (N,): so it is called beside targets and among statistics, which lack
+# it where all samples count alike (decision 0039)
+SAMPLE_WEIGHT = "sample_weight"
 
 
 class Batch(NamedTuple):
@@ -36,12 +39,14 @@ class Batch(NamedTuple):
     stands `<name>_length` (B,). `rows` (B,) holds each sample's row in its split, so that an error
     can name the samples it is about. `weight` makes up for unequal parts: a step that is shared by
     devices or micro-batches averages their losses, so each part counts by its units.
+    `sample_weight` (B,) is how much each sample counts; None where all count alike.
     """
 
     inputs: dict[str, Tensor]
     targets: dict[str, Tensor]
     rows: Tensor
     weight: float = 1.0
+    sample_weight: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -99,8 +104,8 @@ class DataSpec:
     - "series": T, the steps of the horizon.
 
     `facts` are what else encoding, the task and the report need: a table's columns, a series'
-    season, step and unit. `assets` are files of the preprocessing by name, such as a tokenizer's:
-    they lie in a folder beside spec.json, which holds their hashes.
+    season, step and unit, the column that weighs samples. `assets` are files of the preprocessing
+    by name, such as a tokenizer's: they lie in a folder beside spec.json, which holds their hashes.
     """
 
     data: str
@@ -115,6 +120,12 @@ class DataSpec:
     def labels(self) -> tuple[str, ...]:
         """The names of the classes, by number; none where no target is a class."""
         return next((target.labels for target in self.targets.values() if target.labels), ())
+
+    @property
+    def weighed_by(self) -> str | None:
+        """The column that says how much each sample counts; None where all count alike."""
+        name: str | None = self.facts.get("weight")
+        return name
 
     def arguments(self, fields: Mapping[str, Field]) -> tuple[str, ...]:
         """What a batch holds of `fields`, by name: them, and the lengths of what is ragged."""

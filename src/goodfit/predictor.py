@@ -28,7 +28,7 @@ from goodfit.system.tensors import GrowingTensors, load_tensors, on_device
 from goodfit.task import weights
 from goodfit.task.base import Task
 from goodfit.task.dry_run import ones
-from goodfit.task.scores import Statistics
+from goodfit.task.scores import Statistics, mean_loss, weight_of, with_weight
 
 Tensors = dict[str, Tensor]  # (B, ...) each, by name
 Encode = Callable[[pd.DataFrame, DataSpec], Mapping[str, Encoded]]
@@ -40,6 +40,7 @@ _FILES = ("config.yaml", "spec.json", "weights.pt")
 class SampleResults:
     """Of each sample, in the order of its rows: loss and units (N,), statistics (N, ...).
 
+    Neither loss nor units are weighed; the weights of samples, if they have any, are a statistic.
     `watched` are the statistics (N, ...) of the scores of an epoch; none where they are the same.
     """
 
@@ -50,8 +51,11 @@ class SampleResults:
 
     @property
     def mean_loss(self) -> float:
-        """The loss of the split: each unit counts alike."""
-        return float(self.loss.sum() / self.units.sum())
+        """The loss of the split: each unit counts alike, but for the weight of its sample."""
+        weight = weight_of(self.statistics)
+        if weight is None:
+            return float(self.loss.sum() / self.units.sum())
+        return float(mean_loss(self.loss * weight, self.units * weight))
 
 
 class Predictor:
@@ -152,11 +156,13 @@ class Predictor:
             loss, units = task.loss(output, **targets), task.units(**targets)
             losses.append(on_device({"loss": loss, "units": units}, "cpu"))
             if task.watched:
-                watched.append(on_device(task.watch(output, **targets), "cpu"))
+                seen = with_weight(task.watch(output, **targets), batch.sample_weight)
+                watched.append(on_device(seen, "cpu"))
 
             # fed with the truth, an output is no prediction
             prediction = task.infer(inputs) if task.feeds else task.predict(output)
-            statistics.append(on_device(task.statistics(prediction, **targets), "cpu"))
+            known = with_weight(task.statistics(prediction, **targets), batch.sample_weight)
+            statistics.append(on_device(known, "cpu"))
         return SampleResults(
             **losses.tensors(),
             statistics=statistics.tensors(),

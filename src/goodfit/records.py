@@ -281,13 +281,22 @@ class Example(Record):
     exhibit: Exhibit
 
 
+@dataclass(frozen=True)
+class Weighing(Record):
+    """The column by which samples count; test tells as much as `told` units of equal weight."""
+
+    column: str
+    told: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluation(Record):
     """What evaluate measured on test data, which no other stage opens.
 
     `modes` tells of each score whether "max" or "min" is better; `score` is the headline's name.
     Intervals are those of `clusters` independent ones, each a `cluster`: a sample, a film, a week.
-    `examples` have the largest loss, `ordinary` ones neither the largest nor the smallest.
+    `examples` have the largest loss, `ordinary` ones neither the largest nor the smallest. Where
+    samples do not count alike, `weighing` says by what they do.
     """
 
     experiment: str
@@ -311,6 +320,7 @@ class Evaluation(Record):
     typical: tuple[Chart, ...]
     examples: tuple[Example, ...]
     ordinary: tuple[Example, ...] = ()
+    weighing: Weighing | None = None
 
     @property
     def headline(self) -> Interval:

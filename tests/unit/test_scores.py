@@ -129,7 +129,7 @@ def test_what_is_sorted_once_has_the_interval_of_what_is_sorted_each_time() -> N
     statistics = {"network": {"prediction": probability, "target": target}}
     draws = Resamples(torch.arange(60) // 3, 50, seed=0)
     once = {"auroc": SortedScore(lambda *samples: Auroc(*samples).of)}
-    each_time = of_predictions({"auroc": auroc})
+    each_time = of_predictions({"auroc": lambda p, t, w: auroc(p, t)})
     found, expected = (
         intervals(metrics, statistics, draws, additive=False)["network"]["auroc"]
         for metrics in (once, each_time)

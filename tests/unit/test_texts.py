@@ -19,7 +19,7 @@ def texts(**options: Any) -> Texts:
     defaults: dict[str, Any] = {
         "sources": {"table": Source(file="t.csv", sha256=None)},
         **{"text": "body", "label": "y", "length": 6, "min_count": 1, "alike_labels": "refuse"},
-        **dict.fromkeys(("sheet", "group", "time", "gap", "assigned")),
+        **dict.fromkeys(("sheet", "group", "time", "gap", "assigned", "weight")),
         **{"test": 0.25, "validation": 0.25, "split_seed": 0},
     }
     return Texts(**defaults | options)

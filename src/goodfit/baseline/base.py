@@ -7,15 +7,17 @@ S steps, F features, C channels, H height, W width.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from goodfit.contract import DataSpec
+from goodfit.contract import SAMPLE_WEIGHT, DataSpec
 
 Array = np.ndarray[Any, Any]
+Weights = tuple[Array | None, Array | None]  # of the samples of train and of validation
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,29 @@ class Samples:
 
 @dataclass(frozen=True)
 class LabelledSamples(Samples):
-    """Samples with their targets (N, ...) by name: train and validation."""
+    """Samples with their targets (N, ...) by name: train and validation.
+
+    Beside the targets stands `sample_weight` (N,), where samples do not count alike.
+    """
 
     targets: dict[str, Any]
+
+    @property
+    def sample_weight(self) -> Array | None:
+        """How much each sample counts, (N,); None where all count alike."""
+        return self.targets.get(SAMPLE_WEIGHT)
+
+    def that_count(self) -> LabelledSamples:
+        """The samples whose weight is not 0: trees would find their bins with the others, too."""
+        weight = self.sample_weight
+        if weight is None or (weight > 0).all():
+            return self
+        rows = np.flatnonzero(weight)
+        return LabelledSamples(
+            _at(self.inputs, rows),
+            self.rows.iloc[rows].reset_index(drop=True),
+            _at(self.targets, rows),
+        )
 
 
 class Baseline(ABC):
@@ -46,12 +68,15 @@ class Baseline(ABC):
     Baselines are compared on validation: one that has learned it would always be the strongest.
 
     `inputs` are the arrays that it can use: a data set must give one of them. `kinds` are the kinds
-    of target, as in `DataSpec`, `title` is its name in the report.
+    of target, as in `DataSpec`, `title` is its name in the report. One that takes the weights of
+    samples into account, in fitting and choosing, says that it `weighs` them; another one is
+    refused where the data have weights.
     """
 
     kinds: ClassVar[tuple[str, ...]]
     inputs: ClassVar[tuple[str, ...]]
     title: ClassVar[str]
+    weighs: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
@@ -60,6 +85,14 @@ class Baseline(ABC):
     @abstractmethod
     def predict(self, samples: Samples) -> Array:
         """In the form of a network's: probabilities (N, K), numbers (N,) or series (N, T)."""
+
+
+def _at(arrays: Mapping[str, Any], rows: Array) -> dict[str, Any]:
+    """Some rows (M,) of arrays (N, ...), or of lists of N arrays, by name."""
+    some: dict[str, Any] = {}
+    for name, values in arrays.items():
+        some[name] = [values[row] for row in rows] if isinstance(values, list) else values[rows]
+    return some
 
 
 def text_column(spec: DataSpec) -> str:

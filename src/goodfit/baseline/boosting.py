@@ -35,6 +35,7 @@ class Boosting(Baseline):
     kinds = ("class", "ordered", "number", "count")
     inputs = ("numbers",)
     title = "gradient boosting"
+    weighs = True
 
     def __init__(self, *, lr: Rate, trees: Count, leaves: Count) -> None:
         self.lr, self.trees, self.leaves = lr, trees, leaves
@@ -52,9 +53,9 @@ class Boosting(Baseline):
         models, losses = [], []
         for smallest in SMALLEST_LEAVES:
             model = self._ensemble(spec, smallest, is_category or None)
-            grow(model, x, y, held_out, truth)
+            grow(model, x, y, held_out, truth, (train.sample_weight, validation.sample_weight))
             models.append(model)
-            losses.append(self._loss(model, held_out, truth))
+            losses.append(self._loss(model, held_out, truth, validation.sample_weight))
         self._model = models[int(np.argmin(losses))]
 
     def predict(self, samples: Samples) -> Array:
@@ -88,12 +89,13 @@ class Boosting(Baseline):
             random_state=0,
         )
 
-    def _loss(self, model: Any, x: Array, y: Array) -> float:
+    def _loss(self, model: Any, x: Array, y: Array, weight: Array | None) -> float:
         if not self._is_class:
             error = mean_poisson_deviance if self._is_count else mean_squared_error
-            return float(error(y, model.predict(x)))
+            return float(error(y, model.predict(x), sample_weight=weight))
         # validation may lack a class: the labels are those of train
-        return float(log_loss(y, model.predict_proba(x), labels=model.classes_))
+        probabilities = model.predict_proba(x)
+        return float(log_loss(y, probabilities, sample_weight=weight, labels=model.classes_))
 
 
 def columns_as_they_are(rows: pd.DataFrame, columns: Mapping[str, Any]) -> Array:

@@ -51,7 +51,7 @@ def predict_each(fitted: list[Fitted], samples: Samples) -> Array:
 def _column(samples: LabelledSamples, spec: DataSpec, column: int) -> LabelledSamples:
     values = samples.targets["target"][:, column]
     values = values.astype(np.int64) if spec.labels else values
-    return LabelledSamples(samples.inputs, samples.rows, {"target": values})
+    return LabelledSamples(samples.inputs, samples.rows, {**samples.targets, "target": values})
 
 
 def _single(spec: DataSpec) -> DataSpec:

@@ -20,6 +20,7 @@ class EachBoosting(Baseline):
     kinds = ("labels", "numbers")
     inputs = ("numbers",)
     title = "gradient boosting for each"
+    weighs = True
 
     def __init__(self, *, lr: Rate, trees: Count, leaves: Count) -> None:
         self._make = partial(Boosting, lr=lr, trees=trees, leaves=leaves)

@@ -17,6 +17,7 @@ class EachLogistic(Baseline):
     kinds = ("labels",)
     inputs = ("numbers",)
     title = "logistic regression for each"
+    weighs = True
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """A method for each column of the targets (N, K)."""

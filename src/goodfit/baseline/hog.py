@@ -25,9 +25,10 @@ class Hog(Baseline):
     kinds = ("class",)
     inputs = ("image",)
     title = "HOG + support vector machine"
+    weighs = True
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
-        """Components and machines are those of train, of images (N, C, H, W)."""
+        """Components, to which images count alike, and machines of train's images (N, C, H, W)."""
         x = histograms(train)
         self._components = PCA(min(COMPONENTS, *x.shape), random_state=0)
         self._model = best_machine(
@@ -35,6 +36,7 @@ class Hog(Baseline):
             train.targets["target"],
             self._components.transform(histograms(validation)),
             validation.targets["target"],
+            weights=(train.sample_weight, validation.sample_weight),
         )
 
     def predict(self, samples: Samples) -> Array:

@@ -24,9 +24,10 @@ class HogRidge(Baseline):
     kinds = ("number",)
     inputs = ("image",)
     title = "HOG + ridge regression"
+    weighs = True
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
-        """Components and models are those of train, of images (N, C, H, W)."""
+        """Components, to which images count alike, and models of train's images (N, C, H, W)."""
         x = histograms(train)
         components = PCA(min(COMPONENTS, *x.shape), random_state=0)
         # scaled before: of few images, the last components have no variance to divide by
@@ -36,6 +37,7 @@ class HogRidge(Baseline):
             train.targets["target"],
             self._features.transform(histograms(validation)),
             validation.targets["target"],
+            weights=(train.sample_weight, validation.sample_weight),
         )
 
     def predict(self, samples: Samples) -> Array:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from goodfit.baseline.base import Array
+from goodfit.baseline.base import Array, Weights
 from goodfit.baseline.logistic import best_logistic
 from goodfit.baseline.spectra import OnWholeSounds, mean_spectra
 
@@ -21,6 +21,6 @@ class MeanSpectrum(OnWholeSounds):
         """See `mean_spectra`: (N, F) of sounds (N, L)."""
         return mean_spectra(audio, rate)
 
-    def choose(self, x: Array, y: Array, held_out: Array, truth: Array) -> Any:
+    def choose(self, x: Array, y: Array, held_out: Array, truth: Array, weights: Weights) -> Any:
         """By the penalty that is best on those held out, (M, F) and (M,)."""
-        return best_logistic(x, y, held_out, truth)
+        return best_logistic(x, y, held_out, truth, weights=weights)

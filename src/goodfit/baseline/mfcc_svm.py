@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from goodfit.baseline.base import Array, Samples
+from goodfit.baseline.base import Array, Samples, Weights
 from goodfit.baseline.spectra import OnWholeSounds, cepstra
 from goodfit.baseline.svm import best_machine, probabilities
 
@@ -21,9 +21,9 @@ class MfccSvm(OnWholeSounds):
         """See `cepstra`: (N, F) of sounds (N, L)."""
         return cepstra(audio, rate)
 
-    def choose(self, x: Array, y: Array, held_out: Array, truth: Array) -> Any:
+    def choose(self, x: Array, y: Array, held_out: Array, truth: Array, weights: Weights) -> Any:
         """By the penalty that is best on those held out, (M, F) and (M,)."""
-        return best_machine(x, y, held_out, truth)
+        return best_machine(x, y, held_out, truth, weights=weights)
 
     def predict(self, samples: Samples) -> Array:
         """Probabilities, (N, K)."""

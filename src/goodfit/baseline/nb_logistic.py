@@ -29,6 +29,7 @@ class NaiveBayesLogistic(Baseline):
     kinds = ("class",)
     inputs = ("tokens",)
     title = "naive Bayes logistic regression"
+    weighs = True
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """The vocabulary and its weights are those of train, of N texts."""
@@ -41,12 +42,13 @@ class NaiveBayesLogistic(Baseline):
         self._models: list[tuple[Array, LogisticRegression]] = []
         for label in classes if spec.outputs > 2 else classes[1:]:
             is_label = train.targets["target"] == label
-            ratio = log_ratio(words, is_label)
+            ratio = log_ratio(words, is_label, train.sample_weight)
             model = best_logistic(
                 words.multiply(ratio).tocsr(),
                 is_label,
                 held_out.multiply(ratio).tocsr(),
                 validation.targets["target"] == label,
+                weights=(train.sample_weight, validation.sample_weight),
             )
             self._models.append((ratio, model))
 
@@ -63,11 +65,14 @@ class NaiveBayesLogistic(Baseline):
         return shares
 
 
-def log_ratio(words: Any, is_label: Array) -> Array:
+def log_ratio(words: Any, is_label: Array, weight: Array | None = None) -> Array:
     """How much more often each word (F,) is in texts of a class than in the others, as a logarithm.
 
-    `words` (N, F) are 1 where a text has the word, `is_label` (N,) where it is of the class.
+    `words` (N, F) are 1 where a text has the word, `is_label` (N,) where it is of the class; texts
+    count by their weights (N,).
     """
+    if weight is not None:
+        words = words.multiply(weight[:, None]).tocsr()
     inside = 1.0 + np.asarray(words[is_label].sum(0)).ravel()
     outside = 1.0 + np.asarray(words[~is_label].sum(0)).ravel()
     ratio: Array = np.log(inside / inside.sum()) - np.log(outside / outside.sum())

@@ -21,6 +21,7 @@ class PoissonRegression(Baseline):
     kinds = ("count",)
     inputs = ("numbers",)
     title = "Poisson regression"
+    weighs = True
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """A model for each penalty, on numbers (N, F); the best one is kept."""
@@ -28,10 +29,11 @@ class PoissonRegression(Baseline):
         models, losses = [], []
         for penalty in PENALTIES:
             self._model = PoissonRegressor(alpha=penalty, max_iter=5000)
-            self._model.fit(train.inputs["numbers"], train.targets["target"])
+            self._model.fit(train.inputs["numbers"], train.targets["target"], train.sample_weight)
             models.append(self._model)
+            expected, weight = self.predict(validation), validation.sample_weight
             losses.append(
-                mean_poisson_deviance(validation.targets["target"], self.predict(validation))
+                mean_poisson_deviance(validation.targets["target"], expected, sample_weight=weight)
             )
         self._model = models[int(np.argmin(losses))]
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.linear_model import Ridge
 
-from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
+from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples, Weights
 from goodfit.contract import DataSpec
+from goodfit.metrics.weighted_arrays import average
 
 PENALTIES = (0.1, 1.0, 10.0, 100.0)
 
@@ -20,6 +21,7 @@ class RidgeRegression(Baseline):
     kinds = ("number",)
     inputs = ("numbers",)
     title = "ridge regression"
+    weighs = True
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """A model for each penalty, on numbers (N, F); the best one is kept."""
@@ -28,6 +30,7 @@ class RidgeRegression(Baseline):
             train.targets["target"],
             validation.inputs["numbers"],
             validation.targets["target"],
+            weights=(train.sample_weight, validation.sample_weight),
         )
 
     def predict(self, samples: Samples) -> Array:
@@ -36,11 +39,22 @@ class RidgeRegression(Baseline):
         return values
 
 
-def best_ridge(train: Array, train_target: Array, validation: Array, target: Array) -> Ridge:
+def best_ridge(
+    train: Array,
+    train_target: Array,
+    validation: Array,
+    target: Array,
+    *,
+    weights: Weights = (None, None),
+) -> Ridge:
     """The regression of `PENALTIES` with the least squared error on validation.
 
-    Features are (N, F), targets (N,), those of validation (M, F) and (M,).
+    Features are (N, F), targets (N,), those of validation (M, F) and (M,); `weights` those of
+    samples of train (N,) and of validation (M,), if there are any.
     """
-    models = [Ridge(alpha=penalty).fit(train, train_target) for penalty in PENALTIES]
-    losses = [np.square(model.predict(validation) - target).mean() for model in models]
+    of_train, of_validation = weights
+    models = [Ridge(alpha=penalty).fit(train, train_target, of_train) for penalty in PENALTIES]
+    losses = [
+        average(np.square(model.predict(validation) - target), of_validation) for model in models
+    ]
     return models[int(np.argmin(losses))]

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.fft import dct
 from sklearn.preprocessing import StandardScaler
 
-from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
+from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples, Weights
 from goodfit.contract import DataSpec
 from goodfit.system.mel import QUIETEST, mel_bank
 
@@ -62,14 +62,18 @@ class OnWholeSounds(Baseline):
 
     kinds: ClassVar[tuple[str, ...]] = ("class",)
     inputs = ("audio",)
+    weighs = True
 
     @abstractmethod
     def describe(self, audio: Array, rate: int) -> Array:
         """The numbers (N, F) of sounds (N, L)."""
 
     @abstractmethod
-    def choose(self, x: Array, y: Array, held_out: Array, truth: Array) -> Any:
-        """The classifier of x (N, F) and y (N,) that is best on those held out, (M, F) and (M,)."""
+    def choose(self, x: Array, y: Array, held_out: Array, truth: Array, weights: Weights) -> Any:
+        """The classifier of x (N, F) and y (N,) that is best on those held out, (M, F) and (M,).
+
+        By the weights of both, if there are any.
+        """
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """A classifier for each penalty, on sounds (N, L); the best one is kept."""
@@ -80,6 +84,7 @@ class OnWholeSounds(Baseline):
             train.targets["target"],
             self._features(validation),
             validation.targets["target"],
+            (train.sample_weight, validation.sample_weight),
         )
 
     def predict(self, samples: Samples) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.svm import SVC
 
-from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
+from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples, Weights
 from goodfit.contract import DataSpec
 
 PENALTIES = (1.0, 5.0, 25.0)
@@ -24,12 +24,17 @@ class SupportVectors(Baseline):
     kinds = ("class",)
     inputs = ("image",)
     title = "support vector machine"
+    weighs = True
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """A machine for each penalty, on images (N, C, H, W); the best one is kept."""
         x, held_out = _pixels(train), _pixels(validation)
         self._model = best_machine(
-            x, train.targets["target"], held_out, validation.targets["target"]
+            x,
+            train.targets["target"],
+            held_out,
+            validation.targets["target"],
+            weights=(train.sample_weight, validation.sample_weight),
         )
 
     def predict(self, samples: Samples) -> Array:
@@ -38,14 +43,21 @@ class SupportVectors(Baseline):
 
 
 def best_machine(
-    train: Array, train_target: Array, validation: Array, validation_target: Array
+    train: Array,
+    train_target: Array,
+    validation: Array,
+    validation_target: Array,
+    *,
+    weights: Weights = (None, None),
 ) -> SVC:
     """The machine of `PENALTIES` with the best accuracy on validation.
 
-    Features are (N, F), targets (N,), the class of each.
+    Features are (N, F), targets (N,), the class of each; `weights` those of samples of train (N,)
+    and of validation (M,), if there are any.
     """
-    models = [SVC(C=penalty).fit(train, train_target) for penalty in PENALTIES]
-    accuracies = [model.score(validation, validation_target) for model in models]
+    of_train, of_validation = weights
+    models = [SVC(C=penalty).fit(train, train_target, of_train) for penalty in PENALTIES]
+    accuracies = [model.score(validation, validation_target, of_validation) for model in models]
     return models[int(np.argmax(accuracies))]
 
 

@@ -23,15 +23,20 @@ class TfIdf(Baseline):
     kinds = ("class",)
     inputs = ("tokens",)
     title = "TF-IDF + logistic regression"
+    weighs = True
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
-        """The vocabulary and its weights are those of train."""
+        """The vocabulary and its weights are those of train, where each text counts alike."""
         self._column = text_column(spec)
         self._vectorizer = TfidfVectorizer(ngram_range=(1, 2))
         features = self._vectorizer.fit_transform(train.rows[self._column])
         held_out = self._vectorizer.transform(validation.rows[self._column])
         self._model = best_logistic(
-            features, train.targets["target"], held_out, validation.targets["target"]
+            features,
+            train.targets["target"],
+            held_out,
+            validation.targets["target"],
+            weights=(train.sample_weight, validation.sample_weight),
         )
 
     def predict(self, samples: Samples) -> Array:

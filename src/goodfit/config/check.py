@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from goodfit.config import signature, tree
-from goodfit.config.sections import SECTIONS, baselines
+from goodfit.config.sections import SECTIONS, baselines, check_together
 from goodfit.config.signature import Signature
 from goodfit.config.values import annotated_type, check_value
 from goodfit.contract import LENGTH
@@ -91,11 +91,11 @@ def _check(cfg: DictConfig, groups: tuple[str, ...]) -> None:
 
     parts = {name: _part(section) for name, section in sections.items()}
     _check_network(parts)
-    _check_averaging(content)
-    _check_unfreezing(content["parameters"])
+    check_together(content)
     methods = {name: parts[name] for name in named}
     _check_kind_of_target(content, parts, methods)
     _check_inputs(parts, methods)
+    _check_weighing(content["data"].get("weight"), methods)
     _check_scores(content["task"], parts["task"].signature)
 
 
@@ -327,21 +327,6 @@ def _without_lengths(arguments: Iterable[str], gives: Collection[str]) -> list[s
     return [name for name in arguments if name.removesuffix(LENGTH) not in gives or name in gives]
 
 
-def _check_averaging(content: Mapping[str, Any]) -> None:
-    if content["average"] and content["trainer"].get("strategy") == "fsdp":
-        raise UserError(
-            "average keeps a whole copy of the weights, which trainer=fsdp divides; set average=0"
-        )
-
-
-def _check_unfreezing(parameters: Mapping[str, Any]) -> None:
-    if parameters["unfreeze_at"] is not None and not parameters["freeze"]:
-        raise UserError(
-            f"parameters.unfreeze_at={parameters['unfreeze_at']}, but parameters.freeze names "
-            "nothing; give patterns there, or set unfreeze_at=null"
-        )
-
-
 def _check_kind_of_target(
     content: Mapping[str, Any], parts: Mapping[str, _Part], baselines: Mapping[str, _Part]
 ) -> None:
@@ -384,6 +369,16 @@ def _check_inputs(parts: Mapping[str, _Part], baselines: Mapping[str, _Part]) ->
             f"augmentation {name} changes {lacking}, the network is given {gathered}; "
             "choose another augment="
         )
+
+
+def _check_weighing(column: str | None, baselines: Mapping[str, _Part]) -> None:
+    """Where a column weighs the rows, every baseline takes that into account."""
+    for section, (name, baseline) in baselines.items():
+        if column and not baseline.constants["weighs"]:
+            raise UserError(
+                f"{section} {name} does not weigh rows, as data.weight={column} asks; choose "
+                "another baseline=, or data.weight=null"
+            )
 
 
 def _check_scores(section: Mapping[str, Any], task: Signature) -> None:

@@ -128,3 +128,21 @@ def baselines(named: Any) -> dict[str, Any]:
         if target:
             targets[target] = str(name)
     return {f"baseline.{name}": section for name, section in named.items()}
+
+
+def check_together(content: Mapping[str, Any]) -> None:
+    """Values of two sections, or of two keys, go together.
+
+    Raises:
+        UserError: they do not.
+    """
+    if content["average"] and content["trainer"].get("strategy") == "fsdp":
+        raise UserError(
+            "average keeps a whole copy of the weights, which trainer=fsdp divides; set average=0"
+        )
+    parameters = content["parameters"]
+    if parameters["unfreeze_at"] is not None and not parameters["freeze"]:
+        raise UserError(
+            f"parameters.unfreeze_at={parameters['unfreeze_at']}, but parameters.freeze names "
+            "nothing; give patterns there, or set unfreeze_at=null"
+        )

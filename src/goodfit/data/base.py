@@ -98,6 +98,13 @@ class DataSet(ABC):
         """
         return np.arange(len(rows))
 
+    def sample_weight(self, rows: pd.DataFrame) -> Array:
+        """How much each row counts, (N,), from 0 on; by default all count alike.
+
+        It is asked for where `DataSpec.weighed_by` names what says so.
+        """
+        return np.ones(len(rows))
+
     @classmethod
     def cluster_of(cls, spec: DataSpec) -> str:
         """What `clusters` numbers, for a reader; a table of anybody's has it in its spec."""

@@ -31,6 +31,22 @@ _LEAVES = 64
 _MOST = 20_000  # rows that are looked at where all would take long
 
 
+def of_each(
+    rows: pd.DataFrame,
+    names: Array,
+    goals: Sequence[pd.Series[Any]],
+    inputs: Sequence[str],
+    group: str | None,
+) -> list[Finding]:
+    """What `findings` gives of each of several targets (N,), what is the same once."""
+    found: dict[str, Finding] = {}
+    for one in goals:
+        of_one = rows.assign(**{str(one.name): one})
+        for item in findings(of_one, names, str(one.name), inputs, group):
+            found.setdefault(item.what, item)
+    return list(found.values())
+
+
 def findings(
     rows: pd.DataFrame, names: Array, label: str | None, inputs: Sequence[str], group: str | None
 ) -> list[Finding]:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from goodfit.data.faults import named
 from goodfit.data.findings import FEWEST, SURE, listed
+from goodfit.data.table_split import SplitColumns
 from goodfit.records import Finding
 
 Array = np.ndarray[Any, Any]
@@ -20,6 +21,28 @@ _QUARTER = 4  # of train's rows, the first and the last by a date
 _MOST_CLASSES = 20  # that are looked at, the most frequent
 _TRIMMED = 100  # of so many rows one on each side may be a mistake
 _LEAST_TRIMMED = 3
+
+
+def in_time(
+    rows: pd.DataFrame,
+    names: Array,
+    goals: Sequence[pd.Series[Any]],
+    inputs: Sequence[str],
+    splitting: SplitColumns,
+) -> list[Finding]:
+    """Dates with which a target changes where none decides the split (N,); wrong times.
+
+    Of the rows (N,) of a table, its targets (N,) and the columns that are `inputs`.
+    """
+    time = splitting.time
+    dates = list(map(str, rows[list(inputs)].select_dtypes("datetime")))
+    found = wrong_times(rows[time], decides=True) if time else []
+    for name in dates:
+        found += wrong_times(rows[name], decides=False)
+    # with a group, time cannot decide as well
+    if time or splitting.assigned or splitting.group:
+        return found
+    return found + order_matters(rows, names, goals, dates)
 
 
 class _Change(NamedTuple):

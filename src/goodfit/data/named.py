@@ -29,7 +29,7 @@ _LABEL = "label"  # the column of the target, as of other files
 
 
 class FileTable(Table):
-    """A table with a column `names` of files, a target, and columns that decide the split.
+    """A table with a column `names` of files, a target, columns that decide the split, a weight.
 
     Other columns are left out: the input is the file.
     """
@@ -46,7 +46,7 @@ class FileTable(Table):
         self.names = normal(names)
 
     def _decided(self, cells: pd.Series[Any]) -> Column:
-        if cells.name == self.names or cells.name in self.splitting.names:
+        if cells.name in (self.names, self.weight, *self.splitting.names):
             return super()._decided(cells)
         return Column(None, f"the input is the file that '{self.names}' names")
 
@@ -86,7 +86,7 @@ class NamedFiles(FileDataSet):
             UserError: as `read`.
         """
         for name in ("file", _LABEL, self.cell):
-            if name in self.table.splitting.names:
+            if name in (self.table.weight, *self.table.splitting.names):
                 raise UserError(f"{table}: a column is named '{name}', as goodfit's own; rename it")
         texts = [f"{text}{self.ending or ''}" for text in rows[self.table.names]]
         names = matched(texts, present)
@@ -113,10 +113,12 @@ class NamedFiles(FileDataSet):
         return target.field(train[_LABEL], self.kind, [], self.table.goals)
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
-        """As of files in folders, with the column that groups them."""
+        """As of files in folders, with the columns that group and weigh them."""
         spec = super().fit(train)  # type: ignore[safe-super]
         if self.table.splitting.group:
             spec.facts["group"] = self.table.splitting.group
+        if self.table.weight in train:
+            spec.facts["weight"] = self.table.weight
         return spec
 
     def split(self, rows: pd.DataFrame, duplicate_group: Array) -> Array:
@@ -130,6 +132,10 @@ class NamedFiles(FileDataSet):
     def clusters(self, rows: pd.DataFrame) -> Array:
         """The group of each file, (N,); without groups each is one."""
         return self.table.clusters(self._as_table(rows))
+
+    def sample_weight(self, rows: pd.DataFrame) -> Array:
+        """How much each file counts, (N,), by the column that says so."""
+        return self.table.sample_weight(rows)
 
     @classmethod
     def cluster_of(cls, spec: DataSpec) -> str:

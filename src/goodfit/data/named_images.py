@@ -31,6 +31,7 @@ class NamedImages(NamedFiles, Images):
         time: TextOrNone,
         gap: TextOrNone,
         assigned: TextOrNone,
+        weight: TextOrNone,
         size: Count,
         channels: Literal[1, 3],
         resize: Literal["pad", "crop", "stretch"],
@@ -44,7 +45,8 @@ class NamedImages(NamedFiles, Images):
     ) -> None:
         shares: dict[str, Any] = {"test": test, "validation": validation, "split_seed": split_seed}
         form: dict[str, Any] = {"size": size, "channels": channels, "resize": resize}
-        columns = {"group": group, "time": time, "gap": gap, "assigned": assigned}
+        columns: dict[str, Any] = {"label": label, "group": group, "time": time, "gap": gap}
+        columns |= {"assigned": assigned, "weight": weight, "sheet": sheet}
         super().__init__(
             sources=sources,
             max_pixels=max_pixels,
@@ -57,10 +59,8 @@ class NamedImages(NamedFiles, Images):
         self.table = FileTable(
             names=image,
             sources=sources,
-            label=label,
             kind=kind,
             alike_labels=alike_labels,
-            sheet=sheet,
             **columns,
             **shares,
         )

@@ -31,6 +31,7 @@ class NamedSounds(NamedFiles, Sounds):
         time: TextOrNone,
         gap: TextOrNone,
         assigned: TextOrNone,
+        weight: TextOrNone,
         rate: Count,
         seconds: Rate,
         most_seconds: Rate,
@@ -41,7 +42,8 @@ class NamedSounds(NamedFiles, Sounds):
         split_seed: Whole,
     ) -> None:
         shares: dict[str, Any] = {"test": test, "validation": validation, "split_seed": split_seed}
-        columns = {"group": group, "time": time, "gap": gap, "assigned": assigned}
+        columns: dict[str, Any] = {"label": label, "group": group, "time": time, "gap": gap}
+        columns |= {"assigned": assigned, "weight": weight, "sheet": sheet}
         super().__init__(
             sources=sources,
             rate=rate,
@@ -54,10 +56,8 @@ class NamedSounds(NamedFiles, Sounds):
         self.table = FileTable(
             names=sound,
             sources=sources,
-            label=label,
             kind=kind,
             alike_labels=alike_labels,
-            sheet=sheet,
             **columns,
             **shares,
         )

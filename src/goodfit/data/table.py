@@ -8,8 +8,8 @@ Letters: N rows of the table, B rows that are encoded together, F features of ea
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from itertools import chain, product
+from collections.abc import Collection, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -19,20 +19,22 @@ import pandas as pd
 from goodfit.contract import DataSpec, Field
 from goodfit.data import delimited, features, several, table_files, target
 from goodfit.data.base import Array, Encoded, StratifiedDataSet, arrays_as_lists, check_columns
-from goodfit.data.columns import Column, decide, is_missing
-from goodfit.data.faults import Faults, override
-from goodfit.data.findings import absent, findings
-from goodfit.data.in_time import order_matters, wrong_times
+from goodfit.data.columns import Column, decide
+from goodfit.data.faults import Faults
+from goodfit.data.findings import absent, of_each
+from goodfit.data.in_time import in_time
 from goodfit.data.split_file import by_file
 from goodfit.data.table_cells import (
+    advice,
     check_resolution,
-    in_words,
+    columns_read,
+    exhibit,
     read_cells,
-    reason,
     without_spaces,
 )
 from goodfit.data.table_names import check_names
 from goodfit.data.table_split import BY_FILE, SplitColumns
+from goodfit.data.table_weight import check_splits, check_weight, read_weight
 from goodfit.errors import UserError
 from goodfit.records import ColumnRead, Exhibit, Finding
 from goodfit.schema import (
@@ -49,7 +51,6 @@ from goodfit.schema import (
 # of a table's attributes: what `read` has decided, by column, and why the target is as it is
 _READ = "columns"
 _TARGET = "target"
-_SHOWN = 5  # columns of a sample on the page, of numbers and of others
 
 
 class Table(StratifiedDataSet):
@@ -58,6 +59,8 @@ class Table(StratifiedDataSet):
     `columns` says what a column is read as where its cells would say something else, `drop` which
     are left out. A cell that is missing becomes the median of train and a column that marks it, of
     a text a category; `missing=refuse` takes none, and `missing_in` says it of single columns.
+    `weight` names the column that says how much each row counts, in the loss, in scores, and where
+    something is chosen by them; means and deviations of train count each row alike.
     Labels that differ in spelling alone, as "Yes" and "yes", are refused, joined or kept, by
     `alike_labels`. A text column with a value that train never had gives zeros for all its
     categories.
@@ -90,6 +93,7 @@ class Table(StratifiedDataSet):
         time: TextOrNone,
         gap: TextOrNone,
         assigned: TextOrNone,
+        weight: TextOrNone,
         test: Fraction,
         validation: Fraction,
         split_seed: Whole,
@@ -105,6 +109,7 @@ class Table(StratifiedDataSet):
         self.order = list(order)
         self.missing, self.alike_labels, self.sheet = missing, alike_labels, sheet
         self.missing_in = {delimited.normal(name): what for name, what in missing_in.items()}
+        self.weight = weight and delimited.normal(weight)
         file = sources["split"].filename if "split" in sources else None
         self.splitting = SplitColumns(group=group, time=time, assigned=assigned, gap=gap, file=file)
         tenths = "at random, each tenth of the numbers in the same proportion on every side"
@@ -132,9 +137,8 @@ class Table(StratifiedDataSet):
         Raises:
             UserError: as `read`.
         """
-        named = {"drop": self.drop, "missing_in": self.missing_in, **self.splitting.options}
         present = list(map(str, cells.columns))
-        check_names(file, present, self.goals, self.kind, self.columns, named)
+        check_names(file, present, self.goals, self.kind, self.columns, self._named())
         if cells.empty:
             raise UserError(f"{file} has a header but no rows")
         # by which a fault is told
@@ -143,21 +147,11 @@ class Table(StratifiedDataSet):
             into, options = (self.label, self.kind), (self.separator, self.columns)
             cells = several.folded(file, cells, self.goals, *into, *options)
         decided = self._decided_inputs(file, cells)
-        taken = {name: column for name, column in decided.items() if column.kind}
         goal = target.decided(cells[self.label], self.kind, self.columns.get(self.label))
-        faults = Faults(file)
-        needed = {**self.splitting.columns(cells, self.columns), self.label: goal}
-        rows = {}
-        for name, column in {**taken, **needed}.items():
-            may_miss = self._imputed(name) and name not in needed
-            rows[name] = read_cells(cells[name], column, faults, may_miss=may_miss)
-        target.check(self.label, rows[self.label], self.kind, self.order, faults)
-        faults.report(f"mend or drop them{self._advice(faults)}")
-
-        table = pd.DataFrame(rows).reset_index(drop=True)
+        table = self._read_cells(file, cells, decided, goal)
         if split:
             table[BY_FILE] = by_file(file, table[self.splitting.key], split)
-        check_resolution(file, table, self.goals)
+        taken = [name for name, column in decided.items() if column.kind]
         goal = without_spaces(goal, cells.attrs.get("spaced", {}).get(self.label, 0))
         said = [goal.why]
         if self.kind in several.KINDS:
@@ -174,6 +168,30 @@ class Table(StratifiedDataSet):
             _TARGET: "; ".join(said),
         }
         return table
+
+    def _read_cells(
+        self, file: str, cells: pd.DataFrame, decided: dict[str, Column], goal: Column
+    ) -> pd.DataFrame:
+        """The columns that are taken or needed, (N rows); of the weight, `decided` then tells more.
+
+        Raises:
+            UserError: cells cannot be used.
+        """
+        taken = {name: column for name, column in decided.items() if column.kind}
+        faults = Faults(file)
+        needed = {**self.splitting.columns(cells, self.columns), self.label: goal}
+        rows = {}
+        for name, column in {**taken, **needed}.items():
+            may_miss = self._imputed(name) and name not in needed
+            rows[name] = read_cells(cells[name], column, faults, may_miss=may_miss)
+        target.check(self.label, rows[self.label], self.kind, self.order, faults)
+        weights: dict[str, pd.Series[Any]] = {}
+        if self.weight:
+            asked = self.columns.get(self.weight)
+            decided[self.weight], weights = read_weight(cells[self.weight], asked, faults)
+        faults.report(f"mend or drop them{self._advice(faults)}")
+        check_resolution(file, pd.DataFrame(rows), self.goals)
+        return pd.DataFrame({**rows, **weights}).reset_index(drop=True)
 
     def frame(self, raw: Path) -> pd.DataFrame:
         """The cells of a file, as text; the index counts blank rows, too.
@@ -218,12 +236,13 @@ class Table(StratifiedDataSet):
             "left_out": {name: read["why"] for name, read in stored.items() if not read["kind"]},
             "target": dict.fromkeys(self.goals, train.attrs.get(_TARGET, "the target")),
             **({"group": self.splitting.group} if self.splitting.group else {}),
+            **({"weight": self.weight} if self.weight in train else {}),
         }
 
     def _inputs(self, rows: pd.DataFrame) -> list[str]:
         """The columns that are inputs: not the target, nor what only decides the split."""
         splitting = [name for name in self.splitting.names if name not in self.columns]
-        others = {self.label, BY_FILE, *splitting}
+        others = {self.label, BY_FILE, self.weight, *splitting}
         return [str(name) for name in rows if name not in others]
 
     def strata(self, rows: pd.DataFrame) -> Array:
@@ -242,13 +261,21 @@ class Table(StratifiedDataSet):
         """The name of each row's split, (N,), by the columns that are named, or at random.
 
         Raises:
-            UserError: a split is left without rows, or a cell names none.
+            UserError: a split is left without rows, or without one that weighs anything, or a cell
+            names none.
         """
         shares = (self.test, self.validation)
         by_columns = self.splitting.split(
             rows, self.strata(rows), duplicate_group, shares, self.split_seed
         )
-        return super().split(rows, duplicate_group) if by_columns is None else by_columns
+        names = super().split(rows, duplicate_group) if by_columns is None else by_columns
+        if self.weight in rows:
+            check_splits(str(self.weight), rows[self.weight].to_numpy(), names)
+        return names
+
+    def sample_weight(self, rows: pd.DataFrame) -> Array:
+        """How much each row counts, (N,), by the column that says so."""
+        return rows[self.weight].to_numpy()
 
     def clusters(self, rows: pd.DataFrame) -> Array:
         """The group of each row, (N,); without groups each row is one."""
@@ -283,27 +310,9 @@ class Table(StratifiedDataSet):
         """What makes a score mislead, of rows whose splits are `names` (N,): see `findings`."""
         # that times differ between splits by time is no news
         inputs = [name for name in self._inputs(rows) if name != self.splitting.time]
-        group = self.splitting.group
-        in_time = self._in_time(rows, names, inputs)
-        if self.kind not in several.KINDS:
-            return findings(rows, names, self.label, inputs, group) + in_time
-        found: dict[str, Finding] = {}
-        for one in self._goals(rows):
-            of_one = rows.assign(**{str(one.name): one})
-            for item in findings(of_one, names, str(one.name), inputs, group):
-                found.setdefault(item.what, item)
-        return list(found.values()) + in_time
-
-    def _in_time(self, rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> list[Finding]:
-        """Dates with which the target changes where none decides the split (N,); wrong times."""
-        time = self.splitting.time
-        dates = list(map(str, rows[list(inputs)].select_dtypes("datetime")))
-        found = wrong_times(rows[time], decides=True) if time else []
-        found += chain.from_iterable(wrong_times(rows[name], decides=False) for name in dates)
-        # with a group, time cannot decide as well
-        if time or self.splitting.assigned or self.splitting.group:
-            return found
-        return found + order_matters(rows, names, self._goals(rows), dates)
+        goals = self._goals(rows)
+        found = of_each(rows, names, goals, inputs, self.splitting.group)
+        return found + in_time(rows, names, goals, inputs, self.splitting)
 
     def _goals(self, rows: pd.DataFrame) -> list[pd.Series[Any]]:
         """Each target of the rows (N,) as a column by itself."""
@@ -333,30 +342,24 @@ class Table(StratifiedDataSet):
 
         Read from `row`: the numbers (F,) of `sample` have lost their units.
         """
-        scores, words = {}, {}
-        for name, facts in spec.facts["columns"].items():
-            if is_missing(row[name], Column.of_facts(facts)):
-                words[name] = "missing"
-            elif facts["kind"] == "number":
-                scores[name] = (float(row[name]) - facts["mean"]) / facts["std"]
-            else:
-                words[name] = in_words(row[name], facts["kind"])
-        farthest = sorted(scores, key=lambda name: -abs(scores[name]))[:_SHOWN]
-        return Exhibit(
-            cells={name: (float(row[name]), round(scores[name], 1)) for name in farthest},
-            words=dict(list(words.items())[:_SHOWN]),
-        )
+        return exhibit(row, spec.facts["columns"])
 
     @staticmethod
     def columns_read(spec: DataSpec) -> list[ColumnRead]:
-        """What each column was read as: inputs, the target, and those that were left out."""
-        taken = [
-            ColumnRead(name, facts["kind"], reason(facts))
-            for name, facts in spec.facts["columns"].items()
-        ]
-        left_out = [ColumnRead(name, None, why) for name, why in spec.facts["left_out"].items()]
-        goal = [ColumnRead(name, spec.kind, why) for name, why in spec.facts["target"].items()]
-        return taken + goal + left_out
+        """What each column was read as: inputs, the target, the weight, and those left out."""
+        return columns_read(spec)
+
+    def _named(self) -> dict[str, Collection[str]]:
+        """The columns that options name, by the option, but for the target.
+
+        Raises:
+            UserError: another one names the weight, too.
+        """
+        named = {"drop": self.drop, "missing_in": self.missing_in, **self.splitting.options}
+        if self.weight is None:
+            return named
+        check_weight(self.weight, self.columns, named)
+        return {**named, "weight": [self.weight]}
 
     def _imputed(self, name: str) -> bool:
         """Whether cells of an input may be missing."""
@@ -364,15 +367,9 @@ class Table(StratifiedDataSet):
 
     def _advice(self, faults: Faults) -> str:
         """What may be done about cells that cannot be used, beside mending them."""
-        needed = {self.label, *self.goals, *self.splitting.names}
+        needed = {self.label, self.weight, *self.goals, *self.splitting.names}
         inputs = [name for name in faults.columns if name not in needed]
-        for name in inputs:
-            if self.missing_in.get(name) == "refuse":
-                return f", or {override(name, 'impute', 'missing_in')}"
-        if inputs and self.missing == "refuse":
-            return ", or data.missing=impute"
-        texts = [override(name, "category") for name in inputs]
-        return f", or take a column as texts: {texts[0]}" if texts else ""
+        return advice(inputs, self.missing, self.missing_in)
 
     def _decided_inputs(self, file: str, cells: pd.DataFrame) -> dict[str, Column]:
         """What each column but the target is read as, or why it is left out.
@@ -395,6 +392,8 @@ class Table(StratifiedDataSet):
         name = str(cells.name)
         if name in self.drop:
             return Column(None, "data.drop names it")
+        if name == self.weight:
+            return Column(None, "data.weight names it")
         if name in self.splitting.names and name not in self.columns:
             return Column(None, self.splitting.left_out(name))
         return decide(name, cells, self.columns.get(name))

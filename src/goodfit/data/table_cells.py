@@ -5,17 +5,22 @@ Letters: N rows of the table.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from goodfit.contract import DataSpec
 from goodfit.data import features
-from goodfit.data.columns import Column, missing_in
-from goodfit.data.faults import Faults, drop, shown
+from goodfit.data.columns import Column, is_missing, missing_in
+from goodfit.data.faults import Faults, drop, override, shown
 from goodfit.errors import UserError
+from goodfit.records import ColumnRead, Exhibit
+from goodfit.schema import Missing, MissingIn
+
+_SHOWN = 5  # columns of a sample on the page, of numbers and of others
 
 
 def without_spaces(column: Column, count: int) -> Column:
@@ -72,6 +77,51 @@ def in_words(cell: Any, kind: str) -> str:
     if kind == "date":
         return str(cell).removesuffix(" 00:00:00")
     return str(cell)
+
+
+def exhibit(row: pd.Series[Any], columns: Mapping[str, Any]) -> Exhibit:
+    """A row of a table for a reader, by what is known of its `columns`.
+
+    The five numbers farthest from train's mean, and the first five texts, dates and gaps.
+    """
+    scores, words = {}, {}
+    for name, facts in columns.items():
+        if is_missing(row[name], Column.of_facts(facts)):
+            words[name] = "missing"
+        elif facts["kind"] == "number":
+            scores[name] = (float(row[name]) - facts["mean"]) / facts["std"]
+        else:
+            words[name] = in_words(row[name], facts["kind"])
+    farthest = sorted(scores, key=lambda name: -abs(scores[name]))[:_SHOWN]
+    return Exhibit(
+        cells={name: (float(row[name]), round(scores[name], 1)) for name in farthest},
+        words=dict(list(words.items())[:_SHOWN]),
+    )
+
+
+def advice(inputs: Sequence[str], missing: Missing, missing_in: MissingIn) -> str:
+    """What may be done about cells of `inputs` that cannot be used, beside mending them.
+
+    By what is said of missing ones, of all columns and of single ones.
+    """
+    for name in inputs:
+        if missing_in.get(name) == "refuse":
+            return f", or {override(name, 'impute', 'missing_in')}"
+    if inputs and missing == "refuse":
+        return ", or data.missing=impute"
+    texts = [override(name, "category") for name in inputs]
+    return f", or take a column as texts: {texts[0]}" if texts else ""
+
+
+def columns_read(spec: DataSpec) -> list[ColumnRead]:
+    """What each column was read as: inputs, the target, the weight, and those left out."""
+    facts = spec.facts
+    taken = [ColumnRead(name, of["kind"], reason(of)) for name, of in facts["columns"].items()]
+    goal = [ColumnRead(name, spec.kind, why) for name, why in facts["target"].items()]
+    others = []
+    for name, why in facts["left_out"].items():
+        others.append(ColumnRead(name, "weight" if name == spec.weighed_by else None, why))
+    return taken + goal + others
 
 
 def reason(facts: Mapping[str, Any]) -> str:

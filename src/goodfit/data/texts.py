@@ -17,6 +17,7 @@ from goodfit.data.columns import Column
 from goodfit.data.delimited import normal
 from goodfit.data.faults import each
 from goodfit.data.findings import findings
+from goodfit.data.in_time import in_time
 from goodfit.data.table import Table
 from goodfit.records import Exhibit, Finding
 from goodfit.schema import Count, Fraction, Source, TextOrNone, Whole
@@ -47,6 +48,7 @@ class Texts(Table):
         time: TextOrNone,
         gap: TextOrNone,
         assigned: TextOrNone,
+        weight: TextOrNone,
         test: Fraction,
         validation: Fraction,
         split_seed: Whole,
@@ -68,6 +70,7 @@ class Texts(Table):
             time=time,
             gap=gap,
             assigned=assigned,
+            weight=weight,
             test=test,
             validation=validation,
             split_seed=split_seed,
@@ -118,11 +121,10 @@ class Texts(Table):
 
     def findings(self, rows: pd.DataFrame, names: Array) -> list[Finding]:
         """Torn groups, and a target that differs between the splits `names` (N,)."""
-        return findings(rows, names, self.label, [], self.splitting.group) + self._in_time(
-            rows, names, []
-        )
+        found = findings(rows, names, self.label, [], self.splitting.group)
+        return found + in_time(rows, names, self._goals(rows), [], self.splitting)
 
     def _decided(self, cells: pd.Series[Any]) -> Column:
-        if cells.name == self.text or cells.name in self.splitting.names:
+        if cells.name in (self.text, self.weight, *self.splitting.names):
             return super()._decided(cells)
         return Column(None, f"the input is '{self.text}' alone")

@@ -19,12 +19,12 @@ from torch import Tensor
 
 from goodfit import build
 from goodfit.baseline.base import LabelledSamples, Samples
-from goodfit.contract import DataSpec
+from goodfit.contract import Batch, DataSpec
 from goodfit.records import Role
-from goodfit.store.arrays import Packed, read_arrays
+from goodfit.store.arrays import Packed, read_arrays, read_targets
 from goodfit.task.base import Task
 from goodfit.task.epoch import score_rows
-from goodfit.task.scores import Statistics
+from goodfit.task.scores import Statistics, with_weight
 
 
 class Answered(NamedTuple):
@@ -48,23 +48,24 @@ def answers(cfg: DictConfig, data: Path, task: Task) -> dict[str, Answered]:
         UserError: a file is missing or broken.
     """
     train, validation = (labelled(data, split, task.spec) for split in ("train", "validation"))
+    fitted_on = train.that_count()
     asked = {"validation": Samples(validation.inputs, validation.rows)}
     asked["test"] = _samples(data, "test", task.spec)
-    targets = {split: _targets(data, split) for split in asked}
+    truths = {split: _truth(data, split) for split in asked}
+
+    def statistics(of: Task, split: str, values: np.ndarray[Any, Any]) -> Statistics:
+        truth = truths[split]
+        return with_weight(of.statistics(_tensor(values), **truth.targets), truth.sample_weight)
 
     def answered(role: Role, predictions: Mapping[str, np.ndarray[Any, Any]]) -> Answered:
-        validation = task.statistics(_tensor(predictions["validation"]), **targets["validation"])
-        own = task.calibrated(validation)
-        statistics = {
-            split: own.statistics(_tensor(values), **targets[split])
-            for split, values in predictions.items()
-        }
-        return Answered(role, _score(task, statistics["validation"]), statistics["test"])
+        own = task.calibrated(statistics(task, "validation", predictions["validation"]))
+        of_split = {split: statistics(own, split, predictions[split]) for split in asked}
+        return Answered(role, _score(task, of_split["validation"]), of_split["test"])
 
     methods: dict[str, Answered] = {}
     for baseline in build.baselines(cfg):
         started = time.monotonic()
-        baseline.fit(train, validation, task.spec)
+        baseline.fit(fitted_on, validation, task.spec)
         predictions = {split: baseline.predict(samples) for split, samples in asked.items()}
         print(f"baseline {baseline.title}: {time.monotonic() - started:.1f} s", flush=True)
         methods[baseline.title] = answered("other", predictions)
@@ -99,7 +100,7 @@ def strongest(validation: Mapping[str, float | None], task: Task) -> str:
 def labelled(data: Path, split: str, spec: DataSpec) -> LabelledSamples:
     """A split with its targets, for fitting and choosing: never test."""
     samples = _samples(data, split, spec)
-    return LabelledSamples(samples.inputs, samples.rows, read_arrays(data / split, spec.targets))
+    return LabelledSamples(samples.inputs, samples.rows, read_targets(data / split, spec))
 
 
 def _samples(data: Path, split: str, spec: DataSpec) -> Samples:
@@ -107,10 +108,10 @@ def _samples(data: Path, split: str, spec: DataSpec) -> Samples:
     return Samples(read_arrays(data / split, spec.inputs), rows)
 
 
-def _targets(data: Path, split: str) -> dict[str, Tensor]:
-    """The targets of a split as a task scores them."""
-    samples = Packed(data, split)
-    return samples.batch(torch.arange(len(samples))).targets
+def _truth(data: Path, split: str) -> Batch:
+    """The targets of a split as a task scores them, with the weights of its samples."""
+    samples = Packed(data, split).only([])
+    return samples.batch(torch.arange(len(samples)))
 
 
 def _tensor(values: np.ndarray[Any, Any]) -> Tensor:

@@ -17,10 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from goodfit.metrics.weighted import wide
+from goodfit.metrics.weighted_arrays import effective
 from goodfit.records import Interval
 from goodfit.store.progress import Progress
 from goodfit.task.epoch import score_rows
-from goodfit.task.scores import Score, SortedScore, Statistics
+from goodfit.task.scores import Score, SortedScore, Statistics, weighed
 
 LEVEL = 0.95  # of all intervals; pages and docs say so in words
 # draws that are in memory at once, of 8 bytes each: 1,000 test sets of a million samples are 8 GB
@@ -38,7 +40,8 @@ Ranges = Mapping[str, tuple[float, float]]
 class Resampled:
     """A score with its interval, and its values (R,) on the resampled test sets of `units`.
 
-    `span` is how far two of its values can be apart.
+    Of units that do not weigh alike, as many as tell as much. `span` is how far two of its values
+    can be apart.
     """
 
     interval: Interval
@@ -48,18 +51,28 @@ class Resampled:
 
 
 class Resamples:
-    """R resampled test sets, a function of the seed and of `clusters` (N,) alone.
+    """R resampled test sets, a function of the seed, of `clusters` and of `weight` (N,) alone.
 
     As many clusters as there are, drawn with replacement, each with all of its rows (Davison and
     Hinkley 1997, section 3.8), so M differs where their sizes do. Where each row is a cluster of
-    its own, this is the plain bootstrap. The draws are made anew whenever they are asked for, a
-    block at a time.
+    its own, this is the plain bootstrap. A row keeps its weight; those that weigh nothing are never
+    drawn. The draws are made anew whenever they are asked for, a block at a time.
     """
 
-    def __init__(self, clusters: Tensor, times: int, seed: int) -> None:
-        self.times, self.seed = times, seed
-        unique = torch.unique(clusters, return_inverse=True, return_counts=True)
+    def __init__(
+        self, clusters: Tensor, times: int, seed: int, weight: Tensor | None = None
+    ) -> None:
+        self.times, self.seed, self._samples = times, seed, len(clusters)
+        # the rows that are drawn, where these are not all
+        self._present = None if weight is None else wide(weight).nonzero().flatten()
+        present = clusters if self._present is None else clusters[self._present]
+        unique = torch.unique(present, return_inverse=True, return_counts=True)
         _, self._cluster_of, self._sizes = unique
+        self._told = len(self._sizes)
+        if weight is not None:
+            # on average, so that a cluster of many rows tells no more than one of few, as without
+            means = self.sums(wide(weight)[:, None])[:, 0] / self._sizes
+            self._told = effective(means.numpy())
 
     def __len__(self) -> int:
         return self.times
@@ -69,9 +82,17 @@ class Resamples:
         """The independent units that are drawn: C."""
         return len(self._sizes)
 
+    @property
+    def told(self) -> int:
+        """How many units of rows that weigh alike would tell as much as those that are drawn."""
+        return self._told
+
     def rows(self) -> Iterator[Tensor]:
         """The rows (M,) of each test set."""
-        rows_of = self._cluster_of.argsort(stable=True).split(self._sizes.tolist())
+        grouped = self._cluster_of.argsort(stable=True)
+        if self._present is not None:
+            grouped = self._present[grouped]
+        rows_of = grouped.split(self._sizes.tolist())
         # clusters of one sample: a gather, where joining as many tensors as samples takes seconds
         singles = torch.cat(rows_of) if len(self._sizes) == len(self._cluster_of) else None
         for block in self._blocks():
@@ -83,7 +104,7 @@ class Resamples:
 
     def weights(self, rows: Tensor) -> Tensor:
         """How often a test set with these rows (M,) holds each sample, (N,)."""
-        return torch.bincount(rows, minlength=len(self._cluster_of))
+        return torch.bincount(rows, minlength=self._samples)
 
     def counts(self) -> Iterator[Tensor]:
         """How often each test set holds each cluster, (R, C) in float64, in blocks of test sets."""
@@ -97,7 +118,8 @@ class Resamples:
     def sums(self, values: Tensor) -> Tensor:
         """The sums (C, S) over the rows of each cluster, in float64, of (N, S)."""
         sums = torch.zeros(len(self._sizes), values.shape[1], dtype=torch.float64)
-        return sums.index_add_(0, self._cluster_of, values.double())
+        present = values if self._present is None else values[self._present]
+        return sums.index_add_(0, self._cluster_of, present.double())
 
     def _blocks(self) -> Iterator[Tensor]:
         """The clusters (R, C) that the test sets hold, in blocks of test sets."""
@@ -120,8 +142,9 @@ def intervals(
 ) -> dict[str, Scores]:
     """Each score of each method by its title, of statistics (N, ...), on the same test sets.
 
-    Scores are functions of rows, or where `additive` of the sums of statistics. `ranges` has the
-    least and the most that a score can be, where it has them.
+    Scores are functions of rows, or where `additive` of the sums of statistics; rows keep the
+    weights that they have. `ranges` has the least and the most that a score can be, where it has
+    them.
     """
     resample = _from_sums if additive else _from_rows
     values = resample(metrics, methods, draws)
@@ -137,7 +160,7 @@ def intervals(
         for title in methods:
             drawn = values[title][name]
             scores[title][name] = _resampled(
-                on_test[title][name], drawn, limits, largest, draws.units
+                on_test[title][name], drawn, limits, largest, draws.told
             )
     return scores
 
@@ -211,6 +234,7 @@ def _from_sums(
     metrics: Mapping[str, Score], methods: Mapping[str, Statistics], draws: Resamples
 ) -> _Values:
     """The values (R,) of scores of sums: counts of clusters, (R, C), times their sums, (C, S)."""
+    methods = {title: weighed(statistics) for title, statistics in methods.items()}
     of_clusters = {title: _cluster_sums(statistics, draws) for title, statistics in methods.items()}
     blocks: dict[str, list[Tensor]] = {title: [] for title in methods}
     for counts in draws.counts():

@@ -17,7 +17,7 @@ from goodfit.evaluation.bootstrap import Resamples, compare, intervals
 from goodfit.predictor import Predictor
 from goodfit.records import Evaluation, Interval
 from goodfit.store.arrays import Packed
-from goodfit.task.scores import Statistics
+from goodfit.task.scores import Statistics, weight_of
 
 _NETWORK, _CHAMPION = "network", "champion"
 
@@ -59,7 +59,8 @@ def paired(
     if _shapes(network) != _shapes(champion):
         raise UserError("its answers were kept in another form")
 
-    draws = Resamples(_read(folder, "clusters")[""], evaluation.resamples, seed=0)
+    clusters, weight = _read(folder, "clusters")[""], weight_of(network)
+    draws = Resamples(clusters, evaluation.resamples, seed=0, weight=weight)
     name = evaluation.score
     scores = intervals(
         {name: task.metrics()[name]},

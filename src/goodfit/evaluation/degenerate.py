@@ -11,7 +11,7 @@ import torch
 
 from goodfit.predictor import BATCH, Predictor
 from goodfit.store.arrays import Packed
-from goodfit.task.scores import Statistics
+from goodfit.task.scores import Statistics, with_weight
 
 SHUFFLED = "own answers, shuffled"  # a trivial baseline
 _LOOKED_AT = 64  # samples, before all are asked: to write a text takes long
@@ -44,4 +44,5 @@ def degenerate(predictor: Predictor, test: Packed) -> Degenerate | None:
         return None
     order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
     statistics = task.statistics(predictions[order], **test.batch(rows).targets)
+    statistics = with_weight(statistics, test.sample_weight)
     return Degenerate(f"it answers {answer} for every test sample", statistics)

@@ -22,7 +22,7 @@ from goodfit.evaluation.degenerate import SHUFFLED, Degenerate, degenerate
 from goodfit.evaluation.examples import ordinary, worst
 from goodfit.evaluation.verdict import verdict
 from goodfit.predictor import Predictor, SampleResults
-from goodfit.records import Evaluation, Interval, Manifest, Method, Training, Verdict
+from goodfit.records import Evaluation, Interval, Manifest, Method, Training, Verdict, Weighing
 from goodfit.store.arrays import Packed
 from goodfit.store.suited import check_targets
 from goodfit.task.base import Task
@@ -35,8 +35,8 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
     """Scores of the network and the baselines on the test split of `data`, and all statistics.
 
     Intervals are 95 % percentiles of `evaluate.resamples` resampled test sets, drawn with seed 0
-    and the same for every method; whole clusters are drawn. The arrays (N, ...) are named by method
-    and statistic, beside `clusters` (N,).
+    and the same for every method; whole clusters are drawn, each row with its weight. The
+    arrays (N, ...) are named by method and statistic, beside `clusters` (N,).
 
     Raises:
         UserError: the model was trained on other data, or a file is missing or broken.
@@ -47,8 +47,7 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
 
     results, seconds_per_1000 = _measured(predictor, test)
     baselines = answers(cfg, data, task)
-    clusters = test.clusters
-    draws = Resamples(clusters, cfg.evaluate.resamples, seed=0)
+    draws = Resamples(test.clusters, cfg.evaluate.resamples, seed=0, weight=test.sample_weight)
     methods = _statistics(results, baselines)
     charts, typical = task.diagnose(methods), task.typical(methods)
     alike = degenerate(predictor, test)
@@ -68,19 +67,20 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
         samples=len(test),
         cluster=build.data_class(task.spec).cluster_of(task.spec),
         clusters=draws.units,
+        weighing=_weighing(task.spec, draws),
         resamples=cfg.evaluate.resamples,
         test_sha256=Manifest.read(data / "manifest.json").test_sha256,
         weights_sha256=Training.read(model / "train.json").weights_sha256,
         seconds_per_1000=seconds_per_1000,
         network=_intervals(scores["network"]),
         baselines=_methods(baselines, scores),
-        verdict=_verdict(task, scores, baselines, alike),
+        verdict=_verdict(task, scores, baselines, alike, draws.units),
         charts=tuple(charts),
         typical=tuple(typical),
         examples=worst(predictor, results, test, rows, cfg.evaluate.examples),
         ordinary=ordinary(predictor, results, test, rows),
     )
-    return result, _arrays(methods) | {"clusters": clusters.numpy()}
+    return result, _arrays(methods) | {"clusters": test.clusters.numpy()}
 
 
 def _predictor(data: Path, model: Path) -> Predictor:
@@ -117,6 +117,7 @@ def _verdict(
     scores: dict[str, dict[str, Resampled]],
     baselines: dict[str, Answered],
     alike: Degenerate | None,
+    drawn: int,
 ) -> Verdict:
     scored = {title: (baseline.role, scores[title]) for title, baseline in baselines.items()}
     return verdict(
@@ -125,8 +126,15 @@ def _verdict(
         scores["network"],
         scored,
         unit=build.data_class(task.spec).cluster_of(task.spec),
+        drawn=drawn,
+        weighed_by=task.spec.weighed_by,
         degenerate=alike.text if alike else None,
     )
+
+
+def _weighing(spec: DataSpec, draws: Resamples) -> Weighing | None:
+    """By what samples count, and how many tell as much; None where all count alike."""
+    return Weighing(spec.weighed_by, draws.told) if spec.weighed_by else None
 
 
 def _arrays(methods: dict[str, Statistics]) -> Arrays:

@@ -12,39 +12,55 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-def accuracy(decided: Tensor, target: Tensor) -> Tensor:
-    """The share () of samples whose class is the one decided on, both (N,)."""
-    return (decided == target).sum() / len(target)
+from goodfit.metrics.weighted import counts, mean
 
 
-def balanced_accuracy(decided: Tensor, target: Tensor, classes: int) -> Tensor:
+def accuracy(decided: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """The share () of samples, by weight (N,), whose class is the one decided on, both (N,)."""
+    if weight is None:
+        return (decided == target).sum() / len(target)
+    return mean(decided == target, weight)
+
+
+def balanced_accuracy(
+    decided: Tensor, target: Tensor, classes: int, weight: Tensor | None = None
+) -> Tensor:
     """The mean () over the classes that the target (N,) holds of the share of each that is found.
 
-    Of the classes decided on, (N,). So a rare class counts as much as a frequent one.
+    Of the classes decided on, (N,), and weights (N,). So a rare class counts as much as a frequent
+    one.
     """
-    hits = torch.bincount(target[decided == target], minlength=classes)
-    counts = torch.bincount(target, minlength=classes)
-    present = counts > 0
-    return (hits[present] / counts[present]).mean()
+    hits, of_truth, _ = _tallies(decided, target, classes, weight)
+    present = of_truth > 0
+    return (hits[present] / of_truth[present]).mean()
 
 
-def macro_f1(decided: Tensor, target: Tensor, classes: int) -> Tensor:
+def macro_f1(decided: Tensor, target: Tensor, classes: int, weight: Tensor | None = None) -> Tensor:
     """F1 () of the classes decided on against the true ones, both (N,): the mean over classes.
 
-    Over those that the target or a decision holds, as torchmetrics and scikit-learn do.
+    Over those that the target or a decision holds, as torchmetrics and scikit-learn do; samples
+    count by their weights (N,).
     """
-    hits = torch.bincount(target[decided == target], minlength=classes)
-    either = torch.bincount(decided, minlength=classes) + torch.bincount(target, minlength=classes)
+    hits, of_truth, answered = _tallies(decided, target, classes, weight)
+    either = answered + of_truth
     present = either > 0
     return (2 * hits[present] / either[present]).mean()
+
+
+def _tallies(
+    decided: Tensor, target: Tensor, classes: int, weight: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What each class has, (K,) each: samples that are found, that there are, that are answered."""
+    is_hit = decided == target
+    hits = counts(target[is_hit], classes, None if weight is None else weight[is_hit])
+    return hits, counts(target, classes, weight), counts(decided, classes, weight)
 
 
 class OneAgainstRest:
     """Where each class's positives stand, by probabilities (N, K) and classes (N,), among all.
 
-    A resampled test set is one in which a sample weighs as often as it was drawn, so what is sorted
-    here serves a thousand of them.
+    A resampled test set is one in which a sample weighs as often as it was drawn, times its own
+    weight, so what is sorted here serves a thousand of them.
     """
 
     def __init__(self, probability: Tensor, target: Tensor) -> None:
@@ -96,7 +112,7 @@ class Auroc(OneAgainstRest):
     """
 
     def of(self, weights: Tensor) -> Tensor:
-        """The score () where samples have these weights (N,), whole numbers; 0.5 of one class."""
+        """The score () where samples have these weights (N,); 0.5 of one class."""
         weights = weights.to(self._codes.device, torch.float64)
         of_classes = self._of_classes(weights)
         if int((of_classes > 0).sum()) <= 1:
@@ -104,7 +120,8 @@ class Auroc(OneAgainstRest):
 
         all_sums, own_sums = self._sums(weights)
         row = self._row
-        # twice the negatives below a positive, plus those that tie with it: exact in float64
+        # twice the negatives below a positive, plus those that tie with it: of whole numbers exact
+        # in float64
         pairs = all_sums[row, self._below] + all_sums[row, self._upto]
         pairs -= own_sums[row, self._own_below] + own_sums[row, self._own_upto]
         return self._mean(pairs, 2 * of_classes * (weights.sum() - of_classes), weights)
@@ -118,7 +135,7 @@ class AveragePrecision(OneAgainstRest):
     """
 
     def of(self, weights: Tensor) -> Tensor:
-        """The score () where samples have these weights (N,), whole numbers."""
+        """The score () where samples have these weights (N,)."""
         weights = weights.to(self._codes.device, torch.float64)
         of_classes = self._of_classes(weights)
         all_sums, own_sums = self._sums(weights)
@@ -126,7 +143,8 @@ class AveragePrecision(OneAgainstRest):
         all_above = weights.sum() - all_sums[row, self._below]
         own_above = of_classes[row] - own_sums[row, self._own_below]
         # a positive that was not drawn may have nothing above it; its own weight is 0
-        return self._mean(own_above / all_above.clamp_min(1), of_classes, weights)
+        divisor = torch.where(all_above > 0, all_above, 1.0)
+        return self._mean(own_above / divisor, of_classes, weights)
 
 
 def _ranks(ascending: Tensor, own: Tensor, row: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
@@ -144,8 +162,11 @@ def _sums_before(values: Tensor) -> Tensor:
     return F.pad(values.cumsum(1), (1, 0))
 
 
-def log_loss(probability: Tensor, target: Tensor) -> Tensor:
-    """Mean negative log likelihood () in nats of probabilities (N, K) against classes (N,)."""
+def log_loss(probability: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean negative log likelihood () in nats of probabilities (N, K) against classes (N,).
+
+    Samples count by their weights (N,).
+    """
     of_truth = probability.gather(1, target[:, None])
     # a baseline may give a class exactly 0; one such sample must not make the mean infinite
-    return -of_truth.clamp_min(1e-12).log().mean()
+    return -mean(of_truth.clamp_min(1e-12).log().squeeze(1), weight)

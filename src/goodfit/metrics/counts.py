@@ -5,17 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from goodfit.metrics.weighted import mean
+
 _LEAST = 1e-9  # an expected count of zero would make one event cost infinitely much
 
 
-def deviance(prediction: Tensor, target: Tensor) -> Tensor:
+def deviance(prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """The mean Poisson deviance () of expected counts (N,) against counts (N,), at least 0.
 
     Twice the log likelihood that is lost against a prediction that is always right (Nelder and
-    Wedderburn 1972).
+    Wedderburn 1972); samples count by their weights (N,).
     """
-    mean = prediction.double().clamp_min(_LEAST)
+    expected = prediction.double().clamp_min(_LEAST)
     counts = target.double()
-    each = torch.xlogy(counts, counts / mean) - (counts - mean)
+    each = torch.xlogy(counts, counts / expected) - (counts - expected)
     # of a right prediction rounding may leave less than nothing
-    return 2 * each.mean().clamp_min(0)
+    return 2 * mean(each, weight).clamp_min(0)

@@ -5,55 +5,67 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from goodfit.metrics.weighted import column_sums, mean_of_rows, wide
 
-def micro_f1(decided: Tensor, target: Tensor) -> Tensor:
+
+def micro_f1(decided: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """F1 () of all labels of all samples together: a frequent label counts more.
 
-    Of labels that are answered and that hold, ones of (N, K); 1 where there are none at all.
+    Of labels that are answered and that hold, ones of (N, K), of samples with weights (N,); 1 where
+    there are none at all.
     """
-    either = decided.sum() + target.sum()
-    hits = (decided * target).sum()
+    either = column_sums(decided, weight).sum() + column_sums(target, weight).sum()
+    hits = column_sums(decided * target, weight).sum()
     return 2 * hits / either if either > 0 else torch.ones_like(hits)
 
 
-def macro_f1(decided: Tensor, target: Tensor) -> Tensor:
+def macro_f1(decided: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """The mean F1 () of the labels: each counts alike.
 
-    Of labels that are answered and that hold, ones of (N, K); over those of which there is one.
+    Of labels that are answered and that hold, ones of (N, K), of samples with weights (N,); over
+    those of which there is one.
     """
-    either = decided.sum(0) + target.sum(0)
+    either = column_sums(decided, weight) + column_sums(target, weight)
     present = either > 0
     if not present.any():
         return torch.ones((), device=target.device)
-    return (2 * (decided * target).sum(0)[present] / either[present]).mean()
+    return (2 * column_sums(decided * target, weight)[present] / either[present]).mean()
 
 
-def average_precision(probability: Tensor, target: Tensor) -> Tensor:
+def average_precision(probability: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """The mean average precision () of the labels that hold somewhere.
 
     Of probabilities (N, K) and ones (N, K) for what holds; ties count together, as scikit-learn
-    has it. 1 where no label holds.
+    has it. 1 where no label holds. Samples count by their weights (N,).
     """
-    areas = [_area(probability[:, k], target[:, k]) for k in target.sum(0).nonzero().flatten()]
+    weights = wide(torch.ones(len(target), device=target.device) if weight is None else weight)
+    holding = column_sums(target, weight).nonzero().flatten()
+    areas = [_area(probability[:, k], target[:, k], weights) for k in holding]
     return torch.stack(areas).mean() if areas else torch.ones((), dtype=torch.float64)
 
 
-def log_loss(probability: Tensor, target: Tensor) -> Tensor:
+def log_loss(probability: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """Mean negative log likelihood () in nats of a label, of probabilities (N, K) and ones (N, K).
 
-    A probability of exactly 0 costs as 1e-12, as in other log losses here.
+    A probability of exactly 0 costs as 1e-12, as in other log losses here. Samples count by their
+    weights (N,).
     """
     of_truth = torch.where(target > 0, probability, 1 - probability)
-    return -of_truth.clamp_min(1e-12).log().mean()
+    return -mean_of_rows(of_truth.clamp_min(1e-12).log(), weight)
 
 
-def _area(score: Tensor, target: Tensor) -> Tensor:
-    """The average precision () of one label: scores (N,) and ones (N,) where it holds."""
+def _area(score: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """The average precision () of one label: scores (N,), and ones (N,) where it holds.
+
+    Samples count by their weights (N,).
+    """
     ordered, order = score.sort(descending=True, stable=True)
-    hits = target[order].double().cumsum(0)
+    hits = (target[order] * weight[order]).cumsum(0)
+    drawn = weight[order].cumsum(0)
     is_last = torch.ones_like(ordered, dtype=torch.bool)
     is_last[:-1] = ordered[:-1] != ordered[1:]  # of samples that tie
     ranks = is_last.nonzero().flatten()
     found = hits[ranks]
     gained = found.diff(prepend=found.new_zeros(1))
-    return (gained * found / (ranks + 1)).sum() / hits[-1]
+    above = drawn[ranks]
+    return (gained * found / torch.where(above > 0, above, 1.0)).sum() / hits[-1]

@@ -97,6 +97,8 @@ def _data(manifest: Manifest, evaluation: Evaluation) -> str:
     if evaluation.cluster != "sample":
         count = f"{evaluation.clusters:,} {evaluation.cluster}s"
         drawn = f" Test has {count}; intervals draw them as wholes."
+    if evaluation.weighing:
+        drawn += f" Scores weigh samples by `{evaluation.weighing.column}`."
     raw = ", ".join(f"{name} `{digest[:16]}`" for name, digest in manifest.raw_sha256.items())
     train, validation, test = (manifest.samples(split) for split in SPLITS)
     return (

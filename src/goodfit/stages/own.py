@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -19,15 +20,18 @@ from rich.table import Table as Printed
 from goodfit.config.check import hyperparameters
 from goodfit.config.experiment_file import ExperimentFile
 from goodfit.config.values import check_value
+from goodfit.data.delimited import normal
 from goodfit.data.look import Seen
+from goodfit.data.split import SPLITS
 from goodfit.errors import UserError, nearest
+from goodfit.metrics.weighted_arrays import effective
 from goodfit.system.files import sha256
 
 _CONF = Path("conf/data")
 _PATHS = ("name", "source", "split", "folder")  # taken letter by letter
 # columns and the like: taken as texts, whatever YAML would make of them
 _NAMES: tuple[str, ...] = ("target", "text", "image", "sound", "group", "time", "assigned", "sheet")
-_NAMES += ("drop", "known", "observed", "order")
+_NAMES += ("weight", "drop", "known", "observed", "order")
 _SHOWN = 60  # rows of the printed table
 # of a rare class; of balanced accuracy, the threshold would have to be chosen first
 UNFLATTERED = "average_precision"
@@ -224,6 +228,23 @@ def explained(parts: Parts, why: str, rule: str, counts: Mapping[str, int]) -> l
         f"[bold]split[/]   {escape(rule)}: {split}",
         f"[bold]network[/] {parts.model}, {escape(parts.network)}; another one: model=...",
         f"[bold]against[/] {against}: the verdict is against {better}",
+    ]
+
+
+def weighed(column: str | None, rows: pd.DataFrame, splits: np.ndarray[Any, Any]) -> list[str]:
+    """By which column rows (N,) of `splits` (N,) count, and how many tell as much; or nothing."""
+    if column is None:
+        return []
+    column = normal(column)
+    if column not in rows:
+        return [f"[bold]weight[/]  '{escape(column)}' is the same in all rows: they count alike"]
+    told = []
+    for split in SPLITS:
+        weights = rows[column].to_numpy()[splits == split]
+        told.append(f"{len(weights):,} of {split} as much as {effective(weights):,}")
+    return [
+        f"[bold]weight[/]  rows count by '{escape(column)}', in the loss, in scores and for the "
+        f"baselines; they tell what as many of equal weight would: {', '.join(told)}"
     ]
 
 

@@ -114,6 +114,7 @@ def told(name: str, files: OwnFiles) -> Looked:
             f"[bold]files[/]   {len(files.rows):,} files, of which {some} were opened",
             f"[bold]input[/]   {escape(data.becomes(measures, options))}; others: {others}",
             *own.explained(parts, files.kind.why, data.rule, counts),
+            *own.weighed(files.given.get("weight"), good, splits),
         ],
         look_files.notes(data, good, opened, faulty, splits, options) + left_out,
         own.experiment(name, files.about, parts, files.choice, pins | chosen, lengths, **score),

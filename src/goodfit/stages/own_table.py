@@ -122,7 +122,7 @@ def opened(asked: Given) -> OwnTable:
         sources["split"] = Source(file=asked.split.name, sha256=None)
     table = look.data_set(asked.data, options | {"sources": sources, "label": label}, kind)
     rows = table.understood(file, cells, asked.split)
-    if kind.kind == "class":
+    if kind.most is not None:  # of classes
         kind = look.classes(rows[table.label].rename(asked.targets[0]), asked.kind)
     names, copies = assign_splits(table, {"table": asked.source}, rows)
     spec = table.fit(rows[names == "train"])
@@ -142,7 +142,7 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
     found = table.table.findings(table.rows, table.names)
     notes += look_named.naming(table.cells) + look.times(table.table, columns, found)
     notes += [f"{finding.what}: {finding.answer}" for finding in found]
-    inputs = sum(column.read_as is not None for column in columns) - len(table.given.targets)
+    inputs = len(table.spec.facts["columns"])
     return Looked(
         own.printed_columns(columns), _explained(table), notes, _file(name, table, inputs)
     )
@@ -157,6 +157,7 @@ def _explained(table: OwnTable) -> list[str]:
     return [
         f"[bold]file[/]    {len(table.rows):,} rows{cut}",
         *own.explained(parts, table.kind.why, table.table.rule, counts),
+        *own.weighed(table.table.weight, table.rows, table.names),
     ]
 
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from goodfit.contract import LENGTH, Batch, DataSpec, Field
+from goodfit.contract import LENGTH, SAMPLE_WEIGHT, Batch, DataSpec, Field
 from goodfit.data.base import Encoded
-from goodfit.store.manifest import CLUSTERS, OFFSETS
+from goodfit.store.manifest import CLUSTERS, OFFSETS, WEIGHTS
 from goodfit.store.ragged import Ragged, select
 from goodfit.system import paging
 
@@ -32,7 +32,8 @@ Column = Tensor | Ragged  # the values of a field for all samples
 class Packed:
     """The arrays of one split, memory-mapped: `inputs[name]` and `targets[name]`, N samples each.
 
-    A dense one is a tensor (N, ...); a ragged one has its values and offsets.
+    A dense one is a tensor (N, ...); a ragged one has its values and offsets. `sample_weight` (N,)
+    is how much each sample counts; None where all count alike.
     """
 
     def __init__(self, folder: Path, split: str) -> None:
@@ -40,6 +41,9 @@ class Packed:
         spec = DataSpec.read(folder / "spec.json")
         self.inputs = _columns(self._folder, spec.inputs)
         self.targets = _columns(self._folder, spec.targets)
+        self.sample_weight = None
+        if spec.weighed_by:
+            self.sample_weight = _load(self._folder / f"{WEIGHTS}.npy")
         self._arguments = frozenset(spec.arguments(spec.inputs))
         self._exceeds_memory = self.size > _LARGEST_SHARE * paging.memory_limit()
         if self._exceeds_memory:
@@ -96,6 +100,8 @@ class Packed:
         there._exceeds_memory = False
         there.inputs = {name: array.to(device) for name, array in self.inputs.items()}
         there.targets = {name: array.to(device) for name, array in self.targets.items()}
+        if self.sample_weight is not None:
+            there.sample_weight = self.sample_weight.to(device)
         return there
 
     def batch(self, rows: Tensor, weight: float = 1.0, *, pin: bool = False) -> Batch:
@@ -109,7 +115,10 @@ class Packed:
         inputs = _gather(self.inputs, rows, pin)
         for name in inputs.keys() - self._arguments:
             del inputs[name]
-        return Batch(inputs, _gather(self.targets, rows, pin), rows, weight)
+        counts = self.sample_weight
+        if counts is not None:
+            counts = select(counts, rows, pin=pin)
+        return Batch(inputs, _gather(self.targets, rows, pin), rows, weight, counts)
 
 
 def read_arrays(folder: Path, fields: Mapping[str, Field]) -> dict[str, Any]:
@@ -123,6 +132,17 @@ def read_arrays(folder: Path, fields: Mapping[str, Field]) -> dict[str, Any]:
             values = np.split(values, offsets[1:])[:-1]
         arrays[name] = values
     return arrays
+
+
+def read_targets(folder: Path, spec: DataSpec) -> dict[str, Any]:
+    """The targets of a split's folder as `read_arrays` gives them, and beside them the weights.
+
+    (N,) by the name of `SAMPLE_WEIGHT`, where samples do not count alike.
+    """
+    targets = read_arrays(folder, spec.targets)
+    if spec.weighed_by:
+        targets[SAMPLE_WEIGHT] = np.load(folder / f"{WEIGHTS}.npy")
+    return targets
 
 
 def collate(encoded: Mapping[str, Encoded], fields: Mapping[str, Field]) -> dict[str, Tensor]:

@@ -152,7 +152,7 @@ class Batches:
         """This process's rows of each step and micro-batch.
 
         Parts of a step that are not equal are weighted, so that the mean over all of them is the
-        step's mean.
+        step's mean; of a step without a unit, as of samples that weigh nothing, all count alike.
         """
         steps = torch.split(order, self._sizes())
         count = self.shard.parts
@@ -164,7 +164,8 @@ class Batches:
             parts = torch.tensor_split(step, count)
             # every `ranks`-th part, so that all ranks have equally many
             for part in parts[self.shard.rank :: self.shard.ranks]:
-                batches.append(Rows(part, self._units_in(part) * count / self._units_in(step)))
+                whole = self._units_in(step)
+                batches.append(Rows(part, self._units_in(part) * count / whole if whole else 1.0))
         return batches
 
     def _units_in(self, rows: Tensor) -> float:
@@ -253,6 +254,8 @@ class DataModule(pl.LightningDataModule):
         if units and shard.parts > 1:  # a whole step's weight is 1 whatever it counts
             whole = Batches(self.train.only([]), self.eval_batch_size)
             self._train_units = torch.cat([units(**batch.targets) for batch in whole])
+            if self.train.sample_weight is not None:
+                self._train_units *= self.train.sample_weight
 
     def train_dataloader(self) -> Batches:
         """Shuffled anew in each epoch; a resumed training continues within its epoch."""
@@ -302,12 +305,16 @@ class DataModule(pl.LightningDataModule):
         """
         if batch.rows.device == device:
             return batch
+        weights = batch.sample_weight
+        if weights is not None:
+            weights = weights.to(device, non_blocking=True)
         return Batch(
             inputs=moved(batch.inputs, device),
             targets=moved(batch.targets, device),
             # rows, too: an augmentation's random numbers are a function of them
             rows=batch.rows.to(device, non_blocking=True),
             weight=batch.weight,
+            sample_weight=weights,
         )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:

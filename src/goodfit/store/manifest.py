@@ -11,6 +11,7 @@ from goodfit.system.files import sha256
 
 RAW_ROW = "raw_row"  # the column of rows.parquet that the table of the raw file may not have
 CLUSTERS = "clusters"  # the name of the file that numbers them, which no array may have
+WEIGHTS = "sample_weight"  # of the file that says how much each sample counts, as no array may
 OFFSETS = ".offsets"  # ends the name of the file of a ragged array's offsets
 
 

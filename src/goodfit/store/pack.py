@@ -22,7 +22,7 @@ import pandas as pd
 from goodfit.contract import DataSpec, Field
 from goodfit.data.base import Array, DataSet, Encoded
 from goodfit.errors import UserError
-from goodfit.store.manifest import CLUSTERS, OFFSETS
+from goodfit.store.manifest import CLUSTERS, OFFSETS, WEIGHTS
 from goodfit.store.progress import Progress
 from goodfit.system.hardware import cores
 from goodfit.system.processes import exit_with_parent
@@ -45,7 +45,8 @@ def pack(data: DataSet, raw: Raw, rows: pd.DataFrame, spec: DataSpec, folder: Pa
             was killed.
     """
     fields = spec.inputs | spec.targets
-    assert CLUSTERS not in fields, f"an array may not be named {CLUSTERS}"
+    taken = {CLUSTERS, WEIGHTS} & fields.keys()
+    assert not taken, f"an array may not be named {taken}"
     folder.mkdir()
     digests: list[bytes] = []
     progress = Progress(f"encoding {folder.name}", len(rows))

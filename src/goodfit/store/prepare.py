@@ -22,7 +22,7 @@ from goodfit.errors import UserError
 from goodfit.records import Copies, Manifest
 from goodfit.store import example
 from goodfit.store.decode import decode_files, discard
-from goodfit.store.manifest import CLUSTERS, RAW_ROW, file_hashes
+from goodfit.store.manifest import CLUSTERS, RAW_ROW, WEIGHTS, file_hashes
 from goodfit.store.pack import DIGEST, chunks, pack
 from goodfit.store.progress import Progress
 from goodfit.system.files import replacing_folder, sha256
@@ -92,6 +92,8 @@ def _pack(
     for split, rows in splits.items():
         digests[split] = pack(data, raw, rows, spec, folder / split)
         np.save(folder / split / f"{CLUSTERS}.npy", data.clusters(rows))
+        if spec.weighed_by:
+            np.save(folder / split / f"{WEIGHTS}.npy", data.sample_weight(rows).astype(np.float32))
         readable = _readable(rows, (data.label, *data.hidden))
         readable.to_parquet(folder / split / "rows.parquet", index=False)
     return _in_both(digests["train"], digests["test"])

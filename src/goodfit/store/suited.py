@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from goodfit.errors import UserError
-from goodfit.store.arrays import read_arrays
+from goodfit.store.arrays import read_targets
 from goodfit.store.manifest import RAW_ROW
 from goodfit.task.base import Task
 
@@ -21,10 +21,12 @@ _SHOWN = 3
 def check_targets(task: Task, data: Path, split: str) -> dict[str, Any]:
     """The targets (N, ...) of a split by name, each of which the task can learn and score.
 
+    Beside them the weights of samples (N,), if they have any.
+
     Raises:
         UserError: it cannot; the first rows that hold others are named.
     """
-    targets = read_arrays(data / split, task.spec.targets)
+    targets = read_targets(data / split, task.spec)
     refused = task.refused(targets)
     if not refused:
         return targets

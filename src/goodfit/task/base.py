@@ -25,7 +25,7 @@ from goodfit.errors import UserError
 from goodfit.records import Answer, Chart
 from goodfit.task.epoch import EpochResults
 from goodfit.task.kept import Samples
-from goodfit.task.scores import Score, Statistics
+from goodfit.task.scores import Score, Statistics, mean_loss, with_weight
 from goodfit.task.sharding import shard
 
 Array = np.ndarray[Any, Any]
@@ -171,7 +171,9 @@ class Task(pl.LightningModule):
         """What the task itself takes from the targets of train (N, ...), before the first step.
 
         By default nothing. It is kept in buffers, which travel with checkpoints and the weights.
-        Validation, for `calibrate`, will have `held_out` samples.
+        Beside the targets stands `sample_weight` (N,), where samples do not count alike; as here,
+        in `calibrate` and `trivial`. Validation, for `calibrate`, will tell as much as `held_out`
+        samples.
 
         Raises:
             UserError: the task, as it is configured, does not suit these targets.
@@ -197,8 +199,9 @@ class Task(pl.LightningModule):
     def metrics(self) -> dict[str, Score]:
         """A function of statistics to a score for each of `scores`, by its name.
 
-        Of statistics (N, ...) to (), where N is an epoch, a split or a resampled test set. Of an
-        `additive` task, of sums (R, ...) of R such sets to (R,).
+        Of statistics (N, ...) to (), where N is an epoch, a split or a resampled test set; among
+        them is `sample_weight` (N,), where samples do not count alike. Of an `additive` task, of
+        sums (R, ...) of R such sets to (R,), which are weighed.
         """
 
     def watch_metrics(self) -> dict[str, Score]:
@@ -381,19 +384,17 @@ class Task(pl.LightningModule):
 
     def _step(self, split: str, batch: Batch, step: int) -> Tensor:
         """The mean loss () of a batch, whose statistics are kept."""
-        output = self.run(batch.inputs, batch.targets)
-        loss = self.losses(output, batch.targets)
-        units = self.units(**batch.targets)
+        output, weight = self.run(batch.inputs, batch.targets), batch.sample_weight
+        loss, units = self.losses(output, batch.targets), self.units(**batch.targets)
+        if weight is not None:
+            loss, units = loss * weight, units * weight
 
-        statistics = {}
+        statistics: Statistics = {}
         results = self._results[split]
         if results.scored:
             with torch.no_grad():
                 one = self._as_one(output) if self.training else output
-                statistics = self.watch(one, **batch.targets)
-            # detached, too: what is the output itself would keep the activations of every step
-            statistics = {name: values.detach() for name, values in statistics.items()}
-        # what is kept is unweighted: `reduce` counts units
-        rank = self.global_rank
-        results.add(Samples.of_step(step, rank, loss.detach(), units, statistics))
-        return loss.sum() / units.sum()
+                statistics = with_weight(self.watch(one, **batch.targets), weight)
+        # what is kept is not divided among parts of a step: `reduce` counts units
+        results.add(Samples.of_step(step, self.global_rank, loss, units, statistics))
+        return loss.sum() / units.sum() if weight is None else mean_loss(loss, units)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from goodfit.contract import DataSpec
+from goodfit.contract import SAMPLE_WEIGHT, DataSpec
 from goodfit.errors import UserError
 from goodfit.metrics.classification import (
     Auroc,
@@ -22,12 +22,13 @@ from goodfit.metrics.classification import (
     log_loss,
     macro_f1,
 )
+from goodfit.metrics.weighted import mean
 from goodfit.records import Answer, Chart, Statement
 from goodfit.schema import Costs, Fraction
 from goodfit.task.base import Array, Partial, Task
 from goodfit.task.costs import by_probabilities, cheapest_threshold, check_label, of_mistakes
 from goodfit.task.diagnostics import calibration, confusion, shown_classes
-from goodfit.task.scores import Score, SortedScore, Statistics
+from goodfit.task.scores import Score, SortedScore, Statistics, weight_of
 
 # of train: a network that always gives the most frequent label has a better accuracy than this
 _MAJORITY = 0.8
@@ -100,11 +101,11 @@ class Classification(Task):
         Raises:
             UserError: accuracy is the headline, though one class is nearly all of train.
         """
-        counts = np.bincount(train["target"], minlength=self.spec.outputs)
+        counts = self._counts(train)
         if self.score == "accuracy" and self.majority == "refuse":
             self._check_majority(counts)
         if self.class_weights is not None:
-            weights = counts.sum() / (len(counts) * counts.clip(min=1))
+            weights = counts.sum() / (len(counts) * np.where(counts > 0, counts, 1))
             self.class_weights = torch.from_numpy(weights.astype(np.float32))
 
     def calibrate(self, validation: Statistics) -> None:
@@ -113,7 +114,8 @@ class Classification(Task):
             return
         probability = validation["prediction"][:, self._costly].cpu()
         is_so = validation["target"].cpu() == self._costly
-        self.threshold = torch.tensor(cheapest_threshold(probability, is_so, self.costs))
+        weight = weight_of(validation)
+        self.threshold = torch.tensor(cheapest_threshold(probability, is_so, self.costs, weight))
 
     def decide(self, probability: Tensor) -> Tensor:
         """The class that is answered of each sample (N,), by probabilities (N, K).
@@ -168,13 +170,15 @@ class Classification(Task):
         """
         classes = self.spec.outputs
         scores: dict[str, Score] = {
-            "accuracy": lambda s: accuracy(_decided(s), s["target"]),
-            "balanced_accuracy": lambda s: balanced_accuracy(_decided(s), s["target"], classes),
-            "f1": lambda s: macro_f1(_decided(s), s["target"], classes),
+            "accuracy": lambda s: accuracy(_decided(s), s["target"], weight_of(s)),
+            "balanced_accuracy": lambda s: balanced_accuracy(
+                _decided(s), s["target"], classes, weight_of(s)
+            ),
+            "f1": lambda s: macro_f1(_decided(s), s["target"], classes, weight_of(s)),
             "auroc": SortedScore(lambda *samples: Auroc(*samples).of),
             "average_precision": SortedScore(lambda *samples: AveragePrecision(*samples).of),
-            "log_loss": lambda s: log_loss(s["prediction"], s["target"]),
-            "cost": lambda s: s["cost"].mean(),
+            "log_loss": lambda s: log_loss(s["prediction"], s["target"], weight_of(s)),
+            "cost": lambda s: mean(s["cost"], weight_of(s)),
         }
         return {name: scores[name] for name in self.scores}
 
@@ -204,8 +208,8 @@ class Classification(Task):
         As a label this is the majority class; of all constant probabilities it has the least log
         loss on train.
         """
-        classes = train["target"]
-        shares = np.bincount(classes, minlength=self.spec.outputs) / len(classes)
+        counts = self._counts(train)
+        shares = counts / counts.sum()
         return {"majority class": np.tile(shares, (samples, 1))}
 
     def diagnose(self, methods: Mapping[str, Statistics]) -> list[Chart]:
@@ -231,6 +235,10 @@ class Classification(Task):
             Statement("network", labels[answered], float(prediction[answered])),
         )
         return Answer(statements=statements, wrong=truth != answered)
+
+    def _counts(self, train: Mapping[str, Array]) -> Array:
+        """How many samples of train (N,) each class has, (K,), or how much they weigh."""
+        return np.bincount(train["target"], train.get(SAMPLE_WEIGHT), self.spec.outputs)
 
     def _check_majority(self, counts: Array) -> None:
         most = int(counts.argmax())

@@ -11,22 +11,33 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from goodfit.errors import UserError
+from goodfit.metrics import weighted, weighted_arrays
 from goodfit.records import Chart
 
 _GROUPS = 5  # of test samples by the size of the prediction
 
 
-def margin(misses: Tensor, coverage: float) -> float:
+def margin(misses: Tensor, coverage: float, weight: Tensor | None = None) -> float:
     """What to widen an interval by, of how far samples (N,) of validation are outside of it.
 
     Negative where they are inside. Of N samples the one of rank (N + 1) * coverage, rounded up;
-    the last one where there are too few for that.
+    the last one where there are too few for that. With weights (N,), the first one up to which they
+    are that share of the weights of all and of a new one (Tibshirani et al. 2019, lemma 1).
     """
-    rank = _rounded_up((len(misses) + 1) * coverage)
-    return float(misses.sort().values[min(rank, len(misses)) - 1])
+    ordered, order = misses.sort(stable=True)
+    if weight is None:
+        rank = _rounded_up((len(misses) + 1) * coverage)
+        return float(ordered[min(rank, len(misses)) - 1])
+    upto = weighted.wide(weight.cpu())[order].cumsum(0)
+    one = weighted_arrays.single(weight.cpu().numpy())
+    reach = (float(upto[-1]) + one) * coverage
+    # 10 * 0.9 is 9 but for a float's last digit; what weighs nothing is never the last one
+    least = min(reach, float(upto[-1])) * (1 - 1e-9)
+    return float(ordered[int(torch.searchsorted(upto, least))])
 
 
 def check_samples(samples: int, coverage: float, advice: str) -> None:
@@ -38,8 +49,8 @@ def check_samples(samples: int, coverage: float, advice: str) -> None:
     fewest = _rounded_up(coverage / (1 - coverage))
     if samples < fewest:
         raise UserError(
-            f"validation has {samples} samples, an interval that holds {coverage:.4g} of all takes "
-            f"{fewest}; {advice}, or give validation more (data.validation)"
+            f"validation counts as {samples} samples, an interval that holds {coverage:.4g} of "
+            f"all takes {fewest}; {advice}, or give validation more (data.validation)"
         )
 
 
@@ -58,17 +69,22 @@ def chart(
     target: Tensor,
     bounds: Mapping[str, tuple[Tensor, Tensor]],
     coverage: float,
+    weight: Tensor | None = None,
 ) -> Chart:
     """How many targets (N,) lie between bounds (N,), overall and by the size of `prediction` (N,).
 
-    `bounds` has lower and upper ones by a name for a reader.
+    `bounds` has lower and upper ones by a name for a reader. Samples count by their weights (N,).
     """
     groups = prediction.argsort(stable=True).tensor_split(min(_GROUPS, len(prediction)))
     curves, overall = [], []
     for name, (low, high) in bounds.items():
         inside = ((low <= target) & (target <= high)).double()
-        curves.append([name, [float(inside[rows].mean()) for rows in groups]])
-        overall.append(f"{float(inside.mean()):.1%} {name}")
+        shares = [
+            float(weighted.mean(inside[rows], None if weight is None else weight[rows]))
+            for rows in groups
+        ]
+        curves.append([name, shares])
+        overall.append(f"{float(weighted.mean(inside, weight)):.1%} {name}")
     return Chart(
         "curves",
         f"Coverage of test: {', '.join(overall)}; {coverage:.1%} expected",

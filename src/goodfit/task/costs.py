@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from goodfit.errors import UserError, nearest
+from goodfit.metrics import weighted
 from goodfit.schema import Costs
 
 _NEVER = 2.0  # above every probability
@@ -47,16 +48,22 @@ def by_probabilities(costs: Costs) -> float:
     return costs.false_positive / (costs.false_positive + costs.false_negative)
 
 
-def cheapest_threshold(probability: Tensor, is_so: Tensor, costs: Costs) -> float:
+def cheapest_threshold(
+    probability: Tensor, is_so: Tensor, costs: Costs, weight: Tensor | None = None
+) -> float:
     """The threshold whose answers cost the least, of the label's probabilities and truths (N,).
 
     Halfway between two neighbouring probabilities, a float32. Of several that cost the same, the
-    one nearest to what right probabilities would ask for.
+    one nearest to what right probabilities would ask for. Samples cost by their weights (N,).
     """
+    if weight is not None:
+        # between which probabilities a threshold lies is not for what weighs nothing to say
+        present = (weight > 0).cpu()
+        probability, is_so, weight = probability[present], is_so[present], weight.cpu()[present]
     values, place = torch.unique(probability.float(), return_inverse=True)  # they rise
-    positives = torch.zeros(len(values), dtype=torch.float64)
-    positives.index_add_(0, place, is_so.double())
-    counts = torch.bincount(place, minlength=len(values)).double()
+    so = None if weight is None else weight[is_so]
+    positives = weighted.counts(place[is_so], len(values), so).double()
+    counts = weighted.counts(place, len(values), weight).double()
 
     # of thresholds below the first value, between two of them, and above the last one
     missed = torch.cat([positives.new_zeros(1), positives.cumsum(0)])

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from goodfit.system.tensors import on_device
 from goodfit.task.kept import Kept, Samples, in_order
+from goodfit.task.scores import mean_loss, weighed
 
 if TYPE_CHECKING:
     from goodfit.task.scores import Score, Statistics
@@ -91,13 +92,13 @@ class EpochResults:
         samples, by_rank = self._gathered()
         sums = _sum_of(by_rank)
         if sums is not None:
-            row = {"loss": float(sums.loss / sums.units)}
+            row = {"loss": float(mean_loss(sums.loss, sums.units))}
             return row | (score_sums(metrics, sums.statistics) if self.scored else {})
 
         assert samples is not None, f"no step of {self.split} was added"
         # what a checkpoint restored lies on the CPU
         samples = samples.to("cpu" if self._on_host else device)
-        row = {"loss": float(samples.loss.sum() / samples.units.sum())}
+        row = {"loss": float(mean_loss(samples.loss, samples.units))}
         if self.scored:
             row |= score_rows(metrics, samples.statistics, additive=False)
         return row
@@ -201,8 +202,8 @@ def score_sums(metrics: Mapping[str, Score], sums: Statistics) -> dict[str, floa
 
 
 def totals(statistics: Statistics) -> Statistics:
-    """Sums (...) of statistics (B, ...) over samples, in float64."""
-    return {name: total(values) for name, values in statistics.items()}
+    """Sums (...) of statistics (B, ...) over samples, in float64, by the weights that they have."""
+    return {name: total(values) for name, values in weighed(statistics).items()}
 
 
 def total(values: Tensor) -> Tensor:

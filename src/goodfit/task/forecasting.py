@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torchmetrics.functional import mean_absolute_error, mean_squared_error
 
+from goodfit.metrics.errors import mae, rmse
+from goodfit.metrics.weighted import mean_of_rows
 from goodfit.records import Answer, Chart
 from goodfit.task.base import Array, Task
 from goodfit.task.diagnostics import mean_of_equal, residuals
@@ -60,10 +61,10 @@ class Forecasting(Task):
         """
         return of_predictions(
             {
-                "mae": lambda p, t: mean_absolute_error(p.flatten(), t.flatten()),
-                "rmse": lambda p, t: mean_squared_error(p.flatten(), t.flatten(), squared=False),
+                "mae": mae,
+                "rmse": rmse,
                 # a true value of 0 would divide by zero
-                "mape": lambda p, t: ((p - t).abs() / t.abs().clamp_min(1e-9)).mean(),
+                "mape": lambda p, t, w: mean_of_rows((p - t).abs() / t.abs().clamp_min(1e-9), w),
             }
         )
 

@@ -33,7 +33,9 @@ class Samples(NamedTuple):
         cls, step: int, rank: int, loss: Tensor, units: Tensor, statistics: Statistics
     ) -> Samples:
         """Of one step on one rank: loss (B,), units (B,) and statistics (B, ...)."""
-        return cls([(step, rank, len(loss))], loss, units, statistics)
+        # detached: what is the output itself would keep the activations of every step
+        kept = {name: values.detach() for name, values in statistics.items()}
+        return cls([(step, rank, len(loss))], loss.detach(), units, kept)
 
     def to(self, device: torch.device | str) -> Samples:
         """The same, with its tensors on `device`."""

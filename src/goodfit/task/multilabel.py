@@ -15,7 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from goodfit.contract import SAMPLE_WEIGHT
 from goodfit.metrics.multilabel import average_precision, log_loss, macro_f1, micro_f1
+from goodfit.metrics.weighted_arrays import average
 from goodfit.records import Answer, Chart, Statement
 from goodfit.task.base import Array, Task
 from goodfit.task.diagnostics import calibration
@@ -61,8 +63,8 @@ class Multilabel(Task):
         """
         return of_predictions(
             {
-                "f1_micro": lambda p, t: micro_f1(_decided(p), t),
-                "f1_macro": lambda p, t: macro_f1(_decided(p), t),
+                "f1_micro": lambda p, t, w: micro_f1(_decided(p), t, w),
+                "f1_macro": lambda p, t, w: macro_f1(_decided(p), t, w),
                 "average_precision": average_precision,
                 "log_loss": log_loss,
             }
@@ -89,7 +91,11 @@ class Multilabel(Task):
         self, train: Mapping[str, Array], inputs: Mapping[str, Array], samples: int
     ) -> dict[str, Array]:
         """The shares of the labels in train, (N, K), the same for every sample: (samples, K)."""
-        return {"shares of train": np.tile(train["target"].mean(0), (samples, 1))}
+        return {
+            "shares of train": np.tile(
+                average(train["target"], train.get(SAMPLE_WEIGHT)), (samples, 1)
+            )
+        }
 
     def diagnose(self, methods: Mapping[str, Statistics]) -> list[Chart]:
         """Calibration of all probabilities (N, K), and F1 of the labels by how often they hold."""

@@ -15,11 +15,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from goodfit.contract import SAMPLE_WEIGHT
+from goodfit.metrics.errors import r2_of_each
+from goodfit.metrics.weighted import mean_of_rows
+from goodfit.metrics.weighted_arrays import average
 from goodfit.records import Answer, Chart, Statement
 from goodfit.system import units
 from goodfit.task.base import Array, Task
 from goodfit.task.diagnostics import mean_of_equal, residuals, scatter
-from goodfit.task.scores import Score, Statistics
+from goodfit.task.scores import Score, Statistics, weight_of
 
 _CHARTS = 4  # numbers of which a chart is drawn
 
@@ -58,9 +62,9 @@ class Multivariate(Task):
         Of numbers (N, T) against numbers (N, T).
         """
         return {
-            "nrmse": lambda s: self._errors(s).square().mean().sqrt(),
-            "nmae": lambda s: self._errors(s).abs().mean(),
-            "r2": lambda s: _r2(s["prediction"], s["target"]),
+            "nrmse": lambda s: mean_of_rows(self._errors(s).square(), weight_of(s)).sqrt(),
+            "nmae": lambda s: mean_of_rows(self._errors(s).abs(), weight_of(s)),
+            "r2": lambda s: r2_of_each(s["prediction"], s["target"], weight_of(s)).mean(),
         }
 
     def decode(self, prediction: Tensor) -> pd.DataFrame:
@@ -85,7 +89,11 @@ class Multivariate(Task):
         self, train: Mapping[str, Array], inputs: Mapping[str, Array], samples: int
     ) -> dict[str, Array]:
         """The means of the targets of train (N, T), the same for every sample: (samples, T)."""
-        return {"means of train": np.tile(train["target"].mean(0), (samples, 1))}
+        return {
+            "means of train": np.tile(
+                average(train["target"], train.get(SAMPLE_WEIGHT)), (samples, 1)
+            )
+        }
 
     def diagnose(self, methods: Mapping[str, Statistics]) -> list[Chart]:
         """Sizes of all errors in deviations, and each number against the truth, of (N, T)."""
@@ -121,12 +129,3 @@ class Multivariate(Task):
         """Errors (N, T) in deviations of train."""
         _, std = self._scale(statistics["target"])
         return (statistics["prediction"] - statistics["target"]) / std
-
-
-def _r2(prediction: Tensor, target: Tensor) -> Tensor:
-    """The mean () over numbers of R2, of (N, T) against (N, T); 1 or 0 of one that is constant."""
-    left = (prediction - target).square().sum(0)
-    total = (target - target.mean(0)).square().sum(0)
-    constant = total == 0
-    each = 1 - left / torch.where(constant, 1.0, total)
-    return torch.where(constant, (left == 0).float(), each).mean()

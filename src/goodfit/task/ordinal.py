@@ -18,7 +18,7 @@ from goodfit.metrics.classification import accuracy, log_loss
 from goodfit.metrics.ordered import distance, weighted_kappa
 from goodfit.task.base import Array, Partial
 from goodfit.task.classification import Classification
-from goodfit.task.scores import Score, Statistics
+from goodfit.task.scores import Score, Statistics, weight_of
 
 
 class Ordinal(Classification):
@@ -107,10 +107,10 @@ class Ordinal(Classification):
         """
         classes = self.spec.outputs
         return {
-            "distance": lambda s: distance(s["decision"], s["target"]),
-            "kappa": lambda s: weighted_kappa(s["decision"], s["target"], classes),
-            "accuracy": lambda s: accuracy(s["decision"], s["target"]),
-            "log_loss": lambda s: log_loss(s["prediction"], s["target"]),
+            "distance": lambda s: distance(s["decision"], s["target"], weight_of(s)),
+            "kappa": lambda s: weighted_kappa(s["decision"], s["target"], classes, weight_of(s)),
+            "accuracy": lambda s: accuracy(s["decision"], s["target"], weight_of(s)),
+            "log_loss": lambda s: log_loss(s["prediction"], s["target"], weight_of(s)),
         }
 
     @property

@@ -15,14 +15,15 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from goodfit.contract import DataSpec
+from goodfit.contract import SAMPLE_WEIGHT, DataSpec
+from goodfit.metrics.weighted_arrays import quantiles as weighted_quantiles
 from goodfit.records import Answer, Chart, Statement
 from goodfit.schema import Levels
 from goodfit.system import units
 from goodfit.task.base import Array, Partial, Task
 from goodfit.task.conformal import chart, check_samples, interval_score, margin
 from goodfit.task.diagnostics import mean_of_equal, residuals, scatter
-from goodfit.task.scores import Score, Statistics
+from goodfit.task.scores import Score, Statistics, weight_of
 
 
 class Quantile(Task):
@@ -86,7 +87,8 @@ class Quantile(Task):
         if self.calibrates:
             quantiles, target = (validation[name].cpu() for name in ("prediction", "target"))
             misses = torch.maximum(quantiles[:, 0] - target, target - quantiles[:, -1])
-            self.margin = torch.tensor(margin(misses, self.coverage))
+            weight = weight_of(validation)
+            self.margin = torch.tensor(margin(misses, self.coverage, weight))
 
     def bounds(self, prediction: Tensor) -> tuple[Tensor, Tensor]:
         """The calibrated interval's ends (N,) of quantiles (N, Q), one number where they cross."""
@@ -164,7 +166,8 @@ class Quantile(Task):
         self, train: Mapping[str, Array], inputs: Mapping[str, Array], samples: int
     ) -> dict[str, Array]:
         """The quantiles of the targets of train (N,), the same for every sample: (samples, Q)."""
-        quantiles = np.quantile(train["target"], self.levels.tolist())
+        weight = train.get(SAMPLE_WEIGHT)
+        quantiles = weighted_quantiles(train["target"], self.levels.tolist(), weight)
         return {"quantiles of train": np.tile(quantiles, (samples, 1))}
 
     def diagnose(self, methods: Mapping[str, Statistics]) -> list[Chart]:
@@ -172,7 +175,8 @@ class Quantile(Task):
 
         Before and after calibration, beside the share that the levels promise.
         """
-        prediction, target = methods["network"]["prediction"], methods["network"]["target"]
+        network = methods["network"]
+        prediction, target = network["prediction"], network["target"]
         middle = prediction[:, prediction.shape[1] // 2]
         errors = replace(residuals(middle, target), title="Errors of the middle quantile")
         charts = [errors, scatter(middle, target)]
@@ -180,7 +184,7 @@ class Quantile(Task):
             bounds = {"as learned": (prediction[:, 0], prediction[:, -1])}
             if self.calibrates:
                 bounds = {"calibrated": self.bounds(prediction), **bounds}
-            charts.append(chart(middle, target, bounds, self.coverage))
+            charts.append(chart(middle, target, bounds, self.coverage, weight_of(network)))
         return charts
 
     def answer(self, prediction: Tensor, target: Tensor) -> Answer:

@@ -12,9 +12,11 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics.functional import mean_absolute_error, mean_squared_error, r2_score
 
-from goodfit.contract import DataSpec
+from goodfit.contract import SAMPLE_WEIGHT, DataSpec
+from goodfit.metrics.errors import mae, r2, rmse
+from goodfit.metrics.weighted import mean
+from goodfit.metrics.weighted_arrays import average
 from goodfit.records import Answer, Chart, Statement
 from goodfit.schema import Share
 from goodfit.system import units
@@ -22,7 +24,7 @@ from goodfit.task.base import Array, Partial, Task
 from goodfit.task.conformal import chart, check_samples, interval_score, margin
 from goodfit.task.diagnostics import mean_of_equal, residuals, scatter
 from goodfit.task.scale import Scale
-from goodfit.task.scores import Score, Statistics, of_predictions
+from goodfit.task.scores import Score, Statistics, of_predictions, weight_of
 
 
 class Regression(Task):
@@ -91,7 +93,7 @@ class Regression(Task):
             return
         predicted, target = (validation[name].cpu() for name in ("prediction", "target"))
         distances = (self.scale.scores(predicted) - self.scale.scores(target)).abs()
-        self.margin = torch.tensor(margin(distances, self.interval))
+        self.margin = torch.tensor(margin(distances, self.interval, weight_of(validation)))
 
     def bounds(self, prediction: Tensor) -> tuple[Tensor, Tensor]:
         """The interval's lower and upper ends (N,) beside predictions (N,)."""
@@ -123,8 +125,7 @@ class Regression(Task):
 
         Of numbers (N,) against numbers (N,); of the interval's ends (N,) the mean interval score.
         """
-        rmse = partial(mean_squared_error, squared=False)
-        scores = of_predictions({"rmse": rmse, "mae": mean_absolute_error, "r2": _r2})
+        scores = of_predictions({"rmse": rmse, "mae": mae, "r2": r2})
         if self.interval is not None:
             scores["interval_score"] = partial(_interval_score, coverage=self.interval)
         return scores
@@ -151,7 +152,8 @@ class Regression(Task):
         self, train: Mapping[str, Array], inputs: Mapping[str, Array], samples: int
     ) -> dict[str, Array]:
         """The mean of the targets of train (N,), the same for every sample: (samples,)."""
-        return {"mean of train": np.full(samples, train["target"].mean())}
+        mean_of_train = average(train["target"], train.get(SAMPLE_WEIGHT))
+        return {"mean of train": np.full(samples, mean_of_train)}
 
     def diagnose(self, methods: Mapping[str, Statistics]) -> list[Chart]:
         """Sizes of the network's errors, and at which values, of (N,) against (N,); coverage."""
@@ -160,7 +162,8 @@ class Regression(Task):
         charts = [residuals(prediction, target), scatter(prediction, target)]
         if self.interval is not None:
             bounds = {"by the network": (network["low"], network["high"])}
-            charts.append(chart(prediction, target, bounds, self.interval))
+            weight = weight_of(network)
+            charts.append(chart(prediction, target, bounds, self.interval, weight))
         return charts
 
     def answer(self, prediction: Tensor, target: Tensor) -> Answer:
@@ -174,12 +177,4 @@ class Regression(Task):
 
 def _interval_score(statistics: Statistics, *, coverage: float) -> Tensor:
     low, high, target = (statistics[name] for name in ("low", "high", "target"))
-    return interval_score(low, high, target, coverage).mean()
-
-
-def _r2(prediction: Tensor, target: Tensor) -> Tensor:
-    """R2 () of (N,) against (N,); where all targets are equal 1 without an error, else 0."""
-    if len(target) > 1:
-        return r2_score(prediction, target)
-    # torchmetrics refuses a single sample, which is the whole of a very small test set
-    return (prediction == target).float().mean()
+    return mean(interval_score(low, high, target, coverage), weight_of(statistics))

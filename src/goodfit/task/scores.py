@@ -1,5 +1,9 @@
 """What scores are: functions of the statistics of samples.
 
+Where samples do not count alike, how much each does is one of its statistics, `sample_weight`.
+Scores of rows take it into account; where they are of sums, the statistics are multiplied by it
+before they are summed (docs/decisions/0039).
+
 Letters: B batch, N samples of an epoch or a split.
 """
 
@@ -11,16 +15,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from goodfit.contract import SAMPLE_WEIGHT
+from goodfit.metrics.weighted import wide
+
 Statistics = dict[str, Tensor]  # of samples, (B, ...) each
 Score = Callable[[Statistics], Tensor]
-PairScore = Callable[[Tensor, Tensor], Tensor]  # of predictions and targets
+# of predictions and targets, and the weights (N,) of samples, None where all count alike
+PairScore = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
 class SortedScore:
     """A score of `prediction` and `target` that sorts them once for all test sets drawn from them.
 
-    `sort` takes both and gives a function of the samples' weights (N,): how often each was drawn.
+    `sort` takes both and gives a function of the samples' weights (N,): how often each was drawn,
+    times its own weight.
     """
 
     sort: Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]]
@@ -30,8 +39,13 @@ class SortedScore:
         return self.of_draws(statistics)(torch.ones_like(statistics["target"]))
 
     def of_draws(self, statistics: Statistics) -> Callable[[Tensor], Tensor]:
-        """The function of weights (N,) for these statistics (N, ...)."""
-        return self.sort(statistics["prediction"], statistics["target"])
+        """The function of how often each sample was drawn, (N,), for these statistics (N, ...)."""
+        of_weights = self.sort(statistics["prediction"], statistics["target"])
+        weight = weight_of(statistics)
+        if weight is None:
+            return of_weights
+        weights = wide(weight)
+        return lambda drawn: of_weights(drawn.to(weights.device) * weights)
 
 
 def of_predictions(functions: Mapping[str, PairScore]) -> dict[str, Score]:
@@ -40,4 +54,40 @@ def of_predictions(functions: Mapping[str, PairScore]) -> dict[str, Score]:
 
 
 def _of_prediction(function: PairScore) -> Score:
-    return lambda statistics: function(statistics["prediction"], statistics["target"])
+    return lambda statistics: function(
+        statistics["prediction"], statistics["target"], weight_of(statistics)
+    )
+
+
+def with_weight(statistics: Statistics, sample_weight: Tensor | None) -> Statistics:
+    """Statistics (B, ...), and among them the weights (B,) of their samples, if they have any."""
+    if sample_weight is None:
+        return statistics
+    return {**statistics, SAMPLE_WEIGHT: sample_weight}
+
+
+def weight_of(statistics: Statistics) -> Tensor | None:
+    """The weights (N,) of the samples of statistics (N, ...), None where all count alike."""
+    return statistics.get(SAMPLE_WEIGHT)
+
+
+def weighed(statistics: Statistics) -> Statistics:
+    """Statistics (N, ...) as sums count them: times the weights (N,) of samples, without these."""
+    weight = weight_of(statistics)
+    if weight is None:
+        return statistics
+    weights = wide(weight)
+    return {
+        name: wide(values) * weights.reshape(-1, *[1] * (values.ndim - 1))
+        for name, values in statistics.items()
+        if name != SAMPLE_WEIGHT
+    }
+
+
+def mean_loss(loss: Tensor, units: Tensor) -> Tensor:
+    """The mean () of losses over units, of sums () or of samples (B,) of each; 0 of no units.
+
+    So of a batch whose weights are all 0.
+    """
+    total = units.sum()
+    return loss.sum() / torch.where(total > 0, total, 1.0)

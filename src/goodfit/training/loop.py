@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytorch_lightning as pl
 import torch
@@ -21,8 +21,9 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, WeightAveraging
 from torch import Tensor
 
 from goodfit import build
-from goodfit.contract import DataSpec
+from goodfit.contract import SAMPLE_WEIGHT, DataSpec
 from goodfit.errors import UserError
+from goodfit.metrics.weighted_arrays import effective
 from goodfit.predictor import Predictor
 from goodfit.records import Cost
 from goodfit.store.arrays import Packed
@@ -93,7 +94,7 @@ def prepare(
     task = build.task(cfg, DataSpec.read(folder / "spec.json"))
     targets = check_targets(task, folder, "train")
     held_out = check_targets(task, folder, "validation")
-    task.learn(targets, held_out=len(next(iter(held_out.values()))))
+    task.learn(targets, held_out=_told_by(held_out))
     if not resumes:
         taken = start_from(task.model, build.pretrained(cfg))
         if taken and shard.rank == 0:
@@ -205,6 +206,12 @@ def score_kept_weights(task: Task, data: DataModule) -> Row:
     for name in ("loss", *task.watched, *task.scores):
         row[f"gap/{name}"] = row[f"val/{name}"] - row[f"train/{name}"]
     return row
+
+
+def _told_by(targets: Mapping[str, Any]) -> int:
+    """How many samples of equal weight would tell as much as those of targets (N, ...)."""
+    weight = targets.get(SAMPLE_WEIGHT)
+    return len(next(iter(targets.values()))) if weight is None else effective(weight)
 
 
 def _epoch(checkpoint: Path) -> int:
