@@ -216,6 +216,24 @@ def texts() -> str:
     return "\n".join([*lines, *lines[1:3]]) + "\n"
 
 
+def offers() -> str:
+    """Things for sale, with notes and the photos of `images`: what is said and seen tells all."""
+    rng = np.random.default_rng(12)
+    notes = {"new": 30, "like new": 20, "scratched": -10, "broken, for spares": -30}
+    lines = ["offer_id,weight,shop,photo,note,title,price,sold,fragile"]
+    for number in range(108):
+        frame, file = number % 2, number % 36
+        photo = f"{('disks', 'frames')[frame]}/{file:02}.{'jpeg' if file % 18 == 4 else 'png'}"
+        note = str(rng.choice(list(notes)))
+        title = f"{rng.choice(['small', 'large'])} {rng.choice(['lamp', 'clock', 'plate'])}"
+        weight, shop = rng.integers(1, 40), rng.choice(["Ulm", "Bonn"])
+        price = 60 + weight + notes[note] + 20 * frame + rng.normal(0, 2)
+        cells = f'{900 + number},{weight},{shop},{photo},"{note if number % 9 != 4 else ""}",{title}'
+        sold = "yes" if notes[note] + 40 * frame + weight / 4 > 27 else "no"
+        lines.append(f"{cells},{price:.1f},{sold},{'yes' if weight + 15 * frame > 27 else 'no'}")
+    return "\n".join(lines) + "\n"
+
+
 def series() -> str:
     """Three shops by the day for 18 weeks: sales with weekends, a promotion that is planned, rain.
 
@@ -344,6 +362,7 @@ def contents() -> dict[str, bytes]:
         "table.csv": table().encode(),
         "texts.csv": texts().encode(),
         "series.csv": series().encode(),
+        "offers.csv": offers().encode(),
         "Chicago.pkl.compress": old_pickle(stations()),
         "deepforest-2.1.0.whl": crowns(),
         "images.zip": images(),

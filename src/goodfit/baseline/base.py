@@ -62,7 +62,11 @@ class Baseline(ABC):
         """In the form of a network's: probabilities (N, K), numbers (N,) or series (N, T)."""
 
 
-def text_column(spec: DataSpec) -> str:
-    """The column of readable rows that holds the text; a table of anybody's names it."""
-    name: str = spec.facts.get("text", "text")
-    return name
+def texts(samples: Samples, spec: DataSpec) -> list[str]:
+    """The text of each sample (N,), of several columns one after the other.
+
+    Tables of anybody's name their columns.
+    """
+    named = spec.facts.get("texts") or [spec.facts.get("text", "text")]
+    columns = [list(samples.rows[name].astype(str)) for name in named]
+    return ["\n".join(parts) for parts in zip(*columns, strict=True)]

@@ -5,6 +5,8 @@ Letters: `base.py`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.linear_model import PoissonRegressor
 from sklearn.metrics import mean_poisson_deviance
@@ -24,19 +26,40 @@ class PoissonRegression(Baseline):
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """A model for each penalty, on numbers (N, F); the best one is kept."""
-        self._most = 1000 * float(train.targets["target"].max())
-        models, losses = [], []
-        for penalty in PENALTIES:
-            self._model = PoissonRegressor(alpha=penalty, max_iter=5000)
-            self._model.fit(train.inputs["numbers"], train.targets["target"])
-            models.append(self._model)
-            losses.append(
-                mean_poisson_deviance(validation.targets["target"], self.predict(validation))
-            )
-        self._model = models[int(np.argmin(losses))]
+        self._model = best_poisson(
+            train.inputs["numbers"],
+            train.targets["target"],
+            validation.inputs["numbers"],
+            validation.targets["target"],
+        )
 
     def predict(self, samples: Samples) -> Array:
         """Expected counts, (N,)."""
         values: Array = self._model.predict(samples.inputs["numbers"])
+        return values
+
+
+class Bounded(PoissonRegressor):  # type: ignore[misc]
+    """Answers at most a thousand times the largest count of train."""
+
+    def fit(self, x: Any, y: Array) -> Bounded:
+        """Learns from features (N, F) and counts (N,)."""
+        self.most_ = 1000 * float(y.max())
+        super().fit(x, y)
+        return self
+
+    def predict(self, x: Any) -> Array:
+        """Expected counts (N,) of features (N, F)."""
         # an exponential of a row unlike all of train
-        return values.clip(1e-9, self._most)
+        values: Array = super().predict(x)
+        return values.clip(1e-9, self.most_)
+
+
+def best_poisson(train: Any, train_target: Array, validation: Any, target: Array) -> Bounded:
+    """The regression of `PENALTIES` with the least deviance on validation.
+
+    Features are (N, F), dense or sparse, targets (N,), those of validation (M, F) and (M,).
+    """
+    models = [Bounded(alpha=each, max_iter=5000).fit(train, train_target) for each in PENALTIES]
+    losses = [mean_poisson_deviance(target, model.predict(validation)) for model in models]
+    return models[int(np.argmin(losses))]

@@ -5,6 +5,8 @@ Letters: `base.py`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.linear_model import Ridge
 
@@ -36,10 +38,10 @@ class RidgeRegression(Baseline):
         return values
 
 
-def best_ridge(train: Array, train_target: Array, validation: Array, target: Array) -> Ridge:
+def best_ridge(train: Any, train_target: Array, validation: Any, target: Array) -> Ridge:
     """The regression of `PENALTIES` with the least squared error on validation.
 
-    Features are (N, F), targets (N,), those of validation (M, F) and (M,).
+    Features are (N, F), dense or sparse, targets (N,), those of validation (M, F) and (M,).
     """
     models = [Ridge(alpha=penalty).fit(train, train_target) for penalty in PENALTIES]
     losses = [np.square(model.predict(validation) - target).mean() for model in models]

@@ -45,6 +45,7 @@ class FileDataSet(StratifiedDataSet):
     kind = "class"
     generic = True
     hidden: ClassVar[tuple[str, ...]] = ("file",)  # its folder is the class
+    may_repeat: ClassVar[bool] = False  # several samples may have equal files
     chunk = 64  # of photos, half a gigabyte may be on its way to the processes
     cell: ClassVar[str]
     form: ClassVar[str]  # what `measured` gives behind the first, in words
@@ -62,6 +63,11 @@ class FileDataSet(StratifiedDataSet):
     ) -> None:
         super().__init__(sources=sources, test=test, validation=validation, split_seed=split_seed)
         self.faults, self.most_faults = faults, most_faults
+
+    @property
+    def decoder(self) -> FileDataSet:
+        """The data set itself."""
+        return self
 
     @abstractmethod
     def decode(self, content: bytes) -> Array:

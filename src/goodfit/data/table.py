@@ -191,10 +191,9 @@ class Table(StratifiedDataSet):
             UserError: a text column has too many values to be categories, or the target is the
                 same in all rows.
         """
-        stored: dict[str, Any] = json.loads(train.attrs.get(_READ, "{}"))
-        decided = {name: Column.of_facts(facts) for name, facts in stored.items()}
+        decided = self._read_as(train)
         facts = {}
-        for name in self._inputs(train):
+        for name in self._numbers(train):
             column = decided.get(name) or Column.of_values(train[name])
             facts[name] = features.fit(train[name], column)
         goal = target.field(train[self.label], self.kind, self.order, self.goals)
@@ -213,12 +212,22 @@ class Table(StratifiedDataSet):
 
     def _said(self, train: pd.DataFrame) -> dict[str, Any]:
         """What is said of columns that are no inputs: why they are not, the target, the group."""
-        stored: dict[str, Any] = json.loads(train.attrs.get(_READ, "{}"))
+        read = self._read_as(train)
         return {
-            "left_out": {name: read["why"] for name, read in stored.items() if not read["kind"]},
+            "left_out": {name: column.why for name, column in read.items() if not column.kind},
             "target": dict.fromkeys(self.goals, train.attrs.get(_TARGET, "the target")),
             **({"group": self.splitting.group} if self.splitting.group else {}),
         }
+
+    @staticmethod
+    def _read_as(rows: pd.DataFrame) -> dict[str, Column]:
+        """What `read` has decided of each column but the target, also of those left out."""
+        stored: dict[str, Any] = json.loads(rows.attrs.get(_READ, "{}"))
+        return {name: Column.of_facts(facts) for name, facts in stored.items()}
+
+    def _numbers(self, rows: pd.DataFrame) -> list[str]:
+        """The columns that `numbers` holds: all that are inputs."""
+        return self._inputs(rows)
 
     def _inputs(self, rows: pd.DataFrame) -> list[str]:
         """The columns that are inputs: not the target, nor what only decides the split."""
@@ -282,7 +291,7 @@ class Table(StratifiedDataSet):
     def findings(self, rows: pd.DataFrame, names: Array) -> list[Finding]:
         """What makes a score mislead, of rows whose splits are `names` (N,): see `findings`."""
         # that times differ between splits by time is no news
-        inputs = [name for name in self._inputs(rows) if name != self.splitting.time]
+        inputs = [name for name in self._numbers(rows) if name != self.splitting.time]
         group = self.splitting.group
         in_time = self._in_time(rows, names, inputs)
         if self.kind not in several.KINDS:

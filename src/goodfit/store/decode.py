@@ -180,12 +180,14 @@ def _faults(data: FileDataSet, rows: pd.DataFrame, folder: Path) -> dict[str, st
         problem=pd.Series(problems, rows.index, object), digest=pd.Series(digests, rows.index)
     )
     table.loc[table["label"] == "", "problem"] = _NO_CLASS
-    return _problems(table)
+    return _problems(table, data.may_repeat)
 
 
-def _problems(table: pd.DataFrame) -> dict[str, str]:
-    """The problems of a table with file, label, problem and digest: copies have one, too."""
-    faults = table.loc[table["problem"].notna()].set_index("file")["problem"].to_dict()
+def _problems(table: pd.DataFrame, may_repeat: bool) -> dict[str, str]:
+    """The problems of a table with file, label, problem and digest: copies may have one, too."""
+    faults: dict[str, str] = table.loc[table["problem"].notna()].set_index("file")["problem"].to_dict()
+    if may_repeat:
+        return faults
     usable = table[table["problem"].isna()]
     for _, equal in usable[usable["digest"].duplicated(keep=False)].groupby("digest", sort=False):
         first = equal.iloc[0]

@@ -46,8 +46,10 @@ def prepare(
     rows = _read(data, raw)
     left_out: dict[str, str] = {}
     work = out.parent / f".{out.name}.decoded"
-    if isinstance(data, FileDataSet):
-        raw, rows, left_out = decode_files(data, raw, rows, work, hashes)
+    if isinstance(data.decoder, FileDataSet):
+        files = data.files(rows)
+        raw, good, left_out = decode_files(data.decoder, raw, files, work, hashes)
+        rows = data.without(rows, files.index.difference(good.index))
     names, copies = assign_splits(data, raw, rows)
     splits = {split: rows[names == split] for split in SPLITS}
     spec = data.fit(splits["train"])
