@@ -228,7 +228,9 @@ def offers() -> str:
         title = f"{rng.choice(['small', 'large'])} {rng.choice(['lamp', 'clock', 'plate'])}"
         weight, shop = rng.integers(1, 40), rng.choice(["Ulm", "Bonn"])
         price = 60 + weight + notes[note] + 20 * frame + rng.normal(0, 2)
-        cells = f'{900 + number},{weight},{shop},{photo},"{note if number % 9 != 4 else ""}",{title}'
+        cells = (
+            f'{900 + number},{weight},{shop},{photo},"{note if number % 9 != 4 else ""}",{title}'
+        )
         sold = "yes" if notes[note] + 40 * frame + weight / 4 > 27 else "no"
         lines.append(f"{cells},{price:.1f},{sold},{'yes' if weight + 15 * frame > 27 else 'no'}")
     return "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -32,8 +32,8 @@ class Boosting(Baseline):
     tells nothing of columns (`facts["columns"]`), its numbers are used.
     """
 
-    kinds = ("class", "ordered", "number", "count")
-    inputs = ("numbers",)
+    kinds: ClassVar[tuple[str, ...]] = ("class", "ordered", "number", "count")
+    inputs: ClassVar[tuple[str, ...]] = ("numbers",)
     title = "gradient boosting"
 
     def __init__(self, *, lr: Rate, trees: Count, leaves: Count) -> None:

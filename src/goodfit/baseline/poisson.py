@@ -39,7 +39,7 @@ class PoissonRegression(Baseline):
         return values
 
 
-class Bounded(PoissonRegressor):  # type: ignore[misc]
+class Bounded(PoissonRegressor):
     """Answers at most a thousand times the largest count of train."""
 
     def fit(self, x: Any, y: Array) -> Bounded:

@@ -44,7 +44,7 @@ class Signature:
 
     @property
     def gives(self) -> list[str]:
-        """The inputs of a data set, and those that it has where the data do, which its spec tells."""
+        """The inputs of a data set, and those that its spec has where the data have them."""
         return [*self.constants["inputs"], *self.constants["may_give"]]
 
     @property

@@ -6,7 +6,7 @@ S the side of an image.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -24,6 +24,7 @@ from goodfit.data.files import visible
 from goodfit.data.images import Images
 from goodfit.data.named import found, tell_unnamed, unnamed
 from goodfit.data.table import Table
+from goodfit.data.table_cells import read_as
 from goodfit.data.table_split import BY_FILE
 from goodfit.errors import UserError
 from goodfit.records import ColumnRead, Exhibit
@@ -160,10 +161,21 @@ class Mixed(Table):
             return rows
         path = raw["files"]
         present = visible(path.name, file_names(path))
-        table = raw["table"].name
-        names = found(table, rows[self.photo], path.name, present, self.ending or "")
+        return self.joined(raw["table"].name, rows, path.name, present)
+
+    def joined(
+        self, table: str, rows: pd.DataFrame, folder: str, present: Sequence[str]
+    ) -> pd.DataFrame:
+        """What `read` gives, of the rows (N,) of a table and the files that are `present`.
+
+        `table` and `folder` call both in messages.
+
+        Raises:
+            UserError: as `read`.
+        """
+        names = found(table, rows[self.photo], folder, present, self.ending or "")
         others = unnamed(set(names), present, self.photos.endings)
-        tell_unnamed(table, path.name, others, self.unnamed)
+        tell_unnamed(table, folder, others, self.unnamed)
         known = set(names)
         place = {name: at for at, name in enumerate(name for name in present if name in known)}
         joined = rows.drop(columns=self.photo)
@@ -196,8 +208,9 @@ class Mixed(Table):
         """As of a table, and the words of train; colours come with `fit_content`."""
         spec = super().fit(train)
         inputs = dict(spec.inputs) if spec.facts["columns"] else {}
-        read, facts = self._read_as(train), dict(spec.facts)
-        facts["texts"] = {name: _said_of_text(read.get(name), self.length) for name in self.texts}
+        read, facts = read_as(train), dict(spec.facts)
+        typed = {name: read.get(name) or Column.of_values(train[name]) for name in self.texts}
+        facts["texts"] = {name: _of_text(column) for name, column in typed.items()}
         facts["length"] = self.length
         if self.texts:
             inputs |= self._tokens(train)
@@ -232,7 +245,9 @@ class Mixed(Table):
 
     def key(self, rows: pd.DataFrame) -> list[bytes] | None:
         """The inputs of each row as bytes: of a text its words, as the network sees it."""
-        words = {name: rows[name].map(lambda text: " ".join(tokens.words(text))) for name in self.texts}
+        words = {
+            name: rows[name].map(lambda text: " ".join(tokens.words(text))) for name in self.texts
+        }
         return super().key(rows.assign(**words))
 
     @staticmethod
@@ -248,7 +263,9 @@ class Mixed(Table):
         arrays = Table.encode(rows, spec) if facts["columns"] else {}
         if facts["texts"]:
             given = _read_texts(rows, facts["texts"])
-            words = [tokens.joined(texts, facts["length"]) for texts in _texts(given, given)]
+            words = [
+                tokens.joined(texts, facts["length"]) for texts in _texts(given, facts["texts"])
+            ]
             arrays |= tokens.encode(words, list, spec.inputs["tokens"])
         for name in facts.get("photo", {}):
             arrays["image"] = images.encoded(rows[name], spec)
@@ -291,6 +308,16 @@ class Mixed(Table):
         """The column of images alone, under the name that `Images` knows."""
         return rows[[self.photo]].set_axis([self.photos.cell], axis=1)
 
+    def _decided(self, cells: pd.Series[Any]) -> Column:
+        column = super()._decided(cells)
+        if cells.name not in self.texts:
+            return column
+        present = cells[cells != ""]
+        words = present.map(lambda text: len(text.split())).mean()
+        said = f"{present.nunique():,} different texts of {words:.1f} words on average"
+        more = column.why.removeprefix(override(str(cells.name), "category"))
+        return replace(column, why=f"{said}, of which the first {self.length} are read{more}")
+
     def _advice(self, faults: Faults) -> str:
         # nothing stands for an image that is not there
         return "" if self.photo in faults.columns else super()._advice(faults)
@@ -306,8 +333,8 @@ def _photo(columns: Mapping[str, str], sources: Mapping[str, Source]) -> str:
     if len(names) > 1:
         first, *others = names
         raise UserError(
-            f"data.columns names {len(names)} columns of images, {', '.join(names)}; a row has one: "
-            f"drop the others, data.drop=[{','.join(others)}], and leave {first}"
+            f"data.columns names {len(names)} columns of images, {', '.join(names)}; a row has "
+            f"one: drop the others, data.drop=[{','.join(others)}], and leave {first}"
         )
     if names and "files" not in sources:
         raise UserError(
@@ -322,14 +349,10 @@ def _photo(columns: Mapping[str, str], sources: Mapping[str, Source]) -> str:
     return names[0] if names else ""
 
 
-def _said_of_text(column: Column | None, length: int) -> dict[str, Any]:
-    """What is known of a column of texts, None where only its cells are known."""
-    missing = column is not None and column.missing
-    said = column.why.partition("; ")[2] if column else ""
-    why = f"texts of which the first {length} words are read"
-    why += f"; {said}" if said else ""
-    why += "; they are one word, 'missing'" if missing else ""
-    return {"kind": "text", "why": why, "missing": missing}
+def _of_text(column: Column) -> dict[str, Any]:
+    """What the spec says of a column of texts."""
+    why = f"{column.why}; a word stands for one" if column.missing else column.why
+    return {"kind": "text", "why": why, "missing": column.missing}
 
 
 def _texts(rows: pd.DataFrame, names: Collection[str]) -> list[dict[str, str]]:

@@ -7,7 +7,6 @@ Letters: N rows of the table, B rows that are encoded together, F features of ea
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -27,6 +26,8 @@ from goodfit.data.split_file import by_file
 from goodfit.data.table_cells import (
     check_resolution,
     in_words,
+    noted,
+    read_as,
     read_cells,
     reason,
     without_spaces,
@@ -46,9 +47,7 @@ from goodfit.schema import (
     Whole,
 )
 
-# of a table's attributes: what `read` has decided, by column, and why the target is as it is
-_READ = "columns"
-_TARGET = "target"
+_TARGET = "target"  # of a table's attributes: why the target is as it is
 _SHOWN = 5  # columns of a sample on the page, of numbers and of others
 
 
@@ -64,13 +63,13 @@ class Table(StratifiedDataSet):
     """
 
     sources = ("table",)
-    may_read = ("split",)
+    may_read: ClassVar[tuple[str, ...]] = ("split",)
     inputs: ClassVar[tuple[str, ...]] = ("numbers",)
     kind = "class"
     modality = "table"
     takes_any_cell = True
     generic = True
-    hidden = (BY_FILE,)
+    hidden: ClassVar[tuple[str, ...]] = (BY_FILE,)
 
     def __init__(
         self,
@@ -100,7 +99,7 @@ class Table(StratifiedDataSet):
         self.label, self.kind = " + ".join(self.goals), kind  # type: ignore[misc]
         self.separator = separator
         several.check_options(self.goals, kind, separator)
-        self.columns = {delimited.normal(name): read_as for name, read_as in columns.items()}
+        self.columns = {delimited.normal(name): asked for name, asked in columns.items()}
         self.drop = [delimited.normal(name) for name in drop]
         self.order = list(order)
         self.missing, self.alike_labels, self.sheet = missing, alike_labels, sheet
@@ -167,12 +166,7 @@ class Table(StratifiedDataSet):
             said += more
         for name, one in product(taken, self._goals(table)):
             decided[name] = target.with_a_leak(decided[name], table[name], one)
-        # as a text: pandas stores them with a file, and copies them deeply with each column that it
-        # gives, which took minutes for 1,600 columns
-        table.attrs = {
-            _READ: json.dumps({name: column.to_facts() for name, column in decided.items()}),
-            _TARGET: "; ".join(said),
-        }
+        table.attrs = {**noted(decided), _TARGET: "; ".join(said)}
         return table
 
     def frame(self, raw: Path) -> pd.DataFrame:
@@ -191,7 +185,7 @@ class Table(StratifiedDataSet):
             UserError: a text column has too many values to be categories, or the target is the
                 same in all rows.
         """
-        decided = self._read_as(train)
+        decided = read_as(train)
         facts = {}
         for name in self._numbers(train):
             column = decided.get(name) or Column.of_values(train[name])
@@ -212,18 +206,12 @@ class Table(StratifiedDataSet):
 
     def _said(self, train: pd.DataFrame) -> dict[str, Any]:
         """What is said of columns that are no inputs: why they are not, the target, the group."""
-        read = self._read_as(train)
+        read = read_as(train)
         return {
             "left_out": {name: column.why for name, column in read.items() if not column.kind},
             "target": dict.fromkeys(self.goals, train.attrs.get(_TARGET, "the target")),
             **({"group": self.splitting.group} if self.splitting.group else {}),
         }
-
-    @staticmethod
-    def _read_as(rows: pd.DataFrame) -> dict[str, Column]:
-        """What `read` has decided of each column but the target, also of those left out."""
-        stored: dict[str, Any] = json.loads(rows.attrs.get(_READ, "{}"))
-        return {name: Column.of_facts(facts) for name, facts in stored.items()}
 
     def _numbers(self, rows: pd.DataFrame) -> list[str]:
         """The columns that `numbers` holds: all that are inputs."""

@@ -5,6 +5,7 @@ Letters: N rows of the table.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,8 @@ from goodfit.data.columns import Column, missing_in
 from goodfit.data.faults import Faults, drop, shown
 from goodfit.errors import UserError
 
+_READ = "columns"  # the attribute of rows that has what was decided of their columns
+
 
 def without_spaces(column: Column, count: int) -> Column:
     """The column, which says that spaces around cells were dropped where they may have a meaning.
@@ -26,6 +29,19 @@ def without_spaces(column: Column, count: int) -> Column:
     if not count or column.kind != "category":
         return column
     return replace(column, why=f"{column.why}; spaces around {count} of them are dropped")
+
+
+def noted(decided: Mapping[str, Column]) -> dict[str, str]:
+    """What was decided of each column, as an attribute of the rows."""
+    # as a text: pandas stores it with a file, and copies it deeply with each column that it gives,
+    # which took minutes for 1,600 columns
+    return {_READ: json.dumps({name: column.to_facts() for name, column in decided.items()})}
+
+
+def read_as(rows: pd.DataFrame) -> dict[str, Column]:
+    """What was `noted` of each column of rows (N, columns), also of those that were left out."""
+    stored: dict[str, Any] = json.loads(rows.attrs.get(_READ, "{}"))
+    return {name: Column.of_facts(facts) for name, facts in stored.items()}
 
 
 def read_cells(

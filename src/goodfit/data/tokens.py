@@ -39,7 +39,9 @@ def joined(texts: Mapping[str, str], length: int) -> list[str]:
     return parts
 
 
-def vocabulary(texts: Iterable[Text], split: Callable[[Text], list[str]], min_count: int) -> tuple[str, ...]:
+def vocabulary(
+    texts: Iterable[Text], split: Callable[[Text], list[str]], min_count: int
+) -> tuple[str, ...]:
     """Padding, the unknown word, and words that occur `min_count` times, the most frequent first.
 
     By the word among equal counts: tokens do not depend on the order of the texts.

@@ -185,7 +185,8 @@ def _faults(data: FileDataSet, rows: pd.DataFrame, folder: Path) -> dict[str, st
 
 def _problems(table: pd.DataFrame, may_repeat: bool) -> dict[str, str]:
     """The problems of a table with file, label, problem and digest: copies may have one, too."""
-    faults: dict[str, str] = table.loc[table["problem"].notna()].set_index("file")["problem"].to_dict()
+    wrong = table[table["problem"].notna()]
+    faults: dict[str, str] = dict(zip(wrong["file"], wrong["problem"], strict=True))
     if may_repeat:
         return faults
     usable = table[table["problem"].isna()]

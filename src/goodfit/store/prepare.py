@@ -47,9 +47,9 @@ def prepare(
     left_out: dict[str, str] = {}
     work = out.parent / f".{out.name}.decoded"
     if isinstance(data.decoder, FileDataSet):
-        files = data.files(rows)
-        raw, good, left_out = decode_files(data.decoder, raw, files, work, hashes)
-        rows = data.without(rows, files.index.difference(good.index))
+        named = data.files(rows)
+        raw, good, left_out = decode_files(data.decoder, raw, named, work, hashes)
+        rows = data.without(rows, named.index.difference(good.index))
     names, copies = assign_splits(data, raw, rows)
     splits = {split: rows[names == split] for split in SPLITS}
     spec = data.fit(splits["train"])
