@@ -225,7 +225,7 @@ def offers() -> str:
         frame, file = number % 2, number % 36
         photo = f"{('disks', 'frames')[frame]}/{file:02}.{'jpeg' if file % 18 == 4 else 'png'}"
         note = str(rng.choice(list(notes)))
-        title = f"{rng.choice(['small', 'large'])} {rng.choice(['lamp', 'clock', 'plate'])}"
+        title = f"{rng.choice(['small', 'large'])} {rng.choice(['lamp', 'clock', 'plate'])} {number}"
         weight, shop = rng.integers(1, 40), rng.choice(["Ulm", "Bonn"])
         price = 60 + weight + notes[note] + 20 * frame + rng.normal(0, 2)
         cells = (

@@ -17,6 +17,7 @@ from made_files import file_of
 from goodfit import build
 from goodfit.config.check import check
 from goodfit.contract import DataSpec
+from goodfit.data import file_rows
 from goodfit.data.faults import CellsError
 from goodfit.data.images import Images
 from goodfit.data.mixed import Mixed
@@ -231,3 +232,17 @@ def test_what_number_and_text_tell_together_alone_neither_does(tmp_path: Path) -
     alone = tmp_path / "alone"
     alone.mkdir()
     assert accuracy(alone, text, ["photo", "x"], "number", "text") < 0.7
+
+
+def test_files_are_put_into_rows_that_name_them_from_a_folder_and_an_archive(
+    tmp_path: Path,
+) -> None:
+    rows = pd.DataFrame({"x": [1, 2, 3], "photo": ["a.png", "b.png", "c.png"]})
+    contents = {"a.png": b"first", "b.png": b"second"}
+    files = raw(tmp_path, rows, contents)
+    (tmp_path / "photos").mkdir()
+    for name, content in contents.items():
+        (tmp_path / "photos" / name).write_bytes(content)
+    for path in (tmp_path / "photos", files["files"]):
+        filled = file_rows.filled(rows, "photo", path)
+        assert filled["photo"].tolist() == [b"first", b"second", "c.png"]

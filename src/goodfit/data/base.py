@@ -184,6 +184,11 @@ class DataSet(ABC):
         """
         return rows
 
+    @classmethod
+    def column_of_files(cls, spec: DataSpec) -> str | None:
+        """The column of a caller's rows that holds the bytes of files; None where there is none."""
+        return None
+
     @staticmethod
     def given(rows: pd.DataFrame, answers: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
         """Answers to rows (N,) that were `received`, as a caller gets them: by default one each."""

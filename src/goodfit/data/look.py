@@ -134,6 +134,12 @@ def choice(options: Mapping[str, Any]) -> str:
     return "mixed" if kinds & {"text", "image"} else "table"
 
 
+def column_of_images(options: Mapping[str, Any]) -> str:
+    """The column whose images are looked into, by the options that are given; empty for none."""
+    named = options.get("columns") or {}
+    return next((name for name, how in named.items() if how == "image"), "")
+
+
 def free_texts(cells: pd.DataFrame, others: Collection[str]) -> list[str]:
     """Columns of a table (N rows) that are read by their words where nobody says another reading.
 

@@ -47,7 +47,7 @@ def naming(cells: pd.DataFrame, known: Collection[str]) -> list[str]:
     Those that are `known` as such are looked into.
     """
     said = []
-    for name in map(str, cells.columns.drop(list(known))):
+    for name in map(str, cells.columns.drop(list(known), errors="ignore")):
         some = list(cells[name].head(_LOOKED_THROUGH))
         counts = look_files.by_kind(some)
         for option, kind in (("image", "images"), ("sound", "sounds")):

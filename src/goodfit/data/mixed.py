@@ -291,6 +291,11 @@ class Mixed(Table):
             given = given.assign(**{self.photo: files})
         return arrays_as_lists(given)
 
+    @classmethod
+    def column_of_files(cls, spec: DataSpec) -> str | None:
+        """The column that named images in training, where one did."""
+        return next(iter(spec.facts.get("photo", {})), None)
+
     @staticmethod
     def columns_read(spec: DataSpec) -> list[ColumnRead]:
         """What each column was read as, as of a table."""

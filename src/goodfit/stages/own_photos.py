@@ -26,12 +26,6 @@ class OwnPhotos(NamedTuple):
         return own_files.pinned(self.folder)[0]
 
 
-def column(options: Mapping[str, Any]) -> str:
-    """The column that names images; empty where there is none."""
-    images = [name for name, how in options.get("columns", {}).items() if how == "image"]
-    return images[0] if images else ""
-
-
 def opened(table: Mixed, rows: pd.DataFrame, folder: Path, options: Mapping[str, Any]) -> OwnPhotos:
     """Opens some of the images of rows (N,), and says what they are.
 

@@ -92,7 +92,7 @@ def given(content: dict[str, Any], here: Path, usage: str) -> Given:
             raise UserError(f"{key}=... is missing\n{usage}")
     kind = rest.pop("kind", None)
     data = look.choice(rest)
-    folder = own.found(rest, here, usage, "folder") if rest.pop("folder", None) else None
+    folder = own.found(content, here, usage, "folder") if rest.pop("folder", None) else None
     # columns of long texts may make one of the other
     known = "mixed" if data == "table" else data
     own.check_known(known, rest, ["label"], usage)
@@ -130,7 +130,7 @@ def opened(asked: Given) -> OwnTable:
     if asked.split:
         sources["split"] = Source(file=asked.split.name, sha256=None)
     options |= {"sources": sources, "label": label}
-    if own_photos.column(options):
+    if look.column_of_images(options):
         return _with_photos(asked, cells, options, kind)
     table = look.data_set(asked.data, options, kind)
     rows = table.understood(file, cells, asked.split)
@@ -164,7 +164,7 @@ def _with_photos(
     Raises:
         UserError: as `opened`, or images are not there, or none can be used.
     """
-    column = own_photos.column(options)
+    column = look.column_of_images(options)
     folder = asked.folder or look_named.folder_of(
         asked.source, list(cells[column]), options["ending"] or ""
     )
@@ -192,7 +192,7 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
     target = table.rows[table.table.label]
     notes = look.warnings(table.kind, target, columns, table.copies)
     found = table.table.findings(table.rows, table.names)
-    known = [column.name for column in columns if column.read_as == "image"]
+    known = [look.column_of_images(table.given.options)]
     notes += look_named.naming(table.cells, known)
     notes += look.times(table.table, columns, found)
     notes += table.photos.notes if table.photos else []
@@ -245,8 +245,7 @@ def _file(name: str, table: OwnTable, inputs: int) -> ExperimentFile:
     data: dict[str, Any] = {"sources": sources, "label": label}
     if table.photos:
         sources["files"] = table.photos.pinned()
-    if given.data != "texts" or table.kind.kind != "class":
-        data["kind"] = table.kind.kind
+    data["kind"] = table.kind.kind
     about = f"{target}, by {inputs} column{'s' * (inputs > 1)} of {given.source.name}."
     score = {"task": {"score": own.UNFLATTERED}} if look.flatters(table.kind) else {}
     lengths = parts.lengths or by_rows
