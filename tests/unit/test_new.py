@@ -256,7 +256,12 @@ def test_columns_of_long_texts_are_read_by_their_words_beside_the_others(
 def test_a_column_of_images_is_looked_into_beside_the_others(home: Path, make: New) -> None:
     shutil.copy(tiny.SAMPLES / "offers.csv", "offers.csv")
     shutil.copy(tiny.SAMPLES / "images.zip", "images.zip")
-    options = ["target=price", "columns.photo=image", "columns.note=text", "drop=[sold,fragile,title]"]
+    options = [
+        "target=price",
+        "columns.photo=image",
+        "columns.note=text",
+        "drop=[sold,fragile,title]",
+    ]
     printed = make(*options, "folder=images.zip", name="offers", source="offers.csv")
     cfg = compose(home, ["experiment=offers"])
     check(cfg)

@@ -100,50 +100,27 @@ class Mixed(Table):
         validation: Fraction,
         split_seed: Whole,
     ) -> None:
-        shares: dict[str, Any] = {"test": test, "validation": validation, "split_seed": split_seed}
         # a mapping comes back from DVC in another order
         self.texts = sorted(normal(name) for name, how in columns.items() if how == "text")
         self.photo = _photo(columns, sources)
-        if not self.texts and not self.photo:
-            raise UserError(
-                "data.columns names no text and no image, such as {note: text, photo: image}; "
-                "numbers and categories alone are read by data=table"
-            )
-        asked: dict[str, Any] = {
-            name: "category" if how in ("text", "image") else how for name, how in columns.items()
-        }
+        _check_needed(self.texts, self.photo)
         must: dict[str, Missing] = {self.photo: "refuse"} if self.photo else {}
-        super().__init__(
-            sources=sources,
-            label=label,
-            kind=kind,
-            order=order,
-            separator=separator,
-            columns=asked,
-            drop=drop,
-            missing=missing,
-            missing_in={**missing_in, **must},
-            alike_labels=alike_labels,
-            sheet=sheet,
-            group=group,
-            time=time,
-            gap=gap,
-            assigned=assigned,
-            **shares,
-        )
+        shares: dict[str, Any] = {"test": test, "validation": validation, "split_seed": split_seed}
+        goal: dict[str, Any] = {"kind": kind, "order": order, "separator": separator}
+        cells: dict[str, Any] = {
+            "drop": drop,
+            "missing": missing,
+            "missing_in": {**missing_in, **must},
+        }
+        cells |= {"alike_labels": alike_labels, "sheet": sheet, "columns": _of_table(columns)}
+        by: dict[str, Any] = {"group": group, "time": time, "gap": gap, "assigned": assigned}
+        super().__init__(sources=sources, label=label, **goal, **cells, **by, **shares)
         self.length, self.min_count = length, min_count
         self.ending, self.unnamed = ending, unnamed
-        self.photos = Photos(
-            sources=sources,
-            size=size,
-            channels=channels,
-            resize=resize,
-            max_pixels=max_pixels,
-            near_copies=near_copies,
-            faults=faults,
-            most_faults=most_faults,
-            **shares,
-        )
+        form: dict[str, Any] = {"size": size, "channels": channels, "resize": resize}
+        form |= {"max_pixels": max_pixels, "near_copies": near_copies}
+        form |= {"faults": faults, "most_faults": most_faults}
+        self.photos = Photos(sources=sources, **form, **shares)
 
     @property
     def decoder(self) -> Photos | None:
@@ -177,7 +154,8 @@ class Mixed(Table):
         others = unnamed(set(names), present, self.photos.endings)
         tell_unnamed(table, folder, others, self.unnamed)
         known = set(names)
-        place = {name: at for at, name in enumerate(name for name in present if name in known)}
+        in_order = [name for name in present if name in known]
+        place = {name: at for at, name in enumerate(in_order)}
         joined = rows.drop(columns=self.photo)
         joined[FILE], joined[PLACE] = names, [place[name] for name in names]
         joined.attrs = rows.attrs
@@ -326,6 +304,25 @@ class Mixed(Table):
     def _advice(self, faults: Faults) -> str:
         # nothing stands for an image that is not there
         return "" if self.photo in faults.columns else super()._advice(faults)
+
+
+def _check_needed(texts: Collection[str], photo: str) -> None:
+    """There is a column that a table alone would not read.
+
+    Raises:
+        UserError: there is none.
+    """
+    if not texts and not photo:
+        raise UserError(
+            "data.columns names no text and no image, such as {note: text, photo: image}; "
+            "numbers and categories alone are read by data=table"
+        )
+
+
+def _of_table(columns: Mapping[str, str]) -> dict[str, str]:
+    """What a table is told of its columns: texts, and names of images, are texts to it."""
+    as_texts = ("text", "image")
+    return {name: "category" if how in as_texts else how for name, how in columns.items()}
 
 
 def _photo(columns: Mapping[str, str], sources: Mapping[str, Source]) -> str:

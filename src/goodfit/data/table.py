@@ -166,7 +166,8 @@ class Table(StratifiedDataSet):
             said += more
         for name, one in product(taken, self._goals(table)):
             decided[name] = target.with_a_leak(decided[name], table[name], one)
-        table.attrs = {**noted(decided), _TARGET: "; ".join(said)}
+        table.attrs = {_TARGET: "; ".join(said)}
+        table.attrs |= noted(decided)
         return table
 
     def frame(self, raw: Path) -> pd.DataFrame:
