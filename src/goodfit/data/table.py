@@ -166,8 +166,7 @@ class Table(StratifiedDataSet):
             said += more
         for name, one in product(taken, self._goals(table)):
             decided[name] = target.with_a_leak(decided[name], table[name], one)
-        table.attrs = {_TARGET: "; ".join(said)}
-        table.attrs |= noted(decided)
+        table.attrs = {**noted(decided), _TARGET: "; ".join(said)}
         return table
 
     def frame(self, raw: Path) -> pd.DataFrame:

@@ -6,7 +6,7 @@ Letters: N rows of the table.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +31,7 @@ def without_spaces(column: Column, count: int) -> Column:
     return replace(column, why=f"{column.why}; spaces around {count} of them are dropped")
 
 
-def noted(decided: Mapping[str, Column]) -> dict[str, str]:
+def noted(decided: Mapping[str, Column]) -> dict[Hashable, Any]:
     """What was decided of each column, as an attribute of the rows."""
     # as a text: pandas stores it with a file, and copies it deeply with each column that it gives,
     # which took minutes for 1,600 columns
