@@ -104,23 +104,18 @@ class Mixed(Table):
         self.texts = sorted(normal(name) for name, how in columns.items() if how == "text")
         self.photo = _photo(columns, sources)
         _check_needed(self.texts, self.photo)
-        must: dict[str, Missing] = {self.photo: "refuse"} if self.photo else {}
+        needed = {**missing_in, **({self.photo: "refuse"} if self.photo else {})}
         shares: dict[str, Any] = {"test": test, "validation": validation, "split_seed": split_seed}
         goal: dict[str, Any] = {"kind": kind, "order": order, "separator": separator}
-        cells: dict[str, Any] = {
-            "drop": drop,
-            "missing": missing,
-            "missing_in": {**missing_in, **must},
-        }
+        cells: dict[str, Any] = {"drop": drop, "missing": missing, "missing_in": needed}
         cells |= {"alike_labels": alike_labels, "sheet": sheet, "columns": _of_table(columns)}
         by: dict[str, Any] = {"group": group, "time": time, "gap": gap, "assigned": assigned}
         super().__init__(sources=sources, label=label, **goal, **cells, **by, **shares)
-        self.length, self.min_count = length, min_count
-        self.ending, self.unnamed = ending, unnamed
+        self.length, self.min_count, self.ending = length, min_count, ending
+        self.unnamed = unnamed
         form: dict[str, Any] = {"size": size, "channels": channels, "resize": resize}
-        form |= {"max_pixels": max_pixels, "near_copies": near_copies}
-        form |= {"faults": faults, "most_faults": most_faults}
-        self.photos = Photos(sources=sources, **form, **shares)
+        form |= {"max_pixels": max_pixels, "near_copies": near_copies, "faults": faults}
+        self.photos = Photos(sources=sources, most_faults=most_faults, **form, **shares)
 
     @property
     def decoder(self) -> Photos | None:
