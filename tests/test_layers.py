@@ -110,14 +110,14 @@ KINDS |= {
     for name in tiny.names("task")
     for kind in tiny.constants(tiny.section("task", name))["kinds"]
 }
-INPUTS = {given for name in tiny.names("data") for given in tiny.gives(name)}
+INPUTS = {given for case in tiny.cases() for given in tiny.gives(case)}
 # networks, augmentations and baselines are made for certain inputs: their names are their interface
 OWN_NAMES = {"data", "task", "model", "augment", "baseline"}
 ELSEWHERE = [path for path in files() if room_of(path) not in OWN_NAMES]
 # what a run is told there is a text for MLflow
 OTHER_MEANINGS = {
     "tracking/spool.py": {"text"},
-    "schema.py": {"number"},
+    "schema.py": {"number", "text", "image"},  # what a column is read as
     "reporting/error_charts.py": {"count", "labels"},
 }
 

@@ -74,8 +74,14 @@ def kind(case: str) -> str:
 
 @cache
 def gives(case: str) -> frozenset[str]:
-    """The names of a data set's inputs."""
-    return frozenset(constants(section("data", case))["inputs"])
+    """The names of a data set's inputs; where the data decide, those of its sample."""
+    declared = constants(section("data", case))
+    if not declared["may_give"]:
+        return frozenset(declared["inputs"])
+    from goodfit import build
+
+    data = build.data_set(OmegaConf.create({"data": section("data", case)}))
+    return frozenset(data.fit(data.read(raw(data))).inputs)
 
 
 @cache
@@ -87,10 +93,13 @@ def takes(model: str) -> tuple[frozenset[str], frozenset[str]]:
 
 @cache
 def models(case: str, task: str | None = None) -> tuple[str, ...]:
-    """The networks that take what a data set gives, for one of its tasks, or for `task`."""
+    """The networks that take what a data set gives, for one of its tasks, or for `task`.
+
+    One that takes anything, and so needs nothing, stands behind those that are made for it.
+    """
     wanted = (task,) if task is not None else tasks(case)
     fitting = []
-    for name in names("model"):
+    for name in sorted(names("model"), key=lambda name: not takes(name)[0]):
         if any(_is_pair(name, case, each) for each in wanted):
             fitting.append(name)
     return tuple(fitting)

@@ -67,7 +67,7 @@ def task(cfg: DictConfig, spec: DataSpec) -> Task:
     from goodfit.task.dry_run import dry_run
     from goodfit.task.parameter_groups import check_patterns, make_optimizer
 
-    _check_inputs(cfg, spec)
+    check_inputs(cfg, spec)
     outputs = _outputs(cfg, spec)
     model = make("model", cfg.model, replace(spec, outputs=outputs))
     rules = parameter_rules(cfg)
@@ -139,19 +139,43 @@ def make(key: str, section: DictConfig, *args: Any, **options: Any) -> Any:
         raise cause from None
 
 
-def _check_inputs(cfg: DictConfig, spec: DataSpec) -> None:
-    """Data and task give all that the network needs; the data may give more.
+def check_inputs(cfg: DictConfig, spec: DataSpec) -> None:
+    """Data and task give all that the network needs, the augmentation and each baseline can use.
 
-    Read from its source: a network without its input fails while it is made.
+    The data may give more. Read from their sources: a network without its input fails while it is
+    made. What is not there any more, as a baseline that was renamed since, is not looked at.
+
+    Raises:
+        UserError: they do not.
     """
-    target = str(cfg.model["_target_"])
-    declared, task_declared = signature.read(target), signature.read(str(cfg.task["_target_"]))
-    if declared is None or task_declared is None:
-        return
-    needs = [name for name in declared.needed if name not in task_declared.constants["feeds"]]
-    if not set(needs) <= set(spec.inputs):
-        name = target.rpartition(".")[2]
-        raise UserError(f"{name}.forward takes {needs}, the data give {list(spec.inputs)}")
+    fed = _constant(cfg.task, "feeds")
+    declared = signature.read(str(cfg.model["_target_"]))
+    needs = [name for name in declared.needed if name not in fed] if declared else []
+    given = set(spec.inputs)
+    has_none = declared is not None and not given & set(declared.forward)
+    if not set(needs) <= given or has_none:
+        name = str(cfg.model["_target_"]).rpartition(".")[2]
+        takes = needs or list(declared.forward if declared else ())
+        raise UserError(f"{name}.forward takes {takes}, the data give {list(spec.inputs)}")
+    augmented = _constant(cfg.get("augment"), "inputs")
+    if not set(augmented) <= given:
+        raise UserError(
+            f"augment changes {list(augmented)}, the data give {list(spec.inputs)}; choose another "
+            "augment="
+        )
+    for name, section in (cfg.get("baseline") or {}).items():
+        takes = list(_constant(section, "inputs"))
+        if takes and not set(takes) & given:
+            raise UserError(
+                f"baseline {name} takes {takes}, the data give {list(spec.inputs)}; choose another "
+                "baseline="
+            )
+
+
+def _constant(section: DictConfig | None, name: str) -> tuple[str, ...]:
+    """What the class of a section declares; nothing where there is none."""
+    declared = signature.read(str(section["_target_"])) if section else None
+    return tuple(declared.constants[name]) if declared else ()
 
 
 def _outputs(cfg: DictConfig, spec: DataSpec) -> int:

@@ -60,7 +60,18 @@ ReadAs = Literal[
     "day_first",
     "month_first",
 ]
-Columns = dict[str, ReadAs]
+
+
+def _of_table(read_as: object) -> object:
+    """Refuses what a table alone does not look into, with the data set that does."""
+    if read_as in ("text", "image"):
+        raise ValueError("texts and images beside numbers are read by data=mixed, model=branches")
+    return read_as
+
+
+Columns = dict[str, Annotated[ReadAs, BeforeValidator(_of_table)]]
+# with columns of free texts, and one that names images
+MixedColumns = dict[str, ReadAs | Literal["text", "image"]]
 # what becomes of a table's cells that are missing, and of those of a column by its name
 Missing = Literal["impute", "refuse"]
 MissingIn = dict[str, Missing]
@@ -184,6 +195,34 @@ class Costs(BaseModel):
     false_negative: Rate
 
 
+class TextEncoder(BaseModel):
+    """What a network for texts is made of, where it is a part of another: see `Transformer`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: Count
+    heads: Count
+    blocks: Count
+    subwords: Count
+    pairs: Count
+    wide_scale: Amount
+    wide_dropout: Fraction
+    word_dropout: Fraction
+    embedding_dropout: Fraction
+    dropout: Fraction
+    head_dropout: Fraction
+
+
+class ImageEncoder(BaseModel):
+    """What a network for images is made of, where it is a part of another: see `CNN`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: Count
+    stages: Count
+    dropout: Fraction
+
+
 class ParameterGroup(BaseModel):
     """What the parameters whose names match `names` have of their own; None is the optimizer's."""
 
@@ -263,17 +302,20 @@ __all__ = [
     "Count",
     "Flag",
     "Fraction",
+    "ImageEncoder",
     "Levels",
     "Literal",
     "Mapping",
     "Missing",
     "MissingIn",
+    "MixedColumns",
     "Name",
     "Names",
     "Rate",
     "Real",
     "Share",
     "Source",
+    "TextEncoder",
     "TextOrNone",
     "Whole",
 ]

@@ -62,7 +62,7 @@ def is_same(first: Mapping[str, Encoded], second: Mapping[str, Encoded]) -> bool
 
 def test_its_sample_is_there(case: str) -> None:
     data = data_set(case)
-    assert set(data.origins) == set(data.sources)
+    assert set(data.sources) <= set(data.origins) <= {*data.sources, *data.may_read}
     assert all(path.is_file() for path in tiny.raw(data).values())
 
 
@@ -255,9 +255,8 @@ def test_a_missing_cell_is_refused_by_its_row_and_column_or_means_what_it_meant_
     case: str, prepared: Prepared
 ) -> None:
     data, rows, spec = sent(case, prepared)
-    may_miss = {
-        name for name, facts in spec.facts.get("columns", {}).items() if facts.get("missing")
-    }
+    columns = spec.facts.get("columns", {}) | spec.facts.get("texts", {})
+    may_miss = {name for name, facts in columns.items() if facts.get("missing")}
     for column in rows:
         for missing in (None, np.nan):
             asked = rows.astype({column: object})

@@ -43,6 +43,28 @@ def radii() -> str:
     return "\n".join(lines) + "\n"
 
 
+def offers() -> str:
+    """Things for sale, with notes and the photos of `images`: what is said and seen tells all."""
+    rng = np.random.default_rng(12)
+    notes = {"new": 30, "like new": 20, "scratched": -10, "broken, for spares": -30}
+    lines = ["offer_id,weight,shop,photo,note,title,price,sold,fragile"]
+    for number in range(108):
+        frame, file = number % 2, number % 36
+        photo = f"{('disks', 'frames')[frame]}/{file:02}.{'jpeg' if file % 18 == 4 else 'png'}"
+        note = str(rng.choice(list(notes)))
+        title = (
+            f"{rng.choice(['small', 'large'])} {rng.choice(['lamp', 'clock', 'plate'])} {number}"
+        )
+        weight, shop = rng.integers(1, 40), rng.choice(["Ulm", "Bonn"])
+        price = 60 + weight + notes[note] + 20 * frame + rng.normal(0, 2)
+        cells = (
+            f'{900 + number},{weight},{shop},{photo},"{note if number % 9 != 4 else ""}",{title}'
+        )
+        sold = "yes" if notes[note] + 40 * frame + weight / 4 > 27 else "no"
+        lines.append(f"{cells},{price:.1f},{sold},{'yes' if weight + 15 * frame > 27 else 'no'}")
+    return "\n".join(lines) + "\n"
+
+
 def pitches() -> str:
     """The table of the sounds' names, without their ending, with a number and a split for each."""
     rng = np.random.default_rng(9)

@@ -209,8 +209,69 @@ def test_a_text_column_makes_an_experiment_on_texts(home: Path, make: New) -> No
     assert list(cfg.baseline) == ["tfidf", "nb_logistic"]
     assert "network transformer, on the words" in printed
     assert "the input is 'body' alone" in printed
-    with pytest.raises(UserError, match=r"'score' is a number; by text= a class is predicted"):
-        make("text=plan", "target=score", name="other")
+
+
+@pytest.mark.parametrize(
+    ("target", "parts"),
+    [
+        (["target=price"], ("regression", ["tfidf_ridge", "joint_boosting"])),
+        (["target=weight", "kind=count"], ("count", ["joint_linear", "joint_boosting"])),
+    ],
+)
+def test_a_text_tells_a_number_against_words(
+    home: Path, make: New, target: list[str], parts: tuple[str, list[str]]
+) -> None:
+    shutil.copy(tiny.SAMPLES / "offers.csv", "offers.csv")
+    make("text=title", *target, name="offers", source="offers.csv")
+    cfg = compose(home, ["experiment=offers"])
+    check(cfg)
+    assert (cfg.model._target_.rpartition(".")[2], sorted(cfg.baseline)) == (
+        "Transformer",
+        sorted(parts[1]),
+    )
+    assert cfg.task._target_.endswith(f"{parts[0].capitalize()}")
+
+
+def test_columns_of_long_texts_are_read_by_their_words_beside_the_others(
+    home: Path, make: New
+) -> None:
+    table = rows()
+    table["note"] = [f"came in with question number {row} about {row % 3}" for row in range(ROWS)]
+    table.to_csv("noted.csv", index=False)
+    printed = make("target=churned", name="noted", source="noted.csv")
+    cfg = compose(home, ["experiment=noted"])
+    check(cfg)
+    assert cfg.data._target_.endswith("Mixed")
+    assert dict(cfg.data["columns"]) == {"note": "text"}
+    assert cfg.model._target_.endswith("Branches")
+    assert sorted(cfg.baseline) == ["joint_boosting", "joint_linear"]
+    assert "200 different texts of 8.0 words on average" in printed
+    assert "as categories: data.columns.note=category" in printed
+
+    printed = make("target=churned", "columns.note=category", name="other", source="noted.csv")
+    assert compose(home, ["experiment=other"]).data._target_.endswith("Table")
+    assert compose(home, ["experiment=other"]).model._target_.endswith("TabM")
+
+
+def test_a_column_of_images_is_looked_into_beside_the_others(home: Path, make: New) -> None:
+    shutil.copy(tiny.SAMPLES / "offers.csv", "offers.csv")
+    shutil.copy(tiny.SAMPLES / "images.zip", "images.zip")
+    options = [
+        "target=price",
+        "columns.photo=image",
+        "columns.note=text",
+        "drop=[sold,fragile,title]",
+    ]
+    printed = make(*options, "folder=images.zip", name="offers", source="offers.csv")
+    cfg = compose(home, ["experiment=offers"])
+    check(cfg)
+    assert dict(cfg.data["columns"]) == {"note": "text", "photo": "image"}
+    assert (cfg.data.size, cfg.data.channels) == (32, 3)
+    assert cfg.data.sources.files.sha256 == sha256(tiny.SAMPLES / "images.zip")
+    assert "36 images, of which all were opened; 32 x 32 pixels in colour" in printed
+    printed = make("target=price", name="alone", source="offers.csv")
+    assert "'photo' names images, which nothing looks into" in printed
+    assert "columns.photo=image beside the others" in printed
 
 
 def test_a_file_is_not_written_to(make: New) -> None:
@@ -230,7 +291,8 @@ def test_a_file_is_not_written_to(make: New) -> None:
         (["target=churned", "dorp=[a]"], "unknown option 'dorp'. Did you mean 'drop'"),
         (["target=churned", "test=many"], "data.test: expected"),
         (["target=churned", "kind=colour"], "data.kind: expected 'class', 'ordered'"),
-        (["target=stars", "text=plan", "kind=ordered"], "'stars' is of kind=ordered; by text="),
+        (["target=stars", "text=plan", "kind=ordered"], "kind=ordered takes data.order"),
+        (["target=churned", "columns.plan=image", "folder=."], "lacks 200 of 200 files"),
         (["target=churned", "replace=perhaps"], "replace: expected"),
         (["target=churned", "columns.age=word"], "data.columns.age: expected"),
         (["target=churned", "group=store"], "lacks column 'store'"),

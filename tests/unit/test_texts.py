@@ -19,6 +19,7 @@ def texts(**options: Any) -> Texts:
     defaults: dict[str, Any] = {
         "sources": {"table": Source(file="t.csv", sha256=None)},
         **{"text": "body", "label": "y", "length": 6, "min_count": 1, "alike_labels": "refuse"},
+        **{"kind": "class", "order": [], "separator": None},
         **dict.fromkeys(("sheet", "group", "time", "gap", "assigned", "weight")),
         **{"test": 0.25, "validation": 0.25, "split_seed": 0},
     }
@@ -88,3 +89,22 @@ def test_what_is_missing_is_named(
     with pytest.raises(UserError) as refused:
         read(tmp_path, text, **options)
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("cells", "options", "expected"),
+    [
+        (["1.5", "2"], {"kind": "number"}, [1.5, 2.0]),
+        (["3", "0"], {"kind": "count"}, [3.0, 0.0]),
+        (["low", "high"], {"kind": "ordered", "order": ["low", "high"]}, [0, 1]),
+        (["a", "b"], {"kind": "labels", "separator": ";"}, [[1.0, 0.0], [0.0, 1.0]]),
+    ],
+)
+def test_a_text_tells_any_kind_of_target(
+    tmp_path: Path, cells: list[str], options: dict[str, Any], expected: list[Any]
+) -> None:
+    rows = read(tmp_path, f"body,y\nred,{cells[0]}\nblue,{cells[1]}\n", **options)
+    made = texts(**options)
+    spec = made.fit(rows)
+    assert made.encode_targets(rows, spec)["target"].tolist() == expected
+    assert set(spec.inputs) == {"tokens", "mask"}

@@ -95,7 +95,11 @@ def _at(arrays: Mapping[str, Any], rows: Array) -> dict[str, Any]:
     return some
 
 
-def text_column(spec: DataSpec) -> str:
-    """The column of readable rows that holds the text; a table of anybody's names it."""
-    name: str = spec.facts.get("text", "text")
-    return name
+def texts(samples: Samples, spec: DataSpec) -> list[str]:
+    """The text of each sample (N,), of several columns one after the other.
+
+    Tables of anybody's name their columns.
+    """
+    named = spec.facts.get("texts") or [spec.facts.get("text", "text")]
+    columns = [list(samples.rows[name].astype(str)) for name in named]
+    return ["\n".join(parts) for parts in zip(*columns, strict=True)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -32,8 +32,8 @@ class Boosting(Baseline):
     tells nothing of columns (`facts["columns"]`), its numbers are used.
     """
 
-    kinds = ("class", "ordered", "number", "count")
-    inputs = ("numbers",)
+    kinds: ClassVar[tuple[str, ...]] = ("class", "ordered", "number", "count")
+    inputs: ClassVar[tuple[str, ...]] = ("numbers",)
     title = "gradient boosting"
     weighs = True
 
@@ -49,10 +49,11 @@ class Boosting(Baseline):
             is_category += [column["kind"] == "category"] * (4 if column["kind"] == "date" else 1)
         x, y = self._table(train), train.targets["target"]
         held_out, truth = self._table(validation), validation.targets["target"]
+        is_category += [False] * (x.shape[1] - len(is_category))
 
         models, losses = [], []
         for smallest in SMALLEST_LEAVES:
-            model = self._ensemble(spec, smallest, is_category or None)
+            model = self._ensemble(spec, smallest, is_category)
             grow(model, x, y, held_out, truth, (train.sample_weight, validation.sample_weight))
             models.append(model)
             losses.append(self._loss(model, held_out, truth, validation.sample_weight))
@@ -70,7 +71,7 @@ class Boosting(Baseline):
             return numbers.reshape(len(samples), -1)
         return columns_as_they_are(samples.rows, self._columns)
 
-    def _ensemble(self, spec: DataSpec, smallest: int, is_category: list[bool] | None) -> Any:
+    def _ensemble(self, spec: DataSpec, smallest: int, is_category: list[bool]) -> Any:
         rounds = self.trees
         if self._is_class and spec.outputs > 2:
             rounds = min(rounds, max(1, MOST_TREES // spec.outputs))

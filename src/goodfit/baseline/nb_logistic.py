@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples, text_column
+from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples, texts
 from goodfit.baseline.logistic import best_logistic
 from goodfit.contract import DataSpec
 
@@ -33,10 +33,10 @@ class NaiveBayesLogistic(Baseline):
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """The vocabulary and its weights are those of train, of N texts."""
-        self._column = text_column(spec)
+        self._spec = spec
         self._vectorizer = CountVectorizer(ngram_range=(1, 2), binary=True, token_pattern=_WORD)
-        words = self._vectorizer.fit_transform(train.rows[self._column])
-        held_out = self._vectorizer.transform(validation.rows[self._column])
+        words = self._vectorizer.fit_transform(texts(train, spec))
+        held_out = self._vectorizer.transform(texts(validation, spec))
         classes = range(spec.outputs)
         # of two classes, the second one's model says all
         self._models: list[tuple[Array, LogisticRegression]] = []
@@ -54,7 +54,7 @@ class NaiveBayesLogistic(Baseline):
 
     def predict(self, samples: Samples) -> Array:
         """Probabilities, (N, K)."""
-        words = self._vectorizer.transform(samples.rows[self._column])
+        words = self._vectorizer.transform(texts(samples, self._spec))
         columns = []
         for ratio, model in self._models:
             columns.append(model.predict_proba(words.multiply(ratio).tocsr())[:, 1])

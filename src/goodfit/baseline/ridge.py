@@ -5,6 +5,8 @@ Letters: `base.py`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.linear_model import Ridge
 
@@ -40,17 +42,17 @@ class RidgeRegression(Baseline):
 
 
 def best_ridge(
-    train: Array,
+    train: Any,
     train_target: Array,
-    validation: Array,
+    validation: Any,
     target: Array,
     *,
     weights: Weights = (None, None),
 ) -> Ridge:
     """The regression of `PENALTIES` with the least squared error on validation.
 
-    Features are (N, F), targets (N,), those of validation (M, F) and (M,); `weights` those of
-    samples of train (N,) and of validation (M,), if there are any.
+    Features are (N, F), dense or sparse, targets (N,), those of validation (M, F) and (M,);
+    `weights` those of samples of train (N,) and of validation (M,), if there are any.
     """
     of_train, of_validation = weights
     models = [Ridge(alpha=penalty).fit(train, train_target, of_train) for penalty in PENALTIES]

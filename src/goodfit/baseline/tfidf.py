@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples, text_column
+from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples, texts
 from goodfit.baseline.logistic import best_logistic
 from goodfit.contract import DataSpec
 
@@ -20,17 +20,17 @@ class TfIdf(Baseline):
     The penalty is the one with the least log loss on validation.
     """
 
-    kinds = ("class",)
+    kinds = ("class", "ordered")
     inputs = ("tokens",)
     title = "TF-IDF + logistic regression"
     weighs = True
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """The vocabulary and its weights are those of train, where each text counts alike."""
-        self._column = text_column(spec)
+        self._spec = spec
         self._vectorizer = TfidfVectorizer(ngram_range=(1, 2))
-        features = self._vectorizer.fit_transform(train.rows[self._column])
-        held_out = self._vectorizer.transform(validation.rows[self._column])
+        features = self._vectorizer.fit_transform(texts(train, spec))
+        held_out = self._vectorizer.transform(texts(validation, spec))
         self._model = best_logistic(
             features,
             train.targets["target"],
@@ -41,6 +41,6 @@ class TfIdf(Baseline):
 
     def predict(self, samples: Samples) -> Array:
         """Probabilities, (N, K)."""
-        features = self._vectorizer.transform(samples.rows[self._column])
+        features = self._vectorizer.transform(texts(samples, self._spec))
         probabilities: Array = self._model.predict_proba(features)
         return probabilities

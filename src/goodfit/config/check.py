@@ -284,10 +284,11 @@ def _check_network(parts: Mapping[str, _Part]) -> None:
     """
     name, model = parts["model"]
     task_name, task = parts["task"]
-    gives = list(parts["data"].signature.constants["inputs"])
+    gives = parts["data"].signature.gives
     feeds = task.constants["feeds"]
     needed = set(_without_lengths(model.needed, gives)) - set(feeds)
-    if not needed <= set(gives):
+    # of arguments that may all be left out, one is given
+    if not needed <= set(gives) or not set(model.forward) & set(gives):
         raise UserError(
             f"{name}.forward takes {list(model.forward)}, the data set gives {gives}; "
             "choose another model= or data="
@@ -352,10 +353,9 @@ def _check_kind_of_target(
 
 def _check_inputs(parts: Mapping[str, _Part], baselines: Mapping[str, _Part]) -> None:
     """A baseline can use an input, and the augmentation finds all that it changes."""
-    gives = list(parts["data"].signature.constants["inputs"])
+    gives = parts["data"].signature.gives
     for section, (name, baseline) in baselines.items():
-        takes = list(baseline.constants["inputs"])
-        if not set(takes) & set(gives):
+        if not set(takes := list(baseline.constants["inputs"])) & set(gives):
             raise UserError(
                 f"{section} {name} takes {takes}, the data set gives {gives}; "
                 "choose another baseline="

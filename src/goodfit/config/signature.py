@@ -43,6 +43,11 @@ class Signature:
         return tuple(name for name in self.forward if name not in self.optional)
 
     @property
+    def gives(self) -> list[str]:
+        """The inputs of a data set, and those that its spec has where the data have them."""
+        return [*self.constants["inputs"], *self.constants["may_give"]]
+
+    @property
     def output_form(self) -> str:
         """The form of a network's output, or of that which a task reads: a row unless declared."""
         return str(self.constants.get("output_form", "row"))

@@ -32,6 +32,7 @@ class DataSet(ABC):
     `sources` names the raw files that `read` needs, `may_read` those that it takes where they are
     given; `origins` has where each comes from.
     `inputs` are the names that `encode` gives, and so the arguments of the networks that fit;
+    `may_give` those that it gives where the data have them, and which the spec then names;
     `targets` those that `encode_targets` gives, and so the arguments of the loss. `kind` is the
     meaning of the targets, as in `DataSpec`. Cells of the table may be arrays (a picture, a
     window). What is too large for a table of all samples is left out by `read` and added by `load`,
@@ -42,6 +43,7 @@ class DataSet(ABC):
     sources: ClassVar[tuple[str, ...]]
     may_read: ClassVar[tuple[str, ...]] = ()
     inputs: ClassVar[tuple[str, ...]]
+    may_give: ClassVar[tuple[str, ...]] = ()
     targets: ClassVar[tuple[str, ...]] = ("target",)
     kind: ClassVar[str]
     modality: ClassVar[str]  # of the inputs, for a reader: image, text, series, table
@@ -81,6 +83,22 @@ class DataSet(ABC):
             UserError: the raw file lacks what a row names, or it cannot be decoded.
         """
         return rows
+
+    @property
+    def decoder(self) -> DataSet | None:
+        """What decodes the files that rows name, once for each and in parallel; none by default."""
+        return None
+
+    def files(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The files of rows, in the decoder's order, with `file` and `label`: by default the rows.
+
+        The index of a file is the number by which `without` knows it.
+        """
+        return rows
+
+    def without(self, rows: pd.DataFrame, files: Collection[int]) -> pd.DataFrame:
+        """The rows but for those of some files, by their numbers; they keep their own."""
+        return rows.drop(index=list(files))
 
     @abstractmethod
     def split(self, rows: pd.DataFrame, duplicate_group: Array) -> Array:
@@ -172,6 +190,11 @@ class DataSet(ABC):
             UserError: a column is missing, or holds what cannot be used.
         """
         return rows
+
+    @classmethod
+    def column_of_files(cls, spec: DataSpec) -> str | None:
+        """The column of a caller's rows that holds the bytes of files; None where there is none."""
+        return None
 
     @staticmethod
     def given(rows: pd.DataFrame, answers: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:

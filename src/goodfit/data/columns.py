@@ -234,7 +234,7 @@ def _special(name: str, present: Cells) -> Column | None:
         form = f"dates as {compact}" if compact else f"dates, {order.replace('_', ' ')}"
         said = [form, *dates.conversions(present.unique(), order)]
         return Column("date", "; ".join(said), order)
-    code = _NAMED_CODE.fullmatch(name) and not _are_different(present)
+    code = _NAMED_CODE.fullmatch(name) and not are_different(present)
     named = code or _NAMED_LIKE_ID.fullmatch(name)
     if named and present.str.fullmatch(r"\d+").all():
         return Column("category", "numbers that identify something, by the column's name")
@@ -267,7 +267,7 @@ def _said(notation: Notation, present: Cells) -> str:
 def _numbered(name: str, present: Cells) -> Column | None:
     """A running number, or codes of digits that never repeat; None for what may be a quantity."""
     whole = present.str.removesuffix(".0")  # of pandas, where a cell is missing
-    if not _are_different(present) or not whole.str.fullmatch(r"\d+").all():
+    if not are_different(present) or not whole.str.fullmatch(r"\d+").all():
         return None
     values, lengths, different = whole.astype(float), whole.str.len(), whole.nunique()
     span = values.max() - values.min() + 1
@@ -281,14 +281,14 @@ def _numbered(name: str, present: Cells) -> Column | None:
     return None
 
 
-def _are_different(cells: Cells) -> bool:
-    """Whether the cells (N,) name rows: enough of them, and hardly one twice."""
+def are_different(cells: Cells) -> bool:
+    """Whether texts (N,) name rows: enough of them, and hardly one twice."""
     enough = len(cells) >= _FEWEST_FOR_IDENTIFIER
     return enough and cells.nunique() >= _MOSTLY_DIFFERENT * len(cells)
 
 
 def _text(name: str, cells: Cells) -> Column:
-    if _are_different(cells):
+    if are_different(cells):
         few = cells.nunique() <= MOST_CATEGORIES
         differ = f"{cells.nunique()} of {len(cells)} texts differ"
         every = "every text differs" if cells.is_unique else differ

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from goodfit.data.named import matched
 from goodfit.data.row_files import ENDINGS, Part
 from goodfit.errors import UserError
 from goodfit.system import archive, folder
@@ -38,6 +39,25 @@ def parts(path: Path, column: str) -> Generator[Part, None, None]:
             names, contents, is_first = [], [], False
     if names or is_first:
         yield _part(path, names, column, contents)
+
+
+def filled(rows: pd.DataFrame, column: str, path: Path) -> pd.DataFrame:
+    """Rows (N, columns) whose `column` names files of a folder or an archive, with their bytes.
+
+    The name of one that is not there stays as it is.
+
+    Raises:
+        UserError: the folder cannot be read.
+    """
+    if path.is_dir():
+        files = dict(folder.files(path))
+        names = matched(list(rows[column].astype(str)), list(files))
+        contents = {name: _read(files[name]) for name in set(names) & set(files)}
+    else:
+        names = matched(list(rows[column].astype(str)), list(archive.file_names(path)))
+        contents = dict(archive.some_members(path, names))
+    cells = [contents.get(name, cell) for name, cell in zip(names, rows[column], strict=True)]
+    return rows.assign(**{column: pd.Series(cells, rows.index, dtype=object)})
 
 
 def _part(path: Path, names: list[str], column: str, contents: list[bytes]) -> Part:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from goodfit.contract import Field
+from goodfit.contract import DataSpec, Field
 from goodfit.data import decoded
 from goodfit.data.base import Array, StratifiedDataSet, class_labels
 from goodfit.errors import UserError
@@ -45,6 +45,7 @@ class FileDataSet(StratifiedDataSet):
     kind = "class"
     generic = True
     hidden: ClassVar[tuple[str, ...]] = ("file",)  # its folder is the class
+    may_repeat: ClassVar[bool] = False  # several samples may have equal files
     chunk = 64  # of photos, half a gigabyte may be on its way to the processes
     cell: ClassVar[str]
     form: ClassVar[str]  # what `measured` gives behind the first, in words
@@ -62,6 +63,11 @@ class FileDataSet(StratifiedDataSet):
     ) -> None:
         super().__init__(sources=sources, test=test, validation=validation, split_seed=split_seed)
         self.faults, self.most_faults = faults, most_faults
+
+    @property
+    def decoder(self) -> FileDataSet:
+        """The data set itself."""
+        return self
 
     @abstractmethod
     def decode(self, content: bytes) -> Array:
@@ -179,6 +185,11 @@ class FileDataSet(StratifiedDataSet):
         filled = [blank if array is None else array for array in arrays]
         return decoded.Chunk(np.stack(filled), problems, [_digest(each) for each in contents])
 
+    @classmethod
+    def column_of_files(cls, spec: DataSpec) -> str:
+        """The one column that there is."""
+        return cls.cell
+
     def key(self, rows: pd.DataFrame) -> list[bytes]:
         """The arrays as bytes: a file is known by its content, whatever its name."""
         return [np.ascontiguousarray(array).tobytes() for array in rows[self.cell]]
@@ -237,7 +248,8 @@ def file_bytes(cell: Any) -> bytes | None:
         return base64.b64decode(cell, validate=True)
     except (binascii.Error, ValueError):
         raise UserError(
-            f"is a text that is no base64: '{cell[:40]}'; a path is not opened: send the bytes"
+            f"is a text that is no base64: '{cell[:40]}'; a path is not opened: send the bytes, "
+            "or give predict.py --files, the folder"
         ) from None
 
 

@@ -185,7 +185,7 @@ class Images(FileDataSet):
         # a channel that never changes stays 0 whatever divides it
         std = np.sqrt((counts @ levels**2 / total - mean**2).clip(min=0)).clip(min=1.0)
         image = replace(spec.inputs["image"], mean=tuple(mean.tolist()), std=tuple(std.tolist()))
-        return replace(spec, inputs={"image": image})
+        return replace(spec, inputs={**spec.inputs, "image": image})
 
     def sketch(self, rows: pd.DataFrame) -> Array | None:
         """Each image in 256 levels of grey, (B, 256)."""
@@ -202,25 +202,34 @@ class Images(FileDataSet):
             CellsError: a cell is no image.
         """
         check_columns(rows, ["image"])
-        channels, side, _ = spec.inputs["image"].fixed_shape
-        form = {"size": side, "channels": channels, "resize": spec.facts["resize"]}
-        read = partial(_cell, max_pixels=spec.facts["max_pixels"], form=form)
-        images = np.asarray(each(rows["image"], read), np.uint8).reshape(-1, side, side, channels)
-        return {"image": np.ascontiguousarray(images.transpose(0, 3, 1, 2))}
+        return {"image": encoded(rows["image"], spec)}
 
     @staticmethod
     def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:
         """The image (C, S, S) as the network sees it."""
         return Exhibit(
-            picture=_packed(sample["image"].transpose(1, 2, 0), "JPEG"), picture_format="jpeg"
+            picture=packed(sample["image"].transpose(1, 2, 0), "JPEG"), picture_format="jpeg"
         )
 
     def example(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Three images as PNG in base64."""
-        return pd.DataFrame({"image": [_packed(image, "PNG") for image in rows["image"].head(3)]})
+        return pd.DataFrame({"image": [packed(image, "PNG") for image in rows["image"].head(3)]})
 
     def _form(self) -> dict[str, Any]:
         return {"size": self.size, "channels": self.channels, "resize": self.resize}
+
+
+def encoded(cells: pd.Series[Any], spec: DataSpec) -> Array:
+    """Images (B, C, S, S) as bytes, of cells (B,) that hold files or pixels of any size.
+
+    Raises:
+        CellsError: a cell is no image.
+    """
+    channels, side, _ = spec.inputs["image"].fixed_shape
+    form = {"size": side, "channels": channels, "resize": spec.facts["resize"]}
+    read = partial(_cell, max_pixels=spec.facts["max_pixels"], form=form)
+    images = np.asarray(each(cells, read), np.uint8).reshape(-1, side, side, channels)
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
 
 def _cell(cell: Any, max_pixels: int, form: Mapping[str, Any]) -> Array:
@@ -325,8 +334,8 @@ def _flat(picture: Picture) -> Picture:
     return picture
 
 
-def _packed(image: Array, form: str) -> str:
-    """An image (H, W, C) as a file in base64."""
+def packed(image: Array, form: str) -> str:
+    """An image (H, W, C) as a file of Pillow's format `form` in base64."""
     from PIL import Image
 
     stream = io.BytesIO()

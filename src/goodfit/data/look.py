@@ -6,7 +6,7 @@ Letters: N rows of the table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from goodfit.contract import DataSpec
 from goodfit.data import columns
 from goodfit.data.columns import Column
 from goodfit.data.faults import named
+from goodfit.data.mixed import Mixed
 from goodfit.data.numbers import Notation, notation
 from goodfit.data.table import Table
 from goodfit.data.target import READ_AS
@@ -26,6 +27,7 @@ from goodfit.records import Finding
 
 _FEW_NUMBERS = 20  # different whole numbers that may be classes
 _MOST_CLASSES = 1000
+_WORDS_OF_A_TEXT = 3  # on average; names of people and of places have two
 _EXAMPLE = 24  # letters
 _MOSTLY = 0.8  # the share of a class above which task=classification refuses accuracy
 _MOSTLY_MISSING = 0.5
@@ -127,22 +129,47 @@ def kind_of_several(asked: str | None, targets: Sequence[str]) -> Kind:
 
 
 def choice(options: Mapping[str, Any]) -> str:
-    """Of conf/data, by the options that are given: texts where a column of texts is named."""
-    return "texts" if "text" in options else "table"
+    """Of conf/data, by the options that are given: whether texts alone are read, or beside others.
+
+    With a column of texts, or of images, among the others it is `mixed`.
+    """
+    if "text" in options:
+        return "texts"
+    named = options.get("columns")
+    kinds = set(named.values()) if isinstance(named, Mapping) else set()
+    return "mixed" if kinds & {"text", "image"} else "table"
+
+
+def column_of_images(options: Mapping[str, Any]) -> str:
+    """The column whose images are looked into, by the options that are given; empty for none."""
+    named = options.get("columns") or {}
+    return next((name for name, how in named.items() if how == "image"), "")
+
+
+def free_texts(cells: pd.DataFrame, others: Collection[str]) -> list[str]:
+    """Columns of a table (N rows) that are read by their words where nobody says another reading.
+
+    Their texts have several words, and are too many for categories. Not looked at are `others`.
+
+    Raises:
+        UserError: cells can be read in two ways.
+    """
+    found = []
+    for name in map(str, cells.columns.drop(list(others), errors="ignore")):
+        present = cells[name][cells[name] != ""]
+        if present.empty or present.map(lambda text: len(text.split())).mean() < _WORDS_OF_A_TEXT:
+            continue
+        column = columns.decide(name, cells[name])
+        many = column.kind == "category" and present.nunique() > columns.MOST_CATEGORIES
+        if many or (column.kind is None and columns.are_different(cells[name])):
+            found.append(name)
+    return found
 
 
 def data_set(chosen: str, options: dict[str, Any], kind: Kind) -> Table:
-    """The data set of a choice, for what is predicted.
-
-    Raises:
-        UserError: a text alone is to tell a number.
-    """
-    if chosen == "table":
-        return Table(**options | {"kind": kind.kind})
-    if kind.kind != "class":
-        what = "a number" if kind.kind == "number" else f"of kind={kind.kind}"
-        raise UserError(f"target '{options['label']}' is {what}; by text= a class is predicted")
-    return Texts(**options)
+    """The data set of a choice, for what is predicted."""
+    made: dict[str, type[Table]] = {"table": Table, "texts": Texts, "mixed": Mixed}
+    return made[chosen](**options | {"kind": kind.kind})
 
 
 def seen(table: Table, cells: pd.DataFrame, spec: DataSpec) -> list[Seen]:
@@ -154,7 +181,8 @@ def seen(table: Table, cells: pd.DataFrame, spec: DataSpec) -> list[Seen]:
         column = read[name]
         facts = spec.facts["columns"].get(name, {})
         as_read = Column.of_facts({"kind": None, "why": "", **facts})
-        if "category" in READ_AS.get(column.read_as or "", ()):
+        by_letters = column.read_as in ("text", "image")
+        if by_letters or "category" in READ_AS.get(column.read_as or "", ()):
             as_read = Column("category", "", columns.LITERAL)
         missing = columns.missing_in(texts, as_read)
         present = texts[~missing]

@@ -272,7 +272,7 @@ def notes(
     options: Mapping[str, Any],
 ) -> list[str]:
     """What should be known before a score is believed, of good files (N,) in their splits (N,)."""
-    said = _of_faults(faulty, len(good) + len(faulty), options)
+    said = of_faults(faulty, len(good) + len(faulty), options)
     units = len(np.unique(data.clusters(good)[splits == "test"]))
     if units < _FEWEST:
         what = f"different '{options['group']}'" if options.get("group") else "files"
@@ -336,7 +336,7 @@ def _of_outsides(data: FileDataSet, good: pd.DataFrame, files: Opened) -> list[s
     return said
 
 
-def _of_faults(faulty: Mapping[str, str], count: int, options: Mapping[str, Any]) -> list[str]:
+def of_faults(faulty: Mapping[str, str], count: int, options: Mapping[str, Any]) -> list[str]:
     """How many files cannot be used, and what answers that."""
     if not faulty:
         return []

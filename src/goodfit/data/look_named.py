@@ -5,7 +5,7 @@ Letters: N rows of the table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from os.path import commonpath, normpath
 from pathlib import Path
 
@@ -41,16 +41,21 @@ def folder_of(table: Path, names: Sequence[str], ending: str) -> Path:
     return folder
 
 
-def naming(cells: pd.DataFrame) -> list[str]:
-    """What is to be said of columns of a table (N rows) whose texts are names of files."""
+def naming(cells: pd.DataFrame, known: Collection[str]) -> list[str]:
+    """What is to be said of columns of a table (N rows) whose texts are names of files.
+
+    Those that are `known` as such are looked into.
+    """
     said = []
-    for name in map(str, cells):
+    for name in map(str, cells.columns.drop(list(known), errors="ignore")):
         some = list(cells[name].head(_LOOKED_THROUGH))
         counts = look_files.by_kind(some)
         for option, kind in (("image", "images"), ("sound", "sounds")):
             if 2 * counts.get(kind, 0) > len(some):
+                beside = f", columns.{name}=image beside the others" if option == "image" else ""
                 said.append(
-                    f"'{name}' names {kind}, which nothing looks into; {option}={name} does"
+                    f"'{name}' names {kind}, which nothing looks into; {option}={name} does, "
+                    f"alone{beside}"
                 )
     return said
 

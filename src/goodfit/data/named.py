@@ -6,7 +6,7 @@ Letters: N rows of the table that name a file.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal
 
@@ -88,18 +88,13 @@ class NamedFiles(FileDataSet):
         for name in ("file", _LABEL, self.cell):
             if name in (self.table.weight, *self.table.splitting.names):
                 raise UserError(f"{table}: a column is named '{name}', as goodfit's own; rename it")
-        texts = [f"{text}{self.ending or ''}" for text in rows[self.table.names]]
-        names = matched(texts, present)
+        names = found(table, rows[self.table.names], folder, present, self.ending or "")
         place = {name: number for number, name in enumerate(present)}
-        lacking = [text for text, name in zip(texts, names, strict=True) if name not in place]
-        if lacking:
-            count = f"{len(lacking):,} of {len(texts):,} files"
-            said = f"{folder} lacks {count} that {table} names, such as {_listed(lacking)}"
-            raise UserError(f"{said}; {self._advice(lacking[0], present)}")
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             raise UserError(f"{table} names {_listed(twice)} more than once; a file has one row")
-        self._check_unnamed(table, folder, set(names), present)
+        others = unnamed(set(names), present, self.endings)
+        tell_unnamed(table, folder, others, self.unnamed)
         kept = rows.drop(columns=self.table.names).rename(columns={self.table.label: _LABEL})
         kept.insert(0, "file", names)
         return kept.sort_values("file", key=lambda column: column.map(place), ignore_index=True)
@@ -152,36 +147,59 @@ class NamedFiles(FileDataSet):
         """The rows with the target under its own name."""
         return rows.rename(columns={_LABEL: self.table.label})
 
-    def _advice(self, lacking: str, present: Sequence[str]) -> str:
-        """What to do about a file that is not there."""
-        wanted = PurePosixPath(lacking).name
-        for name in present:
-            file = PurePosixPath(name)
-            if file.stem == wanted and file.suffix and not self.ending:
-                return f"it has {name}: data.ending={file.suffix}"
-        return f"it has {_listed(present)}; mend the names, or drop the rows"
 
-    def _check_unnamed(
-        self, table: str, folder: str, named: set[str], present: Sequence[str]
-    ) -> None:
-        """Files of a known ending that no row names are told.
+def found(
+    table: str, names: Iterable[str], folder: str, present: Sequence[str], ending: str
+) -> list[str]:
+    """The files that `names` of a table mean, as they are `present` in a folder; `ending` is added.
 
-        Raises:
-            UserError: they are not to be left out.
-        """
-        known = {ending for endings in self.endings.values() for ending in endings}
-        others = [
-            name
-            for name in present
-            if name not in named and PurePosixPath(name).suffix.lower() in known
-        ]
-        if not others:
-            return
-        said = f"{folder} has {len(others):,} files that {table} does not name, such as "
-        said += _listed(others)
-        if self.unnamed == "refuse":
-            raise UserError(f"{said}; add their rows, or data.unnamed=leave_out")
-        print(f"{said}; they are left out")
+    `table` and `folder` call both in messages.
+
+    Raises:
+        UserError: some are not there.
+    """
+    texts = [f"{name}{ending}" for name in names]
+    files, known = matched(texts, present), set(present)
+    lacking = [text for text, name in zip(texts, files, strict=True) if name not in known]
+    if lacking:
+        count = f"{len(lacking):,} of {len(texts):,} files"
+        said = f"{folder} lacks {count} that {table} names, such as {_listed(lacking)}"
+        raise UserError(f"{said}; {_advice(lacking[0], present, ending)}")
+    return files
+
+
+def _advice(lacking: str, present: Sequence[str], ending: str) -> str:
+    """What to do about a file that is not there."""
+    wanted = PurePosixPath(lacking).name
+    for name in present:
+        file = PurePosixPath(name)
+        if file.stem == wanted and file.suffix and not ending:
+            return f"it has {name}: data.ending={file.suffix}"
+    return f"it has {_listed(present)}; mend the names, or drop the rows"
+
+
+def unnamed(
+    named: Collection[str], present: Sequence[str], endings: Mapping[str, Collection[str]]
+) -> list[str]:
+    """The files with a known ending among those `present` that no row names."""
+    known = {ending for some in endings.values() for ending in some}
+    others = [name for name in present if name not in named]
+    return [name for name in others if PurePosixPath(name).suffix.lower() in known]
+
+
+def tell_unnamed(table: str, folder: str, others: Sequence[str], rule: str) -> None:
+    """Says which files no row names.
+
+    Raises:
+        UserError: they are not to be left out.
+    """
+    if not others:
+        return
+    said = f"{folder} has {len(others):,} files that {table} does not name, such as "
+    said += _listed(others)
+    if rule == "refuse":
+        raise UserError(f"{said}; add their rows, or data.unnamed=leave_out")
+    print(f"{said}; they are left out")
 
 
 def matched(names: Sequence[str], present: Sequence[str]) -> list[str]:

@@ -7,7 +7,6 @@ Letters: N rows of the table, B rows that are encoded together, F features of ea
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from itertools import product
 from pathlib import Path
@@ -29,6 +28,8 @@ from goodfit.data.table_cells import (
     check_resolution,
     columns_read,
     exhibit,
+    noted,
+    read_as,
     read_cells,
     without_spaces,
 )
@@ -48,9 +49,7 @@ from goodfit.schema import (
     Whole,
 )
 
-# of a table's attributes: what `read` has decided, by column, and why the target is as it is
-_READ = "columns"
-_TARGET = "target"
+_TARGET = "target"  # of a table's attributes: why the target is as it is
 
 
 class Table(StratifiedDataSet):
@@ -67,13 +66,13 @@ class Table(StratifiedDataSet):
     """
 
     sources = ("table",)
-    may_read = ("split",)
+    may_read: ClassVar[tuple[str, ...]] = ("split",)
     inputs: ClassVar[tuple[str, ...]] = ("numbers",)
     kind = "class"
     modality = "table"
     takes_any_cell = True
     generic = True
-    hidden = (BY_FILE,)
+    hidden: ClassVar[tuple[str, ...]] = (BY_FILE,)
 
     def __init__(
         self,
@@ -104,7 +103,7 @@ class Table(StratifiedDataSet):
         self.label, self.kind = " + ".join(self.goals), kind  # type: ignore[misc]
         self.separator = separator
         several.check_options(self.goals, kind, separator)
-        self.columns = {delimited.normal(name): read_as for name, read_as in columns.items()}
+        self.columns = {delimited.normal(name): asked for name, asked in columns.items()}
         self.drop = [delimited.normal(name) for name in drop]
         self.order = list(order)
         self.missing, self.alike_labels, self.sheet = missing, alike_labels, sheet
@@ -161,12 +160,7 @@ class Table(StratifiedDataSet):
             said += more
         for name, one in product(taken, self._goals(table)):
             decided[name] = target.with_a_leak(decided[name], table[name], one)
-        # as a text: pandas stores them with a file, and copies them deeply with each column that it
-        # gives, which took minutes for 1,600 columns
-        table.attrs = {
-            _READ: json.dumps({name: column.to_facts() for name, column in decided.items()}),
-            _TARGET: "; ".join(said),
-        }
+        table.attrs = {**noted(decided), _TARGET: "; ".join(said)}
         return table
 
     def _read_cells(
@@ -209,10 +203,9 @@ class Table(StratifiedDataSet):
             UserError: a text column has too many values to be categories, or the target is the
                 same in all rows.
         """
-        stored: dict[str, Any] = json.loads(train.attrs.get(_READ, "{}"))
-        decided = {name: Column.of_facts(facts) for name, facts in stored.items()}
+        decided = read_as(train)
         facts = {}
-        for name in self._inputs(train):
+        for name in self._numbers(train):
             column = decided.get(name) or Column.of_values(train[name])
             facts[name] = features.fit(train[name], column)
         goal = target.field(train[self.label], self.kind, self.order, self.goals)
@@ -231,13 +224,17 @@ class Table(StratifiedDataSet):
 
     def _said(self, train: pd.DataFrame) -> dict[str, Any]:
         """What is said of columns that are no inputs: why they are not, the target, the group."""
-        stored: dict[str, Any] = json.loads(train.attrs.get(_READ, "{}"))
+        read = read_as(train)
         return {
-            "left_out": {name: read["why"] for name, read in stored.items() if not read["kind"]},
+            "left_out": {name: column.why for name, column in read.items() if not column.kind},
             "target": dict.fromkeys(self.goals, train.attrs.get(_TARGET, "the target")),
             **({"group": self.splitting.group} if self.splitting.group else {}),
             **({"weight": self.weight} if self.weight in train else {}),
         }
+
+    def _numbers(self, rows: pd.DataFrame) -> list[str]:
+        """The columns that `numbers` holds: all that are inputs."""
+        return self._inputs(rows)
 
     def _inputs(self, rows: pd.DataFrame) -> list[str]:
         """The columns that are inputs: not the target, nor what only decides the split."""
@@ -309,7 +306,7 @@ class Table(StratifiedDataSet):
     def findings(self, rows: pd.DataFrame, names: Array) -> list[Finding]:
         """What makes a score mislead, of rows whose splits are `names` (N,): see `findings`."""
         # that times differ between splits by time is no news
-        inputs = [name for name in self._inputs(rows) if name != self.splitting.time]
+        inputs = [name for name in self._numbers(rows) if name != self.splitting.time]
         goals = self._goals(rows)
         found = of_each(rows, names, goals, inputs, self.splitting.group)
         return found + in_time(rows, names, goals, inputs, self.splitting)

@@ -1,4 +1,4 @@
-"""Any file of rows with a column of texts: a class is told by the text alone.
+"""Any file of rows with a column of texts: the target is told by the text alone.
 
 Letters: N rows of the table, B rows that are encoded together, T tokens of each.
 """
@@ -16,11 +16,9 @@ from goodfit.data.base import Array, check_columns
 from goodfit.data.columns import Column
 from goodfit.data.delimited import normal
 from goodfit.data.faults import each
-from goodfit.data.findings import findings
-from goodfit.data.in_time import in_time
 from goodfit.data.table import Table
-from goodfit.records import Exhibit, Finding
-from goodfit.schema import Count, Fraction, Source, TextOrNone, Whole
+from goodfit.records import Exhibit
+from goodfit.schema import Count, Fraction, Names, Source, TextOrNone, Whole
 
 
 class Texts(Table):
@@ -39,7 +37,10 @@ class Texts(Table):
         *,
         sources: Mapping[str, Source],
         text: str,
-        label: str,
+        label: str | Names,
+        kind: Literal["class", "ordered", "labels", "number", "numbers", "count"],
+        order: Names,
+        separator: TextOrNone,
         length: Count,
         min_count: Count,
         alike_labels: Literal["refuse", "join", "keep"],
@@ -56,9 +57,9 @@ class Texts(Table):
         super().__init__(
             sources=sources,
             label=label,
-            kind="class",
-            order=[],
-            separator=None,
+            kind=kind,
+            order=order,
+            separator=separator,
             # whatever its texts look like
             columns={text: "category"},
             drop=[],
@@ -85,7 +86,7 @@ class Texts(Table):
         return DataSpec(
             data=f"{type(self).__module__}.{type(self).__qualname__}",
             kind=self.kind,
-            outputs=len(goal.labels),
+            outputs=len(goal.labels) or len(goal.mean),
             inputs={
                 "tokens": Field((self.length,), "int64", vocabulary=vocabulary),
                 "mask": Field((self.length,), "bool"),
@@ -119,10 +120,8 @@ class Texts(Table):
         """The words of each text: it is all that the network sees."""
         return [" ".join(tokens.words(text)).encode() for text in rows[self.text]]
 
-    def findings(self, rows: pd.DataFrame, names: Array) -> list[Finding]:
-        """Torn groups, and a target that differs between the splits `names` (N,)."""
-        found = findings(rows, names, self.label, [], self.splitting.group)
-        return found + in_time(rows, names, self._goals(rows), [], self.splitting)
+    def _numbers(self, rows: pd.DataFrame) -> list[str]:
+        return []
 
     def _decided(self, cells: pd.Series[Any]) -> Column:
         if cells.name in (self.text, self.weight, *self.splitting.names):

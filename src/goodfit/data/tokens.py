@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from goodfit.contract import PAD, UNKNOWN, Field
 
 Array = np.ndarray[Any, Any]
-Splitter = Callable[[str], list[str]]
+Text = TypeVar("Text")  # one, or what several columns have of a sample
 # of any script: a word with what is joined to it by an apostrophe, or a single mark
+# in the place of a text that is missing: no word is written so
+MISSING = "<missing>"
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
 
 
@@ -25,7 +27,21 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower().replace("\u2019", "'"))
 
 
-def vocabulary(texts: Iterable[str], split: Splitter, min_count: int) -> tuple[str, ...]:
+def joined(texts: Mapping[str, str], length: int) -> list[str]:
+    """The words of a sample's texts by the names of their columns, `length` of each at most.
+
+    Where there are several, the name stands before each. A text without a word is a missing one.
+    """
+    parts: list[str] = []
+    for name, text in texts.items():
+        parts += [f"<column {name}>"] if len(texts) > 1 else []
+        parts += words(text)[:length] or [MISSING]
+    return parts
+
+
+def vocabulary(
+    texts: Iterable[Text], split: Callable[[Text], list[str]], min_count: int
+) -> tuple[str, ...]:
     """Padding, the unknown word, and words that occur `min_count` times, the most frequent first.
 
     By the word among equal counts: tokens do not depend on the order of the texts.
@@ -36,7 +52,9 @@ def vocabulary(texts: Iterable[str], split: Splitter, min_count: int) -> tuple[s
     return ("<pad>", "<unk>", *frequent)
 
 
-def encode(texts: Sequence[str], split: Splitter, field: Field) -> dict[str, Array]:
+def encode(
+    texts: Sequence[Text], split: Callable[[Text], list[str]], field: Field
+) -> dict[str, Array]:
     """`tokens` (B, T), 0 behind the end, and `mask` (B, T), true where there is a token.
 
     `field` is that of `tokens`. A text without a word is an unknown one: attention to nothing at

@@ -47,6 +47,7 @@ def answers(cfg: DictConfig, data: Path, task: Task) -> dict[str, Answered]:
     Raises:
         UserError: a file is missing or broken.
     """
+    build.check_inputs(cfg, task.spec)
     train, validation = (labelled(data, split, task.spec) for split in ("train", "validation"))
     fitted_on = train.that_count()
     asked = {"validation": Samples(validation.inputs, validation.rows)}

@@ -18,7 +18,38 @@ from goodfit.schema import Count, Fraction
 _NORMAL = [NormalDist().inv_cdf(part / 16) for part in range(1, 16)]
 
 
-class TabM(nn.Module):
+class Embedded(nn.Module):
+    """Codes of a table as they are, and behind them its numbers, each with the vector of `Bends`.
+
+    `sizes` has how many numbers stand for each feature, in that order.
+    """
+
+    numbers: Tensor
+    codes: Tensor
+
+    def __init__(self, spec: DataSpec, width: int) -> None:
+        super().__init__()
+        (features,) = spec.inputs["numbers"].fixed_shape
+        knots: list[list[float]] = spec.facts.get("knots", [_NORMAL] * features)
+        places = [place for place in range(features) if knots[place]]
+        codes = [place for place in range(features) if not knots[place]]
+        # buffers: a list is made a tensor, and copied to the device, in each step
+        self.register_buffer("numbers", torch.tensor(places, dtype=torch.long), persistent=False)
+        self.register_buffer("codes", torch.tensor(codes, dtype=torch.long), persistent=False)
+        self.sizes = [1] * len(codes) + [1 + width] * len(places)
+        if places:
+            self.embed = Bends([knots[place] for place in places], width)
+
+    def embedded(self, numbers: Tensor) -> Tensor:
+        """(B, F), standardized, to (B, sum of `sizes`)."""
+        codes = numbers.index_select(1, self.codes)
+        if not len(self.numbers):
+            return codes
+        embedded = self.embed(numbers.index_select(1, self.numbers))
+        return torch.cat([codes, embedded.flatten(1)], 1)
+
+
+class TabM(Embedded):
     """`members` networks in one forward pass; each learns by its own loss, their mean predicts.
 
     TabM (Gorishniy et al. 2024, arXiv 2410.24210) is BatchEnsemble (Wen et al. 2020, arXiv
@@ -29,8 +60,6 @@ class TabM(nn.Module):
     """
 
     output_form = "members"
-    numbers: Tensor
-    codes: Tensor
 
     def __init__(
         self,
@@ -42,38 +71,29 @@ class TabM(nn.Module):
         depth: Count,
         dropout: Fraction,
     ) -> None:
-        super().__init__()
-        (features,) = spec.inputs["numbers"].fixed_shape
-        knots: list[list[float]] = spec.facts.get("knots", [_NORMAL] * features)
-        places = [place for place in range(features) if knots[place]]
-        codes = [place for place in range(features) if not knots[place]]
-        # buffers: a list is made a tensor, and copied to the device, in each step
-        self.register_buffer("numbers", torch.tensor(places, dtype=torch.long), persistent=False)
-        self.register_buffer("codes", torch.tensor(codes, dtype=torch.long), persistent=False)
-        sizes = [1] * len(codes)  # of what stands for each feature
-        if places:
-            self.embed = Bends([knots[place] for place in places], embedding)
-            sizes += [1 + embedding] * len(places)
-
-        inputs = sum(sizes)
-        layers: list[nn.Module] = []
-        for layer in range(depth):
-            shared = Shared(inputs, width, members)
-            if layer == 0:
-                shared.tell_apart(sizes)
-            layers += [shared, nn.ReLU(), SharedDropout(dropout)]
-            inputs = width
-        self.layers = nn.Sequential(*layers)
+        super().__init__(spec, embedding)
+        self.layers = hidden(self.sizes, members=members, width=width, depth=depth, dropout=dropout)
         self.head = Own(width, spec.outputs, members)
 
     def forward(self, numbers: Tensor) -> Tensor:
         """(B, F), standardized, to (B, M, K)."""
-        x = numbers.index_select(1, self.codes)
-        if len(self.numbers):
-            embedded = self.embed(numbers.index_select(1, self.numbers))
-            x = torch.cat([x, embedded.flatten(1)], 1)
-        output: Tensor = self.head(self.layers(x.unsqueeze(1)))
+        output: Tensor = self.head(self.layers(self.embedded(numbers).unsqueeze(1)))
         return output
+
+
+def hidden(
+    sizes: list[int], *, members: int, width: int, depth: int, dropout: float
+) -> nn.Sequential:
+    """Layers for features of `sizes` numbers each, (B, 1, sum of sizes) to (B, M, D)."""
+    inputs = sum(sizes)
+    layers: list[nn.Module] = []
+    for layer in range(depth):
+        shared = Shared(inputs, width, members)
+        if layer == 0:
+            shared.tell_apart(sizes)
+        layers += [shared, nn.ReLU(), SharedDropout(dropout)]
+        inputs = width
+    return nn.Sequential(*layers)
 
 
 class Bends(nn.Module):

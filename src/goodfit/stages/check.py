@@ -44,7 +44,7 @@ def _check_rows(table: OwnTable, console: Console) -> int:
     """The findings of a table, each with the rows of the file that it is about."""
     columns = list(table.spec.facts["columns"])
     found = list(table.table.findings(table.rows, table.names))
-    found += label_noise(table.rows, table.table.label, columns)
+    found += label_noise(table.rows, table.table.label, columns) if columns else []
     for number, finding in enumerate(found, 1):
         console.print(f"[bold]{number}. {escape(finding.what)}[/]", highlight=False, soft_wrap=True)
         if finding.rows:

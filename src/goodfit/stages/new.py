@@ -22,12 +22,13 @@ python pipelines/new.py name=<name> source=<file> image=<column> target=<column>
 
 Options are those of conf/data/table.yaml, such as kind=class, drop=[id,note], group=patient,
 columns.zip=category, 'columns={"Order Date": day_first}', time=day, weight=persons, sheet=2024;
-text=<column> has a class told by that column's texts alone (conf/data/texts.yaml). With horizon=, a
-row is a step of a series (conf/data/series.yaml). In a folder, each sub-folder is a class
-(conf/data/images.yaml, sounds.yaml). With image= or sound=, a column names files
-(conf/data/named_images.yaml, named_sounds.yaml). split=<file> with assigned=<column> takes the
-split from a file that has that column, and beside it one called split. With an experiment of that
-name, it shows what would change; replace=true writes it."""
+text=<column> has the target told by that column's texts alone (conf/data/texts.yaml).
+columns.note=text reads texts beside the others, columns.photo=image images, of folder=
+(conf/data/mixed.yaml). With horizon=, a row is a step of a series (conf/data/series.yaml). In a
+folder, each sub-folder is a class (conf/data/images.yaml, sounds.yaml). With image= or sound=, a
+column names files (conf/data/named_images.yaml, named_sounds.yaml). split=<file> with
+assigned=<column> takes the split from a file that has that column, and beside it one called split.
+With an experiment of that name, it shows what would change; replace=true writes it."""
 
 
 def main() -> int:

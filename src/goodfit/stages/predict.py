@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from goodfit.predictor import Predictor
 
 SOME_REFUSED = 3
+Fill = Callable[[pd.DataFrame], pd.DataFrame]
 STANDARD = Path("-")  # input or output
 _PART = 8192  # rows that are read and answered at once
 _LISTED = 100  # refused rows that are told one by one
@@ -38,7 +40,8 @@ python pipelines/predict.py model=models:/<name>@champion <file> [--out <file>]
 
 <file> is CSV, Parquet or JSON lines, also compressed (.gz), or - for standard input. The answers
 stand beside its own columns, in the same order, and are called predicted_<name> where the file has
-a column <name>. Of a model of images or sounds it may be a folder of them, an archive (zip, tar) or
+a column <name>. --files <folder or archive> holds the images that a column names, beside others.
+Of a model of images or sounds it may be a folder of them, an archive (zip, tar) or
 one alone: the answers stand beside the name of each file. Without --out they go to standard output,
 as CSV or as --format says. A file that exists is written over with --replace alone.
 Of series, the file holds the last steps of each, and the answers are the steps ahead, alone.
@@ -70,8 +73,12 @@ def main() -> int:
             name = "standard input" if options.file == STANDARD else str(options.file)
             parts = row_files.parts(name, source, taken, _PART)
         with closing(parts) as rows, _writing(options.out) as target:
-            answer = _answer_all if _row_is_sample(predictor) else _answer_apart
-            refused, count = answer(predictor, rows, target, str(options.out), given)
+            if _row_is_sample(predictor):
+                fill = _filling(predictor, options)
+                counts = _answer_all(predictor, rows, target, str(options.out), given, fill)
+            else:
+                counts = _answer_apart(predictor, rows, target, str(options.out), given)
+    refused, count = counts
     where = "" if options.out == STANDARD else f": {options.out}"
     print(f"{count - refused:,} rows answered, {refused:,} refused{where}", file=sys.stderr)
     return SOME_REFUSED if refused else 0
@@ -82,6 +89,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.error = _refuse  # type: ignore[method-assign,assignment]
     parser.add_argument("words", nargs="*")
     parser.add_argument("--out", type=Path, default=STANDARD)
+    parser.add_argument("--files", type=Path)
     parser.add_argument("--replace", action="store_true")
     parser.add_argument("--format", choices=sorted(set(row_files.ENDINGS.values())))
     options = parser.parse_args(arguments)
@@ -98,9 +106,9 @@ def _go_to_repository(options: argparse.Namespace) -> None:
     root = Path(sys.argv[0]).resolve().parents[1]
     if root == Path.cwd():
         return
-    for name in ("file", "out"):
+    for name in ("file", "out", "files"):
         path = getattr(options, name)
-        if path != STANDARD:
+        if path not in (STANDARD, None):
             setattr(options, name, path.absolute())
     os.chdir(root)
 
@@ -162,10 +170,9 @@ def _column_of_files(predictor: Predictor, options: argparse.Namespace) -> str:
     Raises:
         UserError: the model is of something else.
     """
-    from goodfit.build import data_class
     from goodfit.data.files import FileDataSet
 
-    kind = data_class(predictor.spec)
+    kind = build.data_class(predictor.spec)
     if not issubclass(kind, FileDataSet):
         raise UserError(
             f"{options.model} takes rows, no files: expected {options.file} to end with "
@@ -206,15 +213,40 @@ def _writing(path: Path) -> Iterator[BinaryIO]:
         yield stream
 
 
+def _filling(predictor: Predictor, options: argparse.Namespace) -> Fill:
+    """What puts the bytes of files into rows that name them: nothing where no folder is given.
+
+    Raises:
+        UserError: the folder is not there, or the model takes no files beside its rows.
+    """
+    if options.files is None:
+        return lambda rows: rows
+    kind = build.data_class(predictor.spec)
+    column = kind.column_of_files(predictor.spec)
+    if column is None or file_rows.is_files(options.file):
+        raise UserError(f"--files {options.files}: the rows of {options.file} name no files")
+    if not options.files.exists():
+        raise UserError(f"--files: there is no {options.files}")
+    return partial(file_rows.filled, column=column, path=options.files)
+
+
 def _answer_all(
-    predictor: Predictor, rows: Iterator[Part], target: BinaryIO, name: str, form: Format
+    predictor: Predictor,
+    rows: Iterator[Part],
+    target: BinaryIO,
+    name: str,
+    form: Format,
+    fill: Fill,
 ) -> tuple[int, int]:
-    """How many rows were refused, and how many there were; each that was is told."""
+    """How many rows were refused, and how many there were; each that was is told.
+
+    `fill` makes of a part's rows what the model takes.
+    """
     written = answers.opened(target, name, form)
     progress = Progress("predicting", None, "rows", sys.stderr)
     refused = count = 0
     for part in rows:
-        got, problems = answered(predictor, part.rows)
+        got, problems = answered(predictor, fill(part.rows))
         for place, problem in sorted(problems.items()):
             refused += 1
             if refused <= _LISTED:

@@ -180,14 +180,15 @@ def _faults(data: FileDataSet, rows: pd.DataFrame, folder: Path) -> dict[str, st
         problem=pd.Series(problems, rows.index, object), digest=pd.Series(digests, rows.index)
     )
     table.loc[table["label"] == "", "problem"] = _NO_CLASS
-    return _problems(table)
+    return _problems(table, data.may_repeat)
 
 
-def _problems(table: pd.DataFrame) -> dict[str, str]:
-    """The problems of a table with file, label, problem and digest: copies have one, too."""
+def _problems(table: pd.DataFrame, may_repeat: bool) -> dict[str, str]:
+    """The problems of a table with file, label, problem and digest: copies may have one, too."""
     faulty = table[table["problem"].notna()]
-    faults = dict(zip(faulty["file"], faulty["problem"], strict=True))
-    faults |= copies(table[table["problem"].isna()])
+    faults: dict[str, str] = dict(zip(faulty["file"], faulty["problem"], strict=True))
+    if not may_repeat:
+        faults |= copies(table[table["problem"].isna()])
     return {name: faults[name] for name in table["file"] if name in faults}
 
 

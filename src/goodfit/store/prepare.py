@@ -43,11 +43,8 @@ def prepare(
             value is not finite.
     """
     hashes = {name: sha256(path) for name, path in raw.items()}
-    rows = _read(data, raw)
-    left_out: dict[str, str] = {}
     work = out.parent / f".{out.name}.decoded"
-    if isinstance(data, FileDataSet):
-        raw, rows, left_out = decode_files(data, raw, rows, work, hashes)
+    raw, rows, left_out = _decoded(data, raw, _read(data, raw), work, hashes)
     names, copies = assign_splits(data, raw, rows)
     splits = {split: rows[names == split] for split in SPLITS}
     spec = data.fit(splits["train"])
@@ -106,6 +103,21 @@ def _read(data: DataSet, raw: Mapping[str, Path]) -> pd.DataFrame:
         named = ", ".join(path.name for path in raw.values())
         raise UserError(f"{named}: a column is named '{RAW_ROW}', which goodfit uses; rename it")
     return rows
+
+
+def _decoded(
+    data: DataSet,
+    raw: Mapping[str, Path],
+    rows: pd.DataFrame,
+    work: Path,
+    hashes: Mapping[str, str],
+) -> tuple[Mapping[str, Path], pd.DataFrame, dict[str, str]]:
+    """As `decode_files`, of the rows (N,) whose files can be used; all of them without files."""
+    if not isinstance(data.decoder, FileDataSet):
+        return raw, rows, {}
+    named = data.files(rows)
+    raw, good, left_out = decode_files(data.decoder, raw, named, work, hashes)
+    return raw, data.without(rows, named.index.difference(good.index)), left_out
 
 
 def _loaded(data: DataSet, raw: Mapping[str, Path], train: pd.DataFrame) -> Iterator[pd.DataFrame]:
