@@ -110,11 +110,10 @@ class Mixed(Table):
         goal: dict[str, Any] = {"kind": kind, "order": order, "separator": separator}
         cells: dict[str, Any] = {"drop": drop, "missing": missing, "missing_in": needed}
         cells |= {"alike_labels": alike_labels, "sheet": sheet, "columns": _of_table(columns)}
-        by: dict[str, Any] = {"group": group, "time": time, "gap": gap, "assigned": assigned}
         cells |= {"weight": weight}
+        by: dict[str, Any] = {"group": group, "time": time, "gap": gap, "assigned": assigned}
         super().__init__(sources=sources, label=label, **goal, **cells, **by, **shares)
-        self.length, self.min_count, self.ending = length, min_count, ending
-        self.unnamed = unnamed
+        self.length, self.min_count, self.ending, self.unnamed = length, min_count, ending, unnamed
         form: dict[str, Any] = {"size": size, "channels": channels, "resize": resize}
         form |= {"max_pixels": max_pixels, "near_copies": near_copies, "faults": faults}
         self.photos = Photos(sources=sources, most_faults=most_faults, **form, **shares)
