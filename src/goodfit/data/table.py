@@ -17,12 +17,13 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data import delimited, features, several, table_files, target
+from goodfit.data import delimited, digests, features, several, table_files, target
 from goodfit.data.base import Array, Encoded, StratifiedDataSet, arrays_as_lists, check_columns
 from goodfit.data.columns import Column, decide, is_missing
 from goodfit.data.faults import Faults, override
 from goodfit.data.findings import absent, findings
 from goodfit.data.in_time import order_matters, wrong_times
+from goodfit.data.spill import Spill
 from goodfit.data.split_file import by_file
 from goodfit.data.table_cells import (
     check_resolution,
@@ -49,6 +50,7 @@ from goodfit.schema import (
 # of a table's attributes: what `read` has decided, by column, and why the target is as it is
 _READ = "columns"
 _TARGET = "target"
+_CELLS, _MOST_AT_ONCE = 2**20, 2**14  # that are encoded together, and their rows
 _SHOWN = 5  # columns of a sample on the page, of numbers and of others
 
 
@@ -101,6 +103,7 @@ class Table(StratifiedDataSet):
         self.separator = separator
         several.check_options(self.goals, kind, separator)
         self.columns = {delimited.normal(name): read_as for name, read_as in columns.items()}
+        self.spill = Spill()  # where what is read lies
         self.drop = [delimited.normal(name) for name in drop]
         self.order = list(order)
         self.missing, self.alike_labels, self.sheet = missing, alike_labels, sheet
@@ -150,11 +153,13 @@ class Table(StratifiedDataSet):
         rows = {}
         for name, column in {**taken, **needed}.items():
             may_miss = self._imputed(name) and name not in needed
-            rows[name] = read_cells(cells[name], column, faults, may_miss=may_miss)
+            rows[name] = self.spill.column(
+                read_cells(cells[name], column, faults, may_miss=may_miss)
+            )
         target.check(self.label, rows[self.label], self.kind, self.order, faults)
         faults.report(f"mend or drop them{self._advice(faults)}")
 
-        table = pd.DataFrame(rows).reset_index(drop=True)
+        table = pd.DataFrame(rows, copy=False).reset_index(drop=True)
         if split:
             table[BY_FILE] = by_file(file, table[self.splitting.key], split)
         check_resolution(file, table, self.goals)
@@ -182,7 +187,7 @@ class Table(StratifiedDataSet):
             UserError: the file is empty, is not what its name says, has rows longer than the
                 header, or two columns of one name.
         """
-        return table_files.cells(raw, sheet=self.sheet, drop=self.drop)
+        return table_files.cells(raw, sheet=self.sheet, drop=self.drop, spill=self.spill)
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
         """Mean and deviation of each number, the categories of each text column.
@@ -268,8 +273,12 @@ class Table(StratifiedDataSet):
         return {name: count for name, count in counts.items() if count}
 
     def key(self, rows: pd.DataFrame) -> list[bytes] | None:
-        """The inputs of each row as bytes: what decides the split is none of them."""
-        return super().key(rows[[*self._inputs(rows), self.label]])
+        """A digest of the inputs of each row: what decides the split is none of them."""
+        return digests.as_list(digests.of_columns(rows[name] for name in self._inputs(rows)))
+
+    def at_once(self, rows: pd.DataFrame) -> int:
+        """So many that a chunk has about a million cells: each column of it costs by itself."""
+        return int(np.clip(_CELLS // max(rows.shape[1], 1), self.chunk, _MOST_AT_ONCE))
 
     def example(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Three rows as a caller would send them: the inputs alone."""
@@ -322,9 +331,16 @@ class Table(StratifiedDataSet):
         check_columns(rows, columns)
 
         faults = Faults("the rows")
-        parts = [features.encode(rows[name], facts, faults) for name, facts in columns.items()]
+        numbers = np.empty((len(rows), sum(map(features.width, columns.values()))), np.float32)
+        begin = 0
+        for name, facts in columns.items():
+            end = begin + features.width(facts)
+            part = features.encode(rows[name], facts, faults)
+            with np.errstate(over="ignore", invalid="ignore"):  # of faults, which are told below
+                numbers[:, begin:end] = part
+            begin = end
         faults.report("give what training had")
-        return {"numbers": np.concatenate(parts, axis=1).astype(np.float32)}
+        return {"numbers": numbers}
 
     @staticmethod
     def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:
