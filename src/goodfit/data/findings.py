@@ -192,18 +192,19 @@ def _near_copies(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> lis
 
     if len(inputs) < _FEWEST_COLUMNS:
         return []
-    hashes = [pd.util.hash_pandas_object(rows[name], index=False).to_numpy() for name in inputs]
     weights = np.random.default_rng(0).integers(1, 2**63, len(inputs), dtype=np.uint64) | 1
     # a sum, from which one column is taken out without hashing the others again
-    weighted = [digest * weight for digest, weight in zip(hashes, weights, strict=True)]
-    total = np.sum(weighted, axis=0, dtype=np.uint64)
+    total, agree = np.zeros(len(rows), np.uint64), np.empty(len(inputs))
+    for place, name in enumerate(inputs):
+        digest = _hashes(rows[name])
+        total += digest * weights[place]
+        agree[place] = _agreement(digest)  # that two rows agree in a column
     near = np.zeros(len(rows), bool)
     differing = dict.fromkeys(inputs, 0)
     is_train, is_test = names == "train", names == "test"
-    # that two rows agree in a column
-    agree = np.array([_agreement(digest) for digest in hashes])
-    for place, (name, part) in enumerate(zip(inputs, weighted, strict=True)):
-        rest = total - part
+    for place, name in enumerate(inputs):
+        # hashed again: those of all columns are as large as the table
+        rest = total - _hashes(rows[name]) * weights[place]
         if _different(rest) < _DIFFERENT * len(rows):
             continue
         alike = is_test.copy()
@@ -225,6 +226,10 @@ def _near_copies(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> lis
             answer=f"{drop(name)}, or data.group=<what both have in common>",
         )
     ]
+
+
+def _hashes(values: pd.Series[Any]) -> Array:
+    return pd.util.hash_pandas_object(values, index=False).to_numpy()
 
 
 def _agreement(values: Array) -> float:

@@ -47,10 +47,16 @@ def are_finite(cells: Cells) -> bool:
 
 
 def numbers(cells: Cells) -> Array:
-    """The cells (N,) as floats, NaN where they are none: those of `pandas.to_numeric`."""
+    """The cells (N,) as floats, NaN where they are none: those of `pandas.to_numeric`.
+
+    Of "-0" pandas makes 0, or -0 where another cell has decimals; here it is 0.
+    """
     column = texts(cells)
-    if column is None:
-        return _by_pandas(cells)
+    known = _by_pandas(cells) if column is None else _of_texts(cells, column)
+    return known + 0.0
+
+
+def _of_texts(cells: Cells, column: pa.ChunkedArray) -> Array:
     is_short = (pc.max(pc.binary_length(column)).as_py() or 0) <= _MOST_LETTERS
     if is_short and not pc.any(pc.match_substring_regex(column, "[eE]")).as_py():
         known = _cast(column)
@@ -62,6 +68,8 @@ def numbers(cells: Cells) -> Array:
 def _mixed(cells: Cells, column: pa.ChunkedArray) -> Array:
     """Plain numbers (N,) at once, the others by pandas."""
     short = pc.less_equal(pc.binary_length(column), _MOST_LETTERS)
+    if not pc.any(short).as_py():
+        return _by_pandas(cells)
     form = pc.match_substring_regex(column, r"^-?(?:\d+\.?\d*|\.\d+)$")
     plain = pc.fill_null(pc.and_(short, form), False)
     known = _cast(pc.if_else(plain, column, pa.scalar(None, column.type)))

@@ -19,7 +19,7 @@ import pandas as pd
 from goodfit.contract import DataSpec, Field
 from goodfit.data import delimited, digests, features, several, table_files, target
 from goodfit.data.base import Array, Encoded, StratifiedDataSet, arrays_as_lists, check_columns
-from goodfit.data.columns import Column, decide, is_missing
+from goodfit.data.columns import Column, decide
 from goodfit.data.faults import Faults, override
 from goodfit.data.findings import absent, findings
 from goodfit.data.in_time import order_matters, wrong_times
@@ -27,7 +27,7 @@ from goodfit.data.spill import Spill
 from goodfit.data.split_file import by_file
 from goodfit.data.table_cells import (
     check_resolution,
-    in_words,
+    exhibit,
     read_cells,
     reason,
     without_spaces,
@@ -51,7 +51,6 @@ from goodfit.schema import (
 _READ = "columns"
 _TARGET = "target"
 _CELLS, _MOST_AT_ONCE = 2**20, 2**14  # that are encoded together, and their rows
-_SHOWN = 5  # columns of a sample on the page, of numbers and of others
 
 
 class Table(StratifiedDataSet):
@@ -153,9 +152,8 @@ class Table(StratifiedDataSet):
         rows = {}
         for name, column in {**taken, **needed}.items():
             may_miss = self._imputed(name) and name not in needed
-            rows[name] = self.spill.column(
-                read_cells(cells[name], column, faults, may_miss=may_miss)
-            )
+            values = read_cells(cells[name], column, faults, may_miss=may_miss)
+            rows[name] = self.spill.column(values)
         target.check(self.label, rows[self.label], self.kind, self.order, faults)
         faults.report(f"mend or drop them{self._advice(faults)}")
 
@@ -331,14 +329,12 @@ class Table(StratifiedDataSet):
         check_columns(rows, columns)
 
         faults = Faults("the rows")
-        numbers = np.empty((len(rows), sum(map(features.width, columns.values()))), np.float32)
-        begin = 0
-        for name, facts in columns.items():
-            end = begin + features.width(facts)
-            part = features.encode(rows[name], facts, faults)
-            with np.errstate(over="ignore", invalid="ignore"):  # of faults, which are told below
-                numbers[:, begin:end] = part
-            begin = end
+        ends = np.cumsum([features.width(facts) for facts in columns.values()])
+        numbers = np.empty((len(rows), ends[-1]), np.float32)
+        parts = np.split(numbers, ends[:-1], axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):  # of faults, which are told below
+            for part, (name, facts) in zip(parts, columns.items(), strict=True):
+                part[:] = features.encode(rows[name], facts, faults)
         faults.report("give what training had")
         return {"numbers": numbers}
 
@@ -348,19 +344,7 @@ class Table(StratifiedDataSet):
 
         Read from `row`: the numbers (F,) of `sample` have lost their units.
         """
-        scores, words = {}, {}
-        for name, facts in spec.facts["columns"].items():
-            if is_missing(row[name], Column.of_facts(facts)):
-                words[name] = "missing"
-            elif facts["kind"] == "number":
-                scores[name] = (float(row[name]) - facts["mean"]) / facts["std"]
-            else:
-                words[name] = in_words(row[name], facts["kind"])
-        farthest = sorted(scores, key=lambda name: -abs(scores[name]))[:_SHOWN]
-        return Exhibit(
-            cells={name: (float(row[name]), round(scores[name], 1)) for name in farthest},
-            words=dict(list(words.items())[:_SHOWN]),
-        )
+        return exhibit(row, spec.facts["columns"])
 
     @staticmethod
     def columns_read(spec: DataSpec) -> list[ColumnRead]:

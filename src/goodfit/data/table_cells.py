@@ -13,9 +13,14 @@ import numpy as np
 import pandas as pd
 
 from goodfit.data import features
-from goodfit.data.columns import Column, missing_in
+from goodfit.data.columns import Column, is_missing, missing_in
 from goodfit.data.faults import Faults, drop, shown
 from goodfit.errors import UserError
+from goodfit.records import Exhibit
+
+_SHOWN = 5  # columns of a sample on the page, of numbers and of others
+# rows that tell whether float32 tells the values of a column apart: scales are of all rows
+_MOST = 100_000
 
 
 def without_spaces(column: Column, count: int) -> Column:
@@ -55,14 +60,33 @@ def check_resolution(file: str, rows: pd.DataFrame, needed: Collection[str]) -> 
     """
     for name in rows.select_dtypes("float"):
         values = rows[name].dropna()
-        scores = ((values - values.mean()) / (values.std(ddof=0) or 1.0)).astype(np.float32)
+        mean, std = values.mean(), values.std(ddof=0) or 1.0
+        largest = values.iloc[int(values.abs().argmax())] if len(values) else 0.0
+        values = values.iloc[:: 1 + len(values) // _MOST]
+        scores = ((values - mean) / std).astype(np.float32)
         if 2 * scores.nunique() < values.nunique():
-            largest = values.iloc[int(values.abs().argmax())]
             without = "" if name in needed else f", or leave the column out ({drop(str(name))})"
             raise UserError(
                 f"{file}: column '{name}' holds {largest:g}, beside which its other values are all "
                 f"the same in float32; mend it{without}"
             )
+
+
+def exhibit(row: pd.Series[Any], columns: Mapping[str, Mapping[str, Any]]) -> Exhibit:
+    """The numbers of a row that are farthest from train's mean, and its first texts and gaps."""
+    scores, words = {}, {}
+    for name, facts in columns.items():
+        if is_missing(row[name], Column.of_facts(facts)):
+            words[name] = "missing"
+        elif facts["kind"] == "number":
+            scores[name] = (float(row[name]) - facts["mean"]) / facts["std"]
+        else:
+            words[name] = in_words(row[name], facts["kind"])
+    farthest = sorted(scores, key=lambda name: -abs(scores[name]))[:_SHOWN]
+    return Exhibit(
+        cells={name: (float(row[name]), round(scores[name], 1)) for name in farthest},
+        words=dict(list(words.items())[:_SHOWN]),
+    )
 
 
 def in_words(cell: Any, kind: str) -> str:
