@@ -22,6 +22,7 @@ from goodfit.data.row_files import Format, Part
 from goodfit.errors import OtherVersionError, UserError
 from goodfit.paths import Paths, choices
 from goodfit.store import answers
+from goodfit.store.answers import Answers
 from goodfit.store.progress import Progress
 from goodfit.system.files import replacing_file
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 SOME_REFUSED = 3
 STANDARD = Path("-")  # input or output
-_PART = 8192  # rows that are read and answered at once
+PART = 8192  # rows that are read and answered at once
 _LISTED = 100  # refused rows that are told one by one
 _USAGE = """\
 python pipelines/predict.py experiment=<name> <file> [--out <file>]
@@ -68,10 +69,11 @@ def main() -> int:
             source = stack.enter_context(_reading(options.file))
             predictor = _loaded(folder, options.model)
             name = "standard input" if options.file == STANDARD else str(options.file)
-            parts = row_files.parts(name, source, taken, _PART)
+            parts = row_files.parts(name, source, taken, PART)
         with closing(parts) as rows, _writing(options.out) as target:
-            answer = _answer_all if _row_is_sample(predictor) else _answer_apart
-            refused, count = answer(predictor, rows, target, str(options.out), given)
+            answer = answer_all if _row_is_sample(predictor) else _answer_apart
+            written = answers.opened(target, str(options.out), given)
+            refused, count = answer(predictor, rows, written)
     where = "" if options.out == STANDARD else f": {options.out}"
     print(f"{count - refused:,} rows answered, {refused:,} refused{where}", file=sys.stderr)
     return SOME_REFUSED if refused else 0
@@ -206,11 +208,8 @@ def _writing(path: Path) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _answer_all(
-    predictor: Predictor, rows: Iterator[Part], target: BinaryIO, name: str, form: Format
-) -> tuple[int, int]:
+def answer_all(predictor: Predictor, rows: Iterator[Part], written: Answers) -> tuple[int, int]:
     """How many rows were refused, and how many there were; each that was is told."""
-    written = answers.opened(target, name, form)
     progress = Progress("predicting", None, "rows", sys.stderr)
     refused = count = 0
     for part in rows:
@@ -235,10 +234,8 @@ def _row_is_sample(predictor: Predictor) -> bool:
     return build.data_class(predictor.spec).row_is_sample
 
 
-def _answer_apart(
-    predictor: Predictor, rows: Iterator[Part], target: BinaryIO, name: str, form: Format
-) -> tuple[int, int]:
-    """Answers without the rows that they are of, which are read as a whole; see `_answer_all`."""
+def _answer_apart(predictor: Predictor, rows: Iterator[Part], written: Answers) -> tuple[int, int]:
+    """Answers without the rows that they are of, which are read as a whole; see `answer_all`."""
     parts = list(rows)
     table = pd.concat([part.rows for part in parts], ignore_index=True)
     numbers = [number for part in parts for number in part.numbers]
@@ -263,7 +260,6 @@ def _answer_apart(
     given = pd.concat(answered or [blank], ignore_index=True)
     without = pd.DataFrame(index=given.index)
     without.attrs = parts[0].rows.attrs
-    written = answers.opened(target, name, form)
     written.add(without, given)
     written.close()
     return refused, len(table)
