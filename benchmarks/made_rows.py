@@ -67,3 +67,8 @@ def write_numbers(path: Path, count: int, width: int) -> None:
 def prepared(raw: str, folder: str) -> None:
     """Prepares a file that `write` or `write_numbers` has written into a folder."""
     prepare(table(), {"table": Path(raw)}, Path(folder), made_with={})
+
+
+def read(raw: str) -> None:
+    """Reads a Parquet file as a whole."""
+    assert len(pd.read_parquet(raw))

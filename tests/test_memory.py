@@ -8,13 +8,14 @@ from pathlib import Path
 import memory
 import pytest
 
-from benchmarks import noise
+from benchmarks import made_rows, noise
 from benchmarks.processes import ROOT, with_python_path
 from goodfit.data.split import SPLITS
 from goodfit.records import Manifest
 
 pytestmark = pytest.mark.slow
 
+ROWS, COLUMNS = 50_000, 250  # of a table of 100 MB
 LIMIT = 600 * 10**6  # bytes; importing torch and Lightning takes 350 million of them
 SAMPLES = 4 * LIMIT // (4 * noise.WIDTH)
 
@@ -37,3 +38,22 @@ def test_data_four_times_as_large_as_the_memory_are_prepared_and_trained_on(tmp_
     trained = run(f"memory.epoch('data', {str(ROOT)!r}, accuracy=0.9)", tmp_path)
     assert trained.code == 0, trained
     assert trained.peak < LIMIT
+
+
+@pytest.mark.fault(78)
+def test_of_a_parquet_file_prepare_holds_a_fraction_of_its_size(tmp_path: Path) -> None:
+    peaks = []
+    for name, rows in (("few", 1_000), ("many", ROWS)):
+        raw = tmp_path / f"{name}.parquet"
+        made_rows.write_numbers(raw, rows, COLUMNS)
+        # the bound is a part of this file, as 64 MB are of one that does not fit into memory
+        script = (
+            "from benchmarks import made_rows; from goodfit.data import spill; "
+            f"spill.HELD = {raw.stat().st_size // 10}; "
+            f"made_rows.prepared('{name}.parquet', '{name}')"
+        )
+        held = memory.run([sys.executable, "-c", script], tmp_path, LIMIT, with_python_path({}))
+        assert held.code == 0, held
+        peaks.append(held.peak)
+    # the first one tells what libraries take
+    assert 4 * (peaks[1] - peaks[0]) < raw.stat().st_size

@@ -93,6 +93,7 @@ def outcome(path: Path) -> object:
     return (list(table), table.to_numpy().tolist(), list(table.index), table.attrs)
 
 
+@pytest.mark.fault(78)
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_reads_alike_by_both_ways(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

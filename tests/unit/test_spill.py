@@ -39,6 +39,7 @@ def test_columns_come_back_from_files_as_they_were(tmp_path: Path, nothing_held:
     pd.testing.assert_frame_equal(kept.taken(table, wanted), ROWS[wanted])
 
 
+@pytest.mark.fault(78)
 def test_the_files_have_no_name(tmp_path: Path, nothing_held: None) -> None:
     table = Spill(tmp_path).table(ROWS[name] for name in ROWS)
     assert not list(tmp_path.iterdir())
@@ -74,6 +75,7 @@ def written(folder: Path, ending: str) -> Path:
     return path
 
 
+@pytest.mark.fault(78)
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_a_pack_is_the_same_by_both_ways(
     ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
