@@ -68,7 +68,7 @@ def _answers(root: Path, prepared: Path, asked: Path) -> Result:
 
     @torch.inference_mode()
     def forward() -> None:
-        plain[:] = [predictor.task.infer({"numbers": part}) for part in numbers.split(BATCH)]
+        plain[:] = [predictor.task.infer({"numbers": part}) for part in torch.split(numbers, BATCH)]
 
     turns = take_turns(3, ours, forward)
     expected = predictor.task.decode(torch.cat(plain))

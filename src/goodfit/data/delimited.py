@@ -76,8 +76,8 @@ def without_blanks(table: pd.DataFrame, spill: Spill) -> pd.DataFrame:
     spaced: dict[Any, int] = {}
     blank = np.ones(len(table), bool)
 
-    def stripped(name: Any) -> pd.Series[Any]:
-        cells = table[name].str.strip()
+    def stripped(name: Any) -> Any:
+        cells: pd.Series[Any] = table[name].str.strip()
         spaced[name] = int((cells != table[name]).sum())
         blank[blank] = (cells[blank] == "").to_numpy(bool)
         # what is as it was lies where it lay

@@ -79,6 +79,7 @@ def as_list(digests: Array) -> list[bytes]:
 
 def numbered(digests: Array) -> Array:
     """The number (N,) of each row's digest (N, 16), in the order in which they first appear."""
+    first: Array
     first, second = (pd.factorize(lane)[0] for lane in _lanes(digests).T)
     if not len(first):
         return first
@@ -97,7 +98,8 @@ def in_both(digests: Array, others: Array) -> int:
 
 
 def _lanes(digests: Array) -> Array:
-    return np.ascontiguousarray(digests).view(np.uint64).reshape(len(digests), 2)
+    lanes: Array = np.ascontiguousarray(digests).view(np.uint64).reshape(len(digests), 2)
+    return lanes
 
 
 def _words(column: pd.Series[Any]) -> Array:

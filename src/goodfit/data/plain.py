@@ -102,7 +102,8 @@ def counted(cells: Cells) -> Counter[str]:
     """How often each text is there, the first one first."""
     if texts(cells) is None:
         return Counter(cells)
-    return Counter(cells.value_counts(sort=False).to_dict())
+    counts = cells.value_counts(sort=False)
+    return Counter(dict(zip(counts.index, counts.tolist(), strict=True)))
 
 
 def codes(cells: Cells) -> tuple[int, bool]:

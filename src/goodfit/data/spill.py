@@ -11,7 +11,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pandas as pd
@@ -48,7 +48,7 @@ class Spill:
         assert self.folder is not None
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".columns-") as stream:
-            write(stream)
+            write(cast(BinaryIO, stream))
             stream.flush()
             return pa.memory_map(stream.name)
 
@@ -78,9 +78,10 @@ class Spill:
                 file.write_table(table)
 
         read = pa.ipc.open_file(self.mapped(write)).read_all()
-        made = read.to_pandas()["texts"]
+        made: pd.Series[Any] = read.to_pandas()["texts"]
         made.index = values.index
-        return made.rename(values.name)
+        made.name = values.name
+        return made
 
     def table(self, columns: Iterable[pd.Series[Any]]) -> pd.DataFrame:
         """A table of columns (N,) that have one index, taken one after the other."""

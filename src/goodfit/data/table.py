@@ -152,8 +152,7 @@ class Table(StratifiedDataSet):
         rows = {}
         for name, column in {**taken, **needed}.items():
             may_miss = self._imputed(name) and name not in needed
-            values = read_cells(cells[name], column, faults, may_miss=may_miss)
-            rows[name] = self.spill.column(values)
+            rows[name] = read_cells(cells[name], column, faults, may_miss, self.spill)
         target.check(self.label, rows[self.label], self.kind, self.order, faults)
         faults.report(f"mend or drop them{self._advice(faults)}")
 

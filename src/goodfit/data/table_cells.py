@@ -15,6 +15,7 @@ import pandas as pd
 from goodfit.data import features
 from goodfit.data.columns import Column, is_missing, missing_in
 from goodfit.data.faults import Faults, drop, shown
+from goodfit.data.spill import Spill
 from goodfit.errors import UserError
 from goodfit.records import Exhibit
 
@@ -34,9 +35,9 @@ def without_spaces(column: Column, count: int) -> Column:
 
 
 def read_cells(
-    cells: pd.Series[Any], column: Column, faults: Faults, *, may_miss: bool
+    cells: pd.Series[Any], column: Column, faults: Faults, may_miss: bool, spill: Spill
 ) -> pd.Series[Any]:
-    """The cells (N,) as their column is read; the index has their rows in the file."""
+    """The cells (N,) as their column is read, kept by `spill`; the index has their rows."""
     lines = cells.index.to_numpy()
     if column.kind == "category":
         missing = missing_in(cells, column).to_numpy(bool)
@@ -47,7 +48,7 @@ def read_cells(
     for row in [] if may_miss else np.flatnonzero(missing):
         said = f"{shown(cells.iloc[row])} is missing" if cells.iloc[row] else "'' is empty"
         faults.add(str(cells.name), [lines[row]], said)
-    return result
+    return spill.column(result)
 
 
 def check_resolution(file: str, rows: pd.DataFrame, needed: Collection[str]) -> None:

@@ -6,7 +6,7 @@ Letters: N rows of the table.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,10 +45,7 @@ def prepare(
             value is not finite.
     """
     hashes = {name: sha256(path) for name, path in raw.items()}
-    spill = Spill(out.parent)
-    if isinstance(data, Table):
-        data.spill = spill
-    rows = _read(data, raw)
+    rows = _read(data, raw, spill := Spill(out.parent))
     left_out: dict[str, str] = {}
     work = out.parent / f".{out.name}.decoded"
     if isinstance(data, FileDataSet):
@@ -102,8 +99,10 @@ def _pack(
     return digests.in_both(packed["test"], packed["train"])
 
 
-def _read(data: DataSet, raw: Mapping[str, Path]) -> pd.DataFrame:
+def _read(data: DataSet, raw: Mapping[str, Path], spill: Spill) -> pd.DataFrame:
     """The rows of the raw files, (N, columns), none of which is named as goodfit's own."""
+    if isinstance(data, Table):
+        data.spill = spill
     rows = data.read(raw)
     if RAW_ROW in rows.columns:
         named = ", ".join(path.name for path in raw.values())
@@ -206,8 +205,11 @@ def _known(data: DataSet, raw: Mapping[str, Path], rows: pd.DataFrame) -> _Known
         if some is not None:
             sketches.append(some)
         progress.show(len(inputs) // digests.SIZE)
-    known = (np.frombuffer(each, np.uint8).reshape(-1, digests.SIZE) for each in (inputs, targets))
-    return _Known(*known, sketches)
+    return _Known(
+        inputs=np.frombuffer(inputs, np.uint8).reshape(-1, digests.SIZE),
+        targets=np.frombuffer(targets, np.uint8).reshape(-1, digests.SIZE),
+        sketches=sketches,
+    )
 
 
 def _of_targets(targets: pd.Series[Any]) -> bytes:
@@ -223,10 +225,13 @@ def _readable(rows: pd.DataFrame, hidden: Collection[str]) -> pd.DataFrame:
     A baseline is handed these rows of test: what is not in them cannot leak. `raw_row` is a
     sample's row in the table that the data set reads.
     """
-    columns = [name for name in rows.columns if not isinstance(rows[name].iloc[0], np.ndarray)]
-    readable = rows[columns].drop(columns=list(hidden), errors="ignore")
-    readable.insert(0, RAW_ROW, rows.index)
-    return readable
+    readable: dict[Hashable, Any] = {RAW_ROW: rows.index}
+    for name in rows.columns:
+        if name not in hidden and not isinstance(rows[name].iloc[0], np.ndarray):
+            readable[name] = rows[name]
+    made = pd.DataFrame(readable, rows.index, copy=False)
+    made.attrs = rows.attrs
+    return made
 
 
 def _test_arrays(files: dict[str, str]) -> list[tuple[str, str]]:
