@@ -49,11 +49,12 @@ def are_finite(cells: Cells) -> bool:
 def numbers(cells: Cells) -> Array:
     """The cells (N,) as floats, NaN where they are none: those of `pandas.to_numeric`.
 
-    Of "-0" pandas makes 0, or -0 where another cell has decimals; here it is 0.
+    Of "-0" pandas makes 0, or -0 where a cell has decimals; so does this.
     """
     column = texts(cells)
     known = _by_pandas(cells) if column is None else _of_texts(cells, column)
-    return known + 0.0
+    has_decimals = column is not None and pc.any(pc.match_substring(column, ".")).as_py()
+    return known if has_decimals else known + 0.0
 
 
 def _of_texts(cells: Cells, column: pa.ChunkedArray) -> Array:
