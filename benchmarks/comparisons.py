@@ -23,6 +23,7 @@ from benchmarks import (
     loading,
     memory,
     no_op,
+    rows,
     sweeps,
     training,
 )
@@ -39,6 +40,7 @@ _PROTOCOLS = (
     lightning.PROTOCOL,
     loading.PROTOCOL,
     files.PROTOCOL,
+    rows.PROTOCOL,
     no_op.PROTOCOL,
     checkpoints.PROTOCOL,
     devices.PROTOCOL,
@@ -71,6 +73,7 @@ def _tables(names: Sequence[str], root: Path) -> list[Table | str]:
         "sampler": lambda: [loading.sampler(20)],
         "ragged": lambda: loading.ragged(20),
         "files": lambda: files.files(2),
+        "rows": lambda: rows.rows(root),
     }
     results: list[Result] = []
     for name in names:

@@ -25,6 +25,7 @@ NAMES = (
     "sampler",
     "ragged",
     "files",
+    "rows",
     "devices",
     "gpu",
     "sweeps",

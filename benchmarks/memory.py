@@ -19,7 +19,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from torch import nn
 
-from benchmarks import noise
+from benchmarks import made_rows, noise
 from benchmarks.measure import coloured
 from benchmarks.processes import peak_memory, with_python_path
 from goodfit.config.compose import compose
@@ -36,9 +36,11 @@ memory    The most that a process of its own holds besides pages of files, impor
           for an epoch; by hand they are loaded whole. The growth is that from the smallest data to
           the largest. Scores of 100,000 predictions of 1,000 classes, in steps of 500: from sums,
           from samples up to the bound of an epoch, and from a list of all that is joined. Drawn as
-          build/memory.svg.
+          build/memory.svg. Parquet files of 250 columns of numbers are prepared, and by hand read
+          by pandas, without anything else.
 """
 _MEGABYTES = (150, 300, 600, 1200, 2400)
+_MEGABYTES_OF_ROWS, _COLUMNS = (50, 100, 200), 250
 _GOAL = 1.5
 _SAMPLES, _CLASSES, _STEP = 100_000, 1_000, 500
 _BATCH = 64
@@ -51,9 +53,10 @@ Peaks = dict[str, int]  # the most bytes that each way held
 
 @dataclass(frozen=True)
 class Memory:
-    """The peaks of `_WAYS` for each size of the data in megabytes, and those of predictions."""
+    """The peaks of `_WAYS` by the size of the data in megabytes, of tables, and of predictions."""
 
     of_data: dict[int, Peaks]
+    of_rows: dict[int, Peaks]
     of_predictions: Peaks
 
 
@@ -71,13 +74,27 @@ def bench(root: Path) -> Memory:
         told = ", ".join(f"{_WAYS[way]} {_mb(peak)}" for way, peak in of_data[megabytes].items())
         print(f"memory, {megabytes} MB of data: {told} MB", flush=True)
     ways = ("sums", "samples", "list")
-    memory = Memory(of_data, {way: _held("memory.predictions", way) for way in ways})
+    of_predictions = {way: _held("memory.predictions", way) for way in ways}
+    memory = Memory(of_data, _of_rows(), of_predictions)
     draw(memory, root / "build/memory.svg")
     return memory
 
 
+def _of_rows() -> dict[int, Peaks]:
+    """The peaks of prepare, and of pandas's reader, by the size of a Parquet file."""
+    peaks = {}
+    for megabytes in _MEGABYTES_OF_ROWS:
+        raw = f"rows-{megabytes}.parquet"
+        made_rows.write_numbers(Path(raw), megabytes * 10**6 // (8 * _COLUMNS), _COLUMNS)
+        peaks[megabytes] = {
+            "prepare": _held("made_rows.prepared", raw, f"rows-{megabytes}"),
+            "by_hand": _held("made_rows.read", raw),
+        }
+    return peaks
+
+
 def tables(memory: Memory) -> list[Table]:
-    """A row for each size of the data, and one for each way to keep predictions."""
+    """A row for each size of data and of tables, and one for each way to keep predictions."""
     data = Table("MB held with ... MB of data", *_WAYS.values(), box=SIMPLE_HEAD)
     for megabytes, peaks in memory.of_data.items():
         data.add_row(f"[bold]{megabytes:,}", *(_mb(peaks[way]) for way in _WAYS))
@@ -87,9 +104,13 @@ def tables(memory: Memory) -> list[Table]:
     cells["epoch"] = coloured(cells["epoch"], good=grown["epoch"] <= _GOAL)
     data.add_row(f"growth (goal of an epoch: {_GOAL:g})", *cells.values())
 
+    rows = Table("MB held with a Parquet file of ... MB", "prepare", "read whole", box=SIMPLE_HEAD)
+    for megabytes, peaks in memory.of_rows.items():
+        rows.add_row(f"[bold]{megabytes:,}", _mb(peaks["prepare"]), _mb(peaks["by_hand"]))
+
     predictions = Table("MB held of predictions", *memory.of_predictions, box=SIMPLE_HEAD)
     predictions.add_row("", *map(_mb, memory.of_predictions.values()))
-    return [data, predictions]
+    return [data, rows, predictions]
 
 
 def draw(memory: Memory, path: Path) -> None:

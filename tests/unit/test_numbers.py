@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
 import pytest
 
 from goodfit.data.numbers import Notation, looks_like_code, notation
@@ -113,7 +114,7 @@ def test_a_cell_in_another_unit_is_no_number_of_the_column() -> None:
 @pytest.mark.fault(27)
 @pytest.mark.parametrize("code", ["01021", "+49 151 2345678", "4915123456789012345"])
 def test_digits_that_name_something_are_codes(code: str) -> None:
-    assert looks_like_code(["12", code])
+    assert looks_like_code(pd.Series(["12", code]))
     # one cell of many digits is a mistake among numbers
-    assert looks_like_code([code, "1", "2", "3"]) == (len(code) < 16)
-    assert not looks_like_code(["12", "0", "0.5", "-3", "1e5", "141000"])
+    assert looks_like_code(pd.Series([code, "1", "2", "3"])) == (len(code) < 16)
+    assert not looks_like_code(pd.Series(["12", "0", "0.5", "-3", "1e5", "141000"]))

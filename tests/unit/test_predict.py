@@ -92,7 +92,7 @@ def lay(name: str) -> Path:
 def test_each_format_gets_the_answers_of_the_model_beside_its_own_columns(
     ask: Callable[..., int], model: Path, monkeypatch: pytest.MonkeyPatch, name: str, size: int
 ) -> None:
-    monkeypatch.setattr(predict, "_PART", size)
+    monkeypatch.setattr(predict, "PART", size)
     assert ask(str(lay(name)), "--out", f"got.{name}") == 0
     got, wanted = written_rows(Path(f"got.{name}")), expected(model)
     pd.testing.assert_frame_equal(got[wanted.columns], wanted, check_dtype=False)
@@ -203,7 +203,7 @@ def test_of_many_refused_rows_the_first_hundred_are_told(
 def test_a_first_part_without_an_answer_does_not_decide_the_types(
     ask: Callable[..., int], model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predict, "_PART", 7)
+    monkeypatch.setattr(predict, "PART", 7)
     table = pd.read_csv(TABLE, dtype=str, keep_default_na=False)
     table.loc[:6, "age"] = "many"
     table.to_csv("rows.csv", index=False)
@@ -290,7 +290,7 @@ def test_a_file_that_cannot_be_read_leaves_no_answers(
 def test_a_file_that_breaks_off_leaves_no_answers(
     ask: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predict, "_PART", 7)
+    monkeypatch.setattr(predict, "PART", 7)
     rows = lay("rows.jsonl").read_text()
     Path("rows.jsonl").write_text(rows[:-30])
     with pytest.raises(UserError, match="is no JSON"):

@@ -281,6 +281,14 @@ def test_a_score_that_is_sorted_once_keeps_weights_in_every_test_set() -> None:
     for value, rows in zip(found["a"]["auroc"].values, draws.rows(), strict=True):
         drawn = {key: values[rows] for key, values in statistics.items()}
         assert value == pytest.approx(float(score(drawn)), rel=1e-9)
+        truth, shares = TARGET[rows.numpy()], SHARES[rows.numpy()]
+        expected = np.mean(
+            [
+                sklearn.roc_auc_score(truth == k, shares[:, k], sample_weight=WEIGHT[rows.numpy()])
+                for k in range(K)
+            ]
+        )
+        assert value == pytest.approx(expected, rel=1e-6)
 
 
 def test_few_rows_that_weigh_nearly_all_are_too_few_to_tell() -> None:

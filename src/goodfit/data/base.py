@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -99,6 +98,10 @@ class DataSet(ABC):
     def without(self, rows: pd.DataFrame, files: Collection[int]) -> pd.DataFrame:
         """The rows but for those of some files, by their numbers; they keep their own."""
         return rows.drop(index=list(files))
+
+    def at_once(self, rows: pd.DataFrame) -> int:
+        """How many of the rows (N,) are loaded and encoded together."""
+        return self.chunk
 
     @abstractmethod
     def split(self, rows: pd.DataFrame, duplicate_group: Array) -> Array:
@@ -219,7 +222,8 @@ class DataSet(ABC):
         """The number of rows of each class, or of all where there are no classes."""
         if self.kind not in _CLASSES:
             return {"samples": len(rows)}
-        return dict(sorted(Counter(rows[self.label].astype(str)).items()))
+        counts = rows[self.label].astype(str).value_counts()
+        return {str(label): int(counts[label]) for label in sorted(counts.index)}
 
     def missing_cells(self, rows: pd.DataFrame) -> dict[str, int]:
         """How many cells of each input's column are missing, of those that lack any."""
@@ -304,7 +308,8 @@ class StratifiedDataSet(DataSet):
         target = rows[self.label]
         if self.kind in ("number", "count"):
             target = target.rank(pct=True).mul(10).astype(int).clip(upper=9)
-        return target.astype(str).to_numpy()
+        # by their place in the alphabet: a million texts take a second to compare
+        return pd.factorize(target.astype(str), sort=True)[0]
 
 
 def check_columns(rows: pd.DataFrame, expected: Collection[str]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from goodfit.data import dates, numbers, unread
+from goodfit.data import dates, numbers, plain, unread
 from goodfit.data.faults import override
 from goodfit.data.numbers import POINT, Notation
 from goodfit.schema import ReadAs
@@ -92,7 +92,9 @@ def decide(name: str, cells: Cells, asked: ReadAs | None = None) -> Column:
     Raises:
         UserError: cells can be read in two ways, or not as what was asked for.
     """
-    present = cells[~cells.str.lower().isin(MISSING)]
+    is_plain = plain.are_finite(cells)
+    # "nan" is no finite number
+    present = cells if is_plain else cells[~cells.str.lower().isin(MISSING)]
     column = _as_asked(name, present, asked) if asked else _found(name, cells, present)
     if column.kind is None:
         return column
@@ -100,7 +102,7 @@ def decide(name: str, cells: Cells, asked: ReadAs | None = None) -> Column:
         column = replace(column, why=f"{column.why}; every cell is the same")
     if column.kind == "number" and column.notation == "decimal_comma":
         column = replace(column, thousands_alone=not present.str.contains(",", regex=False).any())
-    absent = cells[missing_in(cells, column)]
+    absent = cells.iloc[:0] if is_plain else cells[missing_in(cells, column)]
     why = f"{column.why}{_said_of_missing(name, cells, absent, column)}"
     return replace(column, why=why, missing=not absent.empty)
 
@@ -115,8 +117,8 @@ def _said_of_missing(name: str, cells: Cells, absent: Cells, column: Column) -> 
         return said
     if (absent != "").any():
         said += f"; to take all of them as texts: {override(name, 'category')}"
-    others = cells.drop(absent.index)
-    for token, count in others[others.str.lower().isin(MISSING)].value_counts().items():
+    others = cells[cells.str.lower().isin(MISSING) & ~missing_in(cells, column)]
+    for token, count in others.value_counts().items():
         said += f"; {token!r} ({count} cells) is a category, though it may mean a missing one"
     return said
 
@@ -146,9 +148,12 @@ def _found(name: str, cells: Cells, present: Cells) -> Column:
     column = _left_out(name, present) or _special(name, present)
     if column:
         return column
-    notation = _plain(present) or numbers.notation(name, list(present))
+    notation = _plain(present)
     if notation is None:
-        unread.refuse(name, list(present))
+        times = plain.counted(present)
+        notation = numbers.notation(name, times)
+    if notation is None:
+        unread.refuse(name, times)
         return _text(name, cells)
     numbered = _numbered(name, present)
     said = _said(notation, present)
@@ -188,17 +193,18 @@ def expectation(column: Column) -> str:
 
 def _as_asked(name: str, present: Cells, asked: ReadAs) -> Column:
     why = override(name, asked)
-    texts = list(present)
     if asked == "category":
         return Column("category", why, LITERAL)
     if asked == "boolean":
         return Column("boolean", why)
     if asked in ("date", "day_first", "month_first"):
-        order = dates.order(name, texts) if asked == "date" else asked
+        order = dates.order(name, plain.counted(present)) if asked == "date" else asked
         return Column("date", why, order or "year_first")
     decimal = asked if asked in ("decimal_point", "decimal_comma") else None
     notation = None if decimal else _plain(present)
-    notation = notation or numbers.notation(name, texts, decimal) or Notation(decimal or POINT)
+    if notation is None:
+        times = plain.counted(present)
+        notation = numbers.notation(name, times, decimal) or Notation(decimal or POINT)
     return Column("number", why, notation.decimal, notation.unit)
 
 
@@ -218,18 +224,18 @@ def _left_out(name: str, present: Cells) -> Column | None:
 
 def _special(name: str, present: Cells) -> Column | None:
     """What looks like numbers or texts, and is neither: booleans, codes, dates."""
-    booleans = present.str.lower().isin(BOOLEANS)
-    digits = present.isin(_BOOLEAN_DIGITS)
-    if booleans.any() and (booleans | digits).all():
-        also = f", of which {digits.sum()} cells are 1 or 0" if digits.any() else ""
-        return Column("boolean", f"true or false{also}")
-    if numbers.looks_like_code(list(present)):
+    booleans = _booleans(present)
+    if booleans:
+        return booleans
+    if numbers.looks_like_code(present):
         text = _text(name, present)
         why = "digits that are codes: zeros in front, a phone number, or more than 15 of them"
         return text if text.kind is None else Column(text.kind, why)
 
     compact = dates.compact(present)
-    order = dates.order(name, list(present)) if compact or not _plain(present) else None
+    order = None
+    if compact or not _plain(present):
+        order = dates.order(name, plain.counted(present))
     if order:
         form = f"dates as {compact}" if compact else f"dates, {order.replace('_', ' ')}"
         said = [form, *dates.conversions(present.unique(), order)]
@@ -241,10 +247,22 @@ def _special(name: str, present: Cells) -> Column | None:
     return None
 
 
+def _booleans(present: Cells) -> Column | None:
+    """A column of true and false."""
+    first = present.iloc[0]
+    if first.lower() not in BOOLEANS and first not in _BOOLEAN_DIGITS:
+        return None
+    booleans = present.str.lower().isin(BOOLEANS)
+    digits = present.isin(_BOOLEAN_DIGITS)
+    if not booleans.any() or not (booleans | digits).all():
+        return None
+    also = f", of which {digits.sum()} cells are 1 or 0" if digits.any() else ""
+    return Column("boolean", f"true or false{also}")
+
+
 def _plain(present: Cells) -> Notation | None:
     """The notation of a column of which every cell is a number as programs write it."""
-    parsed = pd.to_numeric(present, errors="coerce")
-    return Notation() if np.isfinite(parsed.to_numpy(float)).all() else None
+    return Notation() if plain.are_finite(present) else None
 
 
 def _said(notation: Notation, present: Cells) -> str:
@@ -254,7 +272,8 @@ def _said(notation: Notation, present: Cells) -> str:
     if notation.unit:
         parts.append(f"in {notation.unit}")
         bare = notation._replace(unit="")
-        without = sum(not np.isnan(bare.value(cell)) for cell in present)
+        times = plain.counted(present).items()
+        without = sum(count for cell, count in times if not np.isnan(bare.value(cell)))
         if without:
             parts.append(f"({without} of {len(present)} cells without it)")
     if present.str.startswith("(").any():

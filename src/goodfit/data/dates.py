@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -70,8 +70,10 @@ _PATTERNS: dict[Order, tuple[re.Pattern[str], ...]] = {
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
-def order(name: str, cells: Sequence[str]) -> Order | None:
+def order(name: str, cells: Iterable[str] | Counter[str]) -> Order | None:
     """How most of the `cells` (N,) of column `name` write dates; None where most are no dates.
+
+    They may be counted.
 
     Dots between the numbers mean that the day comes first, as wherever they are written so.
 
@@ -81,7 +83,7 @@ def order(name: str, cells: Sequence[str]) -> Order | None:
     times = Counter(cells)
     counts = {each: _count(times, each) for each in _PATTERNS}
     best = max(counts.values())
-    if 2 * best <= len(cells):
+    if 2 * best <= times.total():
         return None
     if counts["year_first"] == best:
         return "year_first"
@@ -106,9 +108,10 @@ def order(name: str, cells: Sequence[str]) -> Order | None:
 def compact(cells: Collection[str]) -> str | None:
     """The form of dates that are digits, as "20240131", where all of the `cells` (N,) have it."""
     for form, pattern in _COMPACT.items():
+        if not all(map(pattern.fullmatch, cells)):
+            continue
         # 11.2024 alone may be a number, which 01.2024 is not
-        certain = form != "01.2024" or any(cell.startswith("0") for cell in cells)
-        if certain and all(map(pattern.fullmatch, cells)):
+        if form != "01.2024" or any(cell.startswith("0") for cell in cells):
             return form
     return None
 

@@ -16,10 +16,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from goodfit.data import plain_csv
+from goodfit.data.spill import Spill
 from goodfit.errors import UserError
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
@@ -31,35 +34,59 @@ _OTHERS = {
 _SAMPLE = 200  # rows that tell the separator
 
 
-def cells(raw: Path) -> pd.DataFrame:
+def cells(raw: Path, spill: Spill | None = None) -> pd.DataFrame:
     """All cells (N rows) as text; the index counts blank rows, too.
 
     Blank rows are left out, and spaces around names and cells dropped. Columns without a name are
     called "Unnamed: <number>". Attributes: `separator`, the word for it, and `spaced`, how many
-    cells of each column had spaces around them.
+    cells of each column had spaces around them. Of a plain file, memory holds what `spill` leaves
+    there; a file with quotes in cells is read as a whole.
 
     Raises:
         UserError: the file is empty, no UTF-8, has rows longer than the header, or two columns of
             one name.
     """
-    text = _text(raw)
-    separator = found_separator(text)
+    spill = spill or Spill()
+    head = _head(raw)
+    separator = found_separator(head)
     # pandas would rename the second of two equal names
-    check_header(raw.name, next(_rows(text, separator), []))
-
-    table = _table(text, separator, raw.name)
+    header = next(_rows(head, separator), [])
+    check_header(raw.name, header)
+    names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
+    table = plain_csv.cells(raw, names, separator, spill) if header else None
+    if table is None:
+        text = _text(raw)
+        separator = found_separator(text)
+        check_header(raw.name, next(_rows(text, separator), []))
+        table = _table(text, separator, raw.name)
+        _refuse_swallowed_rows(raw.name, table, text, separator)
     table.columns = table.columns.map(normal)
-
-    spaced = {}
+    table = without_blanks(table, spill)
     for name in table:
-        stripped = table[name].str.strip()
-        spaced[name] = int((stripped != table[name]).sum())
-        table[name] = stripped
-        _refuse_single_quotes(raw.name, stripped)
-    _refuse_swallowed_rows(raw.name, table, text, separator)
-    table = table.loc[(table != "").any(axis=1)]
-    table.attrs = {"separator": SEPARATORS[separator], "spaced": spaced}
+        _refuse_single_quotes(raw.name, table[name])
+    table.attrs["separator"] = SEPARATORS[separator]
     return table
+
+
+def without_blanks(table: pd.DataFrame, spill: Spill) -> pd.DataFrame:
+    """Texts (N rows) without spaces around them, and without rows that have no other.
+
+    Attribute: `spaced`, how many cells of each column had spaces around them.
+    """
+    spaced: dict[Any, int] = {}
+    blank = np.ones(len(table), bool)
+
+    def stripped(name: Any) -> Any:
+        cells: pd.Series[Any] = table[name].str.strip()
+        spaced[name] = int((cells != table[name]).sum())
+        blank[blank] = (cells[blank] == "").to_numpy(bool)
+        # what is as it was lies where it lay
+        return cells if spaced[name] else table[name]
+
+    made = pd.DataFrame({name: spill.column(stripped(name)) for name in table}, copy=False)
+    made = spill.taken(made, ~blank) if blank.any() else made
+    made.attrs = {"spaced": spaced}
+    return made
 
 
 def normal(name: str) -> str:
@@ -80,6 +107,16 @@ def check_header(file: str, header: Iterable[str]) -> None:
     repeated = [name for name, count in names.items() if count > 1 and name]
     if repeated:
         raise UserError(f"{file} has two columns named '{repeated[0]}'; rename one")
+
+
+def _head(raw: Path) -> str:
+    """The first rows of a file, which tell its separator; empty of one that is no UTF-8."""
+    opened = gzip.open if raw.suffix == ".gz" else open
+    try:
+        with opened(raw, "rt", encoding="utf-8-sig") as stream:
+            return "".join(islice(stream, _SAMPLE + 1)).lstrip("\ufeff")
+    except (UnicodeDecodeError, EOFError, zlib.error, gzip.BadGzipFile):
+        return ""
 
 
 def _text(raw: Path) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date
 from functools import cache
 from typing import Any, cast
@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from goodfit.data import columns, dates
+from goodfit.data import columns, dates, plain
 from goodfit.data.columns import MOST_CATEGORIES, Column
 from goodfit.data.faults import Faults, shown
 from goodfit.data.numbers import POINT, Decimal, Notation
@@ -80,7 +80,7 @@ def knots(train: pd.DataFrame, columns: Mapping[str, Facts]) -> list[list[float]
 
 def _knots(values: Array) -> list[float]:
     """The quantiles of a feature (B,) that six digits tell apart."""
-    if len(np.unique(values)) <= 2:
+    if ((values == values.min()) | (values == values.max())).all():
         return []
     quantiles = np.quantile(values, np.linspace(0, 1, _QUANTILES))
     return sorted({float(f"{quantile:.6g}") for quantile in quantiles})
@@ -92,6 +92,17 @@ def width(facts: Facts) -> int:
         return len(facts["categories"]) + ("rare" in facts)
     angles = (6 if facts["with_time"] else 4) if facts["kind"] == "date" else 0
     return 1 + angles + bool(facts["missing"])
+
+
+def side_by_side(rows: pd.DataFrame, columns: Mapping[str, Any], faults: Faults) -> Array:
+    """The features (B, F) of rows (B, columns), as `encode` has those of each of `columns`."""
+    ends = np.cumsum([width(facts) for facts in columns.values()])
+    numbers = np.empty((len(rows), ends[-1]), np.float32)
+    parts = np.split(numbers, ends[:-1], axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):  # of faults, which are told by others
+        for part, (name, facts) in zip(parts, columns.items(), strict=True):
+            part[:] = encode(rows[name], facts, faults)
+    return numbers
 
 
 def encode(values: pd.Series[Any], facts: Facts, faults: Faults) -> Array:
@@ -141,8 +152,12 @@ def checked(
     """
     known = typed(values, column)
     is_date = column.kind == "date"
-    missing = np.zeros(len(values), bool)
-    for row in np.flatnonzero(np.isnat(known) if is_date else ~np.isfinite(known)):
+    missing = np.isnat(known) if is_date else ~np.isfinite(known)
+    unread = missing
+    if isinstance(values.dtype, pd.StringDtype):
+        # of a column of texts, tokens for what is missing at once
+        unread = missing & ~columns.missing_in(values, column).to_numpy(bool)
+    for row in np.flatnonzero(unread):
         value = values.iloc[row]
         missing[row] = columns.is_missing(value, column)
         if not missing[row]:
@@ -159,26 +174,50 @@ def checked(
 def _one_hot(values: pd.Series[Any], column: Column, facts: Facts, faults: Faults) -> Array:
     """One column for each category (B, K), and one for all others where train had rare ones."""
     name, categories = str(values.name), facts["categories"]
-    for row, value in enumerate(values, start=1):
-        if isinstance(value, bytes) or not pd.api.types.is_scalar(value):
-            faults.add(name, [row], f"{shown(value)} is not a text")
-    texts = np.array([_category(value, column, categories) for value in values], object)
+    for row, value in _no_texts(values):
+        faults.add(name, [row], f"{shown(value)} is not a text")
+    places, texts = _categories_of(values, column, categories)
     if "" not in categories:
-        rows = np.flatnonzero(texts == "") + 1
+        rows = np.flatnonzero((texts == "")[places]) + 1
         faults.add(name, rows, "is missing; in training none was")
     codes = np.asarray(texts[:, None] == np.array(categories, object))
     if "rare" in facts:
-        return np.concatenate([codes, ~codes.any(axis=1, keepdims=True)], axis=1)
-    unknown = Counter(text for text in texts if text and text not in categories)
+        codes = np.concatenate([codes, ~codes.any(axis=1, keepdims=True)], axis=1)
+        return np.asarray(codes[places])
+    unknown: Counter[str] = Counter()
+    for text, count in zip(texts, np.bincount(places, minlength=len(texts)), strict=True):
+        if text and text not in categories:
+            unknown[text] += int(count)
     if unknown:
         named = ", ".join(shown(text) for text, _ in unknown.most_common(_NAMED))
         more = ", ..." if len(unknown) > _NAMED else ""
         _log.warning(
             "column %s: %s of %s rows have a text that train never had (%s%s), and so none of its "
             "categories",
-            *(name, unknown.total(), len(texts), named, more),
+            *(name, unknown.total(), len(places), named, more),
         )
-    return codes
+    return np.asarray(codes[places])
+
+
+def _no_texts(values: pd.Series[Any]) -> Iterator[tuple[int, Any]]:
+    """Lists and the like among the values (B,), each with its row counted from 1."""
+    if isinstance(values.dtype, pd.StringDtype):
+        return
+    for row, value in enumerate(values, start=1):
+        if isinstance(value, bytes) or not pd.api.types.is_scalar(value):
+            yield row, value
+
+
+def _categories_of(
+    values: pd.Series[Any], column: Column, categories: list[str]
+) -> tuple[Array, Array]:
+    """Which of the texts (K,) each value (B,) means, and these."""
+    if not isinstance(values.dtype, pd.StringDtype):
+        each = [_category(value, column, categories) for value in values]
+        return np.arange(len(each)), np.array(each, object)
+    places, different = pd.factorize(values, use_na_sentinel=False)
+    known = [_category(value, column, categories) for value in different]
+    return places, np.array(known, object)
 
 
 def _category(value: Any, column: Column, categories: list[str]) -> str:
@@ -231,9 +270,11 @@ def _floats(values: pd.Series[Any], column: Column) -> Array:
         return np.asarray(values.to_numpy(float, na_value=np.nan))
     if column.kind == "number" and (column.notation, column.unit) == (POINT, ""):
         # as programs write numbers: 0.03 s for 100,000 cells, one by one 0.62 s
-        parsed = np.array(pd.to_numeric(values, errors="coerce"), float)
+        parsed = plain.numbers(values)
         others = ~np.isfinite(parsed)
-        parsed[others] = _each(values[others], column)
+        if others.any():
+            parsed = np.array(parsed)
+            parsed[others] = _each(values[others], column)
         return parsed
     return _each(values, column)
 
@@ -249,6 +290,12 @@ def _each(values: pd.Series[Any], column: Column) -> Array:
     """Floats or moments (B,), one by one."""
     is_date = column.kind == "date"
     read_text = cache(_moment_reader(column) if is_date else _number_reader(column))
+    if isinstance(values.dtype, pd.StringDtype):
+        places, different = pd.factorize(values)
+        known = [read_text(text.strip()) for text in different]
+        # what is missing has the place -1
+        none = np.datetime64("NaT") if is_date else np.nan
+        return np.array([*known, none], "datetime64[us]" if is_date else float)[places]
     results = [
         read_text(value.strip())
         if isinstance(value, str)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec
-from goodfit.data import columns
+from goodfit.data import columns, plain
 from goodfit.data.columns import Column
 from goodfit.data.faults import named
 from goodfit.data.mixed import Mixed
@@ -108,7 +108,7 @@ def _notation(present: pd.Series[Any]) -> Notation | None:
         UserError: they can be read in two ways.
     """
     try:
-        found = notation(str(present.name), list(present))
+        found = notation(str(present.name), plain.counted(present))
     except UserError as error:
         raise UserError(f"{error}; or kind=class, where these are labels") from None
     are_numbers = found and all(np.isfinite(found.value(text)) for text in present.unique())

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data import images, tokens
+from goodfit.data import digests, images, tokens
 from goodfit.data.base import Array, arrays_as_lists, check_columns
 from goodfit.data.columns import LITERAL, Column, is_missing
 from goodfit.data.delimited import normal
@@ -219,10 +219,14 @@ class Mixed(Table):
 
     def key(self, rows: pd.DataFrame) -> list[bytes] | None:
         """The inputs of each row as bytes: of a text its words, as the network sees it."""
-        words = {
+        seen = {
             name: rows[name].map(lambda text: " ".join(tokens.words(text))) for name in self.texts
         }
-        return super().key(rows.assign(**words))
+        if self.photo:
+            seen[self.photo] = rows[self.photo].map(
+                lambda pixels: digests.of_bytes(pixels.tobytes()).hex()
+            )
+        return super().key(rows.assign(**seen))
 
     @staticmethod
     def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:

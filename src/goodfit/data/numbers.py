@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 
+from goodfit.data import plain
 from goodfit.data.faults import override
 from goodfit.errors import UserError
 
@@ -33,8 +35,6 @@ _CELL = re.compile(
     r"(?P<behind>[-\u2212]?)(?P<close>\))?"
 )
 _PLAIN = re.compile(r"(?:\d+\.?\d*|\.\d+)")
-_CODE = re.compile(r"[+-]?0\d+|\+[\d .()/-]{7,}")
-_MORE_THAN_A_FLOAT = re.compile(r"\d{16,}")
 # without them a number is another one: 0.5 is not 0.5 %, and 5 is not 5 k
 _SCALES = {*"%‰kKM", "Mio", "mio", "Mrd", "mn", "mln", "bn", "B"}
 _MOST_UNITS = 4  # of more, what stands behind the digits is rather part of a code
@@ -75,29 +75,34 @@ class Notation(NamedTuple):
         return float(f"{'-' if negative else ''}{digits}{found['exponent']}")
 
 
-def looks_like_code(cells: Sequence[str]) -> bool:
+def looks_like_code(cells: pd.Series[Any]) -> bool:
     """Whether digits name something: zeros in front, a phone number, more than a float holds.
 
     A single number of many digits is a mistake, and no reason to take the others for codes.
     """
-    long = sum(bool(_MORE_THAN_A_FLOAT.fullmatch(cell)) for cell in cells)
-    return 2 * long >= len(cells) > 0 or any(_CODE.fullmatch(cell) for cell in cells)
+    many, has_code = plain.codes(cells)
+    return has_code or 2 * many >= len(cells) > 0
 
 
-def notation(name: str, cells: Sequence[str], decimal: Decimal | None = None) -> Notation | None:
+def notation(
+    name: str, cells: Iterable[str] | Counter[str], decimal: Decimal | None = None
+) -> Notation | None:
     """The notation of most of the `cells` (N,) of column `name`; None where most are no numbers.
+
+    They may be counted.
 
     `decimal` settles what the cells leave open.
 
     Raises:
         UserError: the cells can be read in two ways, as "1,234".
     """
+    times = Counter(cells)
     units: Counter[str] = Counter()
     digits: dict[str, Counter[str]] = defaultdict(Counter)
     # where all cells end so, "1935-" means from then on
-    if all(cell.endswith(("-", "\u2212")) for cell in cells):
+    if all(cell.endswith(("-", "\u2212")) for cell in times):
         return None
-    for cell, count in Counter(cells).items():
+    for cell, count in times.items():
         match = _CELL.fullmatch(cell)
         if match and _has_one_sign(match):
             units[_unit(match)] += count
@@ -105,12 +110,12 @@ def notation(name: str, cells: Sequence[str], decimal: Decimal | None = None) ->
     if not units:
         return None
     unit = units.most_common(1)[0][0]
-    _refuse_several(name, unit, units, len(cells))
-    if 2 * units[unit] <= len(cells):
+    _refuse_several(name, unit, units, times.total())
+    if 2 * units[unit] <= times.total():
         return None
     decimal = decimal or _decimal(name, digits[unit])
     fitting = sum(count for each, count in digits[unit].items() if _DIGITS[decimal].fullmatch(each))
-    return Notation(decimal, unit) if 2 * fitting > len(cells) else None
+    return Notation(decimal, unit) if 2 * fitting > times.total() else None
 
 
 def _decimal(name: str, digits: Mapping[str, int]) -> Decimal:

@@ -117,7 +117,7 @@ def _csv_rows(name: str, text: TextIO, size: int) -> Iterator[Part]:
             if len(rows) == size:
                 break
         if rows or first:
-            table = pd.DataFrame(rows, columns=header, dtype=object)
+            table = pd.DataFrame(rows, columns=header, dtype=str)
             table.attrs = {"separator": separator}
             yield Part(table, numbers, f"{name}, line")
         if len(rows) < size:

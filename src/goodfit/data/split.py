@@ -158,4 +158,4 @@ def _without_empty(names: Array, of_each: str = "") -> Array:
             f"{len(names)} samples{of_each} leave the {' and '.join(empty)} split empty; it takes "
             "more samples, or a larger share"
         )
-    return names.astype(_NAME)
+    return names.astype(_NAME, copy=False)

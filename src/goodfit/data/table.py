@@ -16,12 +16,13 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data import delimited, features, several, table_files, target
+from goodfit.data import delimited, digests, features, several, table_files, target
 from goodfit.data.base import Array, Encoded, StratifiedDataSet, arrays_as_lists, check_columns
 from goodfit.data.columns import Column, decide
 from goodfit.data.faults import Faults
 from goodfit.data.findings import absent, of_each
 from goodfit.data.in_time import in_time
+from goodfit.data.spill import Spill
 from goodfit.data.split_file import by_file
 from goodfit.data.table_cells import (
     advice,
@@ -50,6 +51,7 @@ from goodfit.schema import (
 )
 
 _TARGET = "target"  # of a table's attributes: why the target is as it is
+_CELLS, _MOST_AT_ONCE = 2**20, 2**14  # that are encoded together, and their rows
 
 
 class Table(StratifiedDataSet):
@@ -104,6 +106,7 @@ class Table(StratifiedDataSet):
         self.separator = separator
         several.check_options(self.goals, kind, separator)
         self.columns = {delimited.normal(name): asked for name, asked in columns.items()}
+        self.spill = Spill()  # where what is read lies
         self.drop = [delimited.normal(name) for name in drop]
         self.order = list(order)
         self.missing, self.alike_labels, self.sheet = missing, alike_labels, sheet
@@ -177,15 +180,15 @@ class Table(StratifiedDataSet):
         rows = {}
         for name, column in {**taken, **needed}.items():
             may_miss = self._imputed(name) and name not in needed
-            rows[name] = read_cells(cells[name], column, faults, may_miss=may_miss)
+            rows[name] = read_cells(cells[name], column, faults, may_miss, self.spill)
         target.check(self.label, rows[self.label], self.kind, self.order, faults)
         weights: dict[str, pd.Series[Any]] = {}
         if self.weight:
             asked = self.columns.get(self.weight)
             decided[self.weight], weights = read_weight(cells[self.weight], asked, faults)
         faults.report(f"mend or drop them{self._advice(faults)}")
-        check_resolution(file, pd.DataFrame(rows), self.goals)
-        return pd.DataFrame({**rows, **weights}).reset_index(drop=True)
+        check_resolution(file, pd.DataFrame(rows, copy=False), self.goals)
+        return pd.DataFrame({**rows, **weights}, copy=False).reset_index(drop=True)
 
     def frame(self, raw: Path) -> pd.DataFrame:
         """The cells of a file, as text; the index counts blank rows, too.
@@ -194,7 +197,7 @@ class Table(StratifiedDataSet):
             UserError: the file is empty, is not what its name says, has rows longer than the
                 header, or two columns of one name.
         """
-        return table_files.cells(raw, sheet=self.sheet, drop=self.drop)
+        return table_files.cells(raw, sheet=self.sheet, drop=self.drop, spill=self.spill)
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
         """Mean and deviation of each number, the categories of each text column.
@@ -215,11 +218,7 @@ class Table(StratifiedDataSet):
             outputs=len(goal.labels) or len(goal.mean),
             inputs={"numbers": Field((sum(map(features.width, facts.values())),), "float32")},
             targets={"target": goal},
-            facts={
-                "columns": facts,
-                "knots": features.knots(train, facts),
-                **self._said(train),
-            },
+            facts={"columns": facts, "knots": features.knots(train, facts), **self._said(train)},
         )
 
     def _said(self, train: pd.DataFrame) -> dict[str, Any]:
@@ -292,8 +291,12 @@ class Table(StratifiedDataSet):
         return {name: count for name, count in counts.items() if count}
 
     def key(self, rows: pd.DataFrame) -> list[bytes] | None:
-        """The inputs of each row as bytes: what decides the split is none of them."""
-        return super().key(rows[[*self._inputs(rows), self.label]])
+        """A digest of the inputs of each row: what decides the split is none of them."""
+        return digests.as_list(digests.of_columns(rows[name] for name in self._inputs(rows)))
+
+    def at_once(self, rows: pd.DataFrame) -> int:
+        """So many that a chunk has about a million cells: each column of it costs by itself."""
+        return int(np.clip(_CELLS // max(rows.shape[1], 1), self.chunk, _MOST_AT_ONCE))
 
     def example(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Three rows as a caller would send them: the inputs alone."""
@@ -329,9 +332,9 @@ class Table(StratifiedDataSet):
         check_columns(rows, columns)
 
         faults = Faults("the rows")
-        parts = [features.encode(rows[name], facts, faults) for name, facts in columns.items()]
+        numbers = features.side_by_side(rows, columns, faults)
         faults.report("give what training had")
-        return {"numbers": np.concatenate(parts, axis=1).astype(np.float32)}
+        return {"numbers": numbers}
 
     @staticmethod
     def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import pandas as pd
@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from goodfit.data import delimited, row_files
+from goodfit.data.spill import Spill
 from goodfit.errors import UserError, nearest
 from goodfit.system.extras import needs
 
@@ -34,72 +35,97 @@ _OLD_WORKBOOKS = (".xls", ".ods", ".numbers")
 _PART = 65_536  # rows of JSON that are read at once
 
 
-def cells(path: Path, *, sheet: str | None = None, drop: Collection[str] = ()) -> pd.DataFrame:
+def cells(
+    path: Path,
+    *,
+    sheet: str | None = None,
+    drop: Collection[str] = (),
+    spill: Spill | None = None,
+) -> pd.DataFrame:
     """All cells (N rows) as text; row k of the file has the index k - `attrs["first_row"]`.
 
     Other attributes are those of `delimited.cells`. `sheet` names the sheet of a workbook or the
-    table of a database; columns that `drop` names may hold what is no cell.
+    table of a database; columns that `drop` names may hold what is no cell. Of CSV, Parquet and
+    Arrow, memory holds what `spill` leaves there.
 
     Raises:
         UserError: the file is not what its name says, or a column holds lists, objects or bytes.
     """
+    spill = spill or Spill()
     ending = Path(path.name.lower().removesuffix(".gz")).suffix
     if ending in _OLD_WORKBOOKS:
         raise UserError(f"{path.name}: {ending} is not read; save it as .xlsx or as CSV in UTF-8")
     if sheet is not None and ending not in _WORKBOOKS + _DATABASES:
         raise UserError(f"data.sheet={sheet}: {path.name} has no sheets; leave it out")
     if ending in _WORKBOOKS:
-        return _named(path.name, _workbook(path, sheet), 2)
+        return _named(path.name, _workbook(path, sheet), 2, spill)
     if ending in _DATABASES:
-        return _named(path.name, _database(path, sheet), 1)
+        return _named(path.name, _database(path, sheet), 1, spill)
     if ending in _ARROW or row_files.ENDINGS.get(ending) == "parquet":
-        return _named(path.name, _columnar(path, ending, drop), 1)
+        return _named(path.name, _columnar(path, ending, drop, spill), 1, spill)
     if row_files.ENDINGS.get(ending) == "jsonl":
-        return _named(path.name, _json_lines(path, drop), 1)
-    return delimited.cells(path)
+        return _named(path.name, _json_lines(path, drop), 1, spill)
+    return delimited.cells(path, spill)
 
 
-def _named(file: str, table: pd.DataFrame, first_row: int) -> pd.DataFrame:
+def _named(file: str, table: pd.DataFrame, first_row: int, spill: Spill) -> pd.DataFrame:
     """The table without blank rows and spaces around names and cells, as `delimited.cells` does."""
     delimited.check_header(file, [str(name) for name in table.columns])
     table.columns = [
         delimited.normal(str(name)) if name else f"Unnamed: {place}"
         for place, name in enumerate(table.columns)
     ]
-    spaced = {}
-    for name in table:
-        stripped = table[name].str.strip()
-        spaced[name] = int((stripped != table[name]).sum())
-        table[name] = stripped
-    table = table.loc[(table != "").any(axis=1)]
-    table.attrs = {"separator": "comma", "spaced": spaced, "first_row": first_row}
+    table = delimited.without_blanks(table, spill)
+    table.attrs |= {"separator": "comma", "first_row": first_row}
     return table
 
 
-def _columnar(path: Path, ending: str, drop: Collection[str]) -> pd.DataFrame:
-    """Of Parquet, or Arrow's own file or stream."""
+def _columnar(path: Path, ending: str, drop: Collection[str], spill: Spill) -> pd.DataFrame:
+    """Of Parquet, or Arrow's own file or stream, one column after the other."""
     try:
-        table = pq.read_table(path) if ending == ".parquet" else _arrow(path)
+        names, rows, column = _parquet(path) if ending == ".parquet" else _arrow(path)
+        # what pandas keeps of its row names
+        names = [name for name in names if not name.startswith("__index_level_")]
+        delimited.check_header(path.name, names)
+        blank = pa.chunked_array([pa.array([""] * rows)])
+        texts = (blank if name in drop else _texts(path.name, name, column(name)) for name in names)
+        series = (pa.table({"": some}).to_pandas()[""] for some in texts)
+        return spill.table(one.rename(name) for name, one in zip(names, series, strict=True))
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path.name} cannot be read as {ending[1:]}: {reason}") from None
-    # what pandas keeps of its row names
-    names = [name for name in table.column_names if not name.startswith("__index_level_")]
-    delimited.check_header(path.name, names)
-    texts = {name: _texts(path.name, name, table[name]) for name in names if name not in drop}
-    blank = pa.array([""] * len(table))
-    taken = pa.table({name: texts.get(name, blank) for name in names})
-    result: pd.DataFrame = taken.to_pandas()
-    return result
 
 
-def _arrow(path: Path) -> pa.Table:
-    with pa.OSFile(str(path)) as source:
-        try:
-            return pa.ipc.open_file(source).read_all()
-        except pa.ArrowInvalid:
-            source.seek(0)
-            return pa.ipc.open_stream(source).read_all()
+class _Columns(NamedTuple):
+    """The names of a file's columns, its number of rows, and what reads one of them, (N,)."""
+
+    names: list[str]
+    rows: int
+    read: Callable[[str], pa.ChunkedArray]
+
+
+def _parquet(path: Path) -> _Columns:
+    file = pq.ParquetFile(path)
+    names = list(file.schema_arrow.names)
+    # of "a", the columns of a struct or a list, and "a.b", come along
+    return _Columns(names, file.metadata.num_rows, lambda name: file.read(columns=[name])[name])
+
+
+def _arrow(path: Path) -> _Columns:
+    source = pa.memory_map(str(path))
+    try:
+        schema = pa.ipc.open_file(source).schema
+    except pa.ArrowInvalid:
+        source.seek(0)
+        table = pa.ipc.open_stream(source).read_all()
+        return _Columns(table.column_names, len(table), table.column)
+
+    def read(name: str) -> pa.ChunkedArray:
+        only = pa.ipc.IpcReadOptions(included_fields=[schema.get_field_index(name)])
+        return pa.ipc.open_file(source, options=only).read_all().column(name)
+
+    rows = len(read(schema.names[0])) if schema.names else 0
+    return _Columns(list(schema.names), rows, read)
 
 
 def _texts(file: str, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from goodfit.data.columns import Column, decide
 from goodfit.data.faults import Faults, named
+from goodfit.data.spill import Spill
 from goodfit.data.split import SPLITS
 from goodfit.data.table_cells import read_cells
 from goodfit.errors import UserError
@@ -59,7 +60,7 @@ def read_weight(
     """
     name = str(cells.name)
     column = decide(name, cells, asked or "number")
-    weights = read_cells(cells, column, faults, may_miss=False)
+    weights = read_cells(cells, column, faults, may_miss=False, spill=Spill())
     lines = cells.index.to_numpy()
     for row in np.flatnonzero((weights < 0) | (weights > _MOST)):
         what = "less than 0" if weights.iloc[row] < 0 else "beyond all weights"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from goodfit.data.faults import override, shown
 from goodfit.errors import UserError
@@ -59,8 +59,8 @@ _FORMS = [
 ]
 
 
-def refuse(name: str, cells: Sequence[str]) -> None:
-    """Nothing where the `cells` (N,) of the column `name` are texts.
+def refuse(name: str, cells: Iterable[str] | Counter[str]) -> None:
+    """Nothing where the `cells` (N,) of the column `name` are texts; they may be counted.
 
     Raises:
         UserError: most of them are quantities or dates in a notation that is not read.
@@ -69,9 +69,9 @@ def refuse(name: str, cells: Sequence[str]) -> None:
     for what, how, pattern in _FORMS:
         found = [cell for cell in counts if pattern.fullmatch(cell)]
         times = sum(counts[cell] for cell in found)
-        if 2 * times > len(cells):
+        if 2 * times > counts.total():
             raise UserError(
-                f"column '{name}': {times} of {len(cells)} cells look like {what}, such as "
+                f"column '{name}': {times} of {counts.total()} cells look like {what}, such as "
                 f"{shown(found[0])}, which is not read; write them {how}, or take them as texts: "
                 f"{override(name, 'category')}"
             )

@@ -23,6 +23,7 @@ from goodfit.data.row_files import Format, Part
 from goodfit.errors import OtherVersionError, UserError
 from goodfit.paths import Paths, choices
 from goodfit.store import answers
+from goodfit.store.answers import Answers
 from goodfit.store.progress import Progress
 from goodfit.system.files import replacing_file
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 SOME_REFUSED = 3
 Fill = Callable[[pd.DataFrame], pd.DataFrame]
 STANDARD = Path("-")  # input or output
-_PART = 8192  # rows that are read and answered at once
+PART = 8192  # rows that are read and answered at once
 _LISTED = 100  # refused rows that are told one by one
 _USAGE = """\
 python pipelines/predict.py experiment=<name> <file> [--out <file>]
@@ -71,14 +72,12 @@ def main() -> int:
             source = stack.enter_context(_reading(options.file))
             predictor = _loaded(folder, options.model)
             name = "standard input" if options.file == STANDARD else str(options.file)
-            parts = row_files.parts(name, source, taken, _PART)
+            parts = row_files.parts(name, source, taken, PART)
         with closing(parts) as rows, _writing(options.out) as target:
-            if _row_is_sample(predictor):
-                fill = _filling(predictor, options)
-                counts = _answer_all(predictor, rows, target, str(options.out), given, fill)
-            else:
-                counts = _answer_apart(predictor, rows, target, str(options.out), given)
-    refused, count = counts
+            fill = _filling(predictor, options)
+            answer = partial(answer_all, fill=fill) if _row_is_sample(predictor) else _answer_apart
+            written = answers.opened(target, str(options.out), given)
+            refused, count = answer(predictor, rows, written)
     where = "" if options.out == STANDARD else f": {options.out}"
     print(f"{count - refused:,} rows answered, {refused:,} refused{where}", file=sys.stderr)
     return SOME_REFUSED if refused else 0
@@ -220,7 +219,7 @@ def _filling(predictor: Predictor, options: argparse.Namespace) -> Fill:
         UserError: the folder is not there, or the model takes no files beside its rows.
     """
     if options.files is None:
-        return lambda rows: rows
+        return as_they_are
     kind = build.data_class(predictor.spec)
     column = kind.column_of_files(predictor.spec)
     if column is None or file_rows.is_files(options.file):
@@ -230,19 +229,18 @@ def _filling(predictor: Predictor, options: argparse.Namespace) -> Fill:
     return partial(file_rows.filled, column=column, path=options.files)
 
 
-def _answer_all(
-    predictor: Predictor,
-    rows: Iterator[Part],
-    target: BinaryIO,
-    name: str,
-    form: Format,
-    fill: Fill,
+def as_they_are(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows (N, columns), which name no files."""
+    return rows
+
+
+def answer_all(
+    predictor: Predictor, rows: Iterator[Part], written: Answers, fill: Fill = as_they_are
 ) -> tuple[int, int]:
     """How many rows were refused, and how many there were; each that was is told.
 
     `fill` makes of a part's rows what the model takes.
     """
-    written = answers.opened(target, name, form)
     progress = Progress("predicting", None, "rows", sys.stderr)
     refused = count = 0
     for part in rows:
@@ -267,10 +265,8 @@ def _row_is_sample(predictor: Predictor) -> bool:
     return build.data_class(predictor.spec).row_is_sample
 
 
-def _answer_apart(
-    predictor: Predictor, rows: Iterator[Part], target: BinaryIO, name: str, form: Format
-) -> tuple[int, int]:
-    """Answers without the rows that they are of, which are read as a whole; see `_answer_all`."""
+def _answer_apart(predictor: Predictor, rows: Iterator[Part], written: Answers) -> tuple[int, int]:
+    """Answers without the rows that they are of, which are read as a whole; see `answer_all`."""
     parts = list(rows)
     table = pd.concat([part.rows for part in parts], ignore_index=True)
     numbers = [number for part in parts for number in part.numbers]
@@ -295,7 +291,6 @@ def _answer_apart(
     given = pd.concat(answered or [blank], ignore_index=True)
     without = pd.DataFrame(index=given.index)
     without.attrs = parts[0].rows.attrs
-    written = answers.opened(target, name, form)
     written.add(without, given)
     written.close()
     return refused, len(table)

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
+from goodfit.data import digests
 from goodfit.data.base import Array, DataSet, Encoded
 from goodfit.errors import UserError
 from goodfit.store.manifest import CLUSTERS, OFFSETS, WEIGHTS
@@ -28,7 +29,6 @@ from goodfit.system.hardware import cores
 from goodfit.system.processes import exit_with_parent
 
 Raw = Mapping[str, Path]
-DIGEST = 16  # bytes that stand for a sample's inputs
 # seconds of work left from which other processes are started: each needs two to import pandas
 PATIENCE = 10.0
 
@@ -48,7 +48,8 @@ def pack(data: DataSet, raw: Raw, rows: pd.DataFrame, spec: DataSpec, folder: Pa
     taken = {CLUSTERS, WEIGHTS} & fields.keys()
     assert not taken, f"an array may not be named {taken}"
     folder.mkdir()
-    digests: list[bytes] = []
+    found = np.zeros((len(rows), digests.SIZE), np.uint8)
+    done = 0
     progress = Progress(f"encoding {folder.name}", len(rows))
     with ExitStack() as stack:
         writers: dict[str, _Dense | _Ragged] = {}
@@ -59,15 +60,18 @@ def pack(data: DataSet, raw: Raw, rows: pd.DataFrame, spec: DataSpec, folder: Pa
             for name, samples in encoded.items():
                 _check(name, samples, fields[name], folder.name, is_input=name in spec.inputs)
                 writers[name].append(samples)
-            digests += _digests([encoded[name] for name in sorted(spec.inputs)])
-            progress.show(len(digests))
-    return np.frombuffer(b"".join(digests), np.uint8).reshape(len(rows), DIGEST)
+            some = _digests([encoded[name] for name in sorted(spec.inputs)])
+            found[done : done + len(some)] = some
+            done += len(some)
+            progress.show(done)
+    return found
 
 
 def chunks(data: DataSet, rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """The rows in parts that are loaded and encoded together; one empty part of no rows."""
-    for first in range(0, max(len(rows), 1), data.chunk):
-        yield rows.iloc[first : first + data.chunk]
+    size = data.at_once(rows)
+    for first in range(0, max(len(rows), 1), size):
+        yield rows.iloc[first : first + size]
 
 
 def _encoded(
@@ -105,8 +109,8 @@ def _encoded_in_processes(
                 yield pending.popleft().result()
         except BrokenProcessPool:
             raise UserError(
-                f"a process that encoded {data.chunk} samples of {type(data).__name__} was killed; "
-                "where memory ran out, lower its `chunk`"
+                f"a process that encoded {len(parts[0])} samples of {type(data).__name__} was "
+                "killed; where memory ran out, lower its `chunk`"
             ) from None
 
 
@@ -128,14 +132,19 @@ def _check(name: str, samples: Encoded, field: Field, split: str, *, is_input: b
             )
 
 
-def _digests(inputs: list[Encoded]) -> Iterator[bytes]:
-    """A hash of each sample's inputs, however large the sample is."""
+def _digests(inputs: list[Encoded]) -> Array:
+    """A digest of each sample's inputs, (B, 16), however large the sample is."""
+    dense = [each for each in inputs if isinstance(each, np.ndarray)]
+    if len(dense) == len(inputs):
+        return digests.of_arrays(dense)
+    known = bytearray()
     for sample in zip(*inputs, strict=True):
-        digest = hashlib.blake2b(digest_size=DIGEST)
+        digest = hashlib.blake2b(digest_size=digests.SIZE)
         for array in sample:
             digest.update(str(array.shape).encode())
             digest.update(np.ascontiguousarray(array).tobytes())
-        yield digest.digest()
+        known += digest.digest()
+    return np.frombuffer(known, np.uint8).reshape(-1, digests.SIZE)
 
 
 class _Dense:

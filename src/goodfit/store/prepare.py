@@ -6,7 +6,7 @@ Letters: N rows of the table.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,16 +14,18 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec
-from goodfit.data import near_copies
+from goodfit.data import digests, near_copies
 from goodfit.data.base import Array, DataSet
 from goodfit.data.files import FileDataSet
+from goodfit.data.spill import Spill
 from goodfit.data.split import NO_SPLIT, SPLITS, joined
+from goodfit.data.table import Table
 from goodfit.errors import UserError
 from goodfit.records import Copies, Manifest
 from goodfit.store import example
 from goodfit.store.decode import decode_files, discard
 from goodfit.store.manifest import CLUSTERS, RAW_ROW, WEIGHTS, file_hashes
-from goodfit.store.pack import DIGEST, chunks, pack
+from goodfit.store.pack import chunks, pack
 from goodfit.store.progress import Progress
 from goodfit.system.files import replacing_folder, sha256
 
@@ -43,10 +45,11 @@ def prepare(
             value is not finite.
     """
     hashes = {name: sha256(path) for name, path in raw.items()}
+    rows = _read(data, raw, spill := Spill(out.parent))
     work = out.parent / f".{out.name}.decoded"
-    raw, rows, left_out = _decoded(data, raw, _read(data, raw), work, hashes)
+    raw, rows, left_out = _decoded(data, raw, rows, work, hashes)
     names, copies = assign_splits(data, raw, rows)
-    splits = {split: rows[names == split] for split in SPLITS}
+    splits = {split: spill.taken(rows, names == split) for split in SPLITS}
     spec = data.fit(splits["train"])
     spec = data.fit_content(spec, _loaded(data, raw, splits["train"]))
 
@@ -85,19 +88,21 @@ def _pack(
     folder: Path,
 ) -> int:
     """Writes each split to its folder; how many test samples are alike after encoding."""
-    digests = {}
+    packed = {}
     for split, rows in splits.items():
-        digests[split] = pack(data, raw, rows, spec, folder / split)
+        packed[split] = pack(data, raw, rows, spec, folder / split)
         np.save(folder / split / f"{CLUSTERS}.npy", data.clusters(rows))
         if spec.weighed_by:
             np.save(folder / split / f"{WEIGHTS}.npy", data.sample_weight(rows).astype(np.float32))
         readable = _readable(rows, (data.label, *data.hidden))
         readable.to_parquet(folder / split / "rows.parquet", index=False)
-    return _in_both(digests["train"], digests["test"])
+    return digests.in_both(packed["test"], packed["train"])
 
 
-def _read(data: DataSet, raw: Mapping[str, Path]) -> pd.DataFrame:
+def _read(data: DataSet, raw: Mapping[str, Path], spill: Spill) -> pd.DataFrame:
     """The rows of the raw files, (N, columns), none of which is named as goodfit's own."""
+    if isinstance(data, Table):
+        data.spill = spill
     rows = data.read(raw)
     if RAW_ROW in rows.columns:
         named = ", ".join(path.name for path in raw.values())
@@ -148,14 +153,17 @@ def assign_splits(
         names = data.split(rows, np.arange(len(rows)))
         return names, Copies(rows=None, with_another_target=None)
 
-    # as objects: NumPy's own type for bytes drops zeros at their end
-    duplicate_group = pd.factorize(np.array(known.inputs, object))[0]
+    duplicate_group = digests.numbered(known.inputs)
     alike = duplicate_group
     if known.sketches:
         alike = joined(duplicate_group, near_copies.groups(np.concatenate(known.sketches)))
     names = _split(data, rows, duplicate_group, alike)
-    table = pd.DataFrame({"group": duplicate_group, "split": names, "target": known.targets})
-    groups = table.groupby("group")
+    sizes = np.bincount(duplicate_group)
+    copied = np.flatnonzero(sizes[duplicate_group] > 1)
+    targets = digests.numbered(known.targets[copied])
+    table = pd.DataFrame(
+        {"group": duplicate_group[copied], "split": names[copied], "target": targets}
+    )
 
     # what a rule leaves out is in no split: a text of test that train has, too
     in_split = table[table["split"] != NO_SPLIT].groupby("group")
@@ -163,11 +171,11 @@ def assign_splits(
     if divided:
         rule = f"{type(data).__name__}.split"
         raise UserError(f"{rule} puts rows with equal inputs into two splits, {divided} times")
-    another = table["target"] != groups["target"].transform("first")
+    another = table["target"] != table.groupby("group")["target"].transform("first")
     return names, Copies(
-        rows=len(rows) - groups.ngroups,
+        rows=len(rows) - len(sizes),
         with_another_target=int(another.sum()),
-        near=groups.ngroups - len(np.unique(alike)) if known.sketches else None,
+        near=len(sizes) - len(np.unique(alike)) if known.sketches else None,
     )
 
 
@@ -190,43 +198,40 @@ def _split(data: DataSet, rows: pd.DataFrame, equal: Array, alike: Array) -> Arr
 
 
 class _Known(NamedTuple):
-    """What is known of N rows: digests of inputs and of targets, and sketches in parts (B, P)."""
+    """Of N rows: digests of inputs and of targets, (N, 16) each, and sketches in parts (B, P)."""
 
-    inputs: list[bytes]
-    targets: list[bytes]
+    inputs: Array
+    targets: Array
     sketches: list[Array]
 
 
 def _known(data: DataSet, raw: Mapping[str, Path], rows: pd.DataFrame) -> _Known | None:
     """What tells copies of the rows (N,); None where rows overlap by design."""
-    known = _Known([], [], [])
+    inputs, targets, sketches = bytearray(), bytearray(), []
     progress = Progress("looking for equal inputs", len(rows))
     for part in chunks(data, rows):
         loaded = data.load(raw, part)
         keys = data.key(loaded)
         if keys is None:
             return None
-        known.inputs.extend(_short_digest(key) for key in keys)
-        known.targets.extend(_short_digest(str(each).encode()) for each in loaded[data.label])
-        sketches = data.sketch(loaded)
-        if sketches is not None:
-            known.sketches.append(sketches)
-        progress.show(len(known.inputs))
-    return known
+        inputs += b"".join(map(digests.of_bytes, keys))
+        targets += _of_targets(loaded[data.label])
+        some = data.sketch(loaded)
+        if some is not None:
+            sketches.append(some)
+        progress.show(len(inputs) // digests.SIZE)
+    return _Known(
+        inputs=np.frombuffer(inputs, np.uint8).reshape(-1, digests.SIZE),
+        targets=np.frombuffer(targets, np.uint8).reshape(-1, digests.SIZE),
+        sketches=sketches,
+    )
 
 
-def _short_digest(content: bytes) -> bytes:
-    # of 10^9 keys two different ones are equal with a probability of 10^-21
-    return hashlib.blake2b(content, digest_size=DIGEST).digest()
-
-
-def _in_both(train: Array, test: Array) -> int:
-    """How many test samples have the encoded inputs of a train sample, though not its raw ones.
-
-    From the digests of their encoded inputs, (N, 16) each.
-    """
-    known = {digest.tobytes() for digest in train}
-    return sum(digest.tobytes() in known for digest in test)
+def _of_targets(targets: pd.Series[Any]) -> bytes:
+    """The digests of targets (B,), one behind the other."""
+    if pd.api.types.is_object_dtype(targets):  # of several numbers, or of boxes
+        return b"".join(digests.of_bytes(f"{each}".encode()) for each in targets)
+    return digests.of_columns([targets]).tobytes()
 
 
 def _readable(rows: pd.DataFrame, hidden: Collection[str]) -> pd.DataFrame:
@@ -235,10 +240,13 @@ def _readable(rows: pd.DataFrame, hidden: Collection[str]) -> pd.DataFrame:
     A baseline is handed these rows of test: what is not in them cannot leak. `raw_row` is a
     sample's row in the table that the data set reads.
     """
-    columns = [name for name in rows.columns if not isinstance(rows[name].iloc[0], np.ndarray)]
-    readable = rows[columns].drop(columns=list(hidden), errors="ignore")
-    readable.insert(0, RAW_ROW, rows.index)
-    return readable
+    readable: dict[Hashable, Any] = {RAW_ROW: rows.index}
+    for name in rows.columns:
+        if name not in hidden and not isinstance(rows[name].iloc[0], np.ndarray):
+            readable[name] = rows[name]
+    made = pd.DataFrame(readable, rows.index, copy=False)
+    made.attrs = rows.attrs
+    return made
 
 
 def _test_arrays(files: dict[str, str]) -> list[tuple[str, str]]:

@@ -1,0 +1,84 @@
+"""A text file of rows as programs write it, read a few megabytes at a time.
+
+What is not plain is left to `delimited`, which reads a text as a whole and says what is wrong with
+it: quotes within cells, rows of other lengths, letters that are no UTF-8.
+
+Letters: N rows below the header.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+
+from goodfit.data.spill import Spill
+
+_BLOCK = 8 * 2**20  # bytes that are read at once
+
+
+def cells(raw: Path, names: Sequence[str], separator: str, spill: Spill) -> pd.DataFrame | None:
+    """All cells (N rows) as text under `names`, blank rows included; None of what is not plain."""
+    if raw.suffix == ".gz" or len(set(names)) < len(names) or not _is_plain(raw, separator):
+        return None
+    try:
+        with _rows(raw, names, separator) as reader:
+            # the cells are as large as the file, beside where each ends
+            if spill.holds(raw.stat().st_size):
+                return _frame(reader.read_all())
+            return _frame(pa.ipc.open_file(spill.mapped(lambda to: _copy(reader, to))).read_all())
+    except pa.ArrowInvalid:
+        return None
+
+
+def _is_plain(raw: Path, separator: str) -> bool:
+    """Whether Arrow and pandas cut the bytes of a file in the same way."""
+    mark = re.escape(separator.encode())
+    # in double quotes as a whole, and without another one in it
+    quoted = re.compile(rb"(?:^|(?<=[\n" + mark + rb']))"[^"\r\n]*"(?=[\r\n' + mark + rb"]|$)")
+    rest = b""
+    with raw.open("rb") as stream:
+        if stream.read(3) == codecs.BOM_UTF8 and stream.read(3) == codecs.BOM_UTF8:
+            return False
+        stream.seek(0)
+        while block := stream.read(_BLOCK):
+            whole, end, rest = (rest + block).rpartition(b"\n")
+            if len(rest) > _BLOCK or not _is_plain_text(whole + end, quoted):
+                return False
+    return _is_plain_text(rest, quoted)
+
+
+def _is_plain_text(lines: bytes, quoted: re.Pattern[bytes]) -> bool:
+    if b"\0" in lines or lines.count(b"\r") != lines.count(b"\r\n"):
+        return False
+    quotes = lines.count(b'"')
+    return not quotes or quotes == 2 * sum(1 for _ in quoted.finditer(lines))
+
+
+def _rows(raw: Path, names: Sequence[str], separator: str) -> pa.csv.CSVStreamingReader:
+    return pa.csv.open_csv(
+        raw,
+        # the header is the first line
+        pa.csv.ReadOptions(column_names=list(names), skip_rows=1, block_size=_BLOCK),
+        pa.csv.ParseOptions(delimiter=separator, ignore_empty_lines=False),
+        pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.large_string()), strings_can_be_null=False
+        ),
+    )
+
+
+def _copy(reader: pa.csv.CSVStreamingReader, to: BinaryIO) -> None:
+    with pa.ipc.new_file(to, reader.schema) as file:
+        for batch in reader:
+            file.write_batch(batch)
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    made: pd.DataFrame = table.to_pandas()
+    return made
