@@ -24,11 +24,10 @@ from goodfit.store.prepare import prepare
 
 PROTOCOL = """\
 rows      Prepare of a CSV file of a million rows, ten columns of numbers and two of texts, which it
-          decides, checks, splits, fits and packs, against pyarrow's reader of CSV alone, which
-          takes about as long as polars's. Then the path of predict.py for 100,000 such rows, from
-          the text of the file to the text of the answers, against the forward pass alone of the
-          network that new.py chooses for a table, on encoded rows in equal batches. Equal: every
-          answer.
+          decides, checks, splits, fits and packs, against pyarrow's reader of CSV alone. Then the
+          path of predict.py for 100,000 such rows, from the text of the file to the text of the
+          answers, against the forward pass alone of the network that new.py chooses for a table, on
+          encoded rows in equal batches. Equal: every answer.
 """
 _ROWS, _ASKED = 1_000_000, 100_000
 _OPTIONS = ("experiment=breast_cancer", "model=tabm", "trainer=cpu")

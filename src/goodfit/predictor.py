@@ -5,10 +5,12 @@ Letters: N samples, B samples of a batch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -33,6 +35,7 @@ from goodfit.task.scores import Statistics, mean_loss, weight_of, with_weight
 Tensors = dict[str, Tensor]  # (B, ...) each, by name
 Encode = Callable[[pd.DataFrame, DataSpec], Mapping[str, Encoded]]
 BATCH = 512  # samples a step without gradients: large enough that a step's overhead vanishes
+_ENCODED, _MOST_BATCHES = 2**24, 16  # bytes of inputs that are encoded together, and batches
 _FILES = ("config.yaml", "spec.json", "weights.pt")
 
 
@@ -123,14 +126,15 @@ class Predictor:
         tables = []
         error: CellsError | None = None
         faults: list[Fault] = []
-        for first in range(0, len(rows), BATCH):
-            part = rows.iloc[first : first + BATCH]
+        at_once = self._at_once()
+        for first in range(0, len(rows), at_once):
+            part = rows.iloc[first : first + at_once]
             try:
                 inputs = collate(encode(part, self.spec), self.spec.inputs)
             except CellsError as caught:
                 error, faults = caught, faults + caught.behind(first)
             if error is None:
-                tables.append(self._decoded(inputs))
+                tables += self._in_batches(inputs, len(part))
         if error is not None:
             raise CellsError(error.name, error.advice, faults)
         return pd.concat(tables, ignore_index=True)
@@ -168,6 +172,26 @@ class Predictor:
             statistics=statistics.tensors(),
             watched=watched.tensors(),
         )
+
+    def _at_once(self) -> int:
+        """How many rows are encoded together: of a table, each column costs as much as many cells.
+
+        Samples of different lengths are padded as their batch is.
+        """
+        fields = self.spec.inputs.values()
+        if any(field.is_ragged for field in fields):
+            return BATCH
+        sizes = [math.prod(field.fixed_shape) * np.dtype(field.dtype).itemsize for field in fields]
+        batches = _ENCODED // (BATCH * max(sum(sizes), 1))
+        return BATCH * min(max(batches, 1), _MOST_BATCHES)
+
+    def _in_batches(self, inputs: Tensors, count: int) -> list[pd.DataFrame]:
+        """Readable predictions for inputs (`count`, ...), by batches as evaluation has them."""
+        tables = []
+        for first in range(0, count, BATCH):
+            batch = {name: values[first : first + BATCH] for name, values in inputs.items()}
+            tables.append(self._decoded(batch))
+        return tables
 
     def _decoded(self, inputs: Tensors) -> pd.DataFrame:
         """Readable predictions, one row for each sample of `inputs` (B, ...)."""

@@ -45,7 +45,11 @@ class CsvAnswers(Answers):
 
     def add(self, rows: pd.DataFrame, answers: pd.DataFrame) -> None:
         text = io.TextIOWrapper(self.stream, encoding="utf-8", newline="")
-        table = pd.concat([rows, answers.map(_cell)], axis=1)
+        written = answers.copy(deep=False)
+        for name in answers:
+            if answers[name].dtype == object:  # of which a cell may be a list
+                written[name] = answers[name].map(_cell)
+        table = pd.concat([rows, written], axis=1)
         table.to_csv(
             text,
             sep=rows.attrs.get("separator", ","),
