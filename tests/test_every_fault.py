@@ -1,4 +1,4 @@
-"""docs/own-data.md shows what the commands print of a table and a folder with every fault planted."""
+"""docs/own-data.md shows what the commands print of planted faults, of a table and a folder."""
 
 from __future__ import annotations
 

@@ -92,7 +92,8 @@ def registry() -> Iterator[Finding]:
         else:
             agreeing += 1
     if unknown:
-        message = f"whether MLflow has runs and models of {', '.join(unknown)} is not known here yet"
+        names = ", ".join(unknown)
+        message = f"whether MLflow has runs and models of {names} is not known here yet"
         yield problem(message, "`make repro` composes them, and brings back what it lacks")
     yield ok(f"MLflow has what it should of {count(agreeing, 'experiment')}")
 
