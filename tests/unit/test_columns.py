@@ -46,6 +46,11 @@ def test_zeros_in_front_make_texts() -> None:
 
 
 @pytest.mark.fault(27)
+def test_months_before_years_are_dates_and_no_codes() -> None:
+    assert column("x", lambda row: f"{1 + row % 12:02d}.2024").kind == "date"
+
+
+@pytest.mark.fault(27)
 @pytest.mark.parametrize(
     ("name", "cell", "why"),
     [

@@ -223,12 +223,12 @@ def _special(name: str, present: Cells) -> Column | None:
     if booleans.any() and (booleans | digits).all():
         also = f", of which {digits.sum()} cells are 1 or 0" if digits.any() else ""
         return Column("boolean", f"true or false{also}")
-    if numbers.looks_like_code(list(present)):
+    compact = dates.compact(present)
+    if not compact and numbers.looks_like_code(list(present)):
         text = _text(name, present)
         why = "digits that are codes: zeros in front, a phone number, or more than 15 of them"
         return text if text.kind is None else Column(text.kind, why)
 
-    compact = dates.compact(present)
     order = dates.order(name, list(present)) if compact or not _plain(present) else None
     if order:
         form = f"dates as {compact}" if compact else f"dates, {order.replace('_', ' ')}"

@@ -34,6 +34,7 @@ _CELL = re.compile(
 )
 _PLAIN = re.compile(r"(?:\d+\.?\d*|\.\d+)")
 _CODE = re.compile(r"[+-]?0\d+|\+[\d .()/-]{7,}")
+_PADDED = re.compile(r"0\d+\.\d+")
 _MORE_THAN_A_FLOAT = re.compile(r"\d{16,}")
 # without them a number is another one: 0.5 is not 0.5 %, and 5 is not 5 k
 _SCALES = {*"%‰kKM", "Mio", "mio", "Mrd", "mn", "mln", "bn", "B"}
@@ -81,7 +82,20 @@ def looks_like_code(cells: Sequence[str]) -> bool:
     A single number of many digits is a mistake, and no reason to take the others for codes.
     """
     long = sum(bool(_MORE_THAN_A_FLOAT.fullmatch(cell)) for cell in cells)
-    return 2 * long >= len(cells) > 0 or any(_CODE.fullmatch(cell) for cell in cells)
+    return (
+        2 * long >= len(cells) > 0
+        or any(_CODE.fullmatch(cell) for cell in cells)
+        or _are_padded(cells)
+    )
+
+
+def _are_padded(cells: Sequence[str]) -> bool:
+    """Whether zeros in front make all as wide before the point, as 01.11 and 10.11 of industries.
+
+    A single 01.5 among numbers of any width is a typo.
+    """
+    widths = {len(cell.partition(".")[0]) for cell in cells}
+    return len(widths) == 1 and any(_PADDED.fullmatch(cell) for cell in cells)
 
 
 def notation(name: str, cells: Sequence[str], decimal: Decimal | None = None) -> Notation | None:
