@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from goodfit.data.columns import LITERAL, Column, decide
+from goodfit.data.columns import LITERAL, Column, alike, decide
 from goodfit.data.faults import drop
 from goodfit.errors import UserError
 
@@ -198,3 +198,9 @@ def test_a_notation_that_is_not_read_is_refused_by_name(cell: str, what: str) ->
 )
 def test_other_texts_with_digits_are_categories(cell: str) -> None:
     assert decide("x", pd.Series([cell, cell, "a"])).kind == "category"
+
+
+@pytest.mark.fault(29)
+def test_true_is_one_and_false_is_zero_among_labels() -> None:
+    labels = pd.Series(["1", "True", "0", "1.0", "yes", "y"])
+    assert alike(labels) == [["1", "True", "1.0"]]

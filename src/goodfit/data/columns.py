@@ -124,11 +124,12 @@ def _said_of_missing(name: str, cells: Cells, absent: Cells, column: Column) -> 
 def alike(texts: Cells) -> list[list[str]]:
     """Groups of texts (N,) that look alike, most frequent first.
 
-    They differ in capitals, in spaces within or letters that nobody sees, or as "1" and "1.0".
+    They differ in capitals, in spaces within or letters that nobody sees, or as "1", "1.0" and
+    "True".
     """
     groups: dict[Any, list[str]] = {}
     for text in texts.value_counts().index:
-        number = pd.to_numeric(text, errors="coerce")
+        number = BOOLEANS.get(text.lower(), pd.to_numeric(text, errors="coerce"))
         meaning = _visible(text) if np.isnan(number) else float(number)
         groups.setdefault(meaning, []).append(text)
     return [group for group in groups.values() if len(group) > 1]
