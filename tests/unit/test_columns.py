@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from goodfit.data.columns import LITERAL, Column, decide
+from goodfit.data.columns import LITERAL, Column, alike, decide
 from goodfit.data.faults import drop
 from goodfit.errors import UserError
 
@@ -46,6 +46,11 @@ def test_zeros_in_front_make_texts() -> None:
 
 
 @pytest.mark.fault(27)
+def test_months_before_years_are_dates_and_no_codes() -> None:
+    assert column("x", lambda row: f"{1 + row % 12:02d}.2024").kind == "date"
+
+
+@pytest.mark.fault(27)
 @pytest.mark.parametrize(
     ("name", "cell", "why"),
     [
@@ -67,7 +72,7 @@ def test_an_identifier_is_left_out_with_the_way_to_take_it(
 ) -> None:
     read = column(name, cell)
     assert read.kind is None
-    how = "category" if why == "every text differs" else "number"
+    how = "number" if str(cell(0)).isdigit() else "category"
     assert read.why == f"{why}; to take it: data.columns.{name}={how}"
 
 
@@ -193,3 +198,9 @@ def test_a_notation_that_is_not_read_is_refused_by_name(cell: str, what: str) ->
 )
 def test_other_texts_with_digits_are_categories(cell: str) -> None:
     assert decide("x", pd.Series([cell, cell, "a"])).kind == "category"
+
+
+@pytest.mark.fault(29)
+def test_true_is_one_and_false_is_zero_among_labels() -> None:
+    labels = pd.Series(["1", "True", "0", "1.0", "yes", "y"])
+    assert alike(labels) == [["1", "True", "1.0"]]

@@ -216,6 +216,15 @@ def test_a_params_yaml_that_make_repro_stops_at_is_a_finding(
     assert named in " ".join(report.split())
 
 
+@pytest.mark.fault(51)
+def test_models_that_dvc_brought_to_a_clone_are_not_said_to_be_in_mlflow(healthy: Healthy) -> None:
+    Path("params.yaml").write_text(f"experiments: [{MODEL.name}]\n")
+    code, report = healthy()
+    assert code == 1
+    assert f"whether MLflow has runs and models of {MODEL.name} is not known here yet" in report
+    assert "MLflow has what it should of 0 experiments" in report
+
+
 def test_the_last_copy_of_a_folder_that_was_being_replaced_comes_back(healthy: Healthy) -> None:
     MODEL.rename(MODEL.with_name(".tiny.old"))
     assert "is the last whole models/tiny" in healthy()[1]

@@ -1,4 +1,4 @@
-"""A file in data/inbox that was edited after it was pinned is told, with how to take it."""
+"""A file that was edited after it was pinned is told, with how to take it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from goodfit.paths import INBOX, Paths
 from goodfit.store.inbox import edited
-from goodfit.system.files import sha256, write_json
+from goodfit.system.files import read_json, sha256, write_json
 
 
 @pytest.fixture
@@ -45,6 +45,18 @@ def test_an_edit_is_told_with_the_override_that_takes_it(taken: Path, content: s
         "data/inbox/houses.csv is not the file that mine is pinned to, and is not used; to take "
         f"it: data.sources.table.sha256={sha256(taken)}"
     ]
+
+
+@pytest.mark.fault(50)
+def test_an_edit_is_told_of_a_file_that_stays_where_a_mirror_names_it(taken: Path) -> None:
+    """As `new.py` names the user's own file."""
+    place = taken.rename("houses.csv").absolute()
+    cfg = read_json(Paths("mine").config)
+    cfg["data"]["sources"]["table"]["mirrors"] = ["https://localhost/houses.csv", str(place)]
+    write_json(Paths("mine").config, cfg)
+    assert list(edited("mine")) == []
+    place.write_text("a,y\n1,ja\n")
+    assert [line.partition(" is not")[0] for line in edited("mine")] == [str(place)]
 
 
 def test_an_equal_file_that_was_put_there_anew_is_no_edit(taken: Path) -> None:

@@ -18,6 +18,7 @@ import yaml
 from goodfit.config import params
 from goodfit.config.check import check
 from goodfit.config.compose import compose
+from goodfit.data.look import kind_of
 from goodfit.errors import UserError
 from goodfit.stages import new
 from goodfit.system.files import sha256
@@ -121,6 +122,15 @@ def test_a_number_is_regression_and_whole_numbers_in_a_few_values_are_asked_abou
     make("target=stars", "kind=number", name="stars")
     cfg = compose(home, ["experiment=stars"])
     assert (cfg.data.kind, list(cfg.baseline)) == ("number", ["ridge", "boosting"])
+
+
+@pytest.mark.fault(29)
+def test_one_number_in_two_spellings_is_counted_once() -> None:
+    """Labels 0, 1 and 1.0 are two, of which prepare names the pair; no three numbers."""
+    assert kind_of(pd.Series(["0", "1", "1.0"] * 9, name="y"), None).kind == "class"
+    stars = pd.Series(["1", "2", "3", "3.0"] * 9, name="y")
+    with pytest.raises(UserError, match="'y' has 3 different whole numbers"):
+        kind_of(stars, None)
 
 
 @pytest.mark.parametrize(

@@ -126,11 +126,12 @@ def _said_of_missing(name: str, cells: Cells, absent: Cells, column: Column) -> 
 def alike(texts: Cells) -> list[list[str]]:
     """Groups of texts (N,) that look alike, most frequent first.
 
-    They differ in capitals, in spaces within or letters that nobody sees, or as "1" and "1.0".
+    They differ in capitals, in spaces within or letters that nobody sees, or as "1", "1.0" and
+    "True".
     """
     groups: dict[Any, list[str]] = {}
     for text in texts.value_counts().index:
-        number = pd.to_numeric(text, errors="coerce")
+        number = BOOLEANS.get(text.lower(), pd.to_numeric(text, errors="coerce"))
         meaning = _visible(text) if np.isnan(number) else float(number)
         groups.setdefault(meaning, []).append(text)
     return [group for group in groups.values() if len(group) > 1]
@@ -227,12 +228,12 @@ def _special(name: str, present: Cells) -> Column | None:
     booleans = _booleans(present)
     if booleans:
         return booleans
-    if numbers.looks_like_code(present):
+    compact = dates.compact(present)
+    if not compact and numbers.looks_like_code(present):
         text = _text(name, present)
         why = "digits that are codes: zeros in front, a phone number, or more than 15 of them"
         return text if text.kind is None else Column(text.kind, why)
 
-    compact = dates.compact(present)
     order = None
     if compact or not _plain(present):
         order = dates.order(name, plain.counted(present))

@@ -74,7 +74,7 @@ class CellsError(UserError):
         counts = Counter(fault.column for fault in faults)
         most = max(_LISTED // max(len(counts), 1), _FEWEST_LISTED)
         for column, count in counts.items():
-            of_column = [fault for fault in faults if fault.column == column]
+            of_column = sorted(fault for fault in faults if fault.column == column)
             for fault in of_column[:most]:
                 lines.append(f"  row {fault.row}  column {fault.column}  {fault.problem}")
             if count > most:

@@ -69,7 +69,9 @@ def kind_of(target: pd.Series[Any], asked: str | None) -> Kind:
     present = target[~target.str.lower().isin(columns.MISSING)]
     numbers = present.value_counts()
     notation = _notation(present) if len(numbers) > 2 else None
-    if notation is None:
+    # 1 and 1.0 are one number
+    values = {notation.value(text) for text in numbers.index} if notation else set()
+    if len(values) <= 2:
         if len(counts) > max(2, min(_MOST_CLASSES, len(present) / 2)):
             raise UserError(
                 f"target '{name}' has {len(counts):,} different texts in {len(present):,} rows; "
@@ -77,13 +79,13 @@ def kind_of(target: pd.Series[Any], asked: str | None) -> Kind:
                 "that is read"
             )
         return classes(target, asked)
-    whole = all(notation.value(text) % 1 == 0 for text in numbers.index)
-    if whole and len(numbers) <= _FEW_NUMBERS:
+    whole = all(value % 1 == 0 for value in values)
+    if whole and len(values) <= _FEW_NUMBERS:
         raise UserError(
-            f"target '{name}' has {len(numbers)} different whole numbers, {_listed(numbers)}: "
+            f"target '{name}' has {len(values)} different whole numbers, {_listed(numbers)}: "
             "classes, or a quantity? Choose kind=class or kind=number"
         )
-    return Kind("number", f"'{name}' has {len(numbers):,} different numbers")
+    return Kind("number", f"'{name}' has {len(values):,} different numbers")
 
 
 def classes(target: pd.Series[Any], asked: str | None) -> Kind:

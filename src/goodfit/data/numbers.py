@@ -35,6 +35,7 @@ _CELL = re.compile(
     r"(?P<behind>[-\u2212]?)(?P<close>\))?"
 )
 _PLAIN = re.compile(r"(?:\d+\.?\d*|\.\d+)")
+_PADDED = r"0\d+\.\d+"
 # without them a number is another one: 0.5 is not 0.5 %, and 5 is not 5 k
 _SCALES = {*"%‰kKM", "Mio", "mio", "Mrd", "mn", "mln", "bn", "B"}
 _MOST_UNITS = 4  # of more, what stands behind the digits is rather part of a code
@@ -81,7 +82,17 @@ def looks_like_code(cells: pd.Series[Any]) -> bool:
     A single number of many digits is a mistake, and no reason to take the others for codes.
     """
     many, has_code = plain.codes(cells)
-    return has_code or 2 * many >= len(cells) > 0
+    return has_code or 2 * many >= len(cells) > 0 or _are_padded(cells)
+
+
+def _are_padded(cells: pd.Series[Any]) -> bool:
+    """Whether zeros in front make all as wide before the point, as 01.11 and 10.11 of industries.
+
+    A single 01.5 among numbers of any width is a typo.
+    """
+    if not cells.str.fullmatch(_PADDED).any():
+        return False
+    return len({len(cell.partition(".")[0]) for cell in cells.unique()}) == 1
 
 
 def notation(

@@ -13,6 +13,7 @@ from pathlib import Path
 from goodfit.config import gallery, params
 from goodfit.doctor.finding import Finding, count, note, ok, problem
 from goodfit.errors import UserError
+from goodfit.paths import Paths
 from goodfit.provenance import checkout
 from goodfit.tracking import places, restore
 from goodfit.tracking.lookup import NoAnswerError
@@ -67,8 +68,15 @@ def moved() -> Iterator[Finding]:
 
 def registry() -> Iterator[Finding]:
     """MLflow has the run and the version of every experiment that the stages have done."""
-    agreeing = 0
+    agreeing, unknown = 0, []
     for name in _experiments():
+        paths = Paths(name)
+        if not (paths.model / "train.json").exists():
+            continue
+        # where its MLflow is, what compose writes says, which neither git nor DVC brings to a clone
+        if not paths.config.exists():
+            unknown.append(name)
+            continue
         try:
             missing = restore.lacking(name)
         except NoAnswerError as error:
@@ -83,6 +91,10 @@ def registry() -> Iterator[Finding]:
             yield problem(message, advice, functools.partial(restore.restore, name, missing))
         else:
             agreeing += 1
+    if unknown:
+        names = ", ".join(unknown)
+        message = f"whether MLflow has runs and models of {names} is not known here yet"
+        yield problem(message, "`make repro` composes them, and brings back what it lacks")
     yield ok(f"MLflow has what it should of {count(agreeing, 'experiment')}")
 
 

@@ -1,12 +1,13 @@
-"""Files put by hand into data/inbox, and folders, that are no longer those that were pinned.
+"""Files and folders of this machine that are no longer those that were pinned.
 
 It reads what compose wrote, and imports little: `make repro` asks at every start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from goodfit.errors import UserError
 from goodfit.paths import INBOX, Paths
@@ -31,19 +32,25 @@ def edited(name: str) -> Iterator[str]:
         if not entry.get("file"):
             continue
         filename = PurePosixPath(entry["file"]).name
-        inbox, taken = INBOX / filename, paths.raw / source / filename
-        if not (inbox.is_file() and taken.is_file()):
+        here, taken = _here(filename, entry), paths.raw / source / filename
+        if here is None or not taken.is_file():
             continue
-        now, then = inbox.stat(), taken.stat()
+        now, then = here.stat(), taken.stat()
         # the time of the last change of any kind: that of the content comes along with `cp -p`
         if now.st_size == then.st_size and now.st_ctime <= then.st_mtime:
             continue
-        digest = sha256(inbox)
+        digest = sha256(here)
         if digest != entry["sha256"]:
             yield (
-                f"{inbox} is not the file that {name} is pinned to, and is not used; to take it: "
+                f"{here} is not the file that {name} is pinned to, and is not used; to take it: "
                 f"data.sources.{source}.sha256={digest}"
             )
+
+
+def _here(filename: str, entry: Mapping[str, Any]) -> Path | None:
+    """Where fetch finds the file first: in data/inbox, or at a path among the mirrors."""
+    mirrors = [Path(mirror) for mirror in entry.get("mirrors", []) if "://" not in mirror]
+    return next((path for path in (INBOX / filename, *mirrors) if path.is_file()), None)
 
 
 def _edited_folder(name: str, source: str, place: str, pinned: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""docs/own-data.md shows what the commands print of a table and a folder with planted faults."""
+"""docs/own-data.md shows what the commands print of planted faults, of a table and a folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import planted
+import every_fault
 import pytest
 import repository
 import tiny
@@ -37,9 +37,9 @@ def written(text: str) -> list[str]:
 def test_the_document_shows_what_is_printed_of_planted_faults(tmp_path: Path) -> None:
     home = tmp_path / "me"
     home.mkdir()
-    planted.customers(home / "customers.csv", mended=False)
-    planted.customers(home / "mended.csv", mended=True)
-    planted.photos(home / "photos")
+    every_fault.customers(home / "customers.csv", mended=False)
+    every_fault.customers(home / "mended.csv", mended=True)
+    every_fault.photos(home / "photos")
     project = repository.make(tmp_path / "project")
     environment = {**project.env, "HOME": str(home), "COLUMNS": "118"}
 
