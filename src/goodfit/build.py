@@ -172,9 +172,10 @@ def check_inputs(cfg: DictConfig, spec: DataSpec) -> None:
             )
 
 
-def _constant(section: DictConfig | None, name: str) -> tuple[str, ...]:
-    """What the class of a section declares; nothing where there is none."""
-    declared = signature.read(str(section["_target_"])) if section else None
+def _constant(section: Any, name: str) -> tuple[str, ...]:
+    """What the class of a section declares; nothing where there is none, or it is no section."""
+    is_section = isinstance(section, DictConfig)
+    declared = signature.read(str(section["_target_"])) if is_section and section else None
     return tuple(declared.constants[name]) if declared else ()
 
 

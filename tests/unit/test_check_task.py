@@ -24,7 +24,7 @@ def parts(network: dict[str, Any], task: dict[str, Any]) -> dict[str, _Part]:
     """A network and a task as a source would declare them, for a data set with texts."""
     base = read("goodfit.task.base.Task")
     declared = {"kinds": ("text",), "scores": {"chrf": "max"}, **task.pop("constants", {})}
-    data = {"inputs": ("source",), "targets": ("text",), "kind": "text"}
+    data = {"inputs": ("source",), "may_give": (), "targets": ("text",), "kind": "text"}
     return {
         "data": _Part("Pairs", Signature({}, constants=data)),
         "model": _Part("Cnn", Signature({}, **network)),

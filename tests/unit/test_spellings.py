@@ -188,7 +188,7 @@ def test_the_advised_quotes_make_a_text_of_any_value(text: str) -> None:
         ("", "'' is no override; expected <key>=<value>"),
         ("~model.widht", "unknown key 'model.widht'. Did you mean 'model.width'?"),
         ("~modle", "unknown key 'modle'. Did you mean 'model'?"),
-        ("model=", "model= does not exist. Known: centernet"),
+        ("model=", "model= does not exist. Known: branches, centernet"),
         ("model.width=rnage(1,3)", "the value of model.width: there is no function rnage; as"),
         ("model.width=3,4", "model.width=3,4 is several values: -m runs each of them, 'model"),
     ],

@@ -37,7 +37,8 @@ class SideBySide:
             self._words = make_pipeline(words, topics) if dense else words
             self._words.fit(texts(train, spec))
         if "image" in spec.inputs:
-            seen = histograms(train)
+            # in float64: by a last digit, which the number of samples moves, a tree decides
+            seen = histograms(train).astype(np.float64)
             components = PCA(min(COMPONENTS, *seen.shape), random_state=0)
             # scaled before: of few images, the last components have no variance to divide by
             self._seen = make_pipeline(StandardScaler(), components).fit(seen)
@@ -48,7 +49,7 @@ class SideBySide:
         if "tokens" in self._spec.inputs:
             found.append(self._words.transform(texts(samples, self._spec)))
         if "image" in self._spec.inputs:
-            found.append(self._seen.transform(histograms(samples)))
+            found.append(self._seen.transform(histograms(samples).astype(np.float64)))
         return found
 
 
