@@ -248,11 +248,15 @@ class Exhibit(Record):
 
 @dataclass(frozen=True)
 class ColumnRead(Record):
-    """What a column of a table is read as, None where it is left out, and why."""
+    """What a column of a table is read as, None where it is left out, and why.
+
+    `otherwise` is the override by which it would be read as something else, or left out.
+    """
 
     name: str
     read_as: str | None
     why: str
+    otherwise: str | None = None
 
 
 FINDING_ROWS = 8  # that a finding names at most

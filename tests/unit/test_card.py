@@ -23,7 +23,12 @@ TABLE = {
     **manifest_of(["no", "yes"]),
     "missing": {"train": {"age": 5}, "validation": {"age": 1}, "test": {"age": 4, "<fare>": 20}},
     "columns": [
-        {"name": "age", "read_as": "number", "why": "numbers"},
+        {
+            "name": "age",
+            "read_as": "number",
+            "why": "numbers",
+            "otherwise": "data.columns.age=category",
+        },
         {"name": "id", "read_as": None, "why": "it numbers\nthe rows"},
     ],
     "findings": [FOUND],
@@ -51,6 +56,7 @@ def test_a_card_of_a_table_has_sources_samples_missing_cells_findings_and_column
         "| age | 5 (25 %) | 1 (5 %) | 4 (20 %) |",
         "what each of 2 is read as; 1 left out",
         "| id | left out | it numbers the rows |",
+        "| age | number | numbers; otherwise: data.columns.age=category |",
     ):
         assert line in text.splitlines(), line
 

@@ -108,7 +108,8 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, text: str, mes
         ("model.widht=3", "unknown key 'model.widht'. Did you mean 'model.width'?"),
         (
             "trainer.max_epoch=3",
-            "unknown key 'trainer.max_epoch'. Did you mean 'trainer.max_epochs'?",
+            "unknown key 'trainer.max_epoch'. Did you mean 'trainer.max_epochs'? What conf/ does "
+            "not name of Lightning's Trainer is added: +trainer.max_epoch=...",
         ),
         ("modle=cnn", "'modle'. Did you mean 'model'?"),
         ("model.width=[1", "'[1'"),

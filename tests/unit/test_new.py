@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 import sys
@@ -103,6 +104,29 @@ def test_each_column_is_told_with_its_reason(make: New) -> None:
     assert "classification: 'churned' has 2 different values: no (" in lines["task"]
     assert "note    'yes' is 11.5% of the rows: always answering 'no' has an accuracy of" in printed
     assert "note    'joined' holds dates: time=joined tests on the latest rows" in printed
+
+
+def test_how_a_column_would_be_read_otherwise_is_said_and_works(home: Path, make: New) -> None:
+    printed = make("target=churned")
+    (line,) = [line for line in printed.splitlines() if line.startswith("columns ")]
+    otherwise, drop = line.partition("otherwise: ")[2].split("; to leave it out: ")
+    assert "read as" not in line
+    assert otherwise.startswith("data.columns.")
+    name = otherwise.removeprefix("data.columns.").removesuffix("=category")
+    again = make("target=churned", otherwise, name="other")
+    assert f"{otherwise}; " in again
+    left = make("target=churned", drop, name="less")
+    assert re.search(rf"^  {name} +left out .*data.drop names it", left, re.MULTILINE)
+
+
+def test_a_narrow_terminal_gets_lines_in_which_nothing_is_cut(
+    make: New, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    printed = " ".join(make("target=churned").split())
+    assert "age: read as number; missing 10.0%; distinct" in printed
+    assert "customer_id: read as left out; distinct 200; example 5000; why" in printed
+    assert "…" not in printed
 
 
 def test_comments_of_params_yaml_stay(home: Path, make: New) -> None:

@@ -152,7 +152,10 @@ def _unknown_key(key: str, root: Path) -> str:
             "--cfg job shows the keys of this one"
         )
     inside = [name for name in known if name.startswith(f"{section}.")]
-    return f"unknown key '{key}'.{nearest(key, inside if '.' in key and inside else known)}"
+    close = nearest(key, inside if "." in key and inside else known)
+    if section == "trainer" and "." in key:
+        close += f" What conf/ does not name of Lightning's Trainer is added: +{key}=..."
+    return f"unknown key '{key}'.{close}"
 
 
 def _first_two_lines(text: str) -> str:

@@ -136,7 +136,11 @@ def advice(inputs: Sequence[str], missing: Missing, missing_in: MissingIn) -> st
 def columns_read(spec: DataSpec) -> list[ColumnRead]:
     """What each column was read as: inputs, the target, the weight, and those left out."""
     facts = spec.facts
-    taken = [ColumnRead(name, of["kind"], reason(of)) for name, of in facts["columns"].items()]
+    taken = []
+    for name, of in facts["columns"].items():
+        is_text = of["kind"] == "category"  # of which nobody knows whether it could be more
+        otherwise = drop(name) if is_text else override(name, "category")
+        taken.append(ColumnRead(name, of["kind"], reason(of), otherwise))
     goal = [ColumnRead(name, spec.kind, why) for name, why in facts["target"].items()]
     others = []
     for name, why in facts["left_out"].items():

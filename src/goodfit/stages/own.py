@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,8 +15,10 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
 from rich.markup import escape
-from rich.table import Table as Printed
+from rich.table import Column, Table
+from rich.text import Text
 
 from goodfit.config.check import hyperparameters
 from goodfit.config.experiment_file import ExperimentFile
@@ -33,6 +36,7 @@ _PATHS = ("name", "source", "split", "folder")  # taken letter by letter
 _NAMES: tuple[str, ...] = ("target", "text", "image", "sound", "group", "time", "assigned", "sheet")
 _NAMES += ("weight", "drop", "known", "observed", "order")
 _SHOWN = 60  # rows of the printed table
+_NARROW = 80  # letters of a terminal; in fewer, columns of a table are slits
 # of a rare class; of balanced accuracy, the threshold would have to be chosen first
 UNFLATTERED = "average_precision"
 
@@ -53,7 +57,7 @@ class Parts(NamedTuple):
 class Looked(NamedTuple):
     """What a look at data says: a table, lines with reasons, notes, and the experiment for them."""
 
-    printed: Printed
+    printed: RenderableType
     told: list[str]
     notes: list[str]
     file: ExperimentFile
@@ -284,17 +288,31 @@ def experiment(
     )
 
 
-def printed(titles: Sequence[str], rows: Sequence[Sequence[str]], dim: Collection[int]) -> Printed:
-    """A table for a terminal; rows whose numbers are in `dim` stand back."""
-    table = Printed(*titles, box=SIMPLE_HEAD, collapse_padding=True)
+def printed(
+    titles: Sequence[str], rows: Sequence[Sequence[str]], dim: Collection[int]
+) -> RenderableType:
+    """A table for a terminal, or lines for a narrow one; rows with a number in `dim` stand back."""
+    more = f"and {len(rows) - _SHOWN} more, as the page of the experiment lists"
+    hidden = [more] if len(rows) > _SHOWN else []
+    if shutil.get_terminal_size().columns < _NARROW:
+        lines = []
+        for first, *others in rows[:_SHOWN]:
+            told = [
+                f"{title} {cell}" for title, cell in zip(titles[1:], others, strict=True) if cell
+            ]
+            lines.append(Text(f"{first}: {'; '.join(told)}"))
+        return Group(*lines, *hidden)
+    # folded where it is too long: a name that is cut is none
+    columns = [Column(title, overflow="fold") for title in titles]
+    table = Table(
+        *columns, box=SIMPLE_HEAD, collapse_padding=True, caption=more if hidden else None
+    )
     for number, row in enumerate(rows[:_SHOWN]):
         table.add_row(*map(escape, row), style="dim" if number in dim else "")
-    if len(rows) > _SHOWN:
-        table.caption = f"and {len(rows) - _SHOWN} more, as the page of the experiment lists"
     return table
 
 
-def printed_columns(columns: Sequence[Seen]) -> Printed:
+def printed_columns(columns: Sequence[Seen]) -> RenderableType:
     """One row for each column of a file."""
     rows = [
         (

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from rich.console import RenderableType
 from rich.markup import escape
-from rich.table import Table as Printed
 
 from goodfit.data import look, look_files
 from goodfit.data.files import of_folders
@@ -121,7 +121,7 @@ def told(name: str, files: OwnFiles) -> Looked:
     )
 
 
-def _printed(files: OwnFiles, rows: Sequence[Sequence[str]]) -> Printed:
+def _printed(files: OwnFiles, rows: Sequence[Sequence[str]]) -> RenderableType:
     """One row for each class, or for each quarter of a number."""
     first = "class" if files.kind.most else "target"
     return own.printed((first, "files", "endings", "example", "sizes"), rows, [])

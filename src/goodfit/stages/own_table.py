@@ -13,7 +13,7 @@ from rich.markup import escape
 from goodfit.config.experiment_file import ExperimentFile
 from goodfit.contract import DataSpec
 from goodfit.data import look, look_files, look_named, table_files
-from goodfit.data.faults import override
+from goodfit.data.faults import drop, override
 from goodfit.data.look import Kind
 from goodfit.data.mixed import PLACE, Mixed
 from goodfit.data.split import SPLITS
@@ -205,6 +205,17 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
     )
 
 
+def _otherwise(table: OwnTable) -> list[str]:
+    """How a column would be read as something else, and left out, by the first that could be."""
+    for column in table.table.columns_read(table.spec):
+        if column.otherwise and column.otherwise != drop(column.name):
+            said = (
+                f"to read one otherwise: {column.otherwise}; to leave it out: {drop(column.name)}"
+            )
+            return [f"[bold]columns[/] {escape(said)}"]
+    return []
+
+
 def _explained(table: OwnTable) -> list[str]:
     """What was chosen, each with its reason."""
     separator = table.cells.attrs.get("separator", "comma")
@@ -216,6 +227,7 @@ def _explained(table: OwnTable) -> list[str]:
     by_words = f"{', '.join(texts)}: by their words; as categories: {override(first, 'category')}"
     return [
         f"[bold]file[/]    {len(table.rows):,} rows{cut}",
+        *_otherwise(table),
         *([f"[bold]texts[/]   {escape(by_words)}"] if texts else []),
         *([f"[bold]images[/]  {escape(table.photos.said)}"] if table.photos else []),
         *own.explained(parts, table.kind.why, table.table.rule, counts),

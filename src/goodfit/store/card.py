@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from goodfit.data.split import SPLITS
-from goodfit.records import FINDING_ROWS, Finding, Manifest
+from goodfit.records import FINDING_ROWS, ColumnRead, Finding, Manifest
 from goodfit.system.units import share
 
 _MOST_ROWS = 100  # of files that were left out
@@ -107,8 +107,13 @@ def _columns(manifest: Manifest) -> Part:
         f"what each of {len(manifest.columns)} is read as"
         + (f"; {left_out} left out" if left_out else ""),
         header=("column", "read as", "why"),
-        rows=[(each.name, each.read_as or "left out", each.why) for each in manifest.columns],
+        rows=[(each.name, each.read_as or "left out", _reason(each)) for each in manifest.columns],
     )
+
+
+def _reason(column: ColumnRead) -> str:
+    """Why a column is read so, and how it would be read otherwise."""
+    return f"{column.why}; otherwise: {column.otherwise}" if column.otherwise else column.why
 
 
 def _left_out(manifest: Manifest) -> Part:
