@@ -133,8 +133,9 @@ def _copies(manifest: Manifest) -> str:
     if copies.rows is None:
         return "not looked for: windows of a series overlap by design, and the split is in time"
     near = f", {copies.near:,} nearly do" if copies.near else ""
+    repeat = "row repeats" if copies.rows == 1 else "rows repeat"
     return (
-        f"{copies.rows:,} rows repeat the inputs of another ({copies.with_another_target:,} with "
+        f"{copies.rows:,} {repeat} the inputs of another ({copies.with_another_target:,} with "
         f"another target){near}; all copies fall on one side of the split"
     )
 
