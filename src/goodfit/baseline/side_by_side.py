@@ -18,6 +18,9 @@ from goodfit.baseline.base import Array, Samples, texts
 from goodfit.baseline.hog import COMPONENTS, histograms
 from goodfit.contract import DataSpec
 
+# a matrix product has other last digits with more rows: rounded, equal images are equal numbers,
+# and a tree does not tell them apart
+_DIGITS = 6
 TOPICS = 50  # numbers that stand for the words of a text, where a method takes no more
 
 
@@ -37,7 +40,6 @@ class SideBySide:
             self._words = make_pipeline(words, topics) if dense else words
             self._words.fit(texts(train, spec))
         if "image" in spec.inputs:
-            # in float64: by a last digit, which the number of samples moves, a tree decides
             seen = histograms(train).astype(np.float64)
             components = PCA(min(COMPONENTS, *seen.shape), random_state=0)
             # scaled before: of few images, the last components have no variance to divide by
@@ -47,9 +49,11 @@ class SideBySide:
         """Features (N, F) of texts and of images, as far as there are some."""
         found: list[Any] = []
         if "tokens" in self._spec.inputs:
-            found.append(self._words.transform(texts(samples, self._spec)))
+            words = self._words.transform(texts(samples, self._spec))
+            found.append(words if sparse.issparse(words) else words.round(_DIGITS))
         if "image" in self._spec.inputs:
-            found.append(self._seen.transform(histograms(samples).astype(np.float64)))
+            seen = self._seen.transform(histograms(samples).astype(np.float64))
+            found.append(seen.round(_DIGITS))
         return found
 
 
