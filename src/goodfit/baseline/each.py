@@ -13,6 +13,7 @@ import numpy as np
 from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
 from goodfit.contract import DataSpec, Field
 
+SEVERAL = ("labels", "numbers")  # kinds of several targets
 Fitted = Baseline | float  # a number is answered for all: a label that train never or always has
 
 

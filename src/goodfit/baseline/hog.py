@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.decomposition import PCA
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
 from goodfit.baseline.gradients import CELL, cells
@@ -51,3 +53,10 @@ def histograms(samples: Samples) -> Array:
     room = [(0, -size % CELL) for size in images.shape[2:]]
     padded = np.pad(images, [(0, 0), (0, 0), *room], mode="edge")
     return np.stack([cells(image.transpose(1, 2, 0)).ravel() for image in padded])
+
+
+def scaled_components(histograms: Array) -> Pipeline:
+    """What makes principal components of standardised histograms, to be fitted to these (N, F)."""
+    components = PCA(min(COMPONENTS, *histograms.shape), random_state=0)
+    # scaled before: of few images, the last components have no variance to divide by
+    return make_pipeline(StandardScaler(), components)

@@ -5,12 +5,8 @@ Letters: `base.py`, and F numbers of an image.
 
 from __future__ import annotations
 
-from sklearn.decomposition import PCA
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-
 from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
-from goodfit.baseline.hog import COMPONENTS, histograms
+from goodfit.baseline.hog import histograms, scaled_components
 from goodfit.baseline.ridge import best_ridge
 from goodfit.contract import DataSpec
 
@@ -29,9 +25,7 @@ class HogRidge(Baseline):
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """Components, to which images count alike, and models of train's images (N, C, H, W)."""
         x = histograms(train)
-        components = PCA(min(COMPONENTS, *x.shape), random_state=0)
-        # scaled before: of few images, the last components have no variance to divide by
-        self._features = make_pipeline(StandardScaler(), components)
+        self._features = scaled_components(x)
         self._model = best_ridge(
             self._features.fit_transform(x),
             train.targets["target"],

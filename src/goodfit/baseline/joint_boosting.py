@@ -9,8 +9,7 @@ from functools import partial
 
 from goodfit.baseline.base import Array, LabelledSamples, Samples
 from goodfit.baseline.boosting import Boosting
-from goodfit.baseline.each import Fitted, fit_each, predict_each
-from goodfit.baseline.joint_linear import SEVERAL
+from goodfit.baseline.each import SEVERAL, Fitted, fit_each, predict_each
 from goodfit.baseline.side_by_side import SideBySide, joined
 from goodfit.contract import DataSpec
 

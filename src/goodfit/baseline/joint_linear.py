@@ -8,14 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
-from goodfit.baseline.each import Fitted, fit_each, predict_each
+from goodfit.baseline.each import SEVERAL, Fitted, fit_each, predict_each
 from goodfit.baseline.logistic import best_logistic
 from goodfit.baseline.poisson import best_poisson
 from goodfit.baseline.ridge import best_ridge
 from goodfit.baseline.side_by_side import SideBySide, joined
 from goodfit.contract import DataSpec
-
-SEVERAL = ("labels", "numbers")
 
 
 class JointLinear(Baseline):

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from goodfit.baseline.base import Array, Samples, texts
-from goodfit.baseline.hog import COMPONENTS, histograms
+from goodfit.baseline.hog import histograms, scaled_components
 from goodfit.contract import DataSpec
 
 # a matrix product has other last digits with more rows: rounded, equal images are equal numbers,
@@ -41,9 +40,7 @@ class SideBySide:
             self._words.fit(texts(train, spec))
         if "image" in spec.inputs:
             seen = histograms(train).astype(np.float64)
-            components = PCA(min(COMPONENTS, *seen.shape), random_state=0)
-            # scaled before: of few images, the last components have no variance to divide by
-            self._seen = make_pipeline(StandardScaler(), components).fit(seen)
+            self._seen = scaled_components(seen).fit(seen)
 
     def parts(self, samples: Samples) -> list[Any]:
         """Features (N, F) of texts and of images, as far as there are some."""

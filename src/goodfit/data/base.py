@@ -16,6 +16,7 @@ import pandas as pd
 
 from goodfit.contract import DataSpec
 from goodfit.data import split
+from goodfit.data.spill import Spill
 from goodfit.errors import UserError
 from goodfit.records import ColumnRead, Exhibit, Finding
 from goodfit.schema import Fraction, Source, Whole
@@ -66,6 +67,7 @@ class DataSet(ABC):
     ) -> None:
         self.origins = dict(sources)
         self.test, self.validation = test, validation
+        self.spill = Spill()  # where large columns that `read` gives may lie; prepare says so
 
     @abstractmethod
     def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:

@@ -22,7 +22,6 @@ from goodfit.data.columns import Column, decide
 from goodfit.data.faults import Faults
 from goodfit.data.findings import absent, of_each
 from goodfit.data.in_time import in_time
-from goodfit.data.spill import Spill
 from goodfit.data.split_file import by_file
 from goodfit.data.table_cells import (
     advice,
@@ -106,7 +105,6 @@ class Table(StratifiedDataSet):
         self.separator = separator
         several.check_options(self.goals, kind, separator)
         self.columns = {delimited.normal(name): asked for name, asked in columns.items()}
-        self.spill = Spill()  # where what is read lies
         self.drop = [delimited.normal(name) for name in drop]
         self.order = list(order)
         self.missing, self.alike_labels, self.sheet = missing, alike_labels, sheet

@@ -19,7 +19,6 @@ from goodfit.data.base import Array, DataSet
 from goodfit.data.files import FileDataSet
 from goodfit.data.spill import Spill
 from goodfit.data.split import NO_SPLIT, SPLITS, joined
-from goodfit.data.table import Table
 from goodfit.errors import UserError
 from goodfit.records import Copies, Manifest
 from goodfit.store import example
@@ -101,8 +100,7 @@ def _pack(
 
 def _read(data: DataSet, raw: Mapping[str, Path], spill: Spill) -> pd.DataFrame:
     """The rows of the raw files, (N, columns), none of which is named as goodfit's own."""
-    if isinstance(data, Table):
-        data.spill = spill
+    data.spill = spill
     rows = data.read(raw)
     if RAW_ROW in rows.columns:
         named = ", ".join(path.name for path in raw.values())
