@@ -60,6 +60,18 @@ def test_a_cell_of_several_lines_with_quotes_and_commas_is_one_cell(tmp_path: Pa
 
 
 @pytest.mark.fault(22)
+@pytest.mark.parametrize("note", ["plain", '"of ""two""\nlines"'])
+def test_words_that_pandas_takes_for_missing_are_cells_like_others(
+    tmp_path: Path, note: str
+) -> None:
+    (tmp_path / "t.csv").write_text(f"town,note,y\nNA,{note},None\nUlm,null,no\n")
+    rows = delimited.cells(tmp_path / "t.csv")
+    assert rows["town"].tolist() == ["NA", "Ulm"]
+    assert rows["y"].tolist() == ["None", "no"]
+    assert rows["note"].tolist()[1] == "null"
+
+
+@pytest.mark.fault(22)
 def test_single_quotes_are_refused(tmp_path: Path) -> None:
     assert refused(tmp_path, "a,y\n'1',no\n'2',yes\n") == (
         "t.csv: the cells of column a are in single quotes, which belong to a cell in CSV; write "
