@@ -29,6 +29,7 @@ def table() -> Table:
         drop=[],
         missing="impute",
         missing_in={},
+        na_values={},
         alike_labels="refuse",
         sheet=None,
         group=None,

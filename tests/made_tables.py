@@ -34,6 +34,7 @@ def table(cls: type[Table] = Table, **options: Any) -> Table:
         "drop": [],
         "missing": "impute",
         "missing_in": {},
+        "na_values": {},
         "alike_labels": "refuse",
         **dict.fromkeys(("separator", "sheet", "group", "time", "gap", "assigned", "weight")),
         "test": 0.25,

@@ -75,6 +75,17 @@ MixedColumns = dict[str, ReadAs | Literal["text", "image"]]
 # what becomes of a table's cells that are missing, and of those of a column by its name
 Missing = Literal["impute", "refuse"]
 MissingIn = dict[str, Missing]
+
+
+def _cell(value: object) -> object:
+    if value is None or isinstance(value, bool) or value == "":
+        raise ValueError("an empty cell is missing as it is; expected a text or a number")
+    return value
+
+
+Cell = Annotated[str | int | float, BeforeValidator(_cell)]
+# what else stands for a missing cell, by the column's name: {price: [-999, unknown]}
+NaValues = dict[str, Cell | list[Cell]]
 Names = list[str]
 TextOrNone = Annotated[str, Field(min_length=1)] | None
 # which angles of a step's time a network is told
@@ -309,6 +320,7 @@ __all__ = [
     "Missing",
     "MissingIn",
     "MixedColumns",
+    "NaValues",
     "Name",
     "Names",
     "Rate",

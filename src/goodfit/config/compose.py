@@ -12,7 +12,11 @@ from goodfit.config.messages import explain, is_hydra_error
 from goodfit.config.overrides import check_files
 from goodfit.errors import UserError
 
-_OPEN = ("data.columns.", "data.missing_in.")  # their keys are the columns of a file
+_OPEN = (
+    "data.columns.",
+    "data.missing_in.",
+    "data.na_values.",
+)  # their keys are the columns of a file
 
 
 def compose(root: Path, overrides: Sequence[str]) -> DictConfig:

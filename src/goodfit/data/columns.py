@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -54,7 +54,8 @@ class Column:
     """How a column is read: as what, in which notation, in which unit, and for what reason.
 
     Without a kind it is left out. `missing` says whether a cell of the file is, `thousands_alone`
-    that points set apart thousands, and no cell has decimals.
+    that points set apart thousands, and no cell has decimals. `na_values` stand for a missing cell
+    beside the usual tokens, as the user says.
     """
 
     kind: Kind | None
@@ -63,15 +64,18 @@ class Column:
     unit: str = ""
     missing: bool = False
     thousands_alone: bool = False
+    na_values: tuple[str, ...] = ()
 
     def to_facts(self) -> dict[str, Any]:
-        """As spec.json holds it."""
-        return asdict(self)
+        """As spec.json holds it: without `na_values` where there are none."""
+        facts = asdict(self)
+        return facts if self.na_values else {key: facts[key] for key in facts if key != "na_values"}
 
     @classmethod
     def of_facts(cls, facts: Mapping[str, Any]) -> Column:
         """From what spec.json holds, which may hold more, and of an older version less."""
-        return cls(**{name: facts[name] for name in cls.__dataclass_fields__ if name in facts})
+        known = {name: facts[name] for name in cls.__dataclass_fields__ if name in facts}
+        return cls(**known | {"na_values": tuple(facts.get("na_values", ()))})
 
     @classmethod
     def of_values(cls, values: pd.Series[Any]) -> Column:
@@ -86,16 +90,23 @@ class Column:
         return cls("category", "of that type", missing=missing)
 
 
-def decide(name: str, cells: Cells, asked: ReadAs | None = None) -> Column:
+def decide(
+    name: str, cells: Cells, asked: ReadAs | None = None, na_values: Sequence[str] = ()
+) -> Column:
     """What the column `name` is read as, from all of its `cells` (N,), or as `asked`.
+
+    `na_values` are missing cells, too.
 
     Raises:
         UserError: cells can be read in two ways, or not as what was asked for.
     """
-    is_plain = plain.are_finite(cells)
     # "nan" is no finite number
-    present = cells if is_plain else cells[~cells.str.lower().isin(MISSING)]
-    column = _as_asked(name, present, asked) if asked else _found(name, cells, present)
+    is_plain = not na_values and plain.are_finite(cells)
+    unknown = MISSING | {text.lower() for text in na_values}
+    present = cells if is_plain else cells[~cells.str.lower().isin(unknown)]
+    known = cells[~cells.isin(na_values)] if na_values else cells
+    column = _as_asked(name, present, asked) if asked else _found(name, known, present)
+    column = replace(column, na_values=tuple(na_values))
     if column.kind is None:
         return column
     if len(cells) > 1 and cells.nunique() == 1:
@@ -113,9 +124,12 @@ def _said_of_missing(name: str, cells: Cells, absent: Cells, column: Column) -> 
     if not absent.empty:
         tokens = ", ".join(repr(token) for token in absent.unique())
         said = f"; {len(absent)} of {len(cells)} cells are missing ({tokens})"
+    for text in column.na_values:
+        if not missing_in(cells, replace(column, na_values=(text,)), usual=False).any():
+            said += f"; none of its cells is {text!r}, which data.na_values names"
     if column.kind != "category" or column.notation == LITERAL:
         return said
-    if (absent != "").any():
+    if (~absent.isin(["", *column.na_values])).any():
         said += f"; to take all of them as texts: {override(name, 'category')}"
     others = cells[cells.str.lower().isin(MISSING) & ~missing_in(cells, column)]
     for token, count in others.value_counts().items():
@@ -166,19 +180,62 @@ def is_missing(value: Any, column: Column) -> bool:
     if not isinstance(value, str):
         return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
     text = value.strip()
-    return (text if column.kind == "category" else text.lower()) in _tokens(column)
+    if (text if column.kind == "category" else text.lower()) in _tokens(column):
+        return True
+    return bool(column.na_values) and reader(column)(text) in na_numbers(column)
 
 
-def missing_in(cells: Cells, column: Column) -> pd.Series[bool]:
-    """Which of the cells (N,) are missing, as `is_missing` says of each."""
-    return (cells if column.kind == "category" else cells.str.lower()).isin(_tokens(column))
+def missing_in(cells: Cells, column: Column, *, usual: bool = True) -> pd.Series[bool]:
+    """Which of the cells (N,) are missing, as `is_missing` says of each; without the `usual` ones.
+
+    Of numbers and dates `na_values` are meant by their value: -999 is -999.0, too.
+    """
+    if column.kind == "category":
+        return cells.isin(_tokens(column) if usual else column.na_values)
+    named = na_numbers(column)
+    if not named:
+        return cells.str.lower().isin(_tokens(column) if usual else _small(column.na_values))
+    read = reader(column)
+    equal = [cell for cell in cells.unique() if read(cell) in named]
+    return cells.isin(equal) | (usual & cells.str.lower().isin(_tokens(column)))
+
+
+def na_numbers(column: Column) -> list[Any]:
+    """Which numbers, or moments, of a column that is no texts stand for a missing cell."""
+    if not column.na_values:
+        return []
+    values = map(reader(column), column.na_values)
+    return [value for value in values if not pd.isna(value)]
+
+
+def reader(column: Column) -> Callable[[str], Any]:
+    """What reads a text of a column of numbers or dates: a float or datetime64, NaN or NaT."""
+    if column.kind == "date":
+        order = cast(dates.Order, column.notation)
+        return lambda text: dates.moment(text, order)
+    notation = Notation(cast(numbers.Decimal, column.notation or POINT), column.unit)
+    # the number alone, where the column has a unit
+    bare = notation._replace(unit="")
+
+    def read(text: str) -> float:
+        if column.kind == "boolean" and text.lower() in BOOLEANS:
+            return BOOLEANS[text.lower()]
+        number = notation.value(text)
+        return bare.value(text) if np.isnan(number) else number
+
+    return read
 
 
 def _tokens(column: Column) -> frozenset[str]:
     """What a missing cell may hold."""
     if column.kind != "category":
-        return MISSING
-    return frozenset({""}) if column.notation == LITERAL else MISSING_TEXTS
+        return MISSING | _small(column.na_values)
+    usual = frozenset({""}) if column.notation == LITERAL else MISSING_TEXTS
+    return usual | set(column.na_values)
+
+
+def _small(texts: Sequence[str]) -> frozenset[str]:
+    return frozenset(text.lower() for text in texts)
 
 
 def expectation(column: Column) -> str:

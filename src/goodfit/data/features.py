@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ import pandas as pd
 from goodfit.data import columns, dates, plain
 from goodfit.data.columns import MOST_CATEGORIES, Column
 from goodfit.data.faults import Faults, shown
-from goodfit.data.numbers import POINT, Decimal, Notation
+from goodfit.data.numbers import POINT
 
 Array = np.ndarray[Any, Any]
 Facts = Mapping[str, Any]
@@ -163,6 +163,10 @@ def checked(
         if not missing[row]:
             said = f"{shown(value)} is not {columns.expectation(column)}"
             faults.add(str(values.name), [rows[row]], said)
+    if column.na_values:
+        named = np.isin(known, np.array(columns.na_numbers(column), known.dtype))
+        known = np.where(named, np.datetime64("NaT") if is_date else np.nan, known)
+        missing = missing | named
     # float32, in which networks compute, has no such number
     sizes = np.zeros(len(values)) if is_date else np.abs(known)
     for row in np.flatnonzero(np.isfinite(sizes) & (sizes > LARGEST)):
@@ -234,6 +238,8 @@ def _category(value: Any, column: Column, categories: list[str]) -> str:
         return spelled[0] if spelled else str(value)
     if not isinstance(value, int | float | np.number):
         return str(value)
+    if any(_number(text) == float(value) for text in column.na_values):
+        return ""
     alike = [category for category in categories if _number(category) == float(value)]
     if len(alike) == 1:
         return alike[0]
@@ -289,7 +295,7 @@ def _are_booleans(values: pd.Series[Any]) -> Array:
 def _each(values: pd.Series[Any], column: Column) -> Array:
     """Floats or moments (B,), one by one."""
     is_date = column.kind == "date"
-    read_text = cache(_moment_reader(column) if is_date else _number_reader(column))
+    read_text = cache(columns.reader(column))
     if isinstance(values.dtype, pd.StringDtype):
         places, different = pd.factorize(values)
         known = [read_text(text.strip()) for text in different]
@@ -303,25 +309,6 @@ def _each(values: pd.Series[Any], column: Column) -> Array:
         for value in values
     ]
     return np.array(results, "datetime64[us]" if is_date else float)
-
-
-def _number_reader(column: Column) -> Callable[[str], float]:
-    notation = Notation(cast(Decimal, column.notation or "decimal_point"), column.unit)
-    # the number alone, where the column has a unit
-    bare = notation._replace(unit="")
-
-    def read(text: str) -> float:
-        if column.kind == "boolean" and text.lower() in columns.BOOLEANS:
-            return columns.BOOLEANS[text.lower()]
-        number = notation.value(text)
-        return bare.value(text) if np.isnan(number) else number
-
-    return read
-
-
-def _moment_reader(column: Column) -> Callable[[str], Any]:
-    order = cast(dates.Order, column.notation)
-    return lambda text: dates.moment(text, order)
 
 
 def _float(value: Any) -> float:

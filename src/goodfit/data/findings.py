@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from goodfit.data.faults import drop, shown
+from goodfit.data.faults import drop, override, shown
 from goodfit.data.split import SPLITS
 from goodfit.records import FINDING_ROWS, Finding
 
@@ -125,9 +125,13 @@ def _stands_for_another(values: pd.Series[Any]) -> Finding | None:
                 rows=listed(at),
                 cost="if it stands for what is not known, it is learned as a number, and the "
                 "others lie close together",
-                answer=f"leave these cells empty in the file, or {drop(str(values.name))}",
+                answer=override(str(values.name), f"[{_digits(extreme)}]", "na_values"),
             )
     return None
+
+
+def _digits(number: float) -> str:
+    return str(int(number)) if number.is_integer() else repr(float(number))
 
 
 def _beyond(values: pd.Series[Any]) -> Finding | None:

@@ -185,7 +185,8 @@ def seen(table: Table, cells: pd.DataFrame, spec: DataSpec) -> list[Seen]:
         as_read = Column.of_facts({"kind": None, "why": "", **facts})
         by_letters = column.read_as in ("text", "image")
         if by_letters or "category" in READ_AS.get(column.read_as or "", ()):
-            as_read = Column("category", "", columns.LITERAL)
+            named = table.missing.na_values.get(name, ())
+            as_read = Column("category", "", columns.LITERAL, na_values=named)
         missing = columns.missing_in(texts, as_read)
         present = texts[~missing]
         example = str(present.iloc[0]) if len(present) else ""

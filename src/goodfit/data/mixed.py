@@ -35,6 +35,7 @@ from goodfit.schema import (
     MissingIn,
     MixedColumns,
     Names,
+    NaValues,
     Source,
     TextOrNone,
     Whole,
@@ -79,6 +80,7 @@ class Mixed(Table):
         drop: Names,
         missing: Missing,
         missing_in: MissingIn,
+        na_values: NaValues,
         alike_labels: Literal["refuse", "join", "keep"],
         sheet: TextOrNone,
         group: TextOrNone,
@@ -110,7 +112,7 @@ class Mixed(Table):
         goal: dict[str, Any] = {"kind": kind, "order": order, "separator": separator}
         cells: dict[str, Any] = {"drop": drop, "missing": missing, "missing_in": needed}
         cells |= {"alike_labels": alike_labels, "sheet": sheet, "columns": _of_table(columns)}
-        cells |= {"weight": weight}
+        cells |= {"weight": weight, "na_values": na_values}
         by: dict[str, Any] = {"group": group, "time": time, "gap": gap, "assigned": assigned}
         super().__init__(sources=sources, label=label, **goal, **cells, **by, **shares)
         self.length, self.min_count, self.ending, self.unnamed = length, min_count, ending, unnamed
@@ -354,7 +356,7 @@ def _photo(columns: Mapping[str, str], sources: Mapping[str, Source]) -> str:
 def _of_text(column: Column) -> dict[str, Any]:
     """What the spec says of a column of texts."""
     why = f"{column.why}; a word stands for one" if column.missing else column.why
-    return {"kind": "text", "why": why, "missing": column.missing}
+    return {**column.to_facts(), "kind": "text", "why": why}
 
 
 def _texts(rows: pd.DataFrame, names: Collection[str]) -> list[dict[str, str]]:
@@ -373,8 +375,9 @@ def _read_texts(rows: pd.DataFrame, texts: Mapping[str, Any]) -> pd.DataFrame:
     read = pd.DataFrame(index=rows.index)
     for name, facts in texts.items():
         cells: list[str] = []
+        as_text = replace(_TEXT, na_values=tuple(facts.get("na_values", ())))
         for row, cell in enumerate(rows[name], 1):
-            missing = is_missing(cell, _TEXT)
+            missing = is_missing(cell, as_text)
             if missing and not facts["missing"]:
                 faults.add(name, [row], "is missing; in training none was")
             elif isinstance(cell, bytes) or not (missing or pd.api.types.is_scalar(cell)):

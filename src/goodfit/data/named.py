@@ -42,7 +42,7 @@ class FileTable(Table):
             "order": [],
             "separator": None,
         }
-        super().__init__(**options, **as_texts, missing="refuse", missing_in={})
+        super().__init__(**options, **as_texts, missing="refuse", missing_in={}, na_values={})
         self.names = normal(names)
 
     def _decided(self, cells: pd.Series[Any]) -> Column:

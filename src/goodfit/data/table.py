@@ -24,7 +24,7 @@ from goodfit.data.findings import absent, of_each
 from goodfit.data.in_time import in_time
 from goodfit.data.split_file import by_file
 from goodfit.data.table_cells import (
-    advice,
+    MissingCells,
     check_resolution,
     columns_read,
     exhibit,
@@ -44,6 +44,7 @@ from goodfit.schema import (
     Missing,
     MissingIn,
     Names,
+    NaValues,
     Source,
     TextOrNone,
     Whole,
@@ -59,6 +60,7 @@ class Table(StratifiedDataSet):
     `columns` says what a column is read as where its cells would say something else, `drop` which
     are left out. A cell that is missing becomes the median of train and a column that marks it, of
     a text a category; `missing=refuse` takes none, and `missing_in` says it of single columns.
+    `na_values` names what else stands for a missing cell of a column, such as -999.
     `weight` names the column that says how much each row counts, in the loss, in scores, and where
     something is chosen by them; means and deviations of train count each row alike.
     Labels that differ in spelling alone, as "Yes" and "yes", are refused, joined or kept, by
@@ -87,6 +89,7 @@ class Table(StratifiedDataSet):
         drop: Names,
         missing: Missing,
         missing_in: MissingIn,
+        na_values: NaValues,
         alike_labels: Literal["refuse", "join", "keep"],
         sheet: TextOrNone,
         group: TextOrNone,
@@ -107,8 +110,8 @@ class Table(StratifiedDataSet):
         self.columns = {delimited.normal(name): asked for name, asked in columns.items()}
         self.drop = [delimited.normal(name) for name in drop]
         self.order = list(order)
-        self.missing, self.alike_labels, self.sheet = missing, alike_labels, sheet
-        self.missing_in = {delimited.normal(name): what for name, what in missing_in.items()}
+        self.missing = MissingCells(missing, missing_in, na_values)
+        self.alike_labels, self.sheet = alike_labels, sheet
         self.weight = weight and delimited.normal(weight)
         file = sources["split"].filename if "split" in sources else None
         self.splitting = SplitColumns(group=group, time=time, assigned=assigned, gap=gap, file=file)
@@ -177,7 +180,7 @@ class Table(StratifiedDataSet):
         needed = {**self.splitting.columns(cells, self.columns), self.label: goal}
         rows = {}
         for name, column in {**taken, **needed}.items():
-            may_miss = self._imputed(name) and name not in needed
+            may_miss = self.missing.imputed(name) and name not in needed
             rows[name] = read_cells(cells[name], column, faults, may_miss, self.spill)
         target.check(self.label, rows[self.label], self.kind, self.order, faults)
         weights: dict[str, pd.Series[Any]] = {}
@@ -351,23 +354,20 @@ class Table(StratifiedDataSet):
         """The columns that options name, by the option, but for the target.
 
         Raises:
-            UserError: another one names the weight, too.
+            UserError: another one names the weight, too, or missing cells of what may have none.
         """
-        named = {"drop": self.drop, "missing_in": self.missing_in, **self.splitting.options}
+        self.missing.check([name for name in self.splitting.names if name not in self.columns])
+        named = {"drop": self.drop, **self.missing.options, **self.splitting.options}
         if self.weight is None:
             return named
         check_weight(self.weight, self.columns, named)
         return {**named, "weight": [self.weight]}
 
-    def _imputed(self, name: str) -> bool:
-        """Whether cells of an input may be missing."""
-        return self.missing_in.get(name, self.missing) == "impute"
-
     def _advice(self, faults: Faults) -> str:
         """What may be done about cells that cannot be used, beside mending them."""
         needed = {self.label, self.weight, *self.goals, *self.splitting.names}
         inputs = [name for name in faults.columns if name not in needed]
-        return advice(inputs, self.missing, self.missing_in)
+        return self.missing.advice(inputs)
 
     def _decided_inputs(self, file: str, cells: pd.DataFrame) -> dict[str, Column]:
         """What each column but the target is read as, or why it is left out.
@@ -394,4 +394,4 @@ class Table(StratifiedDataSet):
             return Column(None, "data.weight names it")
         if name in self.splitting.names and name not in self.columns:
             return Column(None, self.splitting.left_out(name))
-        return decide(name, cells, self.columns.get(name))
+        return decide(name, cells, self.columns.get(name), self.missing.na_values.get(name, ()))

@@ -16,16 +16,65 @@ import pandas as pd
 from goodfit.contract import DataSpec
 from goodfit.data import features
 from goodfit.data.columns import Column, is_missing, missing_in
+from goodfit.data.delimited import normal
 from goodfit.data.faults import Faults, drop, override, shown
 from goodfit.data.spill import Spill
 from goodfit.errors import UserError
 from goodfit.records import ColumnRead, Exhibit
-from goodfit.schema import Missing, MissingIn
+from goodfit.schema import Missing, MissingIn, NaValues
 
 _SHOWN = 5  # columns of a sample on the page, of numbers and of others
 _READ = "columns"  # the attribute of rows that has what was decided of their columns
 # rows that tell whether float32 tells the values of a column apart: scales are of all rows
 _MOST = 100_000
+
+
+class MissingCells:
+    """What is said of missing cells: of all columns, of single ones, and what else stands for one.
+
+    `na_values` are texts by the column's name.
+    """
+
+    def __init__(self, of_all: Missing, of_columns: MissingIn, na_values: NaValues) -> None:
+        self.of_all = of_all
+        self.of_columns = {normal(name): what for name, what in of_columns.items()}
+        self.na_values = {
+            normal(name): tuple(map(str, cells if isinstance(cells, list) else [cells]))
+            for name, cells in na_values.items()
+        }
+
+    @property
+    def options(self) -> dict[str, Collection[str]]:
+        """The columns that options name."""
+        return {"missing_in": self.of_columns, "na_values": self.na_values}
+
+    def imputed(self, name: str) -> bool:
+        """Whether cells of an input may be missing."""
+        return self.of_columns.get(name, self.of_all) == "impute"
+
+    def check(self, needed: Collection[str]) -> None:
+        """No option names a column whose cells are `needed`, as those that decide the split.
+
+        Raises:
+            UserError: one does.
+        """
+        for option, names in self.options.items():
+            for name in names:
+                if name in needed:
+                    raise UserError(
+                        f"data.{option} names '{name}', which decides the split: none of its cells "
+                        "may be missing"
+                    )
+
+    def advice(self, inputs: Sequence[str]) -> str:
+        """What may be done about cells of `inputs` that cannot be used, beside mending them."""
+        for name in inputs:
+            if self.of_columns.get(name) == "refuse":
+                return f", or {override(name, 'impute', 'missing_in')}"
+        if inputs and self.of_all == "refuse":
+            return ", or data.missing=impute"
+        texts = [override(name, "category") for name in inputs]
+        return f", or take a column as texts: {texts[0]}" if texts else ""
 
 
 def without_spaces(column: Column, count: int) -> Column:
@@ -117,20 +166,6 @@ def exhibit(row: pd.Series[Any], columns: Mapping[str, Any]) -> Exhibit:
         cells={name: (float(row[name]), round(scores[name], 1)) for name in farthest},
         words=dict(list(words.items())[:_SHOWN]),
     )
-
-
-def advice(inputs: Sequence[str], missing: Missing, missing_in: MissingIn) -> str:
-    """What may be done about cells of `inputs` that cannot be used, beside mending them.
-
-    By what is said of missing ones, of all columns and of single ones.
-    """
-    for name in inputs:
-        if missing_in.get(name) == "refuse":
-            return f", or {override(name, 'impute', 'missing_in')}"
-    if inputs and missing == "refuse":
-        return ", or data.missing=impute"
-    texts = [override(name, "category") for name in inputs]
-    return f", or take a column as texts: {texts[0]}" if texts else ""
 
 
 def columns_read(spec: DataSpec) -> list[ColumnRead]:

@@ -65,6 +65,7 @@ class Texts(Table):
             drop=[],
             missing="refuse",
             missing_in={},
+            na_values={},
             alike_labels=alike_labels,
             sheet=sheet,
             group=group,
