@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -266,13 +267,19 @@ FINDING_ROWS = 8  # that a finding names at most
 class Finding(Record):
     """What in the data makes a score mislead, what it costs to ignore it, and what answers it.
 
-    `rows` are a few of those that it is about, by their number among the rows that were read.
+    `rows` are a few of those that it is about, by their number among the rows that were read: one
+    more than are named, where there are more.
     """
 
     what: str
     cost: str
     answer: str
     rows: tuple[int, ...] = ()
+
+    def listed(self, number: Callable[[int], int] = int) -> str:
+        """Its rows in words, each by what `number` makes of it."""
+        more = ", ..." if len(self.rows) > FINDING_ROWS else ""
+        return ", ".join(str(number(row)) for row in self.rows[:FINDING_ROWS]) + more
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -148,9 +148,9 @@ def test_the_user_has_the_last_word() -> None:
     )
     assert (drop("x1"), drop("gr\u00f6\u00dfe")) == (
         "data.drop=[x1]",
-        'in the YAML of data: drop: ["gr\u00f6\u00dfe"]',
+        "'data.drop=[\"gr\u00f6\u00dfe\"]'",
     )
-    assert decide("a b", cells, "category").why == 'in the YAML of data: columns: {"a b": category}'
+    assert decide("a b", cells, "category").why == "'data.columns={a b: category}'"
     assert decide("id", cells, "number").kind == "number"
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from goodfit.data.findings import listed
 from goodfit.errors import UserError
-from goodfit.records import Cost, Evaluation, Interval, Job, Trained, Training
+from goodfit.records import Cost, Evaluation, Finding, Interval, Job, Trained, Training
 
 TRAINING = Training(
     run_id="r",
@@ -89,3 +90,9 @@ def test_a_key_of_a_later_version_is_left_out(tmp_path: Path) -> None:
 def test_a_record_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         Trained("r", "val/loss", 0.1, None).score = 0.2  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("count", "more"), [(8, ""), (9, ", ...")])
+def test_a_finding_says_whether_there_are_more_rows_than_it_names(count: int, more: str) -> None:
+    finding = Finding(what="", cost="", answer="", rows=listed(np.arange(count)))
+    assert finding.listed() == f"1, 2, 3, 4, 5, 6, 7, 8{more}"

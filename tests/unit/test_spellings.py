@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from goodfit.config import check, gallery, overrides, params, tree
 from goodfit.config.compose import compose
 from goodfit.config.overrides import of_mapping
+from goodfit.data import faults
 from goodfit.errors import UserError
 from goodfit.schema import Source
 from goodfit.stages.compose import write_composed
@@ -274,3 +275,37 @@ def test_without_assertions_every_command_ends_in_a_line(script: str, level: str
     assert done.returncode == 2
     assert done.stderr.startswith("goodfit: PYTHONOPTIMIZE (or python -O) turns checks off")
     assert len(done.stderr.splitlines()) == 1
+
+
+COLUMNS = [
+    "age",
+    "Order Date",
+    "null",
+    "2024",
+    "gr\u00f6\u00dfe",
+    'a "b"',
+    "it's",
+    "rate (%)",
+    "a,b",
+]
+
+
+@pytest.mark.fault(46)
+@pytest.mark.parametrize("name", COLUMNS)
+def test_what_is_advised_about_a_column_names_it_whatever_its_letters(name: str) -> None:
+    advised = [faults.drop(name), faults.named(name, "time")]
+    given = compose(tiny.ROOT, ["experiment=breast_cancer", *shlex.split(" ".join(advised))])
+    assert given.data.drop == [name]
+    assert given.data.time == name
+
+
+@pytest.mark.fault(46)
+@pytest.mark.parametrize("name", COLUMNS)
+def test_how_a_column_is_to_be_read_is_advised_in_a_form_that_works(name: str) -> None:
+    said = faults.override(name, "category")
+    _, in_yaml, content = said.rpartition("in the YAML of data: ")
+    if in_yaml:
+        assert OmegaConf.create(content) == {"columns": {name: "category"}}
+    else:
+        given = compose(tiny.ROOT, ["experiment=breast_cancer", *shlex.split(said)])
+        assert given.data.columns == {name: "category"}

@@ -188,6 +188,6 @@ def test_no_advice_is_given_that_is_refused(tmp_path: Path) -> None:
     said = refused(tmp_path, text, kind="number")
     assert "beside which its other values are all the same in float32; mend it" in said
     assert "drop" not in said
-    assert drop("null") == 'in the YAML of data: drop: ["null"]'
-    assert drop("yes") == 'in the YAML of data: drop: ["yes"]'
+    assert drop("null") == """'data.drop=["null"]'"""
+    assert drop("yes") == """'data.drop=["yes"]'"""
     assert drop("plan") == "data.drop=[plan]"

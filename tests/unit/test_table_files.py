@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import made_tables
 import numpy as np
 import openpyxl
 import pandas as pd
@@ -224,3 +225,10 @@ def test_a_file_is_read_without_a_change_to_its_folder(tmp_path: Path, name: str
     cells(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_bytes() == before
+
+
+def test_a_column_that_groups_rows_is_read_where_drop_names_it_too(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"a": [0.5, 2.5, 1.5], "who": ["u", "v", "u"], "y": ["no", "yes", "no"]})
+    rows.to_parquet(tmp_path / "t.parquet")
+    read = made_tables.table(drop=["who"], group="who").read({"table": tmp_path / "t.parquet"})
+    assert read["who"].tolist() == ["u", "v", "u"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,11 +13,8 @@ from goodfit.config.messages import explain, is_hydra_error
 from goodfit.config.overrides import check_files
 from goodfit.errors import UserError
 
-_OPEN = (
-    "data.columns.",
-    "data.missing_in.",
-    "data.na_values.",
-)  # their keys are the columns of a file
+# their keys are the columns of a file
+_OPEN = re.compile(r"data\.(columns|missing_in|na_values)(\.|=\{)")
 
 
 def compose(root: Path, overrides: Sequence[str]) -> DictConfig:
@@ -75,7 +73,7 @@ def opened(overrides: Sequence[str]) -> list[str]:
 
     Hydra wants them for a key that the YAML has not, and nobody's table is known to conf/.
     """
-    return [f"++{each}" if each.startswith(_OPEN) else each for each in overrides]
+    return [f"++{each}" if _OPEN.match(each) else each for each in overrides]
 
 
 def tuned(root: Path, overrides: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from goodfit.data.faults import override
+from goodfit.data.faults import either
 from goodfit.errors import UserError
 
 Array = np.ndarray[Any, Any]
@@ -100,7 +100,7 @@ def order(name: str, cells: Iterable[str] | Counter[str]) -> Order | None:
             first, second = (f"{reading:%-d %B %Y}" for reading in readings)
             raise UserError(
                 f"column '{name}': '{cell}' may be {first} or {second}; choose "
-                f"{override(name, 'day_first')} or =month_first"
+                f"{either(name, 'day_first', 'month_first')}"
             )
     return "day_first"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -24,27 +25,41 @@ def override(name: str, how: str, option: str = "columns") -> str:
     """How a user says what a column is read as, or what another option has by columns."""
     if re.fullmatch(r"\w+", name, re.ASCII):
         return f"data.{option}.{name}={how}"
+    # as Hydra takes a name without quotes; it takes none in quotes, and no letter beyond ASCII
+    if re.fullmatch(r"[A-Za-z_][\w /%*@?|+.-]*", name, re.ASCII) and name == name.strip():
+        return f"'data.{option}={{{name}: {how}}}'"
     return f"in the YAML of data: {option}: {{{json.dumps(name, ensure_ascii=False)}: {how}}}"
+
+
+def either(name: str, how: str, other: str) -> str:
+    """How a user chooses between two readings of a column."""
+    first = override(name, how)
+    return f"{first} or {'=' if first.endswith(f'={how}') else ''}{other}"
 
 
 def drop(name: str) -> str:
     """How a user leaves a column out."""
     if _is_plain(name):
         return f"data.drop=[{name}]"
-    return f"in the YAML of data: drop: [{json.dumps(name, ensure_ascii=False)}]"
+    return shlex.quote(f"data.drop=[{_quoted(name)}]")
 
 
 def named(name: str, option: str) -> str:
     """How a user has an option name a column."""
     if _is_plain(name):
         return f"data.{option}={name}"
-    return f"in the YAML of data: {option}: {json.dumps(name, ensure_ascii=False)}"
+    return shlex.quote(f"data.{option}={_quoted(name)}")
 
 
 def _is_plain(name: str) -> bool:
     """Whether a command line takes a name for a text: not null, yes, or 2024."""
     is_word = re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII)
     return bool(is_word) and isinstance(yaml.safe_load(name), str)
+
+
+def _quoted(name: str) -> str:
+    """In quotes, as Hydra takes any letters."""
+    return json.dumps(name, ensure_ascii=False)
 
 
 def shown(value: Any) -> str:

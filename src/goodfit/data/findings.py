@@ -361,4 +361,4 @@ def codes(values: pd.Series[Any]) -> Array:
 
 def listed(places: Array) -> tuple[int, ...]:
     """The first of the rows at `places` (N,), by their number in the table from 1."""
-    return tuple(int(place) + 1 for place in places[:FINDING_ROWS])
+    return tuple(int(place) + 1 for place in places[: FINDING_ROWS + 1])

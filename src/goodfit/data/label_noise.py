@@ -57,7 +57,7 @@ def label_noise(rows: pd.DataFrame, label: str, inputs: list[str]) -> list[Findi
             what=f"{len(suspects):,} of {len(taken):,} labels look{'s' * (len(suspects) == 1)} "
             f"wrong: the first of these rows says '{names[truth[first]]}', the others make it "
             f"'{other}' with {p[first].max():.0%}",
-            rows=tuple(int(taken.index[place]) + 1 for place in suspects[:FINDING_ROWS]),
+            rows=tuple(int(taken.index[place]) + 1 for place in suspects[: FINDING_ROWS + 1]),
             cost="what is wrong in train is learned, and in test counts against who is right",
             answer="look at these rows in the file; mend those that are wrong, and keep the others",
         )

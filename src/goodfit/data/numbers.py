@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from goodfit.data import plain
-from goodfit.data.faults import override
+from goodfit.data.faults import either, override
 from goodfit.errors import UserError
 
 Decimal = Literal["decimal_point", "decimal_comma"]
@@ -144,7 +144,7 @@ def _decimal(name: str, digits: Mapping[str, int]) -> Decimal:
         if readings[0] != readings[1] and not np.isnan(readings).any():
             raise UserError(
                 f"column '{name}': '{each}' may be {readings[0]:g} or {readings[1]:g}; choose "
-                f"{override(name, 'decimal_point')} or =decimal_comma"
+                f"{either(name, 'decimal_point', 'decimal_comma')}"
             )
     return POINT
 

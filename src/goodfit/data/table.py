@@ -198,7 +198,9 @@ class Table(StratifiedDataSet):
             UserError: the file is empty, is not what its name says, has rows longer than the
                 header, or two columns of one name.
         """
-        return table_files.cells(raw, sheet=self.sheet, drop=self.drop, spill=self.spill)
+        # what decides the split is no input, whether drop says so, too, or not
+        unread = [name for name in self.drop if name not in self.splitting.names]
+        return table_files.cells(raw, sheet=self.sheet, drop=unread, spill=self.spill)
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
         """Mean and deviation of each number, the categories of each text column.

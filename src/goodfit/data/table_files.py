@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from goodfit.data import delimited, row_files
+from goodfit.data.faults import drop as leave_out
 from goodfit.data.spill import Spill
 from goodfit.errors import UserError, nearest
 from goodfit.system.extras import needs
@@ -144,7 +145,7 @@ def _texts(file: str, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _no_cell(file: str, name: str, what: str) -> str:
     return (
         f"{file}: column '{name}' holds {what}, which are no cells; make numbers or texts of them, "
-        f"or leave it out (data.drop=[{name}])"
+        f"or leave it out ({leave_out(name)})"
     )
 
 

@@ -6,7 +6,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from goodfit.data.label_noise import label_noise
-from goodfit.records import FINDING_ROWS
 from goodfit.stages import own, own_source, own_table
 from goodfit.stages.own_table import OwnTable
 
@@ -45,13 +44,12 @@ def _check_rows(table: OwnTable, console: Console) -> int:
     columns = list(table.spec.facts["columns"])
     found = list(table.table.findings(table.rows, table.names))
     found += label_noise(table.rows, table.table.label, columns) if columns else []
+    lines = table.cells.index + table.cells.attrs.get("first_row", 2)
     for number, finding in enumerate(found, 1):
         console.print(f"[bold]{number}. {escape(finding.what)}[/]", highlight=False, soft_wrap=True)
         if finding.rows:
-            first = table.cells.attrs.get("first_row", 2)
-            lines = [str(table.cells.index[row - 1] + first) for row in finding.rows]
-            more = ", ..." if len(lines) == FINDING_ROWS else ""
-            console.print(f"   rows of the file: {', '.join(lines)}{more}", highlight=False)
+            rows = finding.listed(lambda row: lines[row - 1])
+            console.print(f"   rows of the file: {rows}", highlight=False)
         for word, text in (("if ignored", finding.cost), ("answer", finding.answer)):
             console.print(f"   {word}: {escape(text)}", highlight=False, soft_wrap=True)
     for line in own.weighed(table.table.weight, table.rows, table.names):

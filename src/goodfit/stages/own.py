@@ -205,7 +205,8 @@ def check_columns(file: str, cells: pd.DataFrame, names: Iterable[str]) -> None:
     for name in names:
         if name not in known:
             hint = nearest(name, known)
-            raise UserError(f"{file} has no column '{name}'.{hint} It has: {', '.join(known)}")
+            has = "" if hint.startswith(" Known") else f" It has: {', '.join(known)}"
+            raise UserError(f"{file} has no column '{name}'.{hint}{has}")
 
 
 def pinned(source: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from goodfit.data.split import SPLITS
-from goodfit.records import FINDING_ROWS, ColumnRead, Finding, Manifest
+from goodfit.records import ColumnRead, Finding, Manifest
 from goodfit.system.units import share
 
 _MOST_ROWS = 100  # of files that were left out
@@ -141,8 +141,7 @@ def _copies(manifest: Manifest) -> str:
 
 
 def _finding(finding: Finding) -> str:
-    more = ", ..." if len(finding.rows) == FINDING_ROWS else ""
-    rows = f" (rows {', '.join(map(str, finding.rows))}{more})" if finding.rows else ""
+    rows = f" (rows {finding.listed()})" if finding.rows else ""
     return f"{finding.what}{rows}; if ignored, {finding.cost}. Answer: {finding.answer}"
 
 
