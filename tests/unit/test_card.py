@@ -66,6 +66,11 @@ def test_a_card_of_a_table_has_sources_samples_missing_cells_findings_and_column
     [
         (WINDOWS, [], "not looked for: windows of a series overlap by design"),
         (PICTURES, ["Left out", "In no split"], "| cat/1.png | it is cut |"),
+        (
+            PICTURES,
+            ["Left out", "In no split"],
+            "fall on one side of the split, or are in no split",
+        ),
     ],
 )
 def test_a_card_of_other_data_has_what_their_manifest_has(

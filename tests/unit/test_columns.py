@@ -159,6 +159,7 @@ def test_the_user_has_the_last_word() -> None:
     ("cell", "what"),
     [
         *((cell, "times of day") for cell in ("1:23", "12:30:05", "1:05 PM", "1h 20m")),
+        *((cell, "numbers behind a sign") for cell in ("'355", "~ 3.5", "<= 0.1", "> 9", "0x1F")),
         *((cell, "fractions") for cell in ("1/2", "1 1/2", "\u00bd", "3\u00be")),
         *((cell, "numbers in powers") for cell in ("1.2x10^3", "10 \u00b1 2", "1_000")),
         *(

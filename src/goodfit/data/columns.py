@@ -241,6 +241,8 @@ def _small(texts: Sequence[str]) -> frozenset[str]:
 def expectation(column: Column) -> str:
     """What a cell of the column would be, for a message: "a finite number in kg"."""
     if column.kind == "date":
+        if column.notation == "year_first":
+            return "a date such as 2024-01-31 or 31 January 2024"
         return f"a date ({column.notation.replace('_', ' ')})"
     if column.kind == "boolean":
         return "true or false"

@@ -29,6 +29,8 @@ _WEEKDAY = r"(?:[A-Za-z]{3,9}\.?,?\s+)?"
 _SHORT_YEAR = r"(?P<year>\d{4}|\d{2})"
 # of these no cell can be read in two ways
 _CLEAR = (
+    # any word before a number would be taken for a weekday: "Rev 2024-01"
+    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6}\.?,?\s+)?"
     r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})(?:\2(?P<day>\d{1,2}))?",
     r"(?P<year>(?:19|20)\d{2})(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])",
     rf"{_WEEKDAY}{_NAMED_DAY}[ -]+{_NAMED_MONTH}[ ,-]+{_SHORT_YEAR}",

@@ -26,8 +26,8 @@ _APOSTROPHES = "'\u2019"
 _SIGNS = "+\\-\u2212\u2013"  # the minus of typographers, and the dash that Word makes of one
 _MINUS = {"-", "\u2212", "\u2013"}
 _MONEY = "[$€£¥₹₩₽]|USD|EUR|GBP|JPY|CHF|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|BRL"
-# "1st" counts, it does not measure
-_MEASURE = "[%‰°]|(?!st$|nd$|rd$|th$)[A-Za-zµμ°Ω][A-Za-zµμ°Ω0-9²³/%]{0,9}"
+# "1st" counts, it does not measure; nor does the x of "0x1F"
+_MEASURE = "[%‰°]|(?!st$|nd$|rd$|th$|[xX][0-9A-Fa-f]+$)[A-Za-zµμ°Ω][A-Za-zµμ°Ω0-9²³/%]{0,9}"
 _CELL = re.compile(
     rf"(?P<open>\()?(?P<sign>[{_SIGNS}]?)[{_SPACES}]?(?P<before>(?:{_MONEY})?)[{_SPACES}]?"
     rf"(?P<inner>[{_SIGNS}]?)(?P<digits>[.,]?\d(?:[\d.,{_APOSTROPHES}{_SPACES}]*\d)?[.,]?)"

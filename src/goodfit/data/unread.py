@@ -33,6 +33,12 @@ _NOTATIONS = (
         r"[+-]?\d*\s?[\u00bc-\u00be\u2150-\u215e]",
     ),
     (
+        "numbers behind a sign, or hexadecimal ones",
+        "as 355",
+        rf"['\u2019~\u2248<>\u2264\u2265]=?\s*{_NUMBER}",
+        r"0x[0-9a-f]+",
+    ),
+    (
         "numbers in powers, with an error or in groups of another kind",
         "as 1200 or 1.2e3",
         rf"{_NUMBER}\s*[x\u00d7*\u00b7]\s*10\s*(?:\^|\*\*)?\s*[+\-\u2212]?\d+",

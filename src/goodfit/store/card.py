@@ -134,9 +134,10 @@ def _copies(manifest: Manifest) -> str:
         return "not looked for: windows of a series overlap by design, and the split is in time"
     near = f", {copies.near:,} nearly do" if copies.near else ""
     repeat = "row repeats" if copies.rows == 1 else "rows repeat"
+    nowhere = ", or are in no split" if manifest.in_no_split else ""
     return (
         f"{copies.rows:,} {repeat} the inputs of another ({copies.with_another_target:,} with "
-        f"another target){near}; all copies fall on one side of the split"
+        f"another target){near}; all copies fall on one side of the split{nowhere}"
     )
 
 
