@@ -91,6 +91,8 @@ def numbers(cells: Cells) -> Array:
     """
     column = texts(cells)
     known = _by_pandas(cells) if column is None else _of_texts(cells, column)
+    if not np.signbit(known[known == 0]).any():
+        return known
     has_decimals = column is not None and pc.any(pc.match_substring(column, ".")).as_py()
     return known if has_decimals else known + 0.0
 
