@@ -112,7 +112,8 @@ def _csv_rows(name: str, text: TextIO, size: int) -> Iterator[Part]:
                 raise UserError(
                     f"{name}, line {reader.line_num} has {len(row)} cells, the header {len(header)}"
                 )
-            rows.append(row + [""] * (len(header) - len(row)))
+            short = len(header) - len(row)
+            rows.append(row + [""] * short if short else row)
             numbers.append(reader.line_num)
             if len(rows) == size:
                 break
