@@ -127,7 +127,8 @@ def _plain_csv(table: pd.DataFrame, separator: str) -> bytes | None:
         if isinstance(table[name].dtype, pd.StringDtype):
             columns.append(pa.array(table[name].array))
         elif table[name].dtype == np.float64:
-            numbers = [None if number != number else repr(number) for number in table[name]]
+            values = table[name].tolist()
+            numbers = [None if number != number else repr(number) for number in values]
             columns.append(pa.array(numbers, pa.string()))
         else:
             return None
