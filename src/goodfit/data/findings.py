@@ -268,19 +268,18 @@ def _near_copies(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> lis
         agree[place] = _agreement(hashes)  # that two rows agree in a column
     near = np.zeros(len(rows), bool)
     differing = dict.fromkeys(inputs, 0)
-    is_train, is_test = names == "train", names == "test"
+    train, test = np.flatnonzero(names == "train"), np.flatnonzero(names == "test")
     for place, name in enumerate(inputs):
         # hashed again: those of all columns are as large as the table
         rest = total - _hashes(rows[name]) * weights[place]
         if _different(np.sort(rest)) < _DIFFERENT * len(rows):
             continue
-        alike = is_test.copy()
-        alike[is_test] = digests.are_in(rest[is_test], rest[is_train])
-        expected = is_train.sum() * is_test.sum() * np.delete(agree, place).prod()
-        if poisson.sf(alike.sum() - 1, expected) >= SURE / len(inputs):
+        alike = test[digests.are_in(rest[test], rest[train])]
+        expected = len(train) * len(test) * np.delete(agree, place).prod()
+        if poisson.sf(len(alike) - 1, expected) >= SURE / len(inputs):
             continue
-        differing[name] = int(alike.sum())
-        near |= alike
+        differing[name] = len(alike)
+        near[alike] = True
     if not near.any():
         return []
     name = max(differing, key=lambda key: differing[key])
@@ -316,13 +315,13 @@ def _drift(rows: pd.DataFrame, names: Array, columns: Sequence[str]) -> list[Fin
     """Columns that are distributed otherwise in test than in train (Kolmogorov and Smirnov)."""
     from scipy.stats import ks_2samp
 
-    is_train, is_test = names == "train", names == "test"
-    if min(is_train.sum(), is_test.sum()) < FEWEST:
+    train, test = np.flatnonzero(names == "train"), np.flatnonzero(names == "test")
+    if min(len(train), len(test)) < FEWEST:
         return []
     found = []
     for name in columns:
         values = codes(rows[name])
-        known, asked = np.sort(values[is_train]), np.sort(values[is_test])
+        known, asked = np.sort(values[train]), np.sort(values[test])
         if _is_chance(known, asked):
             continue
         statistic, chance = ks_2samp(known, asked)
