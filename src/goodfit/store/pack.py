@@ -159,7 +159,7 @@ class _Dense:
 
     def append(self, samples: Encoded) -> None:
         """The next samples, (B, ...)."""
-        self._stream.write(np.ascontiguousarray(samples))
+        self._stream.write(np.ascontiguousarray(samples).data)
 
     def __enter__(self) -> Self:
         return self
