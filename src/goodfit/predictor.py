@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,7 @@ class Predictor:
         """
         if len(rows) == 0:
             encode(rows, self.spec)  # says which columns are missing
-            return self._decoded(ones(self.spec.inputs, 1)).iloc[:0]
+            return self.task.decode(self._prediction(ones(self.spec.inputs, 1))).iloc[:0]
 
         tables = []
         error: CellsError | None = None
@@ -187,21 +188,19 @@ class Predictor:
 
     def _in_batches(self, inputs: Tensors, count: int) -> list[pd.DataFrame]:
         """Readable predictions for inputs (`count`, ...), by batches as evaluation has them."""
-        tables = []
+        predictions = []
         for first in range(0, count, BATCH):
             batch = {name: values[first : first + BATCH] for name, values in inputs.items()}
-            tables.append(self._decoded(batch))
-        return tables
-
-    def _decoded(self, inputs: Tensors) -> pd.DataFrame:
-        """Readable predictions, one row for each sample of `inputs` (B, ...)."""
-        taken = {name: inputs[name] for name in self.task.inputs}
-        return self.task.decode(self._prediction(taken))
+            predictions.append(self._prediction(batch))
+        # texts of one batch may be longer than those of another
+        groups = groupby(predictions, lambda prediction: prediction.shape[1:])
+        return [self.task.decode(torch.cat(list(group))) for _, group in groups]
 
     @torch.inference_mode()
     def _prediction(self, inputs: Tensors) -> Tensor:
-        """The predictions (B, ...) of a batch, on the CPU."""
-        prediction: Tensor = self.task.infer(moved(inputs, self._device))
+        """The predictions (B, ...) of a batch, on the CPU, from what the task takes of `inputs`."""
+        taken = {name: inputs[name] for name in self.task.inputs}
+        prediction: Tensor = self.task.infer(moved(taken, self._device))
         return prediction.cpu()
 
     @property

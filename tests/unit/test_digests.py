@@ -58,6 +58,20 @@ def test_a_digest_depends_on_no_other_row_of_its_part() -> None:
     assert np.array_equal(whole[:18], np.concatenate(parts))
 
 
+def test_values_among_others_are_those_of_a_set() -> None:
+    rng = np.random.default_rng(0)
+    for count in (0, 1, 50):
+        ours, theirs = rng.integers(0, 60, 40), rng.integers(0, 60, count)
+        expected = [value in set(theirs.tolist()) for value in ours.tolist()]
+        assert digests.are_in(ours, theirs).tolist() == expected
+
+
+def test_contents_as_long_as_a_digest_stand_for_themselves_alone_and_among_others() -> None:
+    long, short = bytes(range(16)), b"short"
+    for contents in ([long], [long, short], [short], []):
+        assert digests.of_each(contents) == b"".join(map(digests.of_bytes, contents))
+
+
 def test_what_is_in_both_is_counted_as_sets_count_it() -> None:
     rng = np.random.default_rng(0)
     ours, theirs = (digests.of_arrays([rng.integers(0, 30, (200, 2))]) for _ in range(2))

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
+from scipy.stats import ks_2samp
 
 from goodfit.data.findings import findings
 from goodfit.data.label_noise import contradicted, label_noise
@@ -211,3 +212,18 @@ def test_a_constant_is_told_as_a_reader_writes_it() -> None:
         "'k' is 3.0 in all of train",
         "'day' is 2024-01-01 00:00:00 in all of train",
     ]
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_drift_is_told_where_the_test_of_kolmogorov_and_smirnov_is_sure(ties: bool) -> None:
+    rng = np.random.default_rng(0)
+    told = []
+    for shift in np.linspace(0, 0.6, 25):
+        sides = [rng.normal(size=700), rng.normal(size=300) + shift]
+        known, asked = (side.round(1) if ties else side for side in sides)
+        rows = pd.DataFrame({"x": np.concatenate([known, asked, known[:40]])})
+        names = np.array(["train"] * 700 + ["test"] * 300 + ["validation"] * 40)
+        found = findings(rows, names, None, ["x"], None)
+        told.append(any("distributed otherwise" in item.what for item in found))
+        assert told[-1] == (ks_2samp(known, asked).pvalue < 1e-6)
+    assert len(set(told)) == 2

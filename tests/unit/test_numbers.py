@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from goodfit.data.numbers import Notation, looks_like_code, notation
+from goodfit.data.plain import counted
 from goodfit.errors import UserError
 
 
@@ -114,15 +115,15 @@ def test_a_cell_in_another_unit_is_no_number_of_the_column() -> None:
 @pytest.mark.fault(27)
 @pytest.mark.parametrize("code", ["01021", "+49 151 2345678", "4915123456789012345"])
 def test_digits_that_name_something_are_codes(code: str) -> None:
-    assert looks_like_code(pd.Series(["12", code]))
+    assert looks_like_code(counted(pd.Series(["12", code])))
     # one cell of many digits is a mistake among numbers
-    assert looks_like_code(pd.Series([code, "1", "2", "3"])) == (len(code) < 16)
-    assert not looks_like_code(pd.Series(["12", "0", "0.5", "-3", "1e5", "141000"]))
+    assert looks_like_code(counted(pd.Series([code, "1", "2", "3"]))) == (len(code) < 16)
+    assert not looks_like_code(counted(pd.Series(["12", "0", "0.5", "-3", "1e5", "141000"])))
 
 
 @pytest.mark.fault(27)
 def test_zeros_that_make_all_cells_as_wide_before_the_point_make_codes_of_them() -> None:
     """Of industries 01.11 is no 1.11; a quantity is as wide as it is large."""
-    assert looks_like_code(pd.Series(["01.11", "10.1", "62.01"]))
-    assert not looks_like_code(pd.Series(["01.5", "3.5", "110.5"]))
-    assert not looks_like_code(pd.Series(["10.11", "62.01"]))
+    assert looks_like_code(counted(pd.Series(["01.11", "10.1", "62.01"])))
+    assert not looks_like_code(counted(pd.Series(["01.5", "3.5", "110.5"])))
+    assert not looks_like_code(counted(pd.Series(["10.11", "62.01"])))

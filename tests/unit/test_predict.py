@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import tiny
@@ -352,6 +353,40 @@ def test_a_model_of_another_version_is_told_with_the_way_to_ask_it(
     lay("rows.csv")
     with pytest.raises(UserError, match="another version of goodfit wrote the model's files"):
         ask("rows.csv", asked="model=old")
+
+
+@pytest.mark.parametrize(
+    "cell", ["a", "", "a,b", 'say "x"', "a\nb", "a\rb", "a;b", " a ", "größe", "\u2028", None]
+)
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("width", [1, 2])
+def test_answers_are_written_alike_by_arrow_and_by_pandas(
+    cell: str | None, separator: str, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = [0.1, -0.0, 1e-5, 1e16, 1e22, 123456789.125, 5e-324, np.nan, np.inf]
+    texts = [cell, *["b"] * 7, cell]
+    rows = pd.DataFrame({"word": pd.array(texts, "str"), "other": "x"}).iloc[:, :width]
+    rows.attrs["separator"] = separator
+    blank, given = pd.DataFrame(index=rows.index), pd.DataFrame({"value": numbers})
+
+    def written() -> list[bytes]:
+        made = []
+        for answer in (given, blank, given.astype("float32"), given.assign(day=pd.Timestamp(0))):
+            stream = io.BytesIO()
+            answers.opened(stream, "a.csv", "csv").add(rows, answer)
+            made.append(stream.getvalue())
+        return made
+
+    ours = written()
+    monkeypatch.setattr(answers, "_plain_csv", lambda *_: None)
+    assert ours == written()
+
+
+def test_a_mark_of_byte_order_is_no_part_of_the_first_name() -> None:
+    content = "\ufeffa,b\n1,x\n\n2,y\n".encode()
+    (part,) = row_files.parts("t.csv", io.BytesIO(content), "csv", 10)
+    assert list(part.rows) == ["a", "b"]
+    assert part.numbers == [2, 4]
 
 
 def test_every_ending_has_a_format() -> None:

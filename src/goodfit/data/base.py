@@ -264,12 +264,14 @@ class DataSet(ABC):
 
         codes = {label: code for code, label in enumerate(spec.labels)}
         labels = rows[self.label].astype(str)
-        unseen = labels[~labels.isin(list(codes))].value_counts()
-        if len(unseen):
+        places, different = pd.factorize(labels, use_na_sentinel=False)
+        known = np.array([codes.get(label, -1) for label in different], np.int64)[places]
+        if (known < 0).any():
+            unseen = labels[known < 0].value_counts()
             listed = ", ".join(f"'{label}' ({count} rows)" for label, count in unseen.items())
-            known = ", ".join(spec.labels)
-            raise UserError(f"labels {listed} never occur in train; known: {known}")
-        return {"target": labels.map(codes).to_numpy(np.int64)}
+            of_train = ", ".join(spec.labels)
+            raise UserError(f"labels {listed} never occur in train; known: {of_train}")
+        return {"target": known}
 
 
 class StratifiedDataSet(DataSet):

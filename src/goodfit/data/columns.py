@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast
 
@@ -17,6 +17,7 @@ import pandas as pd
 from goodfit.data import dates, numbers, plain, unread
 from goodfit.data.faults import override
 from goodfit.data.numbers import POINT, Notation
+from goodfit.data.plain import Counted
 from goodfit.schema import ReadAs
 
 Kind = Literal["number", "category", "boolean", "date"]
@@ -100,51 +101,55 @@ def decide(
     Raises:
         UserError: cells can be read in two ways, or not as what was asked for.
     """
-    # "nan" is no finite number
-    is_plain = not na_values and plain.are_finite(cells)
-    unknown = MISSING | {text.lower() for text in na_values}
-    present = cells if is_plain else cells[~cells.str.lower().isin(unknown)]
-    known = cells[~cells.isin(na_values)] if na_values else cells
+    # what each different cell is, however often it is there
+    counted = plain.counted(cells)
+    unknown = MISSING | _small(na_values)
+    may_mean_missing = counted.texts.str.lower().isin(unknown).to_numpy(bool)
+    present = counted.where(~may_mean_missing)
+    known = counted.where(~counted.texts.isin(na_values).to_numpy(bool)) if na_values else counted
     column = _as_asked(name, present, asked) if asked else _found(name, known, present)
     column = replace(column, na_values=tuple(na_values))
     if column.kind is None:
         return column
-    if len(cells) > 1 and cells.nunique() == 1:
+    if len(cells) > 1 and len(counted.texts) == 1:
         column = replace(column, why=f"{column.why}; every cell is the same")
     if column.kind == "number" and column.notation == "decimal_comma":
-        column = replace(column, thousands_alone=not present.str.contains(",", regex=False).any())
-    absent = cells.iloc[:0] if is_plain else cells[missing_in(cells, column)]
-    why = f"{column.why}{_said_of_missing(name, cells, absent, column)}"
-    return replace(column, why=why, missing=not absent.empty)
+        with_comma = present.texts.str.contains(",", regex=False)
+        column = replace(column, thousands_alone=not with_comma.any())
+    is_missing = missing_in(counted.texts, column).to_numpy(bool)
+    absent, others = counted.where(is_missing), counted.where(may_mean_missing & ~is_missing)
+    why = f"{column.why}{_said_of_missing(name, counted, absent, others, column)}"
+    return replace(column, why=why, missing=bool(is_missing.any()))
 
 
-def _said_of_missing(name: str, cells: Cells, absent: Cells, column: Column) -> str:
-    """How many cells (N,) are missing, by which tokens, and what else may mean that."""
+def _said_of_missing(
+    name: str, counted: Counted, absent: Counted, others: Counted, column: Column
+) -> str:
+    """How many cells are missing, by which tokens, and which `others` may mean that."""
     said = ""
-    if not absent.empty:
-        tokens = ", ".join(repr(token) for token in absent.unique())
-        said = f"; {len(absent)} of {len(cells)} cells are missing ({tokens})"
+    if len(absent.texts):
+        tokens = ", ".join(map(repr, absent.texts))
+        said = f"; {absent.cells} of {counted.cells} cells are missing ({tokens})"
     for text in column.na_values:
-        if not missing_in(cells, replace(column, na_values=(text,)), usual=False).any():
+        if not missing_in(counted.texts, replace(column, na_values=(text,)), usual=False).any():
             said += f"; none of its cells is {text!r}, which data.na_values names"
     if column.kind != "category" or column.notation == LITERAL:
         return said
-    if (~absent.isin(["", *column.na_values])).any():
+    if (~absent.texts.isin(["", *column.na_values])).any():
         said += f"; to take all of them as texts: {override(name, 'category')}"
-    others = cells[cells.str.lower().isin(MISSING) & ~missing_in(cells, column)]
-    for token, count in others.value_counts().items():
+    for token, count in others.times().most_common():
         said += f"; {token!r} ({count} cells) is a category, though it may mean a missing one"
     return said
 
 
-def alike(texts: Cells) -> list[list[str]]:
-    """Groups of texts (N,) that look alike, most frequent first.
+def alike(texts: Iterable[str]) -> list[list[str]]:
+    """Groups of texts (N,) that look alike, in their order.
 
     They differ in capitals, in spaces within or letters that nobody sees, or as "1", "1.0" and
     "True".
     """
     groups: dict[Any, list[str]] = {}
-    for text in texts.value_counts().index:
+    for text in texts:
         number = BOOLEANS.get(text.lower(), pd.to_numeric(text, errors="coerce"))
         meaning = _visible(text) if np.isnan(number) else float(number)
         groups.setdefault(meaning, []).append(text)
@@ -158,14 +163,14 @@ def _visible(text: str) -> str:
     return " ".join(seen.casefold().split())
 
 
-def _found(name: str, cells: Cells, present: Cells) -> Column:
+def _found(name: str, cells: Counted, present: Counted) -> Column:
     """What the cells themselves say, without a word about missing ones."""
     column = _left_out(name, present) or _special(name, present)
     if column:
         return column
     notation = _plain(present)
     if notation is None:
-        times = plain.counted(present)
+        times = present.times()
         notation = numbers.notation(name, times)
     if notation is None:
         unread.refuse(name, times)
@@ -251,43 +256,43 @@ def expectation(column: Column) -> str:
     return f"a finite number{unit}{comma}"
 
 
-def _as_asked(name: str, present: Cells, asked: ReadAs) -> Column:
+def _as_asked(name: str, present: Counted, asked: ReadAs) -> Column:
     why = override(name, asked)
     if asked == "category":
         return Column("category", why, LITERAL)
     if asked == "boolean":
         return Column("boolean", why)
     if asked in ("date", "day_first", "month_first"):
-        order = dates.order(name, plain.counted(present)) if asked == "date" else asked
+        order = dates.order(name, present.times()) if asked == "date" else asked
         return Column("date", why, order or "year_first")
     decimal = asked if asked in ("decimal_point", "decimal_comma") else None
     notation = None if decimal else _plain(present)
     if notation is None:
-        times = plain.counted(present)
+        times = present.times()
         notation = numbers.notation(name, times, decimal) or Notation(decimal or POINT)
     return Column("number", why, notation.decimal, notation.unit)
 
 
-def _left_out(name: str, present: Cells) -> Column | None:
+def _left_out(name: str, present: Counted) -> Column | None:
     """A column that tells nothing about other rows, or nothing at all."""
     unnamed = not name or _UNNAMED.fullmatch(name)
-    if present.empty:
+    if present.texts.empty:
         end = "a separator at the end of each line, without name and content"
         return Column(None, end if unnamed else "every cell is missing")
     if unnamed:
         return Column(None, "it has no name, as the row numbers of a data frame")
-    if _NAMED_ID.fullmatch(name) or (_NAMED_LIKE_ID.fullmatch(name) and present.is_unique):
+    if _NAMED_ID.fullmatch(name) or (_NAMED_LIKE_ID.fullmatch(name) and present.all_differ):
         how = "number" if _plain(present) else "category"
         return Column(None, f"by its name it identifies rows{_take(name, how)}")
     return None
 
 
-def _special(name: str, present: Cells) -> Column | None:
+def _special(name: str, present: Counted) -> Column | None:
     """What looks like numbers or texts, and is neither: booleans, codes, dates."""
     booleans = _booleans(present)
     if booleans:
         return booleans
-    compact = dates.compact(present)
+    compact = dates.compact(present.texts)
     if not compact and numbers.looks_like_code(present):
         text = _text(name, present)
         why = "digits that are codes: zeros in front, a phone number, or more than 15 of them"
@@ -295,84 +300,89 @@ def _special(name: str, present: Cells) -> Column | None:
 
     order = None
     if compact or not _plain(present):
-        order = dates.order(name, plain.counted(present))
+        order = dates.order(name, present.times())
     if order:
         form = f"dates as {compact}" if compact else f"dates, {order.replace('_', ' ')}"
-        said = [form, *dates.conversions(present.unique(), order)]
+        said = [form, *dates.conversions(present.texts, order)]
         return Column("date", "; ".join(said), order)
     code = _NAMED_CODE.fullmatch(name) and not are_different(present)
     named = code or _NAMED_LIKE_ID.fullmatch(name)
-    if named and present.str.fullmatch(r"\d+").all():
+    if named and present.texts.str.fullmatch(r"\d+").all():
         return Column("category", "numbers that identify something, by the column's name")
     return None
 
 
-def _booleans(present: Cells) -> Column | None:
+def _booleans(present: Counted) -> Column | None:
     """A column of true and false."""
-    first = present.iloc[0]
+    first = present.texts.iloc[0]
     if first.lower() not in BOOLEANS and first not in _BOOLEAN_DIGITS:
         return None
-    booleans = present.str.lower().isin(BOOLEANS)
-    digits = present.isin(_BOOLEAN_DIGITS)
+    booleans = present.texts.str.lower().isin(BOOLEANS)
+    digits = present.texts.isin(_BOOLEAN_DIGITS)
     if not booleans.any() or not (booleans | digits).all():
         return None
-    also = f", of which {digits.sum()} cells are 1 or 0" if digits.any() else ""
+    cells = present.where(digits.to_numpy(bool)).cells
+    also = f", of which {cells} cells are 1 or 0" if digits.any() else ""
     return Column("boolean", f"true or false{also}")
 
 
-def _plain(present: Cells) -> Notation | None:
+def _plain(present: Counted) -> Notation | None:
     """The notation of a column of which every cell is a number as programs write it."""
-    return Notation() if plain.are_finite(present) else None
+    return Notation() if present.are_finite else None
 
 
-def _said(notation: Notation, present: Cells) -> str:
+def _said(notation: Notation, present: Counted) -> str:
     parts = ["numbers"]
     if notation.decimal == "decimal_comma":
         parts.append("with a decimal comma")
     if notation.unit:
         parts.append(f"in {notation.unit}")
         bare = notation._replace(unit="")
-        times = plain.counted(present).items()
+        times = present.times().items()
         without = sum(count for cell, count in times if not np.isnan(bare.value(cell)))
         if without:
-            parts.append(f"({without} of {len(present)} cells without it)")
-    if present.str.startswith("(").any():
+            parts.append(f"({without} of {present.cells} cells without it)")
+    if present.texts.str.startswith("(").any():
         parts.append("with those in brackets below zero")
-    if present.str.endswith("-").any():
+    if present.texts.str.endswith("-").any():
         parts.append("with a minus behind those below zero")
     return " ".join(parts)
 
 
-def _numbered(name: str, present: Cells) -> Column | None:
+def _numbered(name: str, present: Counted) -> Column | None:
     """A running number, or codes of digits that never repeat; None for what may be a quantity."""
-    whole = present.str.removesuffix(".0")  # of pandas, where a cell is missing
-    if not are_different(present) or not whole.str.fullmatch(r"\d+").all():
+    if not are_different(present):
+        return None
+    whole = present.texts.str.removesuffix(".0")  # of pandas, where a cell is missing
+    if not whole.str.fullmatch(r"\d+").all():
         return None
     values, lengths, different = whole.astype(float), whole.str.len(), whole.nunique()
     span = values.max() - values.min() + 1
     # of quantities in so narrow a span, some would be equal
     if span < 2 * different:
-        gaps = "" if span == different == len(present) else ", with gaps or repetitions"
+        gaps = "" if span == different == present.cells else ", with gaps or repetitions"
         return Column(None, f"it numbers the rows{gaps}{_take(name)}")
     # of salaries, hardly one is another's, too; of numbers of customers none
-    if whole.is_unique and lengths.nunique() == 1 and lengths.iloc[0] >= _DIGITS_OF_IDENTIFIER:
+    every = present.all_differ and different == present.cells
+    if every and lengths.nunique() == 1 and lengths.iloc[0] >= _DIGITS_OF_IDENTIFIER:
         return Column(None, f"every value differs, all with as many digits{_take(name)}")
     return None
 
 
-def are_different(cells: Cells) -> bool:
-    """Whether texts (N,) name rows: enough of them, and hardly one twice."""
-    enough = len(cells) >= _FEWEST_FOR_IDENTIFIER
-    return enough and cells.nunique() >= _MOSTLY_DIFFERENT * len(cells)
+def are_different(cells: Counted) -> bool:
+    """Whether texts name rows: enough of them, and hardly one twice."""
+    enough = cells.cells >= _FEWEST_FOR_IDENTIFIER
+    return enough and len(cells.texts) >= _MOSTLY_DIFFERENT * cells.cells
 
 
-def _text(name: str, cells: Cells) -> Column:
+def _text(name: str, cells: Counted) -> Column:
     if are_different(cells):
-        few = cells.nunique() <= MOST_CATEGORIES
-        differ = f"{cells.nunique()} of {len(cells)} texts differ"
-        every = "every text differs" if cells.is_unique else differ
+        few = len(cells.texts) <= MOST_CATEGORIES
+        differ = f"{len(cells.texts)} of {cells.cells} texts differ"
+        every = "every text differs" if cells.all_differ else differ
         return Column(None, f"{every}{_take(name, 'category') if few else ''}")
-    pairs = [f"'{first}' and '{second}'" for first, second, *_ in alike(cells)]
+    frequent_first = [text for text, _ in cells.times().most_common()]
+    pairs = [f"'{first}' and '{second}'" for first, second, *_ in alike(frequent_first)]
     note = f"; {', '.join(pairs)} are two categories" if pairs else ""
     return Column("category", f"texts{note}")
 

@@ -42,7 +42,7 @@ def fit(values: pd.Series[Any], column: Column) -> dict[str, Any]:
         values = pd.Series(_days(moments))
     present = values.dropna()
     # by the values: the deviation of a constant 0.1 is not 0 but 1e-17
-    std = float(present.std(ddof=0)) if present.nunique() > 1 else 1.0
+    std = float(present.std(ddof=0)) if present.min() < present.max() else 1.0
     scale = (
         {"mean": float(present.mean()), "std": std} if len(present) else {"mean": 0.0, "std": 1.0}
     )
@@ -80,9 +80,11 @@ def knots(train: pd.DataFrame, columns: Mapping[str, Facts]) -> list[list[float]
 
 def _knots(values: Array) -> list[float]:
     """The quantiles of a feature (B,) that six digits tell apart."""
-    if ((values == values.min()) | (values == values.max())).all():
+    # of sorted values np.quantile takes a tenth of the time
+    ordered = np.sort(values)
+    if ((ordered == ordered[0]) | (ordered == ordered[-1])).all():
         return []
-    quantiles = np.quantile(values, np.linspace(0, 1, _QUANTILES))
+    quantiles = np.quantile(ordered, np.linspace(0, 1, _QUANTILES))
     return sorted({float(f"{quantile:.6g}") for quantile in quantiles})
 
 
@@ -154,7 +156,7 @@ def checked(
     is_date = column.kind == "date"
     missing = np.isnat(known) if is_date else ~np.isfinite(known)
     unread = missing
-    if isinstance(values.dtype, pd.StringDtype):
+    if isinstance(values.dtype, pd.StringDtype) and missing.any():
         # of a column of texts, tokens for what is missing at once
         unread = missing & ~columns.missing_in(values, column).to_numpy(bool)
     for row in np.flatnonzero(unread):
@@ -168,8 +170,10 @@ def checked(
         known = np.where(named, np.datetime64("NaT") if is_date else np.nan, known)
         missing = missing | named
     # float32, in which networks compute, has no such number
-    sizes = np.zeros(len(values)) if is_date else np.abs(known)
-    for row in np.flatnonzero(np.isfinite(sizes) & (sizes > LARGEST)):
+    sizes = np.zeros(0) if is_date else np.abs(known)
+    for row in np.flatnonzero(sizes > LARGEST):
+        if np.isinf(sizes[row]):
+            continue
         said = f"{shown(values.iloc[row])} is beyond the largest float32, 3.4e38"
         faults.add(str(values.name), [rows[row]], said)
     return known, missing
@@ -258,6 +262,8 @@ def typed(values: pd.Series[Any], column: Column) -> Array:
     if column.kind == "boolean":
         # Table.show writes all but 0 as "true"
         return np.where(np.isin(parsed, [0.0, 1.0]), parsed, np.nan)
+    if isinstance(values.dtype, pd.StringDtype) or pd.api.types.is_float_dtype(values):
+        return parsed
     # float(True) is 1.0, an age of one year
     return np.where(_are_booleans(values), np.nan, parsed)
 

@@ -110,7 +110,7 @@ def _notation(present: pd.Series[Any]) -> Notation | None:
         UserError: they can be read in two ways.
     """
     try:
-        found = notation(str(present.name), plain.counted(present))
+        found = notation(str(present.name), plain.counted(present).times())
     except UserError as error:
         raise UserError(f"{error}; or kind=class, where these are labels") from None
     are_numbers = found and all(np.isfinite(found.value(text)) for text in present.unique())
@@ -163,7 +163,7 @@ def free_texts(cells: pd.DataFrame, others: Collection[str]) -> list[str]:
             continue
         column = columns.decide(name, cells[name])
         many = column.kind == "category" and present.nunique() > columns.MOST_CATEGORIES
-        if many or (column.kind is None and columns.are_different(cells[name])):
+        if many or (column.kind is None and columns.are_different(plain.counted(cells[name]))):
             found.append(name)
     return found
 

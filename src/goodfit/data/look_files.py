@@ -308,7 +308,7 @@ def _of_classes(labels: pd.Series[Any], splits: Array) -> list[str]:
             f"'{counts.index[0]}' has {counts.iloc[0] / counts.iloc[-1]:.0f} times as many files "
             f"as '{counts.index[-1]}': always answering it has an accuracy of {share:.1%}"
         )
-    for first, second, *_ in columns.alike(labels):
+    for first, second, *_ in columns.alike(labels.value_counts().index):
         said.append(
             f"'{first}' and '{second}' differ in spelling alone: if they are one class, "
             "put them into one folder"

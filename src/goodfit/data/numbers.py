@@ -76,23 +76,23 @@ class Notation(NamedTuple):
         return float(f"{'-' if negative else ''}{digits}{found['exponent']}")
 
 
-def looks_like_code(cells: pd.Series[Any]) -> bool:
+def looks_like_code(cells: plain.Counted) -> bool:
     """Whether digits name something: zeros in front, a phone number, more than a float holds.
 
     A single number of many digits is a mistake, and no reason to take the others for codes.
     """
     many, has_code = plain.codes(cells)
-    return has_code or 2 * many >= len(cells) > 0 or _are_padded(cells)
+    return has_code or 2 * many >= cells.cells > 0 or _are_padded(cells.texts)
 
 
-def _are_padded(cells: pd.Series[Any]) -> bool:
+def _are_padded(texts: pd.Series[Any]) -> bool:
     """Whether zeros in front make all as wide before the point, as 01.11 and 10.11 of industries.
 
     A single 01.5 among numbers of any width is a typo.
     """
-    if not cells.str.fullmatch(_PADDED).any():
+    if not texts.str.fullmatch(_PADDED).any():
         return False
-    return len({len(cell.partition(".")[0]) for cell in cells.unique()}) == 1
+    return len({len(text.partition(".")[0]) for text in texts}) == 1
 
 
 def notation(

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,43 @@ _MOST_LETTERS = 15  # of a number that is no code
 _CODE = r"[+-]?0\d+|\+[\d .()/-]{7,}"
 _MANY_DIGITS = r"\d{16,}"
 CODE, MANY_DIGITS = re.compile(_CODE), re.compile(_MANY_DIGITS)
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """The different texts (K,) of a column, the first one first, and how many cells have each."""
+
+    texts: Cells
+    counts: Array
+
+    @property
+    def cells(self) -> int:
+        """N, how many cells were counted."""
+        return int(self.counts.sum())
+
+    @property
+    def all_differ(self) -> bool:
+        """Whether no text is there twice."""
+        return self.cells == len(self.texts)
+
+    @cached_property
+    def are_finite(self) -> bool:
+        """Whether every cell is a finite number as programs write it."""
+        return are_finite(self.texts)
+
+    def where(self, wanted: Array) -> Counted:
+        """Those of the texts that are `wanted` (K,)."""
+        return Counted(self.texts[wanted], self.counts[wanted])
+
+    def times(self) -> Counter[str]:
+        """How many cells have each text, for a loop over them."""
+        return Counter(dict(zip(self.texts, self.counts.tolist(), strict=True)))
+
+
+def counted(cells: Cells) -> Counted:
+    """The different texts of a column (N,): what one of them says, all of its cells say."""
+    counts = cells.value_counts(sort=False, dropna=False)
+    return Counted(pd.Series(counts.index.array, name=cells.name), counts.to_numpy(np.int64))
 
 
 def texts(cells: Cells) -> pa.ChunkedArray | None:
@@ -52,6 +91,8 @@ def numbers(cells: Cells) -> Array:
     """
     column = texts(cells)
     known = _by_pandas(cells) if column is None else _of_texts(cells, column)
+    if not np.signbit(known[known == 0]).any():
+        return known
     has_decimals = column is not None and pc.any(pc.match_substring(column, ".")).as_py()
     return known if has_decimals else known + 0.0
 
@@ -91,24 +132,17 @@ def _cast(column: pa.ChunkedArray) -> Array | None:
     return known
 
 
-def counted(cells: Cells) -> Counter[str]:
-    """How often each text is there, the first one first."""
-    if texts(cells) is None:
-        return Counter(cells)
-    counts = cells.value_counts(sort=False)
-    return Counter(dict(zip(counts.index, counts.tolist(), strict=True)))
-
-
-def codes(cells: Cells) -> tuple[int, bool]:
-    """How many cells (N,) are 16 digits or more, and whether one has the form of a code."""
-    column = texts(cells)
+def codes(cells: Counted) -> tuple[int, bool]:
+    """How many cells are 16 digits or more, and whether one has the form of a code."""
+    column = texts(cells.texts)
     # Python's digits are those of all scripts
     if column is None or not pc.all(pc.string_is_ascii(column)).as_py():
-        times = counted(cells)
+        times = cells.times()
         many = sum(count for cell, count in times.items() if MANY_DIGITS.fullmatch(cell))
         return many, any(map(CODE.fullmatch, times))
     longest = pc.max(pc.binary_length(column)).as_py() or 0
     many = 0
     if longest > _MOST_LETTERS:
-        many = pc.sum(pc.match_substring_regex(column, f"^(?:{_MANY_DIGITS})$")).as_py() or 0
+        found = pc.match_substring_regex(column, f"^(?:{_MANY_DIGITS})$")
+        many = int(cells.counts[found.to_numpy().astype(bool)].sum())
     return many, bool(pc.any(pc.match_substring_regex(column, f"^(?:{_CODE})$")).as_py())

@@ -81,7 +81,8 @@ def parts(name: str, stream: BinaryIO, form: Format, size: int) -> Generator[Par
 
 
 def _csv(name: str, stream: BinaryIO, size: int) -> Iterator[Part]:
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+    # the mark of byte order is taken off below: what reads it here runs Python for each line
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
     try:
         yield from _csv_rows(name, text, size)
     finally:
@@ -90,6 +91,7 @@ def _csv(name: str, stream: BinaryIO, size: int) -> Iterator[Part]:
 
 def _csv_rows(name: str, text: TextIO, size: int) -> Iterator[Part]:
     head = list(islice(text, _HEAD))
+    head[:1] = [line.removeprefix("\ufeff") for line in head[:1]]
     start = "".join(head)
     separator = delimited.found_separator(start)
     reader = csv.reader(
@@ -112,7 +114,8 @@ def _csv_rows(name: str, text: TextIO, size: int) -> Iterator[Part]:
                 raise UserError(
                     f"{name}, line {reader.line_num} has {len(row)} cells, the header {len(header)}"
                 )
-            rows.append(row + [""] * (len(header) - len(row)))
+            short = len(header) - len(row)
+            rows.append(row + [""] * short if short else row)
             numbers.append(reader.line_num)
             if len(rows) == size:
                 break

@@ -94,6 +94,10 @@ class Spill:
         """The rows of a table that are `wanted` (N,), as `rows[wanted]`."""
         if self.folder is None or rows.memory_usage().sum() <= HELD:
             return rows[wanted]
-        made = self.table(rows[name][wanted] for name in rows)
+        places = np.flatnonzero(wanted)
+        index = rows.index[places]
+        made = self.table(
+            pd.Series(rows[name].array.take(places), index, name=name, copy=False) for name in rows
+        )
         made.attrs = rows.attrs
         return made

@@ -107,7 +107,7 @@ def read_cells(
     lines = cells.index.to_numpy()
     if column.kind == "category":
         missing = missing_in(cells, column).to_numpy(bool)
-        result = cells.mask(missing, "")
+        result = cells.mask(missing, "") if missing.any() else cells
     else:
         known, missing = features.checked(cells, column, faults, lines)
         result = pd.Series(known, cells.index)
@@ -128,10 +128,10 @@ def check_resolution(file: str, rows: pd.DataFrame, needed: Collection[str]) -> 
     for name in rows.select_dtypes("float"):
         values = rows[name].dropna()
         mean, std = values.mean(), values.std(ddof=0) or 1.0
-        largest = values.iloc[int(values.abs().argmax())] if len(values) else 0.0
-        values = values.iloc[:: 1 + len(values) // _MOST]
-        scores = ((values - mean) / std).astype(np.float32)
-        if 2 * scores.nunique() < values.nunique():
+        some = values.iloc[:: 1 + len(values) // _MOST]
+        scores = ((some - mean) / std).astype(np.float32)
+        if 2 * scores.nunique() < some.nunique():
+            largest = values.iloc[int(values.abs().argmax())]
             without = "" if name in needed else f", or leave the column out ({drop(str(name))})"
             raise UserError(
                 f"{file}: column '{name}' holds {largest:g}, beside which its other values are all "

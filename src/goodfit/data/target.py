@@ -88,7 +88,7 @@ def labels(
         UserError: labels differ in spelling alone, and nobody said what to do with them.
     """
     counts = target.value_counts()
-    groups = alike(target)
+    groups = alike(counts.index)
     if not groups or alike_labels == "keep":
         return target, _said(target)
     if alike_labels == "join":

@@ -302,7 +302,6 @@ def answered(predictor: Predictor, rows: pd.DataFrame) -> tuple[pd.DataFrame, di
     Raises:
         UserError: a column is missing.
     """
-    blank = predictor.predict(rows.iloc[:0])
     tables: dict[tuple[int, ...], pd.DataFrame] = {}
     problems: dict[int, str] = {}
     waiting = [list(range(len(rows)))]
@@ -318,6 +317,7 @@ def answered(predictor: Predictor, rows: pd.DataFrame) -> tuple[pd.DataFrame, di
             rest = [place for place in places if place not in problems]
             waiting += [rest] if rest else []
         except UserError as error:
+            predictor.predict(rows.iloc[:0])  # a column that is missing is no fault of a row
             # a data set that does not say which rows: it is found by halves
             if len(places) == 1:
                 problems[places[0]] = str(error)
@@ -325,7 +325,8 @@ def answered(predictor: Predictor, rows: pd.DataFrame) -> tuple[pd.DataFrame, di
                 waiting += [places[: len(places) // 2], places[len(places) // 2 :]]
 
     given = [table.set_index(pd.Index(places)) for places, table in tables.items()]
-    return pd.concat(given or [blank]).reindex(range(len(rows))), problems
+    blank = [] if given else [predictor.predict(rows.iloc[:0])]
+    return pd.concat(given or blank).reindex(range(len(rows))), problems
 
 
 def _beside(rows: pd.DataFrame, got: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 
 from goodfit.data.row_files import Format
@@ -44,21 +44,17 @@ class CsvAnswers(Answers):
         self._header = True
 
     def add(self, rows: pd.DataFrame, answers: pd.DataFrame) -> None:
-        text = io.TextIOWrapper(self.stream, encoding="utf-8", newline="")
         written = answers.copy(deep=False)
         for name in answers:
             if answers[name].dtype == object:  # of which a cell may be a list
                 written[name] = answers[name].map(_cell)
         table = pd.concat([rows, written], axis=1)
-        table.to_csv(
-            text,
-            sep=rows.attrs.get("separator", ","),
-            index=False,
-            header=self._header,
-            lineterminator="\n",
-        )
-        text.detach()
-        self._header = False
+        separator = rows.attrs.get("separator", ",")
+        if self._header:
+            self.stream.write(_csv(table.iloc[:0], separator, header=True))
+            self._header = False
+        plain = _plain_csv(table, separator)
+        self.stream.write(_csv(table, separator) if plain is None else plain)
 
 
 class JsonAnswers(Answers):
@@ -116,6 +112,35 @@ def opened(stream: BinaryIO, name: str, form: Format) -> Answers:
     # without a date: equal answers are equal bytes
     packed = gzip.GzipFile(fileobj=stream, mode="wb", mtime=0) if compressed else stream
     return _WRITERS[form](cast(BinaryIO, packed))
+
+
+def _csv(table: pd.DataFrame, separator: str, *, header: bool = False) -> bytes:
+    """The rows (N, columns) as text, with quotes around the cells that need them."""
+    made: str = table.to_csv(sep=separator, index=False, header=header, lineterminator="\n")
+    return made.encode()
+
+
+def _plain_csv(table: pd.DataFrame, separator: str) -> bytes | None:
+    """The same in a quarter of the time; None where a cell needs quotes, or is of another type."""
+    columns = []
+    for name in table:
+        if isinstance(table[name].dtype, pd.StringDtype):
+            columns.append(pa.array(table[name].array))
+        elif table[name].dtype == np.float64:
+            values = table[name].tolist()
+            numbers = [None if number != number else repr(number) for number in values]
+            columns.append(pa.array(numbers, pa.string()))
+        else:
+            return None
+    if len(columns) < 2:  # a row of one empty cell would be a blank line
+        return None
+    options = pa.csv.WriteOptions(include_header=False, delimiter=separator, quoting_style="none")
+    stream = pa.BufferOutputStream()
+    try:
+        pa.csv.write_csv(pa.table(columns, list(map(str, range(len(columns))))), stream, options)
+    except pa.ArrowInvalid:
+        return None
+    return bytes(stream.getvalue())
 
 
 def _cell(value: Any) -> Any:

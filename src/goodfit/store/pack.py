@@ -14,7 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 import numpy as np
 import pandas as pd
@@ -148,23 +148,24 @@ def _digests(inputs: list[Encoded]) -> Array:
 
 
 class _Dense:
-    """Writes samples of one shape into a file that has its full size from the start."""
+    """Writes samples of one shape one after the other, behind how many there will be.
+
+    In half the time that a mapped file takes, whose pages the kernel would make and sync.
+    """
 
     def __init__(self, path: Path, field: Field, samples: int) -> None:
-        shape = (samples, *field.fixed_shape)
-        self._array = np.lib.format.open_memmap(path, "w+", np.dtype(field.dtype), shape)
-        self._written = 0
+        self._stream = path.open("wb")
+        _write_header(self._stream, field, (samples, *field.fixed_shape))
 
     def append(self, samples: Encoded) -> None:
         """The next samples, (B, ...)."""
-        self._array[self._written : self._written + len(samples)] = samples
-        self._written += len(samples)
+        self._stream.write(np.ascontiguousarray(samples).data)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._array.flush()
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
 
 
 class _Ragged:
@@ -174,7 +175,7 @@ class _Ragged:
         self._path, self._field = path, field
         self._stream = path.open("wb")
         self._lengths: list[int] = []
-        self._write_header(0)
+        _write_header(self._stream, field, field.sized(0))
 
     def append(self, samples: Encoded) -> None:
         """The next samples, B arrays (L, ...) of lengths of their own."""
@@ -196,18 +197,21 @@ class _Ragged:
         padding = np.full(self._field.sized(longest), self._field.fill, self._field.dtype)
         self._stream.write(padding.tobytes())
         self._stream.seek(0)
-        self._write_header(sum(self._lengths) + longest)
+        # NumPy leaves room for the first size to grow: a header that is written again fits
+        elements = sum(self._lengths) + longest
+        _write_header(self._stream, self._field, self._field.sized(elements))
         offsets = np.concatenate([[0], np.cumsum(self._lengths)]).astype(np.int64)
         np.save(self._path.with_suffix(f"{OFFSETS}.npy"), offsets)
 
-    def _write_header(self, elements: int) -> None:
-        # NumPy leaves room for the first size to grow: a header that is written again fits
-        header = {
-            "descr": np.lib.format.dtype_to_descr(np.dtype(self._field.dtype)),
-            "fortran_order": False,
-            "shape": self._field.sized(elements),
-        }
-        np.lib.format.write_array_header_1_0(self._stream, header)
+
+def _write_header(stream: BinaryIO, field: Field, shape: tuple[int, ...]) -> None:
+    """What a file of NumPy begins with."""
+    header = {
+        "descr": np.lib.format.dtype_to_descr(np.dtype(field.dtype)),
+        "fortran_order": False,
+        "shape": shape,
+    }
+    np.lib.format.write_array_header_1_0(stream, header)
 
 
 def _writer(folder: Path, name: str, field: Field, samples: int) -> _Dense | _Ragged:

@@ -212,7 +212,7 @@ def _known(data: DataSet, raw: Mapping[str, Path], rows: pd.DataFrame) -> _Known
         keys = data.key(loaded)
         if keys is None:
             return None
-        inputs += b"".join(map(digests.of_bytes, keys))
+        inputs += digests.of_each(keys)
         targets += _of_targets(loaded[data.label])
         some = data.sketch(loaded)
         if some is not None:
@@ -228,7 +228,7 @@ def _known(data: DataSet, raw: Mapping[str, Path], rows: pd.DataFrame) -> _Known
 def _of_targets(targets: pd.Series[Any]) -> bytes:
     """The digests of targets (B,), one behind the other."""
     if pd.api.types.is_object_dtype(targets):  # of several numbers, or of boxes
-        return b"".join(digests.of_bytes(f"{each}".encode()) for each in targets)
+        return digests.of_each([f"{each}".encode() for each in targets])
     return digests.of_columns([targets]).tobytes()
 
 
