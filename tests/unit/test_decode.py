@@ -35,6 +35,12 @@ class Counted(Images):
         return super().decode(content)
 
 
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are decoded one after the other, so that a test can say which is the thirtieth."""
+    monkeypatch.setattr(decode, "cores", lambda: range(1))
+
+
 def counted(stop_at: int | None = None, **options: object) -> Counted:
     data = Counted.__new__(Counted)
     data.__dict__.update(images(**options).__dict__, stop_at=stop_at, chunk=8)
@@ -101,15 +107,33 @@ def test_a_chunk_that_is_not_what_was_written_is_made_again(tmp_path: Path, harm
     assert not decoded.is_whole(tmp_path, 0)
 
 
-def test_several_processes_write_what_one_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize(("cores", "said"), [(2, ""), (4, "4 processes")])
+def test_several_threads_or_processes_write_what_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+    cores: int, said: str,
+) -> None:  # fmt: skip
     raw = zipped(good(200), tmp_path / "photos.zip")
-    alone = prepare(images(), raw, tmp_path / "alone", made_with={})
+    data = images()
+    data.chunk = 8
+    alone = prepare(data, raw, tmp_path / "alone", made_with={})
+    assert "processes" not in capfd.readouterr().out
     monkeypatch.setattr(decode, "PATIENCE", 0.0)
+    monkeypatch.setattr(decode, "cores", lambda: range(cores))
+    assert prepare(data, raw, tmp_path / "both", made_with={}) == alone
+    printed = capfd.readouterr().out
+    assert said in printed
+    assert ("processes" in printed) == bool(said)
+
+
+def test_threads_that_are_stopped_leave_whole_chunks(
+    raw: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = prepare(counted(), raw, tmp_path / "whole", made_with={})
     monkeypatch.setattr(decode, "cores", lambda: range(2))
-    assert prepare(images(), raw, tmp_path / "both", made_with={}) == alone
-    assert "decoding in 2 processes" in capfd.readouterr().out
+    with pytest.raises(KeyboardInterrupt):
+        prepare(counted(stop_at=30), raw, tmp_path / "out", made_with={})
+    assert prepare(counted(), raw, tmp_path / "out", made_with={}) == expected
+    assert Counted.seen <= 24  # of five chunks of eight, two or three were in work
 
 
 def test_the_order_and_kind_of_an_archive_do_not_matter_to_an_image(tmp_path: Path) -> None:
