@@ -19,6 +19,7 @@ from goodfit.data.images import Images
 from goodfit.errors import UserError
 from goodfit.store import decode
 from goodfit.store.prepare import prepare
+from goodfit.store.progress import Progress
 
 HERE = Path(__file__).parents[1]
 
@@ -191,3 +192,13 @@ def test_kill_9_costs_the_chunk_that_was_being_decoded(tmp_path: Path) -> None:
     from goodfit.records import Manifest
 
     assert Manifest.read(tmp_path / "out/manifest.json") == expected
+
+
+def test_what_was_decoded_before_a_stop_makes_no_hope(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 100 files 50 were there; ten seconds for ten more are forty for the other forty."""
+    now = iter([0.0, 10.0])
+    monkeypatch.setattr("goodfit.store.progress.time.monotonic", lambda: next(now))
+    Progress("decoding", 100, "files", before=50).show(60)
+    assert capsys.readouterr().out == "decoding: 60 of 100 files, 40 s left\n"

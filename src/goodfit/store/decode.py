@@ -100,8 +100,8 @@ def _decode_all(data: FileDataSet, raw: Raw, names: list[str], folder: Path) -> 
     """Writes the chunks that are not there."""
     count = -(-len(names) // data.chunk)
     missing = [number for number in range(count) if not decoded.is_whole(folder, number)]
-    progress = Progress("decoding", len(names), "files")
     done = len(names) - sum(len(_part(names, number, data.chunk)) for number in missing)
+    progress = Progress("decoding", len(names), "files", before=done)
     if done:
         print(f"decoding: {done:,} of {len(names):,} files were decoded before", flush=True)
     for finished in _written(data, _chunks(data, raw, names, missing), folder, len(missing)):
