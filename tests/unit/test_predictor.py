@@ -143,9 +143,7 @@ def test_no_rows_get_an_empty_table_with_the_columns_of_answers(
 
 
 @pytest.mark.fault(33)
-def test_rows_are_counted_over_all_batches(
-    trained: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_are_counted_over_all_batches(trained: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("goodfit.predictor._MOST_BATCHES", 1)  # 512 rows are encoded at once
     data = build.data_set(trained[1])
     few = data.example(data.read(tiny.raw(data)))

@@ -15,7 +15,8 @@ class Progress:
     """Prints how many samples of a pass are done, and how long the others will take.
 
     `doing` names the pass, `counted` what it counts, `samples` how many there are, None where
-    nobody knows, `before` how many of them were done when it began. Its first line comes after two seconds, the others ten or more apart.
+    nobody knows, `before` how many of them were done when it began. Its first line comes after two
+    seconds, the others ten or more apart.
     """
 
     def __init__(
