@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -30,14 +31,17 @@ from goodfit.task.kept import Samples
 from goodfit.training import loop
 from goodfit.training.trainer import quiet_lightning
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 PROTOCOL = """\
 memory    The most that a process of its own holds besides pages of files, imports included. Samples
           of 80 kB are prepared, by two processes more where that takes ten seconds, and trained on
           for an epoch; by hand they are loaded whole. The growth is that from the smallest data to
           the largest. Scores of 100,000 predictions of 1,000 classes, in steps of 500: from sums,
-          from samples up to the bound of an epoch, and from a list of all that is joined. Drawn as
-          build/memory.svg. Parquet files of 250 columns of numbers are prepared, and by hand read
-          by pandas, without anything else.
+          from samples up to the bound of an epoch, and from a list of all that is joined. Parquet
+          files of 250 columns of numbers are prepared, and by hand read by pandas, without anything
+          else. Both are drawn as build/memory.svg.
 """
 _MEGABYTES = (150, 300, 600, 1200, 2400)
 _MEGABYTES_OF_ROWS, _COLUMNS = (50, 100, 200), 250
@@ -45,8 +49,9 @@ _GOAL = 1.5
 _SAMPLES, _CLASSES, _STEP = 100_000, 1_000, 500
 _BATCH = 64
 _WAYS = {"prepare": "prepare", "epoch": "an epoch", "by_hand": "loaded whole"}
-# colour, and how far above its last point the name of a curve stands
-_DRAWN = {"prepare": ("#1b7f79", -9), "epoch": ("#2f5d9b", 1), "by_hand": ("#a05a2c", -3)}
+_WAYS_OF_ROWS = {"prepare": "prepare", "by_hand": "read whole"}
+_COLOURS = {"prepare": "#1b7f79", "epoch": "#2f5d9b", "by_hand": "#a05a2c"}
+_APART = 12  # points between the names of two curves that end at about the same height
 
 Peaks = dict[str, int]  # the most bytes that each way held
 
@@ -90,6 +95,10 @@ def _of_rows() -> dict[int, Peaks]:
             "prepare": _held("made_rows.prepared", raw, f"rows-{megabytes}"),
             "by_hand": _held("made_rows.read", raw),
         }
+        told = ", ".join(
+            f"{_WAYS_OF_ROWS[way]} {_mb(peak)}" for way, peak in peaks[megabytes].items()
+        )
+        print(f"memory, a Parquet file of {megabytes} MB: {told} MB", flush=True)
     return peaks
 
 
@@ -104,9 +113,10 @@ def tables(memory: Memory) -> list[Table]:
     cells["epoch"] = coloured(cells["epoch"], good=grown["epoch"] <= _GOAL)
     data.add_row(f"growth (goal of an epoch: {_GOAL:g})", *cells.values())
 
-    rows = Table("MB held with a Parquet file of ... MB", "prepare", "read whole", box=SIMPLE_HEAD)
+    title = "MB held with a Parquet file of ... MB"
+    rows = Table(title, *_WAYS_OF_ROWS.values(), box=SIMPLE_HEAD)
     for megabytes, peaks in memory.of_rows.items():
-        rows.add_row(f"[bold]{megabytes:,}", _mb(peaks["prepare"]), _mb(peaks["by_hand"]))
+        rows.add_row(f"[bold]{megabytes:,}", *(_mb(peaks[way]) for way in _WAYS_OF_ROWS))
 
     predictions = Table("MB held of predictions", *memory.of_predictions, box=SIMPLE_HEAD)
     predictions.add_row("", *map(_mb, memory.of_predictions.values()))
@@ -114,24 +124,38 @@ def tables(memory: Memory) -> list[Table]:
 
 
 def draw(memory: Memory, path: Path) -> None:
-    """The curves of `_WAYS` as a picture."""
+    """The curves of `_WAYS` beside those of tables as a picture."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    sizes = list(memory.of_data)
     path.parent.mkdir(parents=True, exist_ok=True)
     # a fixed salt and no date: the same numbers give the same file
     with rc_context({"svg.hashsalt": "memory", "font.size": 10}):
-        figure = Figure(figsize=(6.4, 3.4), layout="constrained")
-        axes = figure.add_subplot()
-        for way, (colour, rise) in _DRAWN.items():
-            held = [memory.of_data[size][way] / 1e6 for size in sizes]
-            axes.plot(sizes, held, marker="o", color=colour)
-            axes.annotate(_WAYS[way], (sizes[-1], held[-1]), (7, rise), textcoords="offset points")
-        axes.set(xlabel="MB of data", ylabel="MB held at most", ylim=(0, None))
-        axes.set_xlim(0, sizes[-1] * 1.22)
-        axes.spines[["top", "right"]].set_visible(False)
+        figure = Figure(figsize=(9.6, 3.4), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        _curves(left, memory.of_data, _WAYS)
+        left.set(xlabel="MB of samples", ylabel="MB held at most")
+        _curves(right, memory.of_rows, _WAYS_OF_ROWS)
+        right.set_xlabel("MB of a Parquet file")
         figure.savefig(path, metadata={"Date": None})
+
+
+def _curves(axes: Axes, peaks: Mapping[int, Peaks], ways: Mapping[str, str]) -> None:
+    """A curve for each of `ways`, with its name behind the last point."""
+    sizes = list(peaks)
+    ends = {way: peaks[sizes[-1]][way] / 1e6 for way in ways}
+    axes.set_ylim(0, 1.06 * max(peaks[size][way] for size in sizes for way in ways) / 1e6)
+    axes.set_xlim(0, sizes[-1] * 1.28)
+    axes.spines[["top", "right"]].set_visible(False)
+    lowest = -np.inf
+    for way in sorted(ways, key=ends.__getitem__):
+        held = [peaks[size][way] / 1e6 for size in sizes]
+        axes.plot(sizes, held, marker="o", color=_COLOURS[way])
+        # in points of the picture, of which the axes have about 200
+        lowest = max(200 * ends[way] / axes.get_ylim()[1], lowest + _APART)
+        rise = lowest - 200 * ends[way] / axes.get_ylim()[1] - 3
+        name, end = ways[way], (sizes[-1], ends[way])
+        axes.annotate(name, end, (7, rise), textcoords="offset points", color=_COLOURS[way])
 
 
 def epoch(folder: str, root: str, accuracy: float = 0.0) -> None:

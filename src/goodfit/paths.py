@@ -7,6 +7,7 @@ from pathlib import Path
 
 INBOX = Path("data/inbox")  # for files that were downloaded by hand
 RAW = Path("data/raw")  # of all experiments
+PREPARED = Path("data/prepared")  # of all experiments
 PRETRAINED = Path("data/pretrained")  # of all experiments
 
 
@@ -42,7 +43,7 @@ class Paths:
     @property
     def prepared(self) -> Path:
         """The folder of the packed arrays, spec.json and manifest.json."""
-        return Path("data/prepared") / self.name
+        return PREPARED / self.name
 
     @property
     def model(self) -> Path:

@@ -19,6 +19,7 @@ from goodfit.data.images import Images
 from goodfit.errors import UserError
 from goodfit.store import decode
 from goodfit.store.prepare import prepare
+from goodfit.store.progress import Progress
 
 HERE = Path(__file__).parents[1]
 
@@ -33,6 +34,12 @@ class Counted(Images):
         if Counted.seen == self.stop_at:
             raise KeyboardInterrupt
         return super().decode(content)
+
+
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are decoded one after the other, so that a test can say which is the thirtieth."""
+    monkeypatch.setattr(decode, "cores", lambda: range(1))
 
 
 def counted(stop_at: int | None = None, **options: object) -> Counted:
@@ -101,15 +108,33 @@ def test_a_chunk_that_is_not_what_was_written_is_made_again(tmp_path: Path, harm
     assert not decoded.is_whole(tmp_path, 0)
 
 
-def test_several_processes_write_what_one_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize(("cores", "said"), [(2, ""), (4, "4 processes")])
+def test_several_threads_or_processes_write_what_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+    cores: int, said: str,
+) -> None:  # fmt: skip
     raw = zipped(good(200), tmp_path / "photos.zip")
-    alone = prepare(images(), raw, tmp_path / "alone", made_with={})
+    data = images()
+    data.chunk = 8
+    alone = prepare(data, raw, tmp_path / "alone", made_with={})
+    assert "processes" not in capfd.readouterr().out
     monkeypatch.setattr(decode, "PATIENCE", 0.0)
+    monkeypatch.setattr(decode, "cores", lambda: range(cores))
+    assert prepare(data, raw, tmp_path / "both", made_with={}) == alone
+    printed = capfd.readouterr().out
+    assert said in printed
+    assert ("processes" in printed) == bool(said)
+
+
+def test_threads_that_are_stopped_leave_whole_chunks(
+    raw: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = prepare(counted(), raw, tmp_path / "whole", made_with={})
     monkeypatch.setattr(decode, "cores", lambda: range(2))
-    assert prepare(images(), raw, tmp_path / "both", made_with={}) == alone
-    assert "decoding in 2 processes" in capfd.readouterr().out
+    with pytest.raises(KeyboardInterrupt):
+        prepare(counted(stop_at=30), raw, tmp_path / "out", made_with={})
+    assert prepare(counted(), raw, tmp_path / "out", made_with={}) == expected
+    assert Counted.seen <= 24  # of five chunks of eight, two or three were in work
 
 
 def test_the_order_and_kind_of_an_archive_do_not_matter_to_an_image(tmp_path: Path) -> None:
@@ -167,3 +192,13 @@ def test_kill_9_costs_the_chunk_that_was_being_decoded(tmp_path: Path) -> None:
     from goodfit.records import Manifest
 
     assert Manifest.read(tmp_path / "out/manifest.json") == expected
+
+
+def test_what_was_decoded_before_a_stop_makes_no_hope(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 100 files 50 were there; ten seconds for ten more are forty for the other forty."""
+    now = iter([0.0, 10.0])
+    monkeypatch.setattr("goodfit.store.progress.time.monotonic", lambda: next(now))
+    Progress("decoding", 100, "files", before=50).show(60)
+    assert capsys.readouterr().out == "decoding: 60 of 100 files, 40 s left\n"

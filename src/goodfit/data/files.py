@@ -30,15 +30,16 @@ from goodfit.system.folder import is_hidden
 _TRAIN = {"train", "training"}
 _HELD_OUT = {"dev", "eval", "test", "testing", "val", "valid", "validation"}
 _SPLITS = _TRAIN | _HELD_OUT
+_AT_ONCE = 16 * 2**20  # bytes of decoded files that are encoded together
 
 
 class FileDataSet(StratifiedDataSet):
     """A row for each file of an archive; its class is the sub-folder that it lies in.
 
     `read` knows the names alone. `decode` makes an array of a file's bytes, always of one shape;
-    prepare calls it once for each file, in several processes, and keeps what comes of it. `cell`
-    is the column of a raw row that holds a file's content, `endings` are those that a file of each
-    format may have.
+    prepare calls it once for each file, in several threads or processes, and keeps what comes of
+    it. `cell` is the column of a raw row that holds a file's content, `endings` are those that a
+    file of each format may have.
     """
 
     sources: ClassVar[tuple[str, ...]] = ("files",)
@@ -82,6 +83,18 @@ class FileDataSet(StratifiedDataSet):
     @abstractmethod
     def decoding(self) -> dict[str, Any]:
         """The settings that `decode` depends on, and versions of what decodes."""
+
+    @property
+    @abstractmethod
+    def array_bytes(self) -> int:
+        """The size of what `decode` makes of a file."""
+
+    def at_once(self, rows: pd.DataFrame) -> int:
+        """More rows than a chunk of files has, where their arrays are small.
+
+        Of 64 rows, pandas takes as long to find the labels as a disk does to give the arrays.
+        """
+        return max(self.chunk, _AT_ONCE // self.array_bytes)
 
     @staticmethod
     @abstractmethod

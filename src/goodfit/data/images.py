@@ -114,6 +114,11 @@ class Images(FileDataSet):
 
         return {**self._form(), "max_pixels": self.max_pixels, "pillow": PIL.__version__}
 
+    @property
+    def array_bytes(self) -> int:
+        """A byte for each pixel and channel."""
+        return self.size**2 * self.channels
+
     @staticmethod
     def measured(content: bytes) -> tuple[float, ...]:
         """Width and height, and 1 where its pixels are grey, else 3.
@@ -174,12 +179,14 @@ class Images(FileDataSet):
 
     def fit_content(self, spec: DataSpec, train: Iterator[pd.DataFrame]) -> DataSpec:
         """The mean and deviation of each channel in train."""
+        from PIL import Image
+
         # how often each of the 256 values occurs tells both, exactly
         counts = np.zeros((self.channels, 256), np.int64)
         for rows in train:
-            for image in rows["image"]:
-                for channel in range(self.channels):
-                    counts[channel] += np.bincount(image[..., channel].ravel(), minlength=256)
+            # Pillow counts four times as fast as NumPy
+            pixels = np.concatenate(list(rows["image"])).squeeze()
+            counts += np.reshape(Image.fromarray(pixels).histogram(), counts.shape)
         levels, total = np.arange(256.0), counts.sum(1)
         mean = counts @ levels / total
         # a channel that never changes stays 0 whatever divides it
@@ -296,7 +303,8 @@ def _opened(content: bytes, max_pixels: int) -> Picture:
             raise UserError(f"holds {frames} images, expected one")
         try:
             picture.load()
-            return ImageOps.exif_transpose(picture)
+            ImageOps.exif_transpose(picture, in_place=True)
+            return picture
         except Exception as error:  # whatever a decoder makes of bytes from anywhere
             raise UserError(f"cannot be decoded: {error or type(error).__name__}") from None
 
@@ -305,7 +313,9 @@ def _square(picture: Picture, size: int, channels: int, resize: str) -> Array:
     """Its pixels (S, S, C), resized by the rule."""
     from PIL import Image, ImageOps
 
-    flat = _flat(picture).convert("L" if channels == 1 else "RGB")
+    flat, mode = _flat(picture), "L" if channels == 1 else "RGB"
+    if flat.mode != mode:  # else it would be a copy
+        flat = flat.convert(mode)
     sides, method = (size, size), Image.Resampling.BILINEAR
     if flat.size != sides:
         if resize == "pad":

@@ -29,7 +29,11 @@ _MOST = 64
 def sketches(images: Array) -> Array:
     """Small grey pictures (B, P) in bytes, of images (B, S, S, C): each level a mean of pixels."""
     means = _means(images.shape[1], _SIDE)
-    grey = images.mean(-1, dtype=np.float32)
+    # as `images.mean(-1)`, which NumPy computes in loops of three numbers
+    total = images[..., 0].astype(np.float32)
+    for channel in range(1, images.shape[-1]):
+        total += images[..., channel]
+    grey = total / np.float32(images.shape[-1])
     small = means @ grey @ means.T
     levels: Array = np.rint(small).astype(np.uint8)
     return levels.reshape(len(images), -1)
@@ -56,13 +60,12 @@ def _pairs(sketches: Array) -> tuple[Array, Array]:
     """The numbers (E,) of two sketches each, of (N, P), that are near."""
     from scipy.spatial import cKDTree
 
-    levels = sketches.astype(np.float32)
-    contrast = np.abs(levels - levels.mean(1, keepdims=True)).mean(1)
+    # as bytes: as floats, sketches of 100,000 images and what becomes of them would take 300 MB
+    seen = [_seen(sketches[at : at + _BLOCK]) for at in range(0, len(sketches), _BLOCK)]
+    contrast, coarse = (np.concatenate(parts) for parts in zip(*seen, strict=True))
     limit = np.minimum(_NEAR, _SHARE * contrast)
-    shows = np.flatnonzero(limit > 1 / levels.shape[1])
-    means = _means(_SIDE, _COARSE)
-    parts = means @ levels[shows].reshape(-1, _SIDE, _SIDE) @ means.T
-    coarse = parts.reshape(-1, _COARSE**2)
+    shows = np.flatnonzero(limit > 1 / sketches.shape[1])
+    coarse = coarse[shows]
     tree = cKDTree(coarse)
     # the mean of parts is as near as the whole, or nearer: the triangle inequality, and rounding
     reach = 1.001 * _NEAR * _COARSE**2
@@ -72,11 +75,30 @@ def _pairs(sketches: Array) -> tuple[Array, Array]:
         _, others = tree.query(some, _MOST, p=1, distance_upper_bound=reach)
         place, column = np.nonzero(others < len(shows))  # as many as are that near
         first, second = shows[start + place], shows[others[place, column]]
-        distance = np.abs(levels[first] - levels[second]).mean(1)
+        distance = _distance(sketches, first, second)
         near = (distance <= np.minimum(limit[first], limit[second])) & (first != second)
         found.append(np.stack([first[near], second[near]]))
     first, second = np.concatenate([np.zeros((2, 0), int), *found], axis=1)
     return first, second
+
+
+def _seen(sketches: Array) -> tuple[Array, Array]:
+    """The contrast (B,) of sketches (B, P), and the means of their parts (B, 9)."""
+    levels = sketches.astype(np.float32)
+    contrast = np.abs(levels - levels.mean(1, keepdims=True)).mean(1)
+    means = _means(_SIDE, _COARSE)
+    parts = means @ levels.reshape(-1, _SIDE, _SIDE) @ means.T
+    return contrast, parts.reshape(-1, _COARSE**2)
+
+
+def _distance(sketches: Array, first: Array, second: Array) -> Array:
+    """How far pairs (E,) of sketches (N, P) are apart: grey levels, on average."""
+    distance = np.empty(len(first), np.float32)
+    for at in range(0, len(first), _BLOCK):
+        here = slice(at, at + _BLOCK)
+        levels = (sketches[some[here]].astype(np.float32) for some in (first, second))
+        distance[here] = np.abs(next(levels) - next(levels)).mean(1)
+    return distance
 
 
 def _means(side: int, parts: int) -> Array:

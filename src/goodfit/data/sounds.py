@@ -101,6 +101,11 @@ class Sounds(FileDataSet):
         limits = (self.rate, self.seconds, self.most_seconds)
         return {"limits": limits, "soundfile": (soundfile.__version__, library)}
 
+    @property
+    def array_bytes(self) -> int:
+        """Two bytes for each sample."""
+        return 2 * self._length
+
     @staticmethod
     def measured(content: bytes) -> tuple[float, ...]:
         """Seconds, and samples a second.

@@ -298,8 +298,9 @@ class Table(StratifiedDataSet):
         return digests.as_list(digests.of_columns(rows[name] for name in self._inputs(rows)))
 
     def at_once(self, rows: pd.DataFrame) -> int:
-        """So many that a chunk has about a million cells: each column of it costs by itself."""
-        return int(np.clip(_CELLS // max(rows.shape[1], 1), self.chunk, _MOST_AT_ONCE))
+        """So many that a chunk has about a million cells of 8 bytes: long texts count as more."""
+        size = rows.memory_usage(index=False).sum() / 8 / max(len(rows), 1)
+        return int(np.clip(_CELLS // max(rows.shape[1], size, 1), self.chunk, _MOST_AT_ONCE))
 
     def example(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Three rows as a caller would send them: the inputs alone."""

@@ -16,9 +16,11 @@ from goodfit.data import look, look_files, look_named, table_files
 from goodfit.data.faults import drop, override
 from goodfit.data.look import Kind
 from goodfit.data.mixed import PLACE, Mixed
+from goodfit.data.spill import Spill
 from goodfit.data.split import SPLITS
 from goodfit.data.table import Table
 from goodfit.errors import UserError
+from goodfit.paths import PREPARED
 from goodfit.schema import Source
 from goodfit.stages import own, own_photos
 from goodfit.stages.own import Looked, Parts
@@ -115,7 +117,9 @@ def opened(asked: Given) -> OwnTable:
     options = own.with_defaults(asked.data, _options(asked))
     file = asked.source.name
     drop = options.get("drop", [])
-    cells = table_files.cells(asked.source, sheet=options["sheet"], drop=drop)
+    # as of prepare, memory holds a part of a large file
+    spill = Spill(PREPARED)
+    cells = table_files.cells(asked.source, sheet=options["sheet"], drop=drop, spill=spill)
     own.check_columns(file, cells, asked.targets)
     several = len(asked.targets) > 1
     kind = (
@@ -131,13 +135,14 @@ def opened(asked: Given) -> OwnTable:
         sources["split"] = Source(file=asked.split.name, sha256=None)
     options |= {"sources": sources, "label": label}
     if look.column_of_images(options):
-        return _with_photos(asked, cells, options, kind)
+        return _with_photos(asked, cells, options, kind, spill)
     table = look.data_set(asked.data, options, kind)
+    table.spill = spill
     rows = table.understood(file, cells, asked.split)
     if kind.most is not None:  # of classes
         kind = look.classes(rows[table.label].rename(asked.targets[0]), asked.kind)
     names, copies = assign_splits(table, {"table": asked.source}, rows)
-    spec = table.fit(rows[names == "train"])
+    spec = table.fit(spill.taken(rows, names == "train"))
     return OwnTable(asked, table, kind, cells, rows, names, copies.rows or 0, spec)
 
 
@@ -159,7 +164,7 @@ def _with_texts(asked: Given, cells: pd.DataFrame, options: Mapping[str, Any]) -
 
 
 def _with_photos(
-    asked: Given, cells: pd.DataFrame, options: dict[str, Any], kind: Kind
+    asked: Given, cells: pd.DataFrame, options: dict[str, Any], kind: Kind, spill: Spill
 ) -> OwnTable:
     """A table of which a column names images, of which some are opened; none is compared yet.
 
@@ -173,6 +178,7 @@ def _with_photos(
     options["sources"] = {**options["sources"], "files": Source(file="files.zip", sha256=None)}
     table = look.data_set(asked.data, options, kind)
     assert isinstance(table, Mixed)
+    table.spill = spill
     rows = table.understood(asked.source.name, cells, asked.split)
     rows = table.joined(asked.source.name, rows, folder.name, look_files.names(folder))
     photos = own_photos.opened(table, rows, folder, options)

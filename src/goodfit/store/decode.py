@@ -12,8 +12,8 @@ import multiprocessing
 import shutil
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from pathlib import Path
@@ -33,6 +33,7 @@ from goodfit.system.processes import exit_with_parent
 Raw = Mapping[str, Path]
 _LISTED = 20
 _ON_THE_WAY = 256 * 2**20  # bytes of files that wait for a process, at most, besides one chunk
+_BY_THREADS = 3  # cores: two thirds of the time, a thread that decodes gives up Python's lock
 _TABLE = "faults.csv"
 _NO_CLASS = "lies in no sub-folder, so it has no class"
 
@@ -99,8 +100,8 @@ def _decode_all(data: FileDataSet, raw: Raw, names: list[str], folder: Path) -> 
     """Writes the chunks that are not there."""
     count = -(-len(names) // data.chunk)
     missing = [number for number in range(count) if not decoded.is_whole(folder, number)]
-    progress = Progress("decoding", len(names), "files")
     done = len(names) - sum(len(_part(names, number, data.chunk)) for number in missing)
+    progress = Progress("decoding", len(names), "files", before=done)
     if done:
         print(f"decoding: {done:,} of {len(names):,} files were decoded before", flush=True)
     for finished in _written(data, _chunks(data, raw, names, missing), folder, len(missing)):
@@ -126,15 +127,30 @@ def _chunks(data: FileDataSet, raw: Raw, names: list[str], numbers: list[int]) -
 def _written(
     data: FileDataSet, chunks: Iterator[_Chunk], folder: Path, count: int
 ) -> Iterator[int]:
-    """How many files each chunk had: the first ones are decoded here, to see what is left."""
-    started = time.monotonic()
-    for done, chunk in enumerate(chunks, 1):
-        yield _write(data, chunk, folder)
+    """How many files each chunk had: by threads, which start at once, as far as they keep up."""
+    started, done = time.monotonic(), 0
+
+    def is_short() -> bool:
         seconds = time.monotonic() - started
         # the first chunk alone may have waited for a disk or a library
-        is_known = seconds > PATIENCE / 10
-        if len(cores()) > 1 and is_known and seconds / done * (count - done) > PATIENCE:
-            yield from _written_in_processes(data, chunks, folder)
+        is_known = done and seconds > PATIENCE / 10
+        return not is_known or seconds / done * (count - done) <= PATIENCE
+
+    many = len(cores()) > _BY_THREADS
+    if len(cores()) == 1:
+        yield from (_write(data, chunk, folder) for chunk in chunks)
+        return
+    with ThreadPoolExecutor(len(cores())) as pool:
+        for files in _in_turns(pool, data, _while(is_short, chunks) if many else chunks, folder):
+            done += 1
+            yield files
+    if done < count:
+        yield from _written_in_processes(data, chunks, folder)
+
+
+def _while(wanted: Callable[[], bool], chunks: Iterator[_Chunk]) -> Iterator[_Chunk]:
+    while wanted() and (chunk := next(chunks, None)):
+        yield chunk
 
 
 def _written_in_processes(
@@ -145,22 +161,33 @@ def _written_in_processes(
     context = multiprocessing.get_context("spawn")
     print(f"decoding in {processes} processes ...", flush=True)
     with ProcessPoolExecutor(processes, context, exit_with_parent) as pool:
-        pending: deque[tuple[Future[int], int]] = deque()
         try:
-            for chunk in chunks:
-                pending.append((pool.submit(_write, data, chunk, folder), chunk.size))
-                # one more than there are processes, so that none waits for the reading
-                while len(pending) > processes or (
-                    len(pending) > 1 and sum(size for _, size in pending) > _ON_THE_WAY
-                ):
-                    yield pending.popleft()[0].result()
-            while pending:
-                yield pending.popleft()[0].result()
+            yield from _in_turns(pool, data, chunks, folder)
         except BrokenProcessPool:
             raise UserError(
                 f"a process that decoded files for {type(data).__name__} was killed; where memory "
                 "ran out, lower data.max_pixels or the like; the same command goes on"
             ) from None
+
+
+def _in_turns(
+    pool: Executor, data: FileDataSet, chunks: Iterator[_Chunk], folder: Path
+) -> Iterator[int]:
+    """How many files each chunk had, in their order; the pool has as many workers as cores."""
+    pending: deque[tuple[Future[int], int]] = deque()
+    try:
+        for chunk in chunks:
+            pending.append((pool.submit(_write, data, chunk, folder), chunk.size))
+            # one more than there are workers, so that none waits for the reading
+            while len(pending) > len(cores()) or (
+                len(pending) > 1 and sum(size for _, size in pending) > _ON_THE_WAY
+            ):
+                yield pending.popleft()[0].result()
+        while pending:
+            yield pending.popleft()[0].result()
+    finally:
+        for future, _ in pending:  # of a pass that was stopped
+            future.cancel()
 
 
 def _write(data: FileDataSet, chunk: _Chunk, folder: Path) -> int:

@@ -25,12 +25,14 @@ from goodfit.data.base import Array, DataSet, Encoded
 from goodfit.errors import UserError
 from goodfit.store.manifest import CLUSTERS, OFFSETS, WEIGHTS
 from goodfit.store.progress import Progress
+from goodfit.system import paging
 from goodfit.system.hardware import cores
 from goodfit.system.processes import exit_with_parent
 
 Raw = Mapping[str, Path]
 # seconds of work left from which other processes are started: each needs two to import pandas
 PATIENCE = 10.0
+_OF_A_PROCESS = 2**29  # bytes: 150 MB are imports, the others what is on its way to it and back
 
 
 def pack(data: DataSet, raw: Raw, rows: pd.DataFrame, spec: DataSpec, folder: Path) -> Array:
@@ -84,10 +86,15 @@ def _encoded(
         seconds = time.monotonic() - started
         # the first chunk alone may have waited for a disk or a library
         is_known = done and seconds > PATIENCE / 10
-        if is_known and seconds / done * (len(parts) - done) > PATIENCE:
+        if is_known and _processes() > 1 and seconds / done * (len(parts) - done) > PATIENCE:
             yield from _encoded_in_processes(data, raw, parts[done:], spec)
             return
         yield data.encode_chunk(raw, part, spec)
+
+
+def _processes() -> int:
+    """One for each core, as far as memory holds them."""
+    return min(len(cores()), paging.memory_limit() // _OF_A_PROCESS)
 
 
 def _encoded_in_processes(
@@ -95,7 +102,7 @@ def _encoded_in_processes(
 ) -> Iterator[dict[str, Encoded]]:
     # spawned: a fork of a process with threads may hang; it imports the data set's file alone
     context = multiprocessing.get_context("spawn")
-    processes = min(len(cores()), len(parts))
+    processes = min(_processes(), len(parts))
     print(f"encoding {len(parts)} chunks in {processes} processes ...", flush=True)
     with ProcessPoolExecutor(processes, context, exit_with_parent) as pool:
         pending: deque[Future[dict[str, Encoded]]] = deque()

@@ -15,7 +15,8 @@ class Progress:
     """Prints how many samples of a pass are done, and how long the others will take.
 
     `doing` names the pass, `counted` what it counts, `samples` how many there are, None where
-    nobody knows. Its first line comes after two seconds, the others ten or more apart.
+    nobody knows, `before` how many of them were done when it began. Its first line comes after two
+    seconds, the others ten or more apart.
     """
 
     def __init__(
@@ -24,21 +25,23 @@ class Progress:
         samples: int | None,
         counted: str = "samples",
         stream: TextIO | None = None,
+        before: int = 0,
     ) -> None:
         self.doing, self.samples, self.counted = doing, samples, counted
-        self.stream = stream
+        self.stream, self.before = stream, before
         self._started = time.monotonic()
         self._next_line = self._started + SECONDS_BEFORE_FIRST_LINE
 
     def show(self, done: int) -> None:
-        """A line where it is time for one; `done` counts all samples since the pass began."""
+        """A line where it is time for one; `done` counts all samples, with those before."""
         now = time.monotonic()
         if now < self._next_line or not done or done == self.samples:
             return
 
         said = f"{done:,} {self.counted}"
         if self.samples is not None:
-            left = units.remaining((now - self._started) / done * (self.samples - done))
+            each = (now - self._started) / max(done - self.before, 1)
+            left = units.remaining(each * (self.samples - done))
             said = f"{done:,} of {self.samples:,} {self.counted}, {left} left"
         # flushed, for a pipe would hold lines back until it has a block of them
         print(f"{self.doing}: {said}", file=self.stream, flush=True)

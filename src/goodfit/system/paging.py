@@ -10,8 +10,10 @@ import ctypes
 import mmap
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+if TYPE_CHECKING:  # prepare asks for the limit, and imports no torch
+    from torch import Tensor
 
 # advice of madvise, in Linux's and macOS's sys/mman.h
 _RANDOM = 1
