@@ -32,6 +32,7 @@ def table() -> Table:
         missing="impute",
         missing_in={},
         na_values={},
+        equal_rows="together",
         alike_labels="refuse",
         sheet=None,
         group=None,

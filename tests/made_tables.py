@@ -35,6 +35,7 @@ def table(cls: type[Table] = Table, **options: Any) -> Table:
         "missing": "impute",
         "missing_in": {},
         "na_values": {},
+        "equal_rows": "together",
         "alike_labels": "refuse",
         **dict.fromkeys(("separator", "sheet", "group", "time", "gap", "assigned", "weight")),
         "test": 0.25,

@@ -20,11 +20,13 @@ class Copies(Record):
     """Rows whose inputs repeat those of an earlier row; None where copies have no meaning.
 
     `near` repeat them nearly, as an image that was written anew; None where that is not looked for.
+    They share a split unless they are `apart`.
     """
 
     rows: int | None
     with_another_target: int | None
     near: int | None = None
+    apart: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,6 +75,8 @@ MixedColumns = dict[str, ReadAs | Literal["text", "image"]]
 # what becomes of a table's cells that are missing, and of those of a column by its name
 Missing = Literal["impute", "refuse"]
 MissingIn = dict[str, Missing]
+# whether rows of equal inputs share a split, as copies do, or are cases that happen to agree
+Equal = Literal["together", "apart"]
 
 
 def _cell(value: object) -> object:
@@ -311,6 +313,7 @@ __all__ = [
     "Columns",
     "Costs",
     "Count",
+    "Equal",
     "Flag",
     "Fraction",
     "ImageEncoder",

@@ -12,6 +12,7 @@ from made_tables import read, table
 
 from goodfit.data.split import NO_SPLIT
 from goodfit.errors import UserError
+from goodfit.store import card
 from goodfit.store.prepare import assign_splits, prepare
 
 ROWS = 120
@@ -182,3 +183,58 @@ def test_the_advised_way_to_take_the_time_as_an_input_works(tmp_path: Path) -> N
     rows, names = split(tmp_path, text(day=DAYS), **options)
     assert "day" in table(**options).fit(rows).facts["columns"]
     assert table(**options).findings(rows, names) == []
+
+
+def titanic(count: int = 1200) -> str:
+    """Persons of whom three answers are known, half of them the same: 9 different inputs."""
+    drawn = np.random.default_rng(0)
+    kinds = drawn.choice(9, count, p=[0.5, *[0.0625] * 8])
+    survived = drawn.random(count) < 0.2 + 0.08 * kinds
+    return pd.DataFrame(
+        {
+            "berth": np.array(["crew", "first", "third"])[kinds % 3],
+            "sex": np.array(["m", "f", "x"])[kinds // 3],
+            "y": np.where(survived, "yes", "no"),
+        }
+    ).to_csv(index=False)
+
+
+def test_more_equal_rows_than_a_split_has_are_no_copies_unless_the_user_says_so(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(UserError) as error:
+        split(tmp_path, titanic(), test=0.2, validation=0.15)
+    assert str(error.value) == (
+        "576 of 1,200 rows have equal inputs and would share a split, of which one has 15% of all; "
+        "data.equal_rows=apart takes equal rows as cases that happen to agree"
+    )
+    options: dict[str, Any] = {"equal_rows": "apart", "test": 0.2, "validation": 0.15}
+    rows, names = split(tmp_path, titanic(), **options)
+    share = rows["y"].eq("yes").groupby(names).mean()
+    # in the same proportion, within the row that cannot be divided
+    assert share.to_numpy() == pytest.approx(rows["y"].eq("yes").mean(), abs=1 / 180)
+    assert pd.Series(names).value_counts(normalize=True).round(2).to_dict() == {
+        "train": 0.65,
+        "validation": 0.15,
+        "test": 0.2,
+    }
+
+
+def test_groups_that_equal_rows_would_join_can_be_taken_apart(tmp_path: Path) -> None:
+    rows = [f"{row % 9 // 3},{row % 3},p{row // 4},{['no', 'yes'][row % 2]}" for row in range(200)]
+    content = "\n".join(["a,b,patient,y", *rows]) + "\n"
+    options: dict[str, Any] = {"group": "patient", "columns": {"a": "category", "b": "category"}}
+    with pytest.raises(UserError, match=r"split empty; .* data\.equal_rows=apart takes equal rows"):
+        split(tmp_path, content, **options)
+    read_rows, names = split(tmp_path, content, **options, equal_rows="apart")
+    assert set(pd.Series(names).groupby(read_rows["patient"]).nunique()) == {1}
+
+
+def test_the_manifest_and_the_card_say_that_equal_rows_are_apart(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(titanic())
+    made = table(equal_rows="apart")
+    manifest = prepare(made, {"table": tmp_path / "t.csv"}, tmp_path / "out", made_with={})
+    assert manifest.copies.apart
+    assert manifest.copies.rows == 1200 - 9
+    said = "they are cases that happen to agree (data.equal_rows=apart), split like others"
+    assert said in card.markdown("t", manifest).replace("\\", "")

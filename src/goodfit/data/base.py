@@ -19,7 +19,7 @@ from goodfit.data import split
 from goodfit.data.spill import Spill
 from goodfit.errors import UserError
 from goodfit.records import ColumnRead, Exhibit, Finding
-from goodfit.schema import Fraction, Source, Whole
+from goodfit.schema import Equal, Fraction, Source, Whole
 
 Array = np.ndarray[Any, Any]
 _CLASSES = ("class", "ordered")  # kinds whose target is one of the labels
@@ -44,6 +44,7 @@ class DataSet(ABC):
     may_read: ClassVar[tuple[str, ...]] = ()
     inputs: ClassVar[tuple[str, ...]]
     may_give: ClassVar[tuple[str, ...]] = ()
+    equal_rows: Equal = "together"
     targets: ClassVar[tuple[str, ...]] = ("target",)
     kind: ClassVar[str]
     modality: ClassVar[str]  # of the inputs, for a reader: image, text, series, table

@@ -24,6 +24,7 @@ from goodfit.data.target import READ_AS
 from goodfit.data.texts import Texts
 from goodfit.errors import UserError
 from goodfit.records import Finding
+from goodfit.schema import Equal
 
 _FEW_NUMBERS = 20  # different whole numbers that may be classes
 _MOST_CLASSES = 1000
@@ -31,6 +32,10 @@ _WORDS_OF_A_TEXT = 3  # on average; names of people and of places have two
 _EXAMPLE = 24  # letters
 _MOSTLY = 0.8  # the share of a class above which task=classification refuses accuracy
 _MOSTLY_MISSING = 0.5
+_SHARE = {
+    "together": "equal rows share a split; equal_rows=apart: they are cases that happen to agree",
+    "apart": "equal_rows=apart splits them like others",
+}
 _FEWEST_ROWS = 150  # of fewer, a fifth for test are less than 30: too few to tell
 
 
@@ -209,9 +214,12 @@ def flatters(kind: Kind) -> bool:
 
 
 def warnings(
-    kind: Kind, target: pd.Series[Any], columns_seen: list[Seen], copies: int
+    kind: Kind, target: pd.Series[Any], columns_seen: list[Seen], copies: int, equal_rows: Equal
 ) -> list[str]:
-    """What a reader should know before a score is believed; `target` (N,) as it was read."""
+    """What a reader should know before a score is believed; `target` (N,) as it was read.
+
+    So many rows are `copies` of others.
+    """
     said = []
     if len(target) < _FEWEST_ROWS:
         said.append(f"{len(target)} rows: test will be too small to tell a difference")
@@ -224,7 +232,7 @@ def warnings(
             )
     if copies:
         repeat = "row repeats" if copies == 1 else "rows repeat"
-        said.append(f"{copies:,} {repeat} the inputs of another one; equal rows share a split")
+        said.append(f"{copies:,} {repeat} the inputs of another one; {_SHARE[equal_rows]}")
     for column in columns_seen:
         if column.read_as and column.missing > _MOSTLY_MISSING:
             said.append(f"'{column.name}' is missing in {column.missing:.0%} of the rows")

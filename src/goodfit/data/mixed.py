@@ -30,6 +30,7 @@ from goodfit.errors import UserError
 from goodfit.records import ColumnRead, Exhibit
 from goodfit.schema import (
     Count,
+    Equal,
     Fraction,
     Missing,
     MissingIn,
@@ -81,6 +82,7 @@ class Mixed(Table):
         missing: Missing,
         missing_in: MissingIn,
         na_values: NaValues,
+        equal_rows: Equal,
         alike_labels: Literal["refuse", "join", "keep"],
         sheet: TextOrNone,
         group: TextOrNone,
@@ -112,7 +114,7 @@ class Mixed(Table):
         goal: dict[str, Any] = {"kind": kind, "order": order, "separator": separator}
         cells: dict[str, Any] = {"drop": drop, "missing": missing, "missing_in": needed}
         cells |= {"alike_labels": alike_labels, "sheet": sheet, "columns": _of_table(columns)}
-        cells |= {"weight": weight, "na_values": na_values}
+        cells |= {"weight": weight, "na_values": na_values, "equal_rows": equal_rows}
         by: dict[str, Any] = {"group": group, "time": time, "gap": gap, "assigned": assigned}
         super().__init__(sources=sources, label=label, **goal, **cells, **by, **shares)
         self.length, self.min_count, self.ending, self.unnamed = length, min_count, ending, unnamed

@@ -42,7 +42,8 @@ class FileTable(Table):
             "order": [],
             "separator": None,
         }
-        super().__init__(**options, **as_texts, missing="refuse", missing_in={}, na_values={})
+        cells: dict[str, Any] = {"missing": "refuse", "missing_in": {}, "na_values": {}}
+        super().__init__(**options, **as_texts, **cells, equal_rows="together")
         self.names = normal(names)
 
     def _decided(self, cells: pd.Series[Any]) -> Column:

@@ -117,7 +117,12 @@ def field(target: pd.Series[Any], kind: str, targets: Sequence[str]) -> Field:
 
 
 def unfolded(target: pd.Series[Any], kind: str, targets: Sequence[str]) -> list[pd.Series[Any]]:
-    """A column (N,) for each number, or each of the most frequent labels, as yes and no."""
+    """A column (N,) for each number, or each of the most frequent labels, as yes and no.
+
+    A target that is neither stands for itself.
+    """
+    if kind not in KINDS:
+        return [target]
     if kind == "numbers":
         values = numbers(target)
         return [

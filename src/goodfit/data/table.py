@@ -8,6 +8,7 @@ Letters: N rows of the table, B rows that are encoded together, F features of ea
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -33,13 +34,14 @@ from goodfit.data.table_cells import (
     read_cells,
     without_spaces,
 )
-from goodfit.data.table_names import check_names
-from goodfit.data.table_split import BY_FILE, SplitColumns
+from goodfit.data.table_names import check_any_left, check_names
+from goodfit.data.table_split import BY_FILE, SplitColumns, with_equal_rows
 from goodfit.data.table_weight import check_splits, check_weight, read_weight
 from goodfit.errors import UserError
 from goodfit.records import ColumnRead, Exhibit, Finding
 from goodfit.schema import (
     Columns,
+    Equal,
     Fraction,
     Missing,
     MissingIn,
@@ -63,6 +65,7 @@ class Table(StratifiedDataSet):
     `na_values` names what else stands for a missing cell of a column, such as -999.
     `weight` names the column that says how much each row counts, in the loss, in scores, and where
     something is chosen by them; means and deviations of train count each row alike.
+    Rows of equal inputs share a split, as copies do, unless `equal_rows` is "apart".
     Labels that differ in spelling alone, as "Yes" and "yes", are refused, joined or kept, by
     `alike_labels`. A text column with a value that train never had gives zeros for all its
     categories.
@@ -90,6 +93,7 @@ class Table(StratifiedDataSet):
         missing: Missing,
         missing_in: MissingIn,
         na_values: NaValues,
+        equal_rows: Equal,
         alike_labels: Literal["refuse", "join", "keep"],
         sheet: TextOrNone,
         group: TextOrNone,
@@ -111,7 +115,7 @@ class Table(StratifiedDataSet):
         self.drop = [delimited.normal(name) for name in drop]
         self.order = list(order)
         self.missing = MissingCells(missing, missing_in, na_values)
-        self.alike_labels, self.sheet = alike_labels, sheet
+        self.alike_labels, self.sheet, self.equal_rows = alike_labels, sheet, equal_rows
         self.weight = weight and delimited.normal(weight)
         file = sources["split"].filename if "split" in sources else None
         self.splitting = SplitColumns(group=group, time=time, assigned=assigned, gap=gap, file=file)
@@ -162,7 +166,7 @@ class Table(StratifiedDataSet):
         elif goal.kind == "category":
             table[self.label], more = target.labels(file, table[self.label], self.alike_labels)
             said += more
-        for name, one in product(taken, self._goals(table)):
+        for name, one in product(taken, several.unfolded(table[self.label], self.kind, self.goals)):
             decided[name] = target.with_a_leak(decided[name], table[name], one)
         table.attrs = {**noted(decided), _TARGET: "; ".join(said)}
         return table
@@ -263,11 +267,16 @@ class Table(StratifiedDataSet):
             UserError: a split is left without rows, or without one that weighs anything, or a cell
             names none.
         """
+        by, smallest = partial(self._split, rows), min(self.test, self.validation)
+        return with_equal_rows(by, duplicate_group, self.equal_rows, smallest)
+
+    def _split(self, rows: pd.DataFrame, together: Array) -> Array:
+        """The split of each row, (N,): rows of one number in `together` (N,) share it."""
         shares = (self.test, self.validation)
         by_columns = self.splitting.split(
-            rows, self.strata(rows), duplicate_group, shares, self.split_seed
+            rows, self.strata(rows), together, shares, self.split_seed
         )
-        names = super().split(rows, duplicate_group) if by_columns is None else by_columns
+        names = super().split(rows, together) if by_columns is None else by_columns
         if self.weight in rows:
             check_splits(str(self.weight), rows[self.weight].to_numpy(), names)
         return names
@@ -314,15 +323,9 @@ class Table(StratifiedDataSet):
         """What makes a score mislead, of rows whose splits are `names` (N,): see `findings`."""
         # that times differ between splits by time is no news
         inputs = [name for name in self._numbers(rows) if name != self.splitting.time]
-        goals = self._goals(rows)
+        goals = several.unfolded(rows[self.label], self.kind, self.goals)
         found = of_each(rows, names, goals, inputs, self.splitting.group)
         return found + in_time(rows, names, goals, inputs, self.splitting)
-
-    def _goals(self, rows: pd.DataFrame) -> list[pd.Series[Any]]:
-        """Each target of the rows (N,) as a column by itself."""
-        if self.kind not in several.KINDS:
-            return [rows[self.label]]
-        return several.unfolded(rows[self.label], self.kind, self.goals)
 
     @staticmethod
     def encode(rows: pd.DataFrame, spec: DataSpec) -> dict[str, Array]:
@@ -382,11 +385,7 @@ class Table(StratifiedDataSet):
         decided = {}
         for name in map(str, cells.columns.drop(self.label)):
             decided[name] = without_spaces(self._decided(cells[name]), spaced.get(name, 0))
-        if not any(column.kind for column in decided.values()):
-            raise UserError(
-                f"{file}: no column is left to predict '{self.label}' from"
-                + "".join(f"\n  {name}: {column.why}" for name, column in decided.items())
-            )
+        check_any_left(file, self.label, decided)
         return decided
 
     def _decided(self, cells: pd.Series[Any]) -> Column:

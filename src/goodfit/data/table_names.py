@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from goodfit.data import delimited, target
+from goodfit.data.columns import Column
 from goodfit.errors import UserError, nearest
 from goodfit.schema import ReadAs
 
@@ -41,3 +42,16 @@ def check_names(
                 f"data.columns reads '{name}' as {asked}, but it is the target, and "
                 f"data.kind={kind}; leave one of them out"
             )
+
+
+def check_any_left(file: str, label: str, decided: Mapping[str, Column]) -> None:
+    """Some column is an input.
+
+    Raises:
+        UserError: all are left out, each for its reason.
+    """
+    if not any(column.kind for column in decided.values()):
+        raise UserError(
+            f"{file}: no column is left to predict '{label}' from"
+            + "".join(f"\n  {name}: {column.why}" for name, column in decided.items())
+        )

@@ -5,7 +5,7 @@ Letters: N rows of the table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,16 +18,45 @@ from goodfit.data.delimited import normal
 from goodfit.data.faults import override
 from goodfit.data.numbers import Notation
 from goodfit.errors import UserError
-from goodfit.schema import ReadAs
+from goodfit.schema import Equal, ReadAs
 
 Array = np.ndarray[Any, Any]
 # the column of what a file says; of a table's own columns none begins with a space
 BY_FILE = " split"
+_MANY = 30  # equal rows; a split that has fewer is not believed anyway
 _NAMES = {
     **{"train": "train", "training": "train"},
     **{"validation": "validation", "valid": "validation", "val": "validation", "dev": "validation"},
     **{"test": "test", "holdout": "test"},
 }
+
+
+def with_equal_rows(
+    by: Callable[[Array], Array], duplicate_group: Array, equal_rows: Equal, smallest: float
+) -> Array:
+    """The name of each row's split (N,): what `by` makes of numbers (N,) of what stays together.
+
+    Rows of one `duplicate_group` (N,) have equal inputs. `smallest` is the smaller share of test
+    and validation.
+
+    Raises:
+        UserError: kept together, they are more than that share, or leave a split empty.
+    """
+    apart = np.arange(len(duplicate_group))
+    if equal_rows == "apart":
+        return by(apart)
+    advice = "data.equal_rows=apart takes equal rows as cases that happen to agree"
+    most = int(np.bincount(duplicate_group).max(initial=0))
+    if most >= _MANY and most > smallest * len(apart):
+        raise UserError(
+            f"{most:,} of {len(apart):,} rows have equal inputs and would share a split, of which "
+            f"one has {smallest:.0%} of all; {advice}"
+        )
+    try:
+        return by(duplicate_group)
+    except UserError as error:
+        by(apart)  # what fails with them apart, too, is told as it is
+        raise UserError(f"{error}; {advice}") from None
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ class Texts(Table):
             missing="refuse",
             missing_in={},
             na_values={},
+            equal_rows="together",
             alike_labels=alike_labels,
             sheet=sheet,
             group=group,

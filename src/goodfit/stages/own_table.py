@@ -198,7 +198,7 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
     table = opened(given(content, here, usage))
     columns = look.seen(table.table, table.cells, table.spec)
     target = table.rows[table.table.label]
-    notes = look.warnings(table.kind, target, columns, table.copies)
+    notes = look.warnings(table.kind, target, columns, table.copies, table.table.equal_rows)
     found = table.table.findings(table.rows, table.names)
     known = [look.column_of_images(table.given.options)]
     notes += look_named.naming(table.cells, known)

@@ -135,9 +135,12 @@ def _copies(manifest: Manifest) -> str:
     near = f", {copies.near:,} nearly do" if copies.near else ""
     repeat = "row repeats" if copies.rows == 1 else "rows repeat"
     nowhere = ", or are in no split" if manifest.in_no_split else ""
+    places = f"all copies fall on one side of the split{nowhere}"
+    if copies.apart:
+        places = "they are cases that happen to agree (data.equal_rows=apart), split like others"
     return (
         f"{copies.rows:,} {repeat} the inputs of another ({copies.with_another_target:,} with "
-        f"another target){near}; all copies fall on one side of the split{nowhere}"
+        f"another target){near}; {places}"
     )
 
 

@@ -34,10 +34,10 @@ def prepare(
 ) -> Manifest:
     """Three invariants hold for what it writes, so that a test score means something.
 
-    A sample is in one split only; a row with equal inputs is in no other; nothing that is fitted
-    has seen validation or test. Written are the arrays, clusters and readable rows of each split,
-    example.parquet, spec.json and manifest.json. Files are decoded once, into a folder beside `out`
-    that outlives an interruption.
+    A sample is in one split only; a row with equal inputs is in no other, unless the user takes
+    such rows as cases of their own; nothing that is fitted has seen validation or test. Written are
+    the arrays, clusters and readable rows of each split, example.parquet, spec.json and
+    manifest.json. Files are decoded once, into a folder beside `out` that outlives an interruption.
 
     Raises:
         UserError: a raw file has faults, a split is empty or has labels that train lacks, or a
@@ -138,7 +138,8 @@ def assign_splits(
 ) -> tuple[Array, Copies]:
     """The name of each row's split, (N,), and how many rows repeat the inputs of an earlier one.
 
-    Near copies, where the data set knows them, are kept together as equal rows are.
+    Near copies, where the data set knows them, are kept together as equal rows are, unless it takes
+    these as cases that happen to agree.
     Copies are kept: two patients with equal measurements are two patients, and what differs in
     their outcomes is the noise that a network must learn.
 
@@ -166,13 +167,14 @@ def assign_splits(
     # what a rule leaves out is in no split: a text of test that train has, too
     in_split = table[table["split"] != NO_SPLIT].groupby("group")
     divided = int((in_split["split"].nunique() > 1).sum())
-    if divided:
+    if divided and data.equal_rows == "together":
         rule = f"{type(data).__name__}.split"
         raise UserError(f"{rule} puts rows with equal inputs into two splits, {divided} times")
     another = table["target"] != table.groupby("group")["target"].transform("first")
     return names, Copies(
         rows=len(rows) - len(sizes),
         with_another_target=int(another.sum()),
+        apart=data.equal_rows == "apart",
         near=len(sizes) - len(np.unique(alike)) if known.sketches else None,
     )
 
