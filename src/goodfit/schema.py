@@ -81,7 +81,10 @@ Equal = Literal["together", "apart"]
 
 def _cell(value: object) -> object:
     if value is None or isinstance(value, bool) or value == "":
-        raise ValueError("an empty cell is missing as it is; expected a text or a number")
+        raise ValueError(
+            "expected a text or a number; empty cells are missing as they are, and "
+            "words such as no, true and null need quotes"
+        )
     return value
 
 
@@ -90,6 +93,15 @@ Cell = Annotated[str | int | float, BeforeValidator(_cell)]
 NaValues = dict[str, Cell | list[Cell]]
 Names = list[str]
 TextOrNone = Annotated[str, Field(min_length=1)] | None
+
+
+def _duration(text: object) -> object:
+    if text is not None and not isinstance(text, str):
+        raise ValueError("expected a duration, as '7 days' or '12 hours'")
+    return text
+
+
+Gap = Annotated[TextOrNone, BeforeValidator(_duration)]
 # which angles of a step's time a network is told
 Calendar = list[Literal["hour", "weekday", "month"]]
 
@@ -316,6 +328,7 @@ __all__ = [
     "Equal",
     "Flag",
     "Fraction",
+    "Gap",
     "ImageEncoder",
     "Levels",
     "Literal",

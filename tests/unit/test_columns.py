@@ -76,6 +76,28 @@ def test_an_identifier_is_left_out_with_the_way_to_take_it(
     assert read.why == f"{why}; to take it: data.columns.{name}={how}"
 
 
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        # a hundred of these are categories, and the others one
+        (lambda row: f"name {row}", "every text differs"),
+        (lambda row: f"{17 * row + 5}-", "every text differs; to take it: data.columns.x=number"),
+        (
+            lambda row: f"0{1000 + 37 * row}",
+            "every text differs; to take it: data.columns.x=category",
+        ),
+    ],
+)
+def test_of_many_different_texts_numbers_and_codes_can_be_taken(
+    cell: Callable[[int], str], said: str
+) -> None:
+    cells = pd.Series([cell(row) for row in range(180)])
+    assert decide("x", cells) == Column(None, said)
+    _, _, how = said.partition("data.columns.x=")
+    if how:
+        assert decide("x", cells, how).kind == how
+
+
 @pytest.mark.fault(27)
 @pytest.mark.parametrize(
     ("cell", "why"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -83,7 +85,6 @@ def test_single_quotes_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (GOOD.encode("utf-16"), "t.csv is not UTF-8, but UTF-16"),
         (GOOD.encode("utf-16-le"), "t.csv is no text (byte 1 is NUL)"),
         (GOOD.replace("1", "1\0", 1).encode(), "t.csv is no text (byte 5 is NUL)"),
         (gzip.compress(GOOD.encode(), mtime=0), "t.csv is not UTF-8, but a gzip archive"),
@@ -99,6 +100,23 @@ def test_what_is_no_text_is_named(tmp_path: Path, content: bytes, message: str) 
     with pytest.raises(UserError) as error:
         delimited.cells(path)
     assert str(error.value) == f"{message}; save it as CSV in UTF-8"
+
+
+@pytest.mark.fault(22)
+@pytest.mark.parametrize(
+    ("encoding", "said"), [("utf-16", ", but UTF-16"), ("cp1252", " (byte 3)")]
+)
+def test_a_file_of_windows_is_refused_with_the_command_that_mends_it(
+    tmp_path: Path, encoding: str, said: str
+) -> None:
+    (tmp_path / "t.csv").write_text("a;K\u00f6ln\n" + "1;2\n" * 20, encoding)
+    with pytest.raises(UserError) as error:
+        delimited.cells(tmp_path / "t.csv")
+    message, _, command = str(error.value).removesuffix("`)").partition(" (a file of Windows by `")
+    assert message == f"t.csv is not UTF-8{said}; save it as CSV in UTF-8"
+    mended = subprocess.run([*shlex.split(command), "t.csv"], cwd=tmp_path, stdout=subprocess.PIPE)
+    (tmp_path / "t.csv").write_bytes(mended.stdout)
+    assert list(delimited.cells(tmp_path / "t.csv")) == ["a", "K\u00f6ln"]
 
 
 @pytest.mark.fault(22)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from goodfit.data.look import kind_of
+from goodfit.data.look import Seen, kind_of, warnings
 from goodfit.errors import UserError
 from goodfit.stages import own
 
@@ -34,3 +34,27 @@ def test_a_narrow_terminal_gets_lines_in_which_nothing_is_cut(
         assert printed.startswith(first)
         assert "…" not in printed
         assert "why [x]" in printed
+
+
+def test_an_option_to_paste_is_never_cut_in_two(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    option = "data.columns.a_name_of_many_letters=decimal_comma"
+    rows = [("a_name_of_many_letters", "number", "1,234", f"numbers; {option}")]
+    for width in (*range(80, 110), 200):
+        monkeypatch.setenv("COLUMNS", str(width))
+        Console().print(own.printed(("column", "read as", "distinct", "why"), rows, []))
+        assert option in capsys.readouterr().out
+
+
+def test_a_header_that_looks_like_a_row_is_said_and_that_of_years_is_not() -> None:
+    target = pd.Series(["a", "b"] * 100)
+    kind = kind_of(target.rename("y"), None)
+
+    def said(names: list[str]) -> str:
+        columns = [Seen(name, "number", "numbers", 0.0, 9, "1") for name in names]
+        return " ".join(warnings(kind, target, columns, 0, "together"))
+
+    assert "names of columns look like cells ('0.346'): the first row" in said(["0.346", "1", "c"])
+    assert "look like cells" not in said(["2019", "2020", "2021", "y"])
+    assert "look like cells" not in said(["1", "a", "b", "y"])

@@ -112,3 +112,12 @@ def test_a_target_that_is_missing_is_told_by_its_row(tmp_path: Path) -> None:
     files = raw(tmp_path, depth=["", *range(1, COUNT)])
     with pytest.raises(UserError, match=r"row 2  column depth"):
         named().read(files)
+
+
+def test_no_option_is_advised_for_a_missing_name_that_the_data_set_has_not(tmp_path: Path) -> None:
+    names = [f"{number:02}.png" for number in range(COUNT)]
+    with pytest.raises(UserError) as error:
+        named().read(raw(tmp_path, names=["", *names[1:]]))
+    assert "cannot be used; mend or drop them:\n  row 2  column path  '' is empty" in str(
+        error.value
+    )

@@ -206,6 +206,7 @@ def test_a_formula_that_was_never_computed_is_refused(tmp_path: Path) -> None:
         ("a.jsonl", "a.jsonl, line 1 is no JSON"),
         ("a.csv.gz", "cannot be unpacked"),
         ("a.xls", "save it as .xlsx or as CSV"),
+        ("a.json", "write JSON lines (.jsonl), an object for each row on a line of its own"),
     ],
 )
 def test_a_file_that_is_not_what_its_name_says_is_refused_in_a_line(

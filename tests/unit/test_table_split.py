@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tiny
 from made_tables import read, table
 
+from goodfit.config.check import check
+from goodfit.config.compose import compose
 from goodfit.data.split import NO_SPLIT
 from goodfit.errors import UserError
 from goodfit.store import card
@@ -173,6 +176,14 @@ def test_a_gap_has_a_unit(gap: str) -> None:
     """Of a number alone, pandas makes nanoseconds."""
     with pytest.raises(UserError, match="expected a duration, as '7 days'"):
         table(time="day", gap=gap)
+
+
+def test_a_gap_without_quotes_is_answered_with_a_duration() -> None:
+    cfg = compose(tiny.ROOT, ["experiment=breast_cancer", "data.gap=30"])
+    with pytest.raises(UserError) as error:
+        check(cfg)
+    said = "data.gap: expected a duration, as '7 days' or '12 hours', got 30."
+    assert str(error.value) == said
 
 
 def test_the_advised_way_to_take_the_time_as_an_input_works(tmp_path: Path) -> None:

@@ -377,9 +377,14 @@ def are_different(cells: Counted) -> bool:
 
 def _text(name: str, cells: Counted) -> Column:
     if are_different(cells):
-        few = len(cells.texts) <= MOST_CATEGORIES
         differ = f"{len(cells.texts)} of {cells.cells} texts differ"
         every = "every text differs" if cells.all_differ else differ
+        is_code = numbers.looks_like_code(cells)
+        # numbers whose notation is left open, as where all have a minus behind
+        read = [Notation().value(text) for text in cells.texts[:MOST_CATEGORIES]]
+        if np.isfinite(read).mean() > 0.5 and not is_code:
+            return Column(None, f"{every}{_take(name)}")
+        few = is_code or len(cells.texts) <= MOST_CATEGORIES
         return Column(None, f"{every}{_take(name, 'category') if few else ''}")
     frequent_first = [text for text, _ in cells.times().most_common()]
     pairs = [f"'{first}' and '{second}'" for first, second, *_ in alike(frequent_first)]

@@ -128,10 +128,11 @@ def _text(raw: Path) -> str:
         # with the mark of byte order that Excel writes, or without; line ends as Python's reader
         text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig").read().lstrip("\ufeff")
     except UnicodeDecodeError as error:
-        begin = content[:2]
-        other = next((f", but {kind}" for mark, kind in _OTHERS.items() if begin == mark), "")
-        where = other or f" (byte {error.start})"
-        raise UserError(f"{raw.name} is not UTF-8{where}; save it as CSV in UTF-8") from None
+        other = next((kind for mark, kind in _OTHERS.items() if content[:2] == mark), None)
+        where = f", but {other}" if other else f" (byte {error.start})"
+        encoding = {None: "CP1252", "UTF-16": "UTF-16"}.get(other)
+        how = f" (a file of Windows by `iconv -f {encoding} -t UTF-8`)" if encoding else ""
+        raise UserError(f"{raw.name} is not UTF-8{where}; save it as CSV in UTF-8{how}") from None
     if "\0" in text:
         place = len(text.partition("\0")[0].encode())
         other = next(

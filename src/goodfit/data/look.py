@@ -233,10 +233,22 @@ def warnings(
     if copies:
         repeat = "row repeats" if copies == 1 else "rows repeat"
         said.append(f"{copies:,} {repeat} the inputs of another one; {_SHARE[equal_rows]}")
+    cells = [column.name for column in columns_seen if _is_cell(column.name)]
+    if 2 * len(cells) > len(columns_seen):
+        said.append(
+            f"names of columns look like cells ('{cells[0]}'): the first row is read as the "
+            "header; if it is none, write one above it"
+        )
     for column in columns_seen:
         if column.read_as and column.missing > _MOSTLY_MISSING:
             said.append(f"'{column.name}' is missing in {column.missing:.0%} of the rows")
     return said
+
+
+def _is_cell(name: str) -> bool:
+    """Whether a column's name is a number, and no year, of which a wide table has many."""
+    value = Notation().value(name)
+    return not np.isnan(value) and not (1900 <= value <= 2100 and value.is_integer())
 
 
 def times(table: Table, columns_seen: list[Seen], found: Sequence[Finding]) -> list[str]:

@@ -17,6 +17,7 @@ from goodfit.data import target
 from goodfit.data.base import Array
 from goodfit.data.columns import Column
 from goodfit.data.delimited import normal
+from goodfit.data.faults import Faults
 from goodfit.data.files import FileDataSet, visible
 from goodfit.data.findings import findings
 from goodfit.data.table import Table
@@ -45,6 +46,10 @@ class FileTable(Table):
         cells: dict[str, Any] = {"missing": "refuse", "missing_in": {}, "na_values": {}}
         super().__init__(**options, **as_texts, **cells, equal_rows="together")
         self.names = normal(names)
+
+    def _advice(self, faults: Faults) -> str:
+        # no option says what a missing cell of the names would stand for
+        return ""
 
     def _decided(self, cells: pd.Series[Any]) -> Column:
         if cells.name in (self.names, self.weight, *self.splitting.names):

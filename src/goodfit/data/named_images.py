@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from goodfit.data.images import Images
 from goodfit.data.named import FileTable, NamedFiles
-from goodfit.schema import Count, Fraction, Source, TextOrNone, Whole
+from goodfit.schema import Count, Fraction, Gap, Source, TextOrNone, Whole
 
 
 class NamedImages(NamedFiles, Images):
@@ -29,7 +29,7 @@ class NamedImages(NamedFiles, Images):
         sheet: TextOrNone,
         group: TextOrNone,
         time: TextOrNone,
-        gap: TextOrNone,
+        gap: Gap,
         assigned: TextOrNone,
         weight: TextOrNone,
         size: Count,

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from goodfit.data.named import FileTable, NamedFiles
 from goodfit.data.sounds import Sounds
-from goodfit.schema import Count, Fraction, Rate, Source, TextOrNone, Whole
+from goodfit.schema import Count, Fraction, Gap, Rate, Source, TextOrNone, Whole
 
 
 class NamedSounds(NamedFiles, Sounds):
@@ -29,7 +29,7 @@ class NamedSounds(NamedFiles, Sounds):
         sheet: TextOrNone,
         group: TextOrNone,
         time: TextOrNone,
-        gap: TextOrNone,
+        gap: Gap,
         assigned: TextOrNone,
         weight: TextOrNone,
         rate: Count,

@@ -54,6 +54,11 @@ def cells(
     """
     spill = spill or Spill()
     ending = Path(path.name.lower().removesuffix(".gz")).suffix
+    if ending == ".json":
+        raise UserError(
+            f"{path.name}: .json is not read; write JSON lines (.jsonl), an object for each row on "
+            "a line of its own"
+        )
     if ending in _OLD_WORKBOOKS:
         raise UserError(f"{path.name}: {ending} is not read; save it as .xlsx or as CSV in UTF-8")
     if sheet is not None and ending not in _WORKBOOKS + _DATABASES:

@@ -15,10 +15,10 @@ from goodfit.data import target, tokens
 from goodfit.data.base import Array, check_columns
 from goodfit.data.columns import Column
 from goodfit.data.delimited import normal
-from goodfit.data.faults import each
+from goodfit.data.faults import Faults, each
 from goodfit.data.table import Table
 from goodfit.records import Exhibit
-from goodfit.schema import Count, Fraction, Names, Source, TextOrNone, Whole
+from goodfit.schema import Count, Fraction, Gap, Names, Source, TextOrNone, Whole
 
 
 class Texts(Table):
@@ -47,7 +47,7 @@ class Texts(Table):
         sheet: TextOrNone,
         group: TextOrNone,
         time: TextOrNone,
-        gap: TextOrNone,
+        gap: Gap,
         assigned: TextOrNone,
         weight: TextOrNone,
         test: Fraction,
@@ -124,6 +124,10 @@ class Texts(Table):
 
     def _numbers(self, rows: pd.DataFrame) -> list[str]:
         return []
+
+    def _advice(self, faults: Faults) -> str:
+        # no option says what a missing text would stand for
+        return ""
 
     def _decided(self, cells: pd.Series[Any]) -> Column:
         if cells.name in (self.text, self.weight, *self.splitting.names):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,8 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
@@ -36,6 +36,7 @@ _PATHS = ("name", "source", "split", "folder")  # taken letter by letter
 _NAMES: tuple[str, ...] = ("target", "text", "image", "sound", "group", "time", "assigned", "sheet")
 _NAMES += ("weight", "drop", "known", "observed", "order")
 _SHOWN = 60  # rows of the printed table
+_BETWEEN = 2  # letters before, between and behind the columns of a table
 _NARROW = 80  # letters of a terminal; in fewer, columns of a table are slits
 # of a rare class; of balanced accuracy, the threshold would have to be chosen first
 UNFLATTERED = "average_precision"
@@ -295,7 +296,17 @@ def printed(
     """A table for a terminal, or lines for a narrow one; rows with a number in `dim` stand back."""
     more = f"and {len(rows) - _SHOWN} more, as the page of the experiment lists"
     hidden = [more] if len(rows) > _SHOWN else []
-    if shutil.get_terminal_size().columns < _NARROW:
+    # no word is cut: of half an option or name nobody can make use
+    shown = [titles, *rows[:_SHOWN]]
+    longest = [max(map(_longest_word, cells)) for cells in zip(*shown, strict=True)]
+    columns = [Column(title, min_width=width) for title, width in zip(titles, longest, strict=True)]
+    table = Table(
+        *columns, box=SIMPLE_HEAD, collapse_padding=True, caption=more if hidden else None
+    )
+    for number, row in enumerate(rows[:_SHOWN]):
+        table.add_row(*map(escape, row), style="dim" if number in dim else "")
+    needed = sum(longest) + _BETWEEN * (len(longest) + 1)
+    if max(needed, _NARROW) > Console().width:
         lines = []
         for first, *others in rows[:_SHOWN]:
             told = [
@@ -303,14 +314,12 @@ def printed(
             ]
             lines.append(Text(f"{first}: {'; '.join(told)}"))
         return Group(*lines, *hidden)
-    # folded where it is too long: a name that is cut is none
-    columns = [Column(title, overflow="fold") for title in titles]
-    table = Table(
-        *columns, box=SIMPLE_HEAD, collapse_padding=True, caption=more if hidden else None
-    )
-    for number, row in enumerate(rows[:_SHOWN]):
-        table.add_row(*map(escape, row), style="dim" if number in dim else "")
     return table
+
+
+def _longest_word(text: str) -> int:
+    """How many letters wide its longest word is on a terminal."""
+    return max(map(cell_len, text.split()), default=0)
 
 
 def printed_columns(columns: Sequence[Seen]) -> RenderableType:
