@@ -10,6 +10,7 @@ from small_tasks import made, spec
 from goodfit.contract import Field
 from goodfit.errors import UserError
 from goodfit.task.conformal import chart, check_samples, interval_score, margin
+from goodfit.task.quantile import pinball
 
 NUMBER = spec("number", 1, Field((), "float32", (0.0,), (1.0,)))
 
@@ -90,3 +91,35 @@ def test_answers_have_the_ends_of_the_interval() -> None:
     assert table.to_dict("records") == [
         {"q10": 1.0, "q50": 2.0, "q90": 3.0, "low": 0.5, "high": 3.5}
     ]
+
+
+def test_a_point_forecast_is_given_the_quantiles_of_its_errors() -> None:
+    """Of errors that are those of a normal distribution, each quantile is near the true one."""
+    task = made("quantile", NUMBER)
+    generator = torch.Generator().manual_seed(0)
+    guess = 10 * torch.randn(40_000, generator=generator)
+    target = guess + 2 + torch.randn(40_000, generator=generator)
+    own = task.calibrated(task.statistics(guess[:20_000], target[:20_000]))
+    statistics = own.statistics(guess[20_000:], target[20_000:])
+    errors = (statistics["prediction"] - guess[20_000:, None]).mean(0)
+    true = 2 + torch.distributions.Normal(0, 1).icdf(own.levels)
+    assert errors.tolist() == pytest.approx(true.tolist(), abs=0.03)
+    # no other forecast whose errors do not depend on the sample loses less
+    least = pinball(guess[20_000:, None] + true, target[20_000:], own.levels).mean()
+    assert float(statistics["pinball"].mean()) == pytest.approx(float(least), rel=0.002)
+    low, high = own.bounds(statistics["prediction"])
+    held = ((low <= target[20_000:]) & (target[20_000:] <= high)).float().mean()
+    assert float(held) == pytest.approx(own.coverage, abs=0.01)
+
+
+def test_an_answer_without_a_logarithm_has_an_interval_all_the_same() -> None:
+    """A linear baseline may answer a price below 0."""
+    task = made("regression", NUMBER, interval=0.5, transform="log")
+    task.learn({"target": np.exp(np.linspace(0, 4, 50))}, held_out=50)
+    guess = torch.linspace(-5, 50, 40)
+    own = task.calibrated(task.statistics(guess, torch.linspace(1, 54, 40)))
+    low, high = own.bounds(guess)
+    assert torch.isfinite(low).all()
+    assert torch.isfinite(high).all()
+    assert (low <= guess).all()
+    assert (guess <= high).all()

@@ -61,6 +61,8 @@ class Quantile(Task):
         # a constant of the configuration, not of the weights
         self.register_buffer("levels", torch.tensor(list(quantiles)), persistent=False)
         self.coverage = quantiles[-1] - quantiles[0]
+        # of a baseline alone, and so not among the weights
+        self.spread = torch.zeros(len(quantiles))
         # of a single quantile there is no interval
         self.calibrates = calibration == "conformal" and len(quantiles) > 1
         if self.calibrates:
@@ -83,11 +85,21 @@ class Quantile(Task):
             check_samples(held_out, self.coverage, "choose task.calibration=none")
 
     def calibrate(self, validation: Statistics) -> None:
-        """How far targets (N,) are outside of the outer quantiles of (N, Q)."""
+        """How far targets (N,) are outside of the outer quantiles of (N, Q).
+
+        Of single numbers (N,) first the quantiles of their errors: with these they are worth what
+        point forecasts can be.
+        """
+        quantiles, target = (validation[name].cpu() for name in ("prediction", "target"))
+        weight = weight_of(validation)
+        if "number" in validation:
+            number, levels = validation["number"].cpu(), self.levels.tolist()
+            of_rows = None if weight is None else weight.cpu().numpy()
+            errors = weighted_quantiles((target - number).numpy(), levels, of_rows)
+            self.spread = torch.tensor(errors).float()
+            quantiles = number.unsqueeze(1) + self.spread
         if self.calibrates:
-            quantiles, target = (validation[name].cpu() for name in ("prediction", "target"))
             misses = torch.maximum(quantiles[:, 0] - target, target - quantiles[:, -1])
-            weight = weight_of(validation)
             self.margin = torch.tensor(margin(misses, self.coverage, weight))
 
     def bounds(self, prediction: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,12 +128,14 @@ class Quantile(Task):
     def statistics(self, prediction: Tensor, target: Tensor) -> Statistics:
         """Quantiles (B, Q), numbers (B,) and pinball losses (B, Q).
 
-        A number (B,), as baselines predict it, counts as each of the quantiles.
+        With a number (B,), as baselines predict it, go the quantiles of its errors on validation.
         """
+        statistics: Statistics = {}
         if prediction.ndim == 1:
-            prediction = prediction.unsqueeze(1).expand(-1, len(self.levels))
+            statistics["number"] = prediction
+            prediction = prediction.unsqueeze(1) + self.spread.to(prediction.device)
         levels = self.levels.to(prediction.device)
-        statistics = {
+        statistics |= {
             "prediction": prediction,
             "target": target,
             "pinball": pinball(prediction, target, levels),

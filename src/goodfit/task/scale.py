@@ -51,12 +51,13 @@ class Scale(nn.Module):
         self.fitted = torch.tensor([power, mean, std, (low - mean) / std, (high - mean) / std])
 
     def scores(self, numbers: Tensor) -> Tensor:
-        """Standard scores (B, ...) of numbers (B, ...)."""
+        """Standard scores (B, ...) of numbers (B, ...); without a logarithm, the lowest one."""
         if self.transform == "none":
             return (numbers - self.mean) / self.std
-        _, mean, std, _, _ = self._wide(self.fitted.to(numbers.device))
+        _, mean, std, low, _ = self._wide(self.fitted.to(numbers.device))
         scores: Tensor = (self._bend(self._wide(numbers)) - mean) / std
-        return scores.float()
+        # a baseline may answer such a number, the network never does
+        return torch.where(scores.isfinite(), scores, low).float()
 
     def numbers(self, scores: Tensor) -> Tensor:
         """The inverse of `scores`, (B, ...), in float32."""
