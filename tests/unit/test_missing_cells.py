@@ -76,7 +76,7 @@ def test_what_the_user_names_is_missing_by_its_value_and_of_texts_by_its_letters
     columns = table(na_values=named).fit(rows).facts["columns"]
     assert columns["a"]["why"] == "numbers; 2 of 3 cells are missing ('-999', '-999.0')"
     assert (columns["a"]["mean"], columns["a"]["median"]) == (3, 3)
-    assert columns["plan"]["why"].startswith("texts; 1 of 3 cells are missing ('unknown')")
+    assert columns["plan"]["why"].startswith("texts; 1 of 3 cells is missing ('unknown')")
 
 
 @pytest.mark.fault(33)

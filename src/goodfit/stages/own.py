@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -171,13 +173,35 @@ def check_known(
     """What is given are options of conf/data/<data>.yaml, but for those `set_otherwise`.
 
     Raises:
-        UserError: one is not.
+        UserError: one is not; those of other parts with where they go.
     """
+    config = OmegaConf.load("conf/config.yaml")
+    parts = {*map(str, config), *(key for entry in config.defaults for key in _choices(entry))}
     options = OmegaConf.load(_CONF / f"{data}.yaml")
     known = sorted(set(map(str, options)) - {"_target_", "sources", *set_otherwise})
     for key in given:
-        if key not in known:
-            raise UserError(f"unknown option '{key}'.{nearest(key, known)}\n{usage}")
+        if key in known:
+            continue
+        if key in parts:
+            raise UserError(_of_other_parts(parts - {*known, "name"}))
+        raise UserError(f"unknown option '{key}'.{nearest(key, known)}\n{usage}")
+
+
+def _choices(entry: Any) -> list[str]:
+    """The group that an entry of the defaults chooses from; none for `_self_`."""
+    return list(map(str, entry)) if OmegaConf.is_dict(entry) else []
+
+
+def _of_other_parts(parts: Collection[str]) -> str:
+    """Where words of the command line go whose keys are of these parts of the configuration."""
+    words = [word for word in sys.argv[1:] if re.split(r"[.=]", word)[0] in parts]
+    names = [word.partition("=")[2] for word in sys.argv[1:] if word.startswith("name=")]
+    name, asked = (names or ["<name>"])[0], shlex.join(words)
+    return (
+        f"{asked}: not of the data, whose options alone are taken here; leave it out, and once "
+        f"conf/experiment/{name}.yaml is written, set it there, or: "
+        f"`python pipelines/train.py experiment={name} {asked}`"
+    )
 
 
 def with_defaults(data: str, given: Mapping[str, Any]) -> dict[str, Any]:

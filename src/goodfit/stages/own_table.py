@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from goodfit.config.experiment_file import ExperimentFile
 from goodfit.contract import DataSpec
-from goodfit.data import look, look_files, look_named, table_files
+from goodfit.data import evidence, look, look_files, look_named, skew, table_files
 from goodfit.data.faults import drop, override
 from goodfit.data.look import Kind
 from goodfit.data.mixed import PLACE, Mixed
@@ -168,7 +168,7 @@ def _with_photos(
     """
     column = look.column_of_images(options)
     folder = asked.folder or look_named.folder_of(
-        asked.source, list(cells[column]), options["ending"] or ""
+        asked.source, cells, column, options["ending"] or ""
     )
     options["sources"] = {**options["sources"], "files": Source(file="files.zip", sha256=None)}
     table = look.data_set(asked.data, options, kind)
@@ -192,7 +192,9 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
     table = opened(given(content, here, usage))
     columns = look.seen(table.table, table.cells, table.spec)
     target = table.rows[table.table.label]
-    notes = look.warnings(table.kind, target, columns, table.copies)
+    notes = [*few(table), *look.warnings(table.kind, target, columns, table.copies)]
+    if table.kind.kind == "number":
+        notes += skew.noted(str(target.name), target, table.names)
     found = table.table.findings(table.rows, table.names)
     known = [look.column_of_images(table.given.options)]
     notes += look_named.naming(table.cells, known)
@@ -203,6 +205,11 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
     return Looked(
         own.printed_columns(columns), _explained(table), notes, _file(name, table, inputs)
     )
+
+
+def few(table: OwnTable) -> list[str]:
+    """A note where test has too few rows, or groups of them, for a verdict."""
+    return evidence.of_rows(table.table, table.rows, table.names, table.given.options, "row")
 
 
 def _otherwise(table: OwnTable) -> list[str]:
