@@ -91,9 +91,10 @@ def kind_of(target: pd.Series[Any], asked: str | None) -> Kind:
 
 def _refuse_dates(name: str, counts: pd.Series[Any]) -> None:
     """Raises UserError where texts of the target, with how often they occur, are dates."""
-    compact = dates.compact(list(counts.index)) if len(counts) else None
+    texts = list(map(str, counts.index))
+    compact = dates.compact(texts) if texts else None
     try:
-        are_dates = compact or dates.order(name, Counter(counts.to_dict()))
+        are_dates = compact or dates.order(name, Counter(dict(zip(texts, counts, strict=True))))
     except UserError:  # of day and month in either order
         are_dates = "in one order or the other"
     if are_dates:

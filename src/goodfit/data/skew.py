@@ -43,9 +43,9 @@ def noted(name: str, target: pd.Series[float], splits: Array) -> list[str]:
     for bent in _bent(train, above_0=bool((numbers > 0).all())):
         after = skewness(bent.values)
         if abs(after) < _STRAIGHT:
-            what = f"its {_CALLED[bent.transform]}"
+            what, straight = f"its {_CALLED[bent.transform]}", _rounded(after)
             return [
-                f"'{name}' is skewed: skewness {before:.1f} in train, of {what} {_rounded(after)}; a "
+                f"'{name}' is skewed: skewness {before:.1f} in train, of {what} {straight}; a "
                 "squared error looks at little but its tail. task.transform="
                 f"{bent.transform}, in the experiment's file or behind train.py, learns {what}"
             ]

@@ -176,19 +176,20 @@ def check_known(
         UserError: one is not; those of other parts with where they go.
     """
     config = OmegaConf.load("conf/config.yaml")
-    parts = {*map(str, config), *(key for entry in config.defaults for key in _choices(entry))}
+    groups = {group for entry in config.defaults for group in _groups(entry)}
     options = OmegaConf.load(_CONF / f"{data}.yaml")
     known = sorted(set(map(str, options)) - {"_target_", "sources", *set_otherwise})
+    parts = {*map(str, config), *groups} - {*known, "name", "data", "experiment"}
     for key in given:
         if key in known:
             continue
         if key in parts:
-            raise UserError(_of_other_parts(parts - {*known, "name"}))
+            raise UserError(_of_other_parts(parts))
         raise UserError(f"unknown option '{key}'.{nearest(key, known)}\n{usage}")
 
 
-def _choices(entry: Any) -> list[str]:
-    """The group that an entry of the defaults chooses from; none for `_self_`."""
+def _groups(entry: Any) -> list[str]:
+    """The group of which an entry of the defaults chooses; none for `_self_`."""
     return list(map(str, entry)) if OmegaConf.is_dict(entry) else []
 
 
