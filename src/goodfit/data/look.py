@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec
-from goodfit.data import columns, dates, plain
+from goodfit.data import columns, dates, plain, skew
+from goodfit.data.base import Array
 from goodfit.data.columns import Column
 from goodfit.data.faults import named
 from goodfit.data.mixed import Mixed
@@ -227,10 +228,10 @@ def flatters(kind: Kind) -> bool:
 
 
 def warnings(
-    kind: Kind, target: pd.Series[Any], columns_seen: list[Seen], copies: int
+    kind: Kind, target: pd.Series[Any], splits: Array, columns_seen: list[Seen], copies: int
 ) -> list[str]:
     """What a reader should know before a score is believed; `target` (N,) as it was read."""
-    said = []
+    said = skew.noted(str(target.name), target, splits) if kind.kind == "number" else []
     if flatters(kind):
         share = target.value_counts(normalize=True)
         if len(share) == 2:

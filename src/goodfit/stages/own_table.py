@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from goodfit.config.experiment_file import ExperimentFile
 from goodfit.contract import DataSpec
-from goodfit.data import evidence, look, look_files, look_named, skew, table_files
+from goodfit.data import evidence, look, look_files, look_named, table_files
 from goodfit.data.faults import drop, override
 from goodfit.data.look import Kind
 from goodfit.data.mixed import PLACE, Mixed
@@ -192,9 +192,8 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
     table = opened(given(content, here, usage))
     columns = look.seen(table.table, table.cells, table.spec)
     target = table.rows[table.table.label]
-    notes = [*few(table), *look.warnings(table.kind, target, columns, table.copies)]
-    if table.kind.kind == "number":
-        notes += skew.noted(str(target.name), target, table.names)
+    notes = few(table)
+    notes += look.warnings(table.kind, target, table.names, columns, table.copies)
     found = table.table.findings(table.rows, table.names)
     known = [look.column_of_images(table.given.options)]
     notes += look_named.naming(table.cells, known)
