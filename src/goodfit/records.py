@@ -13,6 +13,9 @@ from goodfit.system.record import Record
 
 Role = Literal["strong", "other", "trivial"]  # in the order of tables
 TOO_FEW = "too few to tell"  # the word of a verdict on a test set of few independent units
+# independent units of test from which on intervals are believed: of fewer clusters the bootstrap's
+# are too narrow, where "few" ends at 20 to 50 of them (Cameron and Miller 2015, section VI)
+FEWEST_UNITS = 30
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,8 @@ from small_tasks import NUMBER, made, spec
 
 from goodfit.contract import Field
 from goodfit.evaluation.bootstrap import Resampled, Resamples, compare, intervals
-from goodfit.evaluation.verdict import FEWEST_UNITS, verdict
+from goodfit.evaluation.verdict import verdict
+from goodfit.records import FEWEST_UNITS
 
 pytestmark = pytest.mark.fault(58)
 SHARES = {"share": lambda statistics: statistics["hit"].float().mean()}

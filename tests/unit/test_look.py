@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
@@ -53,7 +54,7 @@ def test_a_header_that_looks_like_a_row_is_said_and_that_of_years_is_not() -> No
 
     def said(names: list[str]) -> str:
         columns = [Seen(name, "number", "numbers", 0.0, 9, "1") for name in names]
-        return " ".join(warnings(kind, target, columns, 0, "together"))
+        return " ".join(warnings(kind, target, np.array(["train"] * 200), columns, 0, "together"))
 
     assert "names of columns look like cells ('0.346'): the first row" in said(["0.346", "1", "c"])
     assert "look like cells" not in said(["2019", "2020", "2021", "y"])

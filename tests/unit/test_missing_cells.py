@@ -9,6 +9,7 @@ import pytest
 import tiny
 from made_tables import read, refused, table
 
+from goodfit import build
 from goodfit.config.check import check
 from goodfit.config.compose import compose
 from goodfit.data.table import Table
@@ -76,7 +77,7 @@ def test_what_the_user_names_is_missing_by_its_value_and_of_texts_by_its_letters
     columns = table(na_values=named).fit(rows).facts["columns"]
     assert columns["a"]["why"] == "numbers; 2 of 3 cells are missing ('-999', '-999.0')"
     assert (columns["a"]["mean"], columns["a"]["median"]) == (3, 3)
-    assert columns["plan"]["why"].startswith("texts; 1 of 3 cells are missing ('unknown')")
+    assert columns["plan"]["why"].startswith("texts; 1 of 3 cells is missing ('unknown')")
 
 
 @pytest.mark.fault(33)
@@ -140,3 +141,13 @@ def test_what_is_no_cell_is_refused_with_the_option(value: str) -> None:
     cfg = compose(tiny.ROOT, ["experiment=breast_cancer", f"data.na_values.radius_mean={value}"])
     with pytest.raises(UserError, match=r"^data\.na_values.radius_mean: .*expected a text"):
         check(cfg)
+
+
+@pytest.mark.parametrize("given", ["-999", "[-999]", "[-999.0,unknown]"])
+def test_it_is_taken_as_a_command_line_gives_it(tmp_path: Path, given: str) -> None:
+    cfg = compose(tiny.ROOT, ["experiment=breast_cancer", f"data.na_values.a={given}"])
+    of_table = {"_target_": "goodfit.data.table.Table", "label": "y", "missing": "impute"}
+    cfg.data = {**cfg.data, **of_table, "sources": {"table": {"file": "t.csv", "sha256": None}}}
+    (tmp_path / "t.csv").write_text("a,y\n-999,no\n3,yes\n4,no\n")
+    rows = build.data_set(cfg).read({"table": tmp_path / "t.csv"})
+    assert rows["a"].isna().tolist() == [True, False, False]

@@ -83,7 +83,7 @@ def test_a_missing_text_is_a_word_of_its_own_and_each_column_is_named(tmp_path: 
     assert said[0] == ["<column note>", "red", "apple", "<column title>", "a"]
     assert said[1] == ["<column note>", "<missing>", "<column title>", "b", "b"]
     told = {each.name: each.why for each in data.columns_read(spec)}
-    assert "1 of 3 cells are missing (''); a word stands for one" in told["note"]
+    assert "1 of 3 cells is missing (''); a word stands for one" in told["note"]
 
 
 def test_a_text_that_is_missing_in_use_is_refused_where_training_had_none(tmp_path: Path) -> None:

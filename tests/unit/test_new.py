@@ -299,7 +299,7 @@ def test_a_file_is_not_written_to(make: New) -> None:
     ("arguments", "told"),
     [
         (["target=churnd"], "has no column 'churnd'. Did you mean 'churned'"),
-        (["target=joined"], "'joined' has 200 different texts in 200 rows; classes repeat"),
+        (["target=joined"], "'joined' has 200 different dates, 01.01.2024 (1), "),
         (["target=churned", "dorp=[a]"], "unknown option 'dorp'. Did you mean 'drop'"),
         (["target=churned", "test=many"], "data.test: expected"),
         (["target=churned", "kind=colour"], "data.kind: expected 'class', 'ordered'"),

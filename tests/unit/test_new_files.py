@@ -242,3 +242,47 @@ def test_a_column_that_names_images_is_told_where_nobody_looks_into_them(
     path = table(home, width=[f"{number}.5" for number in range(120)])
     printed = make(f"source={path.name}", "target=depth")
     assert "'path' names images, which nothing looks into; image=path does" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "first", "told"),
+    [
+        (["image=path"], 7, "row 9 column path names '/etc/passwd', so all of / would be packed"),
+        (["columns.path=image"], 7, "row 9 column path names '/etc/passwd', so all of / would"),
+        (["image=path"], 0, "row 2 column path names '/etc/passwd', so all of / would be packed"),
+    ],
+)
+def test_the_row_that_leads_out_of_the_folder_is_named(
+    home: Path, make: New, words: list[str], first: int, told: str
+) -> None:
+    path = table(home)
+    rows = pd.read_csv(path)
+    rows.loc[[first, 50], "path"] = "/etc/passwd"
+    rows.to_csv(path, index=False)
+    with pytest.raises(UserError) as refused:
+        make("source=labels.csv", "target=kind", *words)
+    assert told in str(refused.value)
+    assert "mend or drop that row, or put the files into a folder of their own" in str(
+        refused.value
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["group=patient"], "different 'patient': of fewer than 30 no verdict is given; more of"),
+        (["weight=people"], " files, by their weights worth "),
+        (["target=tail"], "'tail' is skewed: skewness"),
+    ],
+)
+def test_what_few_units_and_a_long_tail_cost_is_told_of_files_too(
+    home: Path, make: New, words: list[str], told: str
+) -> None:
+    path = table(home)
+    rows, number = pd.read_csv(path), np.arange(120)
+    people = np.where(number % 5 == 0, 9000.0, 1.0)
+    tail = np.exp(np.random.default_rng(0).normal(0, 1.5, 120)).round(3) + 0.001
+    columns = {"patient": [f"p{each % 20}" for each in number], "people": people, "tail": tail}
+    rows.assign(**columns).to_csv(path, index=False)
+    goal = [] if any(word.startswith("target=") for word in words) else ["target=kind"]
+    assert told in make("source=labels.csv", "image=path", *goal, *words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,13 @@ import pytest
 import tiny
 from furnished import furnish
 
+from goodfit.build import data_set
+from goodfit.config import tree
 from goodfit.launch.fit import fit
 from goodfit.predictor import Predictor
 from goodfit.stages import predict
+from goodfit.store import example
+from goodfit.store.prepare import prepare
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +78,55 @@ def test_a_series_is_refused_without_the_others(
         f"rows.csv, line {bad + 2}: column sales 'many' is not a finite" in capsys.readouterr().err
     )
     assert pd.read_csv("answers.csv")["shop"].unique().tolist() == ["Ulm", "Jena"]
+
+
+def dotted() -> pd.DataFrame:
+    """The sample with its days as people write them: 31.01.2024."""
+    rows = last_steps()
+    return rows.assign(day=pd.to_datetime(rows["day"]).dt.strftime("%d.%m.%Y"))
+
+
+@pytest.fixture(scope="module")
+def model_of_dots(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Path:
+    """The folder of a model whose file has days with dots."""
+    folder = tmp_path_factory.mktemp("dots")
+    dotted().to_csv(folder / "series.csv", index=False)
+    cfg = tiny.cfg("series-shops", tracking={"uri": f"sqlite:///{folder / 'mlflow.db'}"})
+    made = folder / "data/prepared/tiny"
+    prepare(data_set(cfg), {"table": folder / "series.csv"}, made, made_with=tree.data_section(cfg))
+    shutil.copy(database, folder / "mlflow.db")
+    cfg.trainer.max_epochs = 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        fit(cfg, out=folder / "model")
+    return folder / "model"
+
+
+@pytest.mark.fault(72)
+def test_days_are_forecast_alike_from_the_form_of_the_file_and_from_iso(
+    model_of_dots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    dotted().to_csv("dots.csv", index=False)
+    last_steps().to_csv("iso.csv", index=False)
+    answers = []
+    for name in ("dots", "iso"):
+        words = [f"model={model_of_dots}", f"{name}.csv", "--out", f"{name}.out.csv"]
+        monkeypatch.setattr(sys, "argv", ["pipelines/predict.py", *words])
+        assert predict.main() == 0
+        answers.append(Path(f"{name}.out.csv").read_bytes())
+    assert answers[0] == answers[1]
+    assert answers[0].startswith(b"day,shop,forecast\n2024-05-06,Ulm,")
+
+
+@pytest.mark.fault(72)
+def test_the_example_of_a_registered_model_is_answered_as_its_window_of_training(
+    model_of_dots: Path,
+) -> None:
+    prepared = model_of_dots.parent / "data/prepared/tiny"
+    sent = example.read(prepared)
+    assert sent["day"].str.match(r"2024-\d\d-\d\d$").all()
+    predictor = Predictor.load(model_of_dots)
+    by_iso = predictor.predict(sent)
+    dots = sent.assign(day=pd.to_datetime(sent["day"]).dt.strftime("%d.%m.%Y"))
+    assert by_iso.equals(predictor.predict(dots))

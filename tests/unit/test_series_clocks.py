@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from made_series import fitted, hours, made, read
 
+from goodfit.data import long_rows
 from goodfit.data.windows import encode
 from goodfit.errors import UserError
 
@@ -113,3 +114,77 @@ def test_several_distances_from_utc_are_said(tmp_path: Path) -> None:
 def test_a_zone_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data.zone=Europe/Nowhere is no time zone"):
         read(tmp_path, hours(100), zone="Europe/Nowhere")
+
+
+def written(form: str, freq: str, count: int = 120) -> pd.DataFrame:
+    """A series whose times, from a day that is no month on, are written in a form of strftime."""
+    times = pd.date_range("1970-01-20", periods=count, freq=freq)
+    return hours(count).assign(time=times.strftime(form))
+
+
+@pytest.mark.fault(72)
+@pytest.mark.parametrize(
+    ("form", "freq"),
+    [
+        ("%d.%m.%Y", "D"),
+        ("%m/%d/%Y", "D"),
+        ("%d.%m.%Y %H:%M", "h"),
+        ("%m/%d/%y %I:%M %p", "h"),
+        ("%d %B %Y", "D"),
+        ("%Y/%m/%d", "D"),
+        ("%Y%m%d", "D"),
+        ("%Y-%m", "MS"),
+        ("%b %Y", "MS"),
+        ("%G-W%V", "W-MON"),
+        ("%Y", "YS"),
+    ],
+)
+def test_the_form_of_the_file_and_iso_are_the_same_in_use(
+    tmp_path: Path, form: str, freq: str
+) -> None:
+    rows = written(form, freq)
+    data = made()
+    windows = read(tmp_path, rows, data)
+    spec = data.fit(windows[windows["split"] == "train"])
+    first = windows[windows["tick"] == windows["tick"].max()]
+    sent = data.sent(first)
+    assert sent["time"].str.match(r"\d{4}-\d\d-\d\d( \d\d:00:00)?$").all()
+    by_iso = data.received(sent, spec)
+    as_in_the_file = rows.iloc[int(first["tick"].iloc[0]) - 12 :][: len(sent)]
+    by_form = data.received(as_in_the_file, spec)
+    by_moments = data.received(sent.assign(time=pd.to_datetime(sent["time"])), spec)
+    for received in (by_form, by_moments):
+        assert by_iso["start"].tolist() == received["start"].tolist() == first["start"].tolist()
+        assert np.array_equal(by_iso["past"].iloc[0], received["past"].iloc[0])
+
+
+@pytest.mark.fault(72)
+def test_iso_beside_another_form_is_refused_as_days_may_be_misread(tmp_path: Path) -> None:
+    """A spreadsheet makes 2024-02-01 of the text 01/02/2024, and leaves 13/02/2024 as it is."""
+    rows = written("%d/%m/%Y", "D")
+    data = made()
+    windows = read(tmp_path, rows, data)
+    spec = data.fit(windows[windows["split"] == "train"])
+    rows.loc[100, "time"] = "1970-04-30"
+    message = r"'1970-04-30' is written in another form than the others \(0/0/Y\)"
+    with pytest.raises(UserError, match=message):
+        data.received(rows, spec)
+    with pytest.raises(UserError, match=message):
+        read(tmp_path, rows)
+
+
+@pytest.mark.parametrize(("asked", "step"), [("day_first", "1 month"), ("month_first", "1 day")])
+def test_the_advised_order_of_day_and_month_settles_the_times(
+    tmp_path: Path, asked: str, step: str
+) -> None:
+    rows = written("%d/%m/%Y", "MS", 11)
+    with pytest.raises(UserError, match=r"choose data\.columns\.time=day_first or =month_first"):
+        read(tmp_path, rows)
+    cells = rows.astype(str)
+    reading = long_rows.decided("rows.csv", cells, made().roles, {"time": asked}, None)
+    assert (reading.step.words, reading.clock.order) == (step, asked)
+
+
+def test_a_time_is_read_as_nothing_else(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"got data\.columns\.time=category, expected data\.col"):
+        read(tmp_path, hours(100), columns={"time": "category"})

@@ -20,7 +20,7 @@ def test_numbers_and_texts_are_told_apart_and_a_label_may_be_none(tmp_path: Path
     rows = read(tmp_path, "a,town,y\n1,NA,no\n2.5,Ulm,None\n")
     assert rows.to_dict("list") == {"a": [1.0, 2.5], "town": ["", "Ulm"], "y": ["no", "None"]}
     said = table().fit(rows).facts["columns"]["town"]["why"]
-    assert said.startswith("texts; 1 of 2 cells are missing ('NA'); to take all of them as")
+    assert said.startswith("texts; 1 of 2 cells is missing ('NA'); to take all of them as")
 
 
 @pytest.mark.fault(32)

@@ -129,7 +129,8 @@ def _said_of_missing(
     said = ""
     if len(absent.texts):
         tokens = ", ".join(map(repr, absent.texts))
-        said = f"; {absent.cells} of {counted.cells} cells are missing ({tokens})"
+        verb = "is" if absent.cells == 1 else "are"
+        said = f"; {absent.cells} of {counted.cells} cells {verb} missing ({tokens})"
     for text in column.na_values:
         if not missing_in(counted.texts, replace(column, na_values=(text,)), usual=False).any():
             said += f"; none of its cells is {text!r}, which data.na_values names"

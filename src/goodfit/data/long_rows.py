@@ -173,7 +173,7 @@ def decided(
         raise UserError(f"{file} has a header but no rows")
     columns = {name: _column(cells[name], asked.get(name)) for name in roles.values}
     lines = _lines(cells)
-    clock = moments.decided(roles.time, cells[roles.time], zone, lines)
+    clock = moments.decided(roles.time, cells[roles.time], zone, lines, asked.get(roles.time))
     faults = Faults(file)
     times = moments.read(cells[roles.time], clock, faults, lines)
     faults.report("mend or drop them")

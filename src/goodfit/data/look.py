@@ -6,6 +6,7 @@ Letters: N rows of the table.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec
-from goodfit.data import columns, plain
+from goodfit.data import columns, dates, plain, skew
+from goodfit.data.base import Array
 from goodfit.data.columns import Column
 from goodfit.data.faults import named
 from goodfit.data.mixed import Mixed
@@ -36,7 +38,6 @@ _SHARE = {
     "together": "equal rows share a split; equal_rows=apart: they are cases that happen to agree",
     "apart": "equal_rows=apart splits them like others",
 }
-_FEWEST_ROWS = 150  # of fewer, a fifth for test are less than 30: too few to tell
 
 
 class Seen(NamedTuple):
@@ -63,7 +64,7 @@ def kind_of(target: pd.Series[Any], asked: str | None) -> Kind:
     """Whether texts (N,) of the target are classes or a number.
 
     Raises:
-        UserError: they may be either, or name rows rather than classes.
+        UserError: they may be either, are dates, or name rows rather than classes.
     """
     name = target.name
     if asked not in (None, "class"):
@@ -73,6 +74,7 @@ def kind_of(target: pd.Series[Any], asked: str | None) -> Kind:
     counts = target[target != ""].value_counts()
     present = target[~target.str.lower().isin(columns.MISSING)]
     numbers = present.value_counts()
+    _refuse_dates(str(name), numbers)
     notation = _notation(present) if len(numbers) > 2 else None
     # 1 and 1.0 are one number
     values = {notation.value(text) for text in numbers.index} if notation else set()
@@ -91,6 +93,23 @@ def kind_of(target: pd.Series[Any], asked: str | None) -> Kind:
             "classes, or a quantity? Choose kind=class or kind=number"
         )
     return Kind("number", f"'{name}' has {len(values):,} different numbers")
+
+
+def _refuse_dates(name: str, counts: pd.Series[Any]) -> None:
+    """Raises UserError where texts of the target, with how often they occur, are dates."""
+    texts = list(map(str, counts.index))
+    compact = dates.compact(texts) if texts else None
+    try:
+        are_dates = compact or dates.order(name, Counter(dict(zip(texts, counts, strict=True))))
+    except UserError:  # of day and month in either order
+        are_dates = "in one order or the other"
+    if are_dates:
+        number = ", kind=number if they are quantities that look so" if compact else ""
+        raise UserError(
+            f"target '{name}' has {len(counts):,} different dates, {_listed(counts)}, which "
+            f"nothing predicts as dates: choose kind=class if they are labels{number}, or make a "
+            "number of them in the file, such as the days until then"
+        )
 
 
 def classes(target: pd.Series[Any], asked: str | None) -> Kind:
@@ -214,15 +233,18 @@ def flatters(kind: Kind) -> bool:
 
 
 def warnings(
-    kind: Kind, target: pd.Series[Any], columns_seen: list[Seen], copies: int, equal_rows: Equal
+    kind: Kind,
+    target: pd.Series[Any],
+    splits: Array,
+    columns_seen: list[Seen],
+    copies: int,
+    equal_rows: Equal,
 ) -> list[str]:
     """What a reader should know before a score is believed; `target` (N,) as it was read.
 
     So many rows are `copies` of others.
     """
-    said = []
-    if len(target) < _FEWEST_ROWS:
-        said.append(f"{len(target)} rows: test will be too small to tell a difference")
+    said = skew.noted(str(target.name), target, splits) if kind.kind == "number" else []
     if flatters(kind):
         share = target.value_counts(normalize=True)
         if len(share) == 2:

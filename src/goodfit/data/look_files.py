@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from goodfit.data import columns
+from goodfit.data import columns, evidence, skew
 from goodfit.data.base import Array
 from goodfit.data.file_rows import ARCHIVES
 from goodfit.data.files import FileDataSet, copies, visible
@@ -43,7 +43,6 @@ NAMED = {"image": "named_images", "sound": "named_sounds"}
 _SMALL = 20_000_000  # bytes of all files: they are opened in seconds
 _OPENED = 120  # files, where they are larger
 _FEW = 20  # files of a class
-_FEWEST = 30  # files or groups of test: of fewer, no verdict is given
 _UNEVEN = 5  # times as many files as another class
 _LISTED = 3
 _FORMS, _TELLING = 20, 0.9  # different endings or sizes, at most; classes that they tell
@@ -273,16 +272,12 @@ def notes(
 ) -> list[str]:
     """What should be known before a score is believed, of good files (N,) in their splits (N,)."""
     said = of_faults(faulty, len(good) + len(faulty), options)
-    units = len(np.unique(data.clusters(good)[splits == "test"]))
-    if units < _FEWEST:
-        what = f"different '{options['group']}'" if options.get("group") else "files"
-        said.append(
-            f"test has {units} {what}: of fewer than {_FEWEST} no verdict is given; more files, or "
-            "a larger test="
-        )
+    said += evidence.of_rows(data, good, splits, options, "file")
     if data.kind == "class":
         said += _of_classes(good["label"], splits)
         said += _of_outsides(data, good, files)
+    if data.kind == "number":
+        said += skew.noted(str(options["label"]), good["label"], splits)
     copies = _by_name(good["file"])
     if copies:
         copy, first = next(iter(copies.items()))

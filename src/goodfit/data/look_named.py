@@ -5,6 +5,7 @@ Letters: N rows of the table.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from os.path import commonpath, normpath
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from goodfit.data import look_files
+from goodfit.data.faults import shown
 from goodfit.data.files import FileDataSet
 from goodfit.data.named import NamedFiles
 from goodfit.errors import UserError
@@ -20,25 +22,37 @@ _LOOKED_THROUGH = 1000  # cells of a column
 _TRIED = 5  # names of which none is there: then all are somewhere else
 
 
-def folder_of(table: Path, names: Sequence[str], ending: str) -> Path:
-    """The folder that holds all files that a table names from its own folder on.
+def folder_of(table: Path, cells: pd.DataFrame, column: str, ending: str) -> Path:
+    """The folder that holds all files that a column of a table (N rows) names from its own on.
 
     Raises:
         UserError: they are not there, or in no folder of their own.
     """
-    paths = [Path(normpath(table.parent / f"{name}{ending}")) for name in names if name]
+    names = cells.loc[cells[column] != "", column]
+    paths = [Path(normpath(table.parent / f"{name}{ending}")) for name in names]
     if not any(path.is_file() for path in paths[:_TRIED]):
+        first = f"names '{names.iloc[0]}'" if paths else f"names no file in column '{column}'"
         raise UserError(
-            f"{table.name} names '{names[0]}', which is not in {table.parent}; name the folder of "
+            f"{table.name} {first}, which is not in {table.parent}; name the folder of "
             "the files, or their archive: folder=...; and what it leaves out of names: ending=.png"
         )
     folder = Path(commonpath([path.parent for path in paths]))
     if folder in (Path(folder.anchor), Path.home()):
+        outside = _outside(paths, folder)
+        row = names.index[outside] + cells.attrs.get("first_row", 2)
         raise UserError(
-            f"{table.name} names files in {folder}, all of which would be packed; put those into a "
-            "folder of their own, and name it: folder=..."
+            f"{table.name}: row {row} column {column} names {shown(names.iloc[outside])}, so all "
+            f"of {folder} would be packed; mend or drop that row, or put the files into a folder "
+            "of their own, and name it: folder=..."
         )
     return folder
+
+
+def _outside(paths: Sequence[Path], folder: Path) -> int:
+    """The place of the first of the paths for which no smaller `folder` holds most and it."""
+    usual, _ = Counter(path.parent for path in paths).most_common(1)[0]
+    apart = (Path(commonpath([path.parent, usual])) == folder for path in paths)
+    return next(place for place, is_apart in enumerate(apart) if is_apart)
 
 
 def naming(cells: pd.DataFrame, known: Collection[str]) -> list[str]:

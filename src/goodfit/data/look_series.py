@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec
-from goodfit.data import columns, long_rows, table_files
+from goodfit.data import columns, evidence, long_rows, table_files
 from goodfit.data.long_rows import Reading
 from goodfit.data.look import Seen
 from goodfit.data.regular import Run, filled
@@ -26,7 +26,6 @@ from goodfit.schema import Source
 _MOST_CONTEXT = 1_000  # steps of the past
 _LEAST_CONTEXT = 28
 _MOST_WINDOWS = 8_000  # of train
-_FEWEST_BLOCKS = 30  # of test, of which intervals are drawn: of fewer, no verdict is given
 _EXAMPLE = 24  # letters
 
 
@@ -140,14 +139,12 @@ def seen(found: Found, data: Series, spec: DataSpec) -> list[Seen]:
 
 def notes(found: Found, windows: pd.DataFrame, data: Series, spec: DataSpec) -> list[str]:
     """What should be known before a score is believed, of the windows (N,) in all splits."""
-    said = []
-    test = windows[windows["split"] == "test"]
-    blocks = len(np.unique(data.clusters(windows)[(windows["split"] == "test").to_numpy()]))
-    if blocks < _FEWEST_BLOCKS:
-        said.append(
-            f"test has {len(test):,} forecasts in {blocks} {data.cluster_of(spec)}s: of fewer "
-            f"than {_FEWEST_BLOCKS} no verdict is given; a longer file or a larger test= has more"
-        )
+    of_test = (windows["split"] == "test").to_numpy()
+    blocks, worth = evidence.units(data.clusters(windows)[of_test], None)
+    block = f"{data.cluster_of(spec)}{'s' * (blocks != 1)}"
+    what = f"{of_test.sum():,} forecasts in {blocks} {block}"
+    more = "a longer file or a larger test= has more"
+    said = evidence.too_few(blocks, worth, what, more)
     numbers = []
     for name in found.reading.left_out:
         cells = found.cells[name]

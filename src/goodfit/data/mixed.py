@@ -106,18 +106,15 @@ class Mixed(Table):
         validation: Fraction,
         split_seed: Whole,
     ) -> None:
-        # a mapping comes back from DVC in another order
-        self.texts = sorted(normal(name) for name, how in columns.items() if how == "text")
-        self.photo = _photo(columns, sources)
-        _check_needed(self.texts, self.photo)
+        self.texts, self.photo = _looked_into(columns, sources)
         needed = {**missing_in, **({self.photo: "refuse"} if self.photo else {})}
         shares: dict[str, Any] = {"test": test, "validation": validation, "split_seed": split_seed}
         goal: dict[str, Any] = {"kind": kind, "order": order, "separator": separator}
         cells: dict[str, Any] = {"drop": drop, "missing": missing, "missing_in": needed}
         cells |= {"alike_labels": alike_labels, "sheet": sheet, "columns": _of_table(columns)}
         cells |= {"weight": weight, "na_values": na_values, "equal_rows": equal_rows}
-        by: dict[str, Any] = {"group": group, "time": time, "gap": gap, "assigned": assigned}
-        super().__init__(sources=sources, label=label, **goal, **cells, **by, **shares)
+        cells |= {"group": group, "time": time, "gap": gap, "assigned": assigned}
+        super().__init__(sources=sources, label=label, **goal, **cells, **shares)
         self.length, self.min_count, self.ending, self.unnamed = length, min_count, ending, unnamed
         form: dict[str, Any] = {"size": size, "channels": channels, "resize": resize}
         form |= {"max_pixels": max_pixels, "near_copies": near_copies, "faults": faults}
@@ -311,17 +308,23 @@ class Mixed(Table):
         return "" if self.photo in faults.columns else super()._advice(faults)
 
 
-def _check_needed(texts: Collection[str], photo: str) -> None:
-    """There is a column that a table alone would not read.
+def _looked_into(
+    columns: Mapping[str, str], sources: Mapping[str, Source]
+) -> tuple[list[str], str]:
+    """The columns of texts, and the one that names images, empty where there is none.
 
     Raises:
-        UserError: there is none.
+        UserError: there is neither, which a table alone would read, or `_photo` refuses them.
     """
+    # a mapping comes back from DVC in another order
+    texts = sorted(normal(name) for name, how in columns.items() if how == "text")
+    photo = _photo(columns, sources)
     if not texts and not photo:
         raise UserError(
             "data.columns names no text and no image, such as {note: text, photo: image}; "
             "numbers and categories alone are read by data=table"
         )
+    return texts, photo
 
 
 def _of_table(columns: Mapping[str, str]) -> dict[str, str]:

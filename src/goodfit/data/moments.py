@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,14 +16,16 @@ import numpy as np
 import pandas as pd
 
 from goodfit.data import dates
-from goodfit.data.faults import Faults, shown
+from goodfit.data.faults import Faults, either, override, shown
 from goodfit.errors import UserError
+from goodfit.schema import ReadAs
 
 Array = np.ndarray[Any, Any]
 _ZONE = re.compile(r":\d{2}(?:[.,]\d+)?\s*(?:[AaPp]\.?[Mm]\.?)?\s*(Z|UTC|GMT|[+-]\d{2}:?\d{2})$")
 _CLOCK = re.compile(r"(?:T|,?\s+)\d{1,2}:\d{2}.*$")
 _YEAR = re.compile(r"(?:1[5-9]|20)\d{2}")
 _NOTHING = np.datetime64("NaT")
+_ISO = "Y-0-0"  # the form of 2024-01-31, which nobody reads in two ways
 
 
 @dataclass(frozen=True)
@@ -63,19 +65,20 @@ class Clock:
         return [moment.isoformat(sep=" ") for moment in zoned]
 
 
-def decided(name: str, cells: pd.Series[Any], zone: str | None, lines: Array) -> Clock:
-    """How a column of texts (N,) is read; `zone` is what the configuration says.
+def decided(
+    name: str, cells: pd.Series[Any], zone: str | None, lines: Array, asked: ReadAs | None = None
+) -> Clock:
+    """How a column of texts (N,) is read; `zone` and `asked` are what the configuration says.
 
     `lines` (N,) are the rows by which faults are told.
 
     Raises:
-        UserError: there are no times, two readings, cells with a zone beside others without, or no
-            such zone.
+        UserError: there are no times, two readings, cells with a zone beside others without, no
+            such zone, or something else than times is asked for.
     """
     _check_zone(zone)
     present = cells[cells != ""]
-    order: dates.Order | None
-    order = "year_first" if _are_years(present) else dates.order(name, list(present))
+    order = _order(name, present, asked)
     if order is None:
         example = f", such as {shown(present.iloc[0])}" if len(present) else ""
         raise UserError(
@@ -115,10 +118,14 @@ def said(clock: Clock, cells: pd.Series[Any]) -> list[str]:
 def read(cells: pd.Series[Any], clock: Clock, faults: Faults, lines: Array) -> Array:
     """Moments (N,), datetime64[s], as the cells say: of UTC where they have a zone.
 
-    NaT where a cell is none; `lines` (N,) are the rows by which `faults` are told.
+    NaT where a cell is none; `lines` (N,) are the rows by which `faults` are told. Where all cells
+    are as ISO 8601 has them they are read so, whatever the form of the clock: programs write this,
+    and so do answers. Of a mixture none is, since spreadsheets make one of days that they misread.
     """
     name = str(cells.name)
     texts = [_text(cell) for cell in cells]
+    if {_form(text) for text in texts if text} == {_ISO}:
+        clock = replace(clock, order="year_first", form=_ISO)
     known: dict[str, Any] = {}
     for text in dict.fromkeys(texts):
         known[text] = _moment(text, clock)
@@ -207,6 +214,18 @@ def _form(text: str) -> str:
     day = _CLOCK.sub("", text)
     form = re.sub(r"\d+", lambda digits: "Y" if len(digits[0]) == 4 else "0", day)
     return re.sub(r"[^\W\d_YT]{2,}", "A", form)
+
+
+def _order(name: str, present: pd.Series[Any], asked: ReadAs | None) -> dates.Order | None:
+    """The order of day and month in texts (N,); None where most are no times."""
+    if asked in ("day_first", "month_first"):
+        return asked
+    if asked not in (None, "date"):
+        raise UserError(
+            f"column '{name}' is the time, which is read as a date; got {override(name, asked)}, "
+            f"expected {either(name, 'day_first', 'month_first')}, or none"
+        )
+    return "year_first" if _are_years(present) else dates.order(name, list(present))
 
 
 def _are_years(present: pd.Series[Any]) -> bool:

@@ -21,7 +21,7 @@ from goodfit.data.faults import Faults, drop, override, shown
 from goodfit.data.spill import Spill
 from goodfit.errors import UserError
 from goodfit.records import ColumnRead, Exhibit
-from goodfit.schema import Missing, MissingIn, NaValues
+from goodfit.schema import Cell, Missing, MissingIn, NaValues
 
 _SHOWN = 5  # columns of a sample on the page, of numbers and of others
 _READ = "columns"  # the attribute of rows that has what was decided of their columns
@@ -38,10 +38,7 @@ class MissingCells:
     def __init__(self, of_all: Missing, of_columns: MissingIn, na_values: NaValues) -> None:
         self.of_all = of_all
         self.of_columns = {normal(name): what for name, what in of_columns.items()}
-        self.na_values = {
-            normal(name): tuple(map(str, cells if isinstance(cells, list) else [cells]))
-            for name, cells in na_values.items()
-        }
+        self.na_values = {normal(name): _texts(cells) for name, cells in na_values.items()}
 
     @property
     def options(self) -> dict[str, Collection[str]]:
@@ -75,6 +72,11 @@ class MissingCells:
             return ", or data.missing=impute"
         texts = [override(name, "category") for name in inputs]
         return f", or take a column as texts: {texts[0]}" if texts else ""
+
+
+def _texts(cells: Cell | Sequence[Cell]) -> tuple[str, ...]:
+    """A cell, or several, as a file has them; a list of the configuration is no list of Python."""
+    return tuple(map(str, [cells] if isinstance(cells, str | int | float) else cells))
 
 
 def without_spaces(column: Column, count: int) -> Column:

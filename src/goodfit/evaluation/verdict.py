@@ -6,12 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from goodfit.evaluation.bootstrap import Resampled, compare
-from goodfit.records import TOO_FEW, Comparison, Role, Verdict
+from goodfit.records import FEWEST_UNITS, TOO_FEW, Comparison, Role, Verdict
 
 WORDS = {1: "beats", 0: "ties with", -1: "loses to"}
-# independent units of test from which on intervals are believed: of fewer clusters the bootstrap's
-# are too narrow, where "few" ends at 20 to 50 of them (Cameron and Miller 2015, section VI)
-FEWEST_UNITS = 30
 Scores = Mapping[str, Resampled]
 
 

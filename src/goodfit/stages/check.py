@@ -52,7 +52,8 @@ def _check_rows(table: OwnTable, console: Console) -> int:
             console.print(f"   rows of the file: {rows}", highlight=False)
         for word, text in (("if ignored", finding.cost), ("answer", finding.answer)):
             console.print(f"   {word}: {escape(text)}", highlight=False, soft_wrap=True)
-    for line in own.weighed(table.table.weight, table.rows, table.names):
+    few = [escape(note) for note in own_table.few(table)]
+    for line in [*own.weighed(table.table.weight, table.rows, table.names), *few]:
         console.print(line, highlight=False, soft_wrap=True)
     rows = f"{len(table.rows):,} rows, {len(columns)} columns"
     console.print(f"{rows}: {_counted(len(found))}", highlight=False)

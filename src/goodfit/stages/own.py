@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -172,13 +174,36 @@ def check_known(
     """What is given are options of conf/data/<data>.yaml, but for those `set_otherwise`.
 
     Raises:
-        UserError: one is not.
+        UserError: one is not; those of other parts with where they go.
     """
+    config = OmegaConf.load("conf/config.yaml")
+    groups = {group for entry in config.defaults for group in _groups(entry)}
     options = OmegaConf.load(_CONF / f"{data}.yaml")
     known = sorted(set(map(str, options)) - {"_target_", "sources", *set_otherwise})
+    parts = {*map(str, config), *groups} - {*known, "name", "data", "experiment"}
     for key in given:
-        if key not in known:
-            raise UserError(f"unknown option '{key}'.{nearest(key, known)}\n{usage}")
+        if key in known:
+            continue
+        if key in parts:
+            raise UserError(_of_other_parts(parts))
+        raise UserError(f"unknown option '{key}'.{nearest(key, known)}\n{usage}")
+
+
+def _groups(entry: Any) -> list[str]:
+    """The group of which an entry of the defaults chooses; none for `_self_`."""
+    return list(map(str, entry)) if OmegaConf.is_dict(entry) else []
+
+
+def _of_other_parts(parts: Collection[str]) -> str:
+    """Where words of the command line go whose keys are of these parts of the configuration."""
+    words = [word for word in sys.argv[1:] if re.split(r"[.=]", word)[0] in parts]
+    names = [word.partition("=")[2] for word in sys.argv[1:] if word.startswith("name=")]
+    name, asked = (names or ["<name>"])[0], shlex.join(words)
+    return (
+        f"{asked}: not of the data, whose options alone are taken here; leave it out, and once "
+        f"conf/experiment/{name}.yaml is written, set it there, or: "
+        f"`python pipelines/train.py experiment={name} {asked}`"
+    )
 
 
 def with_defaults(data: str, given: Mapping[str, Any]) -> dict[str, Any]:

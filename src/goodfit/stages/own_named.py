@@ -36,7 +36,7 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
     given = {words[0]: column, "label": target, "kind": kind.kind} | rest | {"kind": kind.kind}
     options = own.with_defaults(choice, given)
     if named is None:
-        folder = look_named.folder_of(table, list(cells[column]), options["ending"] or "")
+        folder = look_named.folder_of(table, cells, column, options["ending"] or "")
     else:
         folder = own.found(content, here, usage, "folder")
     data = look_files.data_set(choice, options)

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from goodfit.config.experiment_file import ExperimentFile
 from goodfit.contract import DataSpec
-from goodfit.data import look, look_files, look_named, table_files
+from goodfit.data import evidence, look, look_files, look_named, table_files
 from goodfit.data.faults import drop, override
 from goodfit.data.look import Kind
 from goodfit.data.mixed import PLACE, Mixed
@@ -173,7 +173,7 @@ def _with_photos(
     """
     column = look.column_of_images(options)
     folder = asked.folder or look_named.folder_of(
-        asked.source, list(cells[column]), options["ending"] or ""
+        asked.source, cells, column, options["ending"] or ""
     )
     options["sources"] = {**options["sources"], "files": Source(file="files.zip", sha256=None)}
     table = look.data_set(asked.data, options, kind)
@@ -198,7 +198,9 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
     table = opened(given(content, here, usage))
     columns = look.seen(table.table, table.cells, table.spec)
     target = table.rows[table.table.label]
-    notes = look.warnings(table.kind, target, columns, table.copies, table.table.equal_rows)
+    notes = few(table)
+    equal_rows = table.table.equal_rows
+    notes += look.warnings(table.kind, target, table.names, columns, table.copies, equal_rows)
     found = table.table.findings(table.rows, table.names)
     known = [look.column_of_images(table.given.options)]
     notes += look_named.naming(table.cells, known)
@@ -209,6 +211,11 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
     return Looked(
         own.printed_columns(columns), _explained(table), notes, _file(name, table, inputs)
     )
+
+
+def few(table: OwnTable) -> list[str]:
+    """A note where test has too few rows, or groups of them, for a verdict."""
+    return evidence.of_rows(table.table, table.rows, table.names, table.given.options, "row")
 
 
 def _otherwise(table: OwnTable) -> list[str]:
