@@ -276,6 +276,11 @@ class Mixed(Table):
         """The column that named images in training, where one did."""
         return next(iter(spec.facts.get("photo", {})), None)
 
+    @classmethod
+    def check_name(cls, name: str, content: bytes) -> None:
+        """As of a folder of images."""
+        Photos.check_name(name, content)
+
     @staticmethod
     def columns_read(spec: DataSpec) -> list[ColumnRead]:
         """What each column was read as, as of a table."""
