@@ -189,6 +189,20 @@ def test_a_key_that_comes_late_is_no_cell_of_another_column(
     assert last["label"] in ("yes", "no")
 
 
+@pytest.mark.parametrize("out", ["got.parquet", "got.arrow"])
+def test_values_of_another_type_than_those_before_are_told(
+    ask: Callable[..., int], monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    monkeypatch.setattr(predict, "PART", 2)
+    rows = pd.read_csv(TABLE, dtype=str, keep_default_na=False).head(4).assign(note=1)
+    lines = [json.dumps(row) for row in rows.to_dict("records")]
+    lines[3] = lines[3].replace('"note": 1', '"note": "late"')
+    Path("rows.jsonl").write_text("\n".join(lines))
+    with pytest.raises(predict.UserError, match=r"no columns of one type each .*write CSV or"):
+        ask("rows.jsonl", "--out", out)
+    assert not Path(out).exists()
+
+
 def workbook(path: Path, rows: pd.DataFrame, *more: str) -> None:
     book = openpyxl.Workbook()
     sheet = book.active

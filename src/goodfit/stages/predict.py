@@ -73,8 +73,8 @@ def main() -> int:
         with closing(read(predictor)) as rows, _writing(options.out) as target:
             fill = _filling(predictor, options)
             answer = partial(answer_all, fill=fill) if _row_is_sample(predictor) else _answer_apart
-            written = answers.opened(target, str(options.out), given)
-            refused, count = answer(predictor, rows, written)
+            with closing(answers.opened(target, str(options.out), given)) as written:
+                refused, count = answer(predictor, rows, written)
     where = "" if options.out == STANDARD else f": {options.out}"
     print(f"{count - refused:,} rows answered, {refused:,} refused{where}", file=sys.stderr)
     return SOME_REFUSED if refused else 0
@@ -276,7 +276,6 @@ def answer_all(
         given = part.rows.drop(columns=part.content) if part.content else part.rows
         written.add(given, _beside(given, got))
         progress.show(count)
-    written.close()
     if refused > _LISTED:
         print(f"... and {refused - _LISTED:,} more; their answers are empty", file=sys.stderr)
     return refused, count
@@ -326,7 +325,6 @@ def _answer_apart(predictor: Predictor, rows: Iterator[Part], written: Answers) 
     without = pd.DataFrame(index=given.index)
     without.attrs = parts[0].rows.attrs
     written.add(without, given)
-    written.close()
     return refused, len(table)
 
 

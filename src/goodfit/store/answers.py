@@ -112,11 +112,12 @@ class ParquetAnswers(Answers):
         Raises:
             UserError: rows are of other types than those before.
         """
+        waiting, self._waiting = self._waiting, []
         try:
             if self._writer is None:
-                self._schema = pa.Schema.from_pandas(self._waiting[-1], preserve_index=False)
+                self._schema = pa.Schema.from_pandas(waiting[-1], preserve_index=False)
                 self._writer = self._opened(self._schema)
-            for table in self._waiting:
+            for table in waiting:
                 columns = pa.Table.from_pandas(table, self._schema, preserve_index=False)
                 self._writer.write_table(columns)
         except (pa.ArrowException, ValueError) as error:
@@ -124,7 +125,6 @@ class ParquetAnswers(Answers):
             raise UserError(
                 f"the rows have no columns of one type each ({reason}); write CSV or JSON lines"
             ) from None
-        self._waiting.clear()
 
     def _opened(self, schema: pa.Schema) -> pq.ParquetWriter | pa.RecordBatchWriter:
         return pq.ParquetWriter(self.stream, schema)
