@@ -23,6 +23,7 @@ from made_tables import read, table
 from goodfit import build
 from goodfit.contract import DataSpec
 from goodfit.data import row_files
+from goodfit.errors import UserError
 from goodfit.launch.fit import fit
 from goodfit.predictor import Predictor
 from goodfit.stages import predict
@@ -57,8 +58,8 @@ def ask(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
     return run
 
 
-def expected(model: Path, rows: int) -> list[str]:
-    rows = pd.read_csv(TABLE, dtype=str, keep_default_na=False).head(rows)
+def expected(model: Path, count: int) -> list[str]:
+    rows = pd.read_csv(TABLE, dtype=str, keep_default_na=False).head(count)
     return list(Predictor.load(model).predict(rows)["label"])
 
 
@@ -181,7 +182,7 @@ def test_a_key_that_comes_late_is_no_cell_of_another_column(
     lines = [json.dumps(row) for row in rows.to_dict("records")]
     lines[3] = lines[3].replace("{", '{"note": "late", ', 1)
     Path("rows.jsonl").write_text("\n".join(lines))
-    with pytest.raises(predict.UserError, match=r"column 'note' that the first ones lack.*jsonl"):
+    with pytest.raises(UserError, match=r"column 'note' that the first ones lack.*jsonl"):
         ask("rows.jsonl", "--out", "got.csv")
     assert ask("rows.jsonl", "--out", "got.jsonl") == 0
     last = json.loads(Path("got.jsonl").read_text().splitlines()[3])
@@ -198,7 +199,7 @@ def test_values_of_another_type_than_those_before_are_told(
     lines = [json.dumps(row) for row in rows.to_dict("records")]
     lines[3] = lines[3].replace('"note": 1', '"note": "late"')
     Path("rows.jsonl").write_text("\n".join(lines))
-    with pytest.raises(predict.UserError, match=r"no columns of one type each .*write CSV or"):
+    with pytest.raises(UserError, match=r"no columns of one type each .*write CSV or"):
         ask("rows.jsonl", "--out", out)
     assert not Path(out).exists()
 
@@ -244,7 +245,7 @@ def test_a_workbook_and_a_database_are_answered_as_the_same_rows_of_csv(
     pd.testing.assert_frame_equal(got[wanted.columns], wanted, check_dtype=False)
     assert list(got["code"]) == list(rows["code"])
     write(Path(f"two-{name}"), rows.assign(age="many").head(3), "Other")
-    with pytest.raises(predict.UserError, match=r"has several \w+s: .*; choose one: --sheet "):
+    with pytest.raises(UserError, match=r"has several \w+s: .*; choose one: --sheet "):
         ask(f"two-{name}")
     capsys.readouterr()
     assert ask(f"two-{name}", "--sheet", sheet) == predict.SOME_REFUSED

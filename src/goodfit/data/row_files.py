@@ -98,9 +98,9 @@ def parts(name: str, stream: BinaryIO, form: Format, size: int) -> Generator[Par
 
 
 def _nothing(part: Part) -> str:
-    """What is wrong with the first row, and that no other is better."""
-    more = len(part.broken) - 1
-    others = f"; {more:,} more cannot be read either, and none can" if more else ""
+    """What is wrong with the first row, and that no other can be read."""
+    count = len(part.broken)
+    others = f"; none of the first {count:,} rows can be read" if count > 1 else ""
     return f"{part.where(0)} {part.broken[0]}{others}"
 
 

@@ -95,10 +95,10 @@ def parts(path: Path, sheet: str | None, size: int) -> Generator[row_files.Part,
     width = max(map(len, [names, *rows]))
     names = _unnamed(names + [""] * (width - len(names)))
     delimited.check_header(path.name, names)
-    cells = [[*map(_in_use, row), *[""] * (width - len(row))] for row in rows]
+    cells = [_in_use(row, width) for row in rows]
     numbers = list(range(first_row, first_row + len(rows)))
     if _ending(path) in _WORKBOOKS:
-        kept = [place for place, row in enumerate(cells) if any(cell != "" for cell in row)]
+        kept = [place for place, row in enumerate(cells) if any(row)]
         cells, numbers = [cells[place] for place in kept], [numbers[place] for place in kept]
     for first in range(0, max(len(cells), 1), size):
         table = pd.DataFrame(cells[first : first + size], columns=names, dtype=object)
@@ -113,8 +113,10 @@ def _old(path: Path) -> str:
     return f"{path.name}: {_ending(path)} is not read; save it as .xlsx or as CSV in UTF-8"
 
 
-def _in_use(value: Any) -> Any:
-    return value if isinstance(value, list | dict | bytes) else _text(value)
+def _in_use(row: Sequence[Any], width: int) -> list[Any]:
+    """The texts of a row, `width` of them, but for what is no cell."""
+    values = [value if isinstance(value, list | dict | bytes) else _text(value) for value in row]
+    return values + [""] * (width - len(values))
 
 
 def _unnamed(names: Sequence[str]) -> list[str]:

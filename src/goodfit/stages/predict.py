@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ import pandas as pd
 from goodfit import build
 from goodfit.config import gallery
 from goodfit.data import file_rows, first_bytes, row_files, table_files
-from goodfit.data.faults import CellsError
+from goodfit.data.faults import CellsError, Fault
 from goodfit.data.file_rows import Filled
 from goodfit.data.row_files import Format, Part
 from goodfit.errors import OtherVersionError, UserError
@@ -37,6 +37,7 @@ Read = Callable[["Predictor"], Generator[Part, None, None]]
 STANDARD = Path("-")  # input or output
 PART = 8192  # rows that are read and answered at once
 _LISTED = 100  # refused rows that are told one by one
+_CELLS = 3  # of such a row
 _USAGE = """\
 python pipelines/predict.py experiment=<name> <file> [--out <file>]
 python pipelines/predict.py model=models:/<name>@champion <file> [--out <file>]
@@ -347,10 +348,10 @@ def answered(
         try:
             tables[tuple(places)] = predictor.predict(rows.iloc[places])
         except CellsError as error:
+            faults: dict[int, list[Fault]] = {}
             for fault in error.faults:
-                place = places[fault.row - 1]
-                said = f"column {fault.column} {fault.problem}"
-                problems[place] = f"{problems[place]}; {said}" if place in problems else said
+                faults.setdefault(places[fault.row - 1], []).append(fault)
+            problems |= {place: _told(some) for place, some in faults.items()}
             rest = [place for place in places if place not in problems]
             waiting += [rest] if rest else []
         except UserError as error:
@@ -364,6 +365,13 @@ def answered(
     given = [table.set_index(pd.Index(places)) for places, table in tables.items()]
     blank = [] if given else [predictor.predict(rows.iloc[:0])]
     return pd.concat(given or blank).reindex(range(len(rows))), problems
+
+
+def _told(faults: Sequence[Fault]) -> str:
+    """What is wrong with a row, in a line, whatever the number of its cells."""
+    said = [f"column {fault.column} {fault.problem}" for fault in faults[:_CELLS]]
+    more = [f"and {len(faults) - _CELLS:,} more cells"] if len(faults) > _CELLS else []
+    return "; ".join(said + more)
 
 
 def _beside(rows: pd.DataFrame, got: pd.DataFrame) -> pd.DataFrame:
