@@ -244,5 +244,15 @@ def test_files_are_put_into_rows_that_name_them_from_a_folder_and_an_archive(
     for name, content in contents.items():
         (tmp_path / "photos" / name).write_bytes(content)
     for path in (tmp_path / "photos", files["files"]):
-        filled = file_rows.filled(rows, "photo", path)
-        assert filled["photo"].tolist() == [b"first", b"second", "c.png"]
+        filled = file_rows.filled(rows, "photo", path, Mixed.check_name)
+        assert filled.rows["photo"].tolist() == [b"first", b"second", "c.png"]
+
+
+def test_a_file_that_a_row_names_is_of_the_format_that_its_name_says(tmp_path: Path) -> None:
+    """As prepare has it; a column that is not there is told by who encodes the rows."""
+    rows = pd.DataFrame({"photo": ["a.png", "b.jpg"]})
+    (tmp_path / "a.png").write_bytes(file_of(np.zeros((4, 4, 3), np.uint8)))
+    (tmp_path / "b.jpg").write_bytes((tmp_path / "a.png").read_bytes())
+    filled = file_rows.filled(rows, "photo", tmp_path, Mixed.check_name)
+    assert filled.problems == {1: "b.jpg is PNG, though its name ends with '.jpg'"}
+    assert not file_rows.filled(rows[[]], "photo", tmp_path, Mixed.check_name).problems

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import tiny
 import torch
@@ -20,14 +20,12 @@ from furnished import furnish
 
 from goodfit import build
 from goodfit.contract import DataSpec
-from goodfit.data import row_files
 from goodfit.data.faults import CellsError
 from goodfit.data.mnist import Mnist
 from goodfit.errors import UserError
 from goodfit.launch.fit import fit
 from goodfit.predictor import Predictor
 from goodfit.stages import predict
-from goodfit.store import answers
 
 TABLE = tiny.SAMPLES / "table.csv"
 
@@ -66,6 +64,8 @@ def expected(model: Path) -> pd.DataFrame:
 def written_rows(path: Path) -> pd.DataFrame:
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
+    if path.suffix in (".arrow", ".feather"):
+        return pd.read_feather(path)
     if ".jsonl" in path.name:
         return pd.read_json(path, lines=True, dtype=False)
     return pd.read_csv(path, sep="\t" if ".tsv" in path.name else ",", dtype={"code": str})
@@ -77,6 +77,12 @@ def lay(name: str) -> Path:
     content = io.BytesIO()
     if ".parquet" in name:
         rows.to_parquet(content)
+    elif name.endswith(".feather"):
+        rows.to_feather(content)
+    elif name.endswith(".arrow"):
+        table = pa.Table.from_pandas(rows)
+        with pa.ipc.new_stream(content, table.schema) as writer:
+            writer.write_table(table)
     elif ".jsonl" in name:
         rows.to_json(content, orient="records", lines=True)
     else:
@@ -87,7 +93,9 @@ def lay(name: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["rows.csv", "rows.tsv", "rows.csv.gz", "rows.jsonl", "rows.jsonl.gz", "rows.parquet"]
+    "name",
+    [f"rows.{ending}" for ending in ("csv", "tsv", "csv.gz", "jsonl", "jsonl.gz")]
+    + [f"rows.{ending}" for ending in ("parquet", "arrow", "feather")],
 )
 @pytest.mark.parametrize("size", [8192, 7])
 def test_each_format_gets_the_answers_of_the_model_beside_its_own_columns(
@@ -144,45 +152,65 @@ def test_a_column_of_the_file_that_is_called_as_an_answer_stays(ask: Callable[..
     assert set(got["predicted_label"]) <= {"yes", "no"}
 
 
+@pytest.mark.parametrize("arguments", [(), ("--format", "jsonl")])
+@pytest.mark.parametrize("before", ["", "\ufeff", "\n \n"])
+@pytest.mark.parametrize("packed", [True, False])
 def test_standard_input_goes_to_standard_output(
-    ask: Callable[..., int], model: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: Any
+    ask: Callable[..., int],
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: Any,
+    packed: bool,
+    before: str,
+    arguments: tuple[str, ...],
 ) -> None:
-    text = io.TextIOWrapper(io.BytesIO(lay("rows.jsonl").read_bytes()))
-    monkeypatch.setattr(sys, "stdin", text)
-    assert ask("-", "--format", "jsonl") == 0
+    """JSON lines by their first bytes, also compressed, though nobody names their format."""
+    content = before.encode() + lay("rows.jsonl").read_bytes()
+    given(monkeypatch, gzip.compress(content, mtime=0) if packed else content)
+    assert ask("-", *arguments) == 0
     lines = capfdbinary.readouterr().out.splitlines()
     labels = [json.loads(line)["label"] for line in lines]
     assert labels == list(expected(model)["label"])
 
 
-# of a series, all rows have one answer
-SAMPLES = [case for case in tiny.cases() if build.data_set(tiny.cfg(case)).row_is_sample]
+def given(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    """As standard input, of which a pipe may give one byte at a time."""
+
+    class Pipe(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            return super().read(1 if size == 64 else size)
+
+        def seekable(self) -> bool:
+            return False
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Pipe(content)))
 
 
-@pytest.mark.parametrize("case", SAMPLES)
-def test_rows_of_every_data_set_are_answered_as_lines_of_json(
-    case: str, prepared: Callable[[str], Path], tmp_path: Path
+@pytest.mark.parametrize("name", ["rows.csv", "rows.csv.gz", "rows.parquet", "rows.arrow"])
+def test_standard_input_is_told_by_its_first_bytes(
+    ask: Callable[..., int], model: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Windows, pictures, texts: what the registry's input example holds."""
-    spec, cfg = DataSpec.read(prepared(case) / "spec.json"), tiny.cfg(case)
-    torch.manual_seed(0)
-    predictor, data = Predictor(build.task(cfg, spec), spec), build.data_set(cfg)
-    some = data.load(tiny.raw(data), data.read(tiny.raw(data)).head(3))
-    rows = data.example(some).reset_index(drop=True)
-    sent = tmp_path / "rows.jsonl"
-    rows.to_json(sent, orient="records", lines=True, date_format="iso")
-    with sent.open("rb") as source:
-        (part,) = row_files.parts("rows.jsonl", source, "jsonl", 100)
-    got, problems = predict.answered(predictor, part.rows)
-    assert problems == {}
-    pd.testing.assert_frame_equal(got, predictor.predict(rows))
-    for name in ("got.jsonl", "got.csv", "got.parquet"):
-        path = tmp_path / name
-        with path.open("wb") as target:
-            file = answers.opened(target, name, row_files.format_of(path))
-            file.add(part.rows, got)
-            file.close()
-        assert len(written_rows(path)) == len(rows), name
+    given(monkeypatch, lay(name).read_bytes())
+    assert ask("-", "--out", "got.csv") == 0
+    got, wanted = pd.read_csv("got.csv"), expected(model)
+    pd.testing.assert_frame_equal(got[wanted.columns], wanted, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04" + bytes(90), "standard input is no stream of rows; save it as a file"),
+        (gzip.compress(b"age,town\n1,Ulm\n")[:12], "standard input cannot be unpacked"),
+        (b"\xff\xfea\0", "standard input is not UTF-8, but UTF-16; save it as UTF-8"),
+        (b"id;name\n1;Ulm\n", r"columns \[.*\] are missing; got \['id', 'name'\]"),
+    ],
+)
+def test_standard_input_that_cannot_be_read_is_told(
+    ask: Callable[..., int], monkeypatch: pytest.MonkeyPatch, content: bytes, said: str
+) -> None:
+    given(monkeypatch, content)
+    with pytest.raises(UserError, match=said):
+        ask("-")
 
 
 def test_of_many_refused_rows_the_first_hundred_are_told(
@@ -264,17 +292,22 @@ def contents() -> Iterator[tuple[str, bytes, str]]:
     table = TABLE.read_bytes()
     yield "rows.csv", b"", "rows.csv is empty"
     yield "rows.csv", b"age,age\n1,2\n", "two columns named 'age'"
-    yield "rows.csv", b"age,town\n1,Ulm\n2,Ulm,3\n", "rows.csv, line 3 has 3 cells, the header 2"
+    yield (
+        "rows.csv",
+        b"age,town\n2,Ulm,3\n4,5,6\n",
+        "line 2 has 3 cells, the header 2; none of",
+    )
+    yield "rows.csv", gzip.compress(table, mtime=0), "rows.csv is not UTF-8, but a gzip archive"
     yield "rows.csv", b"age,town\n1,Ulm\n", "columns .* are missing"
     yield "rows.csv", table.replace(b"Ulm", b"K\xf6ln"), "rows.csv is not UTF-8"
     yield "rows.csv.gz", table, "rows.csv.gz cannot be read as csv: Not a gzipped file"
     yield "rows.csv.gz", gzip.compress(table, mtime=0)[:-20], "rows.csv.gz cannot be read as csv"
     yield "rows.parquet", table, "rows.parquet cannot be read as parquet"
-    yield "rows.jsonl", b'{"age": 1}\n{"age": \n', "rows.jsonl, line 2 is no JSON"
+    yield "rows.jsonl", b'\n{"age": \n', "rows.jsonl, line 2 is no JSON"
     yield (
         "rows.jsonl",
         b"[1, 2]\n",
-        r"rows.jsonl, line 1: expected an object, \{...\}, got \[1, 2\]",
+        r"rows.jsonl, line 1 is \[1, 2\], expected an object, \{...\}",
     )
 
 
@@ -292,11 +325,11 @@ def test_a_file_that_breaks_off_leaves_no_answers(
     ask: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(predict, "PART", 7)
-    rows = lay("rows.jsonl").read_text()
-    Path("rows.jsonl").write_text(rows[:-30])
-    with pytest.raises(UserError, match="is no JSON"):
-        ask("rows.jsonl", "--out", "got.csv")
-    assert sorted(path.name for path in Path().iterdir()) == ["rows.jsonl"]
+    packed = lay("rows.csv.gz").read_bytes()
+    Path("rows.csv.gz").write_bytes(packed[:-12])
+    with pytest.raises(UserError, match=r"rows\.csv\.gz cannot be read as csv: Comp"):
+        ask("rows.csv.gz", "--out", "got.csv")
+    assert sorted(path.name for path in Path().iterdir()) == ["rows.csv.gz"]
 
 
 @pytest.mark.parametrize(
@@ -305,7 +338,8 @@ def test_a_file_that_breaks_off_leaves_no_answers(
         ((), "got 1 models and 0 files, expected one of each"),
         (("rows.csv", "more.csv"), "got 1 models and 2 files"),
         (("none.csv",), "none.csv cannot be read: No such file or directory"),
-        (("rows.xlsx",), "expected a file that ends with .csv"),
+        (("rows.csv", "--out", "got.xlsx"), "got.xlsx: expected a file that ends with .csv"),
+        (("rows.csv", "--sheet", "May"), "--sheet May: rows.csv has no sheets; leave it out"),
         (("rows.csv", "--out", "old.csv"), "old.csv exists; name another file, or add --replace"),
         (("rows.csv", "--out", "rows.csv", "--replace"), "is the file of the rows"),
         (("rows.csv", "--out", "link.csv", "--replace"), "is the file of the rows"),
@@ -353,42 +387,3 @@ def test_a_model_of_another_version_is_told_with_the_way_to_ask_it(
     lay("rows.csv")
     with pytest.raises(UserError, match="another version of goodfit wrote the model's files"):
         ask("rows.csv", asked="model=old")
-
-
-@pytest.mark.parametrize(
-    "cell", ["a", "", "a,b", 'say "x"', "a\nb", "a\rb", "a;b", " a ", "größe", "\u2028", None]
-)
-@pytest.mark.parametrize("separator", [",", ";"])
-@pytest.mark.parametrize("width", [1, 2])
-def test_answers_are_written_alike_by_arrow_and_by_pandas(
-    cell: str | None, separator: str, width: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    numbers = [0.1, -0.0, 1e-5, 1e16, 1e22, 123456789.125, 5e-324, np.nan, np.inf]
-    texts = [cell, *["b"] * 7, cell]
-    rows = pd.DataFrame({"word": pd.array(texts, "str"), "other": "x"}).iloc[:, :width]
-    rows.attrs["separator"] = separator
-    blank, given = pd.DataFrame(index=rows.index), pd.DataFrame({"value": numbers})
-
-    def written() -> list[bytes]:
-        made = []
-        for answer in (given, blank, given.astype("float32"), given.assign(day=pd.Timestamp(0))):
-            stream = io.BytesIO()
-            answers.opened(stream, "a.csv", "csv").add(rows, answer)
-            made.append(stream.getvalue())
-        return made
-
-    ours = written()
-    monkeypatch.setattr(answers, "_plain_csv", lambda *_: None)
-    assert ours == written()
-
-
-def test_a_mark_of_byte_order_is_no_part_of_the_first_name() -> None:
-    content = "\ufeffa,b\n1,x\n\n2,y\n".encode()
-    (part,) = row_files.parts("t.csv", io.BytesIO(content), "csv", 10)
-    assert list(part.rows) == ["a", "b"]
-    assert part.numbers == [2, 4]
-
-
-def test_every_ending_has_a_format() -> None:
-    for ending in row_files.ENDINGS:
-        assert row_files.format_of(Path(f"A.B{ending.upper()}.gz")) == row_files.ENDINGS[ending]

@@ -90,7 +90,19 @@ def test_a_file_that_is_no_image_is_told_in_a_line_and_the_others_are_answered(
     got = pd.read_csv("answers.csv").set_index("file")
     assert got["label"].isna().sum() == 1
     said = capsys.readouterr().err
-    assert "photos, file shapes/disks/bad.png: column image is empty" in said
+    assert "photos, file shapes/disks/bad.png: is empty" in said
+
+
+@pytest.mark.fault(21)
+def test_a_file_of_another_format_than_its_name_says_is_refused_as_in_training(
+    ask: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = unpacked(Path("photos"))
+    (folder / "lie.jpg").write_bytes(file_of(noise(1)))
+    assert ask(str(folder), "--out", "answers.csv") == 3
+    assert pd.read_csv("answers.csv").set_index("file")["label"].isna().sum() == 1
+    said = capsys.readouterr().err
+    assert "photos, file lie.jpg: is PNG, though its name ends with '.jpg'" in said
 
 
 def test_a_folder_with_a_link_that_leads_out_is_refused(ask: Callable[..., int]) -> None:

@@ -14,6 +14,7 @@ from furnished import furnish
 
 from goodfit.build import data_set
 from goodfit.config import tree
+from goodfit.errors import UserError
 from goodfit.launch.fit import fit
 from goodfit.predictor import Predictor
 from goodfit.stages import predict
@@ -63,6 +64,24 @@ def test_the_file_of_training_gets_the_week_behind_its_last_values(
     assert answers["day"][0] == "2024-05-06"
     expected = Predictor.load(model).predict(last_steps())
     assert answers["forecast"].tolist() == pytest.approx(expected["forecast"].tolist(), rel=1e-6)
+
+
+def test_a_blank_row_is_no_step_and_one_that_cannot_be_read_stops(
+    ask: Callable[..., int],
+) -> None:
+    """Of which series the second one is, nobody knows."""
+    last_steps().to_csv("rows.csv", index=False)
+    header, *lines = Path("rows.csv").read_text().splitlines()
+    commas = header.count(",")
+    Path("blank.csv").write_text("\n".join([header, *lines[:5], "," * commas, *lines[5:]]))
+    assert ask("rows.csv", "--out", "whole.csv") == 0
+    assert ask("blank.csv", "--out", "answers.csv") == 0
+    assert Path("answers.csv").read_bytes() == Path("whole.csv").read_bytes()
+    lines[5] += ",more"
+    Path("broken.csv").write_text("\n".join([header, *lines]))
+    said = f"broken.csv, line 7 has {commas + 2} cells, the header {commas + 1}; a step"
+    with pytest.raises(UserError, match=said):
+        ask("broken.csv", "--out", "none.csv")
 
 
 @pytest.mark.fault(33)

@@ -14,6 +14,7 @@ import torch
 from made_files import zipped
 
 from goodfit.baseline.spectra import cepstra, mean_spectra
+from goodfit.data import file_rows
 from goodfit.data.faults import CellsError
 from goodfit.data.sounds import Sounds
 from goodfit.errors import UserError
@@ -48,6 +49,17 @@ def file_of(sound: np.ndarray, form: str = "WAV", rate: int = RATE, **options: A
     stream = io.BytesIO()
     soundfile.write(stream, sound, rate, format=form, **options)
     return stream.getvalue()
+
+
+@pytest.mark.fault(21)
+def test_a_sound_of_another_format_than_its_name_says_is_told_in_use_as_in_training(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "lie.wav").write_bytes(file_of(tone(440), "OGG"))
+    (tmp_path / "true.ogg").write_bytes(file_of(tone(440), "OGG"))
+    (part,) = file_rows.parts(tmp_path, "audio", Sounds.check_name)
+    assert part.broken == {0: "is OGG, though its name ends with '.wav'"}
+    assert part.where(0) == f"{tmp_path}, file lie.wav"
 
 
 def pitch(sound: np.ndarray) -> float:

@@ -219,6 +219,13 @@ def test_a_file_that_is_not_what_its_name_says_is_refused_in_a_line(
     assert "\n" not in str(refused.value)
 
 
+def test_a_line_that_is_no_json_is_refused_by_its_number(tmp_path: Path) -> None:
+    """Use answers the others; training learns of all rows or of none."""
+    (tmp_path / "a.jsonl").write_text('{"x": 1}\n\n{"x": \n{"x": 2}\n')
+    with pytest.raises(UserError, match=r"^a\.jsonl, line 3 is no JSON: "):
+        cells(tmp_path / "a.jsonl")
+
+
 @pytest.mark.parametrize("name", ["rows.parquet", "rows.sqlite", "rows.xlsx"])
 def test_a_file_is_read_without_a_change_to_its_folder(tmp_path: Path, name: str) -> None:
     WRITERS[name](tmp_path / name)

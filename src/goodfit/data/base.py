@@ -16,6 +16,7 @@ import pandas as pd
 
 from goodfit.contract import DataSpec
 from goodfit.data import split
+from goodfit.data.faults import shown
 from goodfit.data.spill import Spill
 from goodfit.errors import UserError
 from goodfit.records import ColumnRead, Exhibit, Finding
@@ -202,6 +203,15 @@ class DataSet(ABC):
         """The column of a caller's rows that holds the bytes of files; None where there is none."""
         return None
 
+    @classmethod
+    def check_name(cls, name: str, content: bytes) -> None:
+        """The bytes of a file are what its name says: by default nothing is known of them.
+
+        Raises:
+            UserError: what is wrong with the file.
+        """
+        return
+
     @staticmethod
     def given(rows: pd.DataFrame, answers: pd.DataFrame, spec: DataSpec) -> pd.DataFrame:
         """Answers to rows (N,) that were `received`, as a caller gets them: by default one each."""
@@ -328,7 +338,10 @@ def check_columns(rows: pd.DataFrame, expected: Collection[str]) -> None:
         raise UserError(f"column '{twice[0]}' is there twice; give it once")
     missing = [name for name in expected if name not in rows.columns]
     if missing:
-        raise UserError(f"columns {missing} are missing; expected {list(expected)}")
+        if len(missing) < len(expected):
+            raise UserError(f"columns {missing} are missing; expected {list(expected)}")
+        got = shown([str(name) for name in rows.columns])
+        raise UserError(f"columns {missing} are missing; got {got}")
 
 
 def class_labels(train: pd.DataFrame, column: str = "label") -> tuple[str, ...]:

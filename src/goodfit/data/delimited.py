@@ -37,7 +37,8 @@ _SAMPLE = 200  # rows that tell the separator
 def cells(raw: Path, spill: Spill | None = None) -> pd.DataFrame:
     """All cells (N rows) as text; the index counts blank rows, too.
 
-    Blank rows are left out, and spaces around names and cells dropped. Columns without a name are
+    Blank rows are left out, for nothing can be learned of them; whoever asks a model gets an answer
+    to them, too (`row_files`). Spaces around names and cells are dropped, columns without a name
     called "Unnamed: <number>". Attributes: `separator`, the word for it, and `spaced`, how many
     cells of each column had spaces around them. Of a plain file, memory holds what `spill` leaves
     there; a file with quotes in cells is read as a whole.
@@ -109,6 +110,11 @@ def check_header(file: str, header: Iterable[str]) -> None:
         raise UserError(f"{file} has two columns named '{repeated[0]}'; rename one")
 
 
+def other_kind(content: bytes) -> str:
+    """What a file is that is no UTF-8, by its first bytes; "" where they do not tell."""
+    return next((kind for mark, kind in _OTHERS.items() if content.startswith(mark)), "")
+
+
 def _head(raw: Path) -> str:
     """The first rows of a file, which tell its separator; empty of one that is no UTF-8."""
     opened = gzip.open if raw.suffix == ".gz" else open
@@ -128,16 +134,15 @@ def _text(raw: Path) -> str:
         # with the mark of byte order that Excel writes, or without; line ends as Python's reader
         text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig").read().lstrip("\ufeff")
     except UnicodeDecodeError as error:
-        other = next((kind for mark, kind in _OTHERS.items() if content[:2] == mark), None)
+        other = other_kind(content)
         where = f", but {other}" if other else f" (byte {error.start})"
-        encoding = {None: "CP1252", "UTF-16": "UTF-16"}.get(other)
+        encoding = {"": "CP1252", "UTF-16": "UTF-16"}.get(other)
         how = f" (a file of Windows by `iconv -f {encoding} -t UTF-8`)" if encoding else ""
         raise UserError(f"{raw.name} is not UTF-8{where}; save it as CSV in UTF-8{how}") from None
     if "\0" in text:
         place = len(text.partition("\0")[0].encode())
-        other = next(
-            (f": it is {kind}" for mark, kind in _OTHERS.items() if text[:2].encode() == mark), ""
-        )
+        kind = other_kind(text[:2].encode())
+        other = f": it is {kind}" if kind else ""
         raise UserError(
             f"{raw.name} is no text (byte {place} is NUL){other}; save it as CSV in UTF-8"
         )

@@ -176,13 +176,22 @@ class FileDataSet(StratifiedDataSet):
         Raises:
             UserError: what is wrong with it.
         """
+        self.check_name(name, content)
+        return self.decode(content)
+
+    @classmethod
+    def check_name(cls, name: str, content: bytes) -> None:
+        """A file is of the format that its name says.
+
+        Raises:
+            UserError: it is of another one, of none, or empty.
+        """
         if not content:
             raise UserError("is empty")
-        form = self.format_of(content)
+        form = cls.format_of(content)
         ending = PurePosixPath(name).suffix.lower()
-        if ending not in self.endings[form]:
+        if ending not in cls.endings[form]:
             raise UserError(f"is {form}, though its name ends with '{ending}'")
-        return self.decode(content)
 
     def decode_chunk(self, names: list[str], contents: list[bytes]) -> decoded.Chunk:
         """What comes of B files."""

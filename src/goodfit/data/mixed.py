@@ -11,15 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data import digests, images, tokens
+from goodfit.data import digests, images, table_texts, tokens
 from goodfit.data.base import Array, arrays_as_lists, check_columns
-from goodfit.data.columns import LITERAL, Column, is_missing
+from goodfit.data.columns import Column
 from goodfit.data.delimited import normal
-from goodfit.data.faults import Faults, override, shown
+from goodfit.data.faults import Faults, override
 from goodfit.data.files import visible
 from goodfit.data.images import Images
 from goodfit.data.named import found, tell_unnamed, unnamed
@@ -46,7 +45,6 @@ from goodfit.system.archive import file_names
 
 # of a table's own columns none begins with a space: the file of a row, and its number among all
 FILE, PLACE = " file", " place"
-_TEXT = Column("category", "", LITERAL)  # as which a text is read: "NA" may be one
 
 
 class Photos(Images):
@@ -186,7 +184,7 @@ class Mixed(Table):
         inputs = dict(spec.inputs) if spec.facts["columns"] else {}
         read, facts = read_as(train), dict(spec.facts)
         typed = {name: read.get(name) or Column.of_values(train[name]) for name in self.texts}
-        facts["texts"] = {name: _of_text(column) for name, column in typed.items()}
+        facts["texts"] = {name: table_texts.described(column) for name, column in typed.items()}
         facts["length"] = self.length
         if self.texts:
             inputs |= self._tokens(train)
@@ -200,7 +198,9 @@ class Mixed(Table):
         return replace(spec, inputs=inputs, facts=facts)
 
     def _tokens(self, train: pd.DataFrame) -> dict[str, Field]:
-        words = [tokens.joined(texts, self.length) for texts in _texts(train, self.texts)]
+        words = [
+            tokens.joined(texts, self.length) for texts in table_texts.of_rows(train, self.texts)
+        ]
         vocabulary = tokens.vocabulary(words, list, self.min_count)
         # each text, with its column's name before it where there are several
         most = len(self.texts) * (self.length + (len(self.texts) > 1))
@@ -242,10 +242,8 @@ class Mixed(Table):
         check_columns(rows, [*facts["columns"], *facts["texts"], *facts.get("photo", {})])
         arrays = Table.encode(rows, spec) if facts["columns"] else {}
         if facts["texts"]:
-            given = _read_texts(rows, facts["texts"])
-            words = [
-                tokens.joined(texts, facts["length"]) for texts in _texts(given, facts["texts"])
-            ]
+            given = table_texts.read(rows, facts["texts"])
+            words = table_texts.words(given, facts["texts"], facts["length"])
             arrays |= tokens.encode(words, list, spec.inputs["tokens"])
         for name in facts.get("photo", {}):
             arrays["image"] = images.encoded(rows[name], spec)
@@ -275,6 +273,11 @@ class Mixed(Table):
     def column_of_files(cls, spec: DataSpec) -> str | None:
         """The column that named images in training, where one did."""
         return next(iter(spec.facts.get("photo", {})), None)
+
+    @classmethod
+    def check_name(cls, name: str, content: bytes) -> None:
+        """As of a folder of images."""
+        Photos.check_name(name, content)
 
     @staticmethod
     def columns_read(spec: DataSpec) -> list[ColumnRead]:
@@ -357,44 +360,3 @@ def _photo(columns: Mapping[str, str], sources: Mapping[str, Source]) -> str:
             "{photo: image}"
         )
     return names[0] if names else ""
-
-
-def _of_text(column: Column) -> dict[str, Any]:
-    """What the spec says of a column of texts."""
-    why = f"{column.why}; a word stands for one" if column.missing else column.why
-    return {**column.to_facts(), "kind": "text", "why": why}
-
-
-def _texts(rows: pd.DataFrame, names: Collection[str]) -> list[dict[str, str]]:
-    """The texts of each row (B,) by their columns."""
-    columns = [list(rows[name]) for name in names]
-    return [dict(zip(names, texts, strict=True)) for texts in zip(*columns, strict=True)]
-
-
-def _read_texts(rows: pd.DataFrame, texts: Mapping[str, Any]) -> pd.DataFrame:
-    """The columns of texts of what a caller sent (B rows), "" for what is missing.
-
-    Raises:
-        CellsError: one is missing, and in training none was, or is no text.
-    """
-    faults = Faults("the rows")
-    read = pd.DataFrame(index=rows.index)
-    for name, facts in texts.items():
-        cells: list[str] = []
-        as_text = replace(_TEXT, na_values=tuple(facts.get("na_values", ())))
-        for row, cell in enumerate(rows[name], 1):
-            missing = is_missing(cell, as_text)
-            if missing and not facts["missing"]:
-                faults.add(name, [row], "is missing; in training none was")
-            elif isinstance(cell, bytes) or not (missing or pd.api.types.is_scalar(cell)):
-                faults.add(name, [row], f"{shown(cell)} is not a text")
-            cells.append("" if missing else _text(cell))
-        read[name] = pd.Series(cells, rows.index, dtype=object)
-    faults.report("give what training had")
-    return read
-
-
-def _text(cell: Any) -> str:
-    """A text as it stands in a file, of what a reader made of it: "3" of 3.0."""
-    is_whole = isinstance(cell, float | np.floating) and float(cell).is_integer()
-    return str(int(cell)) if is_whole else str(cell)

@@ -81,9 +81,9 @@ class SpokenLanguage(Sounds):
             for name, content in some_members(raw[package], wanted):
                 yield f"{package}/{name}", content
 
-    def examined(self, name: str, content: bytes) -> Array:
-        """The sound (L,) of a clip: the packages are pinned, and with them the files' names."""
-        return self.decode(content)
+    @classmethod
+    def check_name(cls, name: str, content: bytes) -> None:
+        """Nothing: the packages are pinned, and with them the names of their files."""
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
         """As of `Sounds`."""

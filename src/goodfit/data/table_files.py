@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -31,7 +31,7 @@ from goodfit.system.extras import needs
 
 _DATABASES = (".sqlite", ".sqlite3", ".db")
 _WORKBOOKS = (".xlsx", ".xlsm")
-_ARROW = (".arrow", ".feather", ".ipc")
+SHEETS = _WORKBOOKS + _DATABASES
 _OLD_WORKBOOKS = (".xls", ".ods", ".numbers")
 _PART = 65_536  # rows of JSON that are read at once
 
@@ -53,34 +53,89 @@ def cells(
         UserError: the file is not what its name says, or a column holds lists, objects or bytes.
     """
     spill = spill or Spill()
-    ending = Path(path.name.lower().removesuffix(".gz")).suffix
+    ending = _ending(path)
     if ending == ".json":
         raise UserError(
             f"{path.name}: .json is not read; write JSON lines (.jsonl), an object for each row on "
             "a line of its own"
         )
     if ending in _OLD_WORKBOOKS:
-        raise UserError(f"{path.name}: {ending} is not read; save it as .xlsx or as CSV in UTF-8")
-    if sheet is not None and ending not in _WORKBOOKS + _DATABASES:
+        raise UserError(_old(path))
+    if sheet is not None and ending not in SHEETS:
         raise UserError(f"data.sheet={sheet}: {path.name} has no sheets; leave it out")
-    if ending in _WORKBOOKS:
-        return _named(path.name, _workbook(path, sheet), 2, spill)
-    if ending in _DATABASES:
-        return _named(path.name, _database(path, sheet), 1, spill)
-    if ending in _ARROW or row_files.ENDINGS.get(ending) == "parquet":
+    if ending in SHEETS:
+        names, rows, first_row = _sheet(path, sheet, "data.sheet=")
+        return _named(path.name, _of_rows(path.name, names, rows), first_row, spill)
+    form = row_files.ENDINGS.get(ending)
+    if form in ("parquet", "arrow"):
         return _named(path.name, _columnar(path, ending, drop, spill), 1, spill)
-    if row_files.ENDINGS.get(ending) == "jsonl":
+    if form == "jsonl":
         return _named(path.name, _json_lines(path, drop), 1, spill)
     return delimited.cells(path, spill)
+
+
+def has_sheets(path: Path) -> bool:
+    """Whether a file is a workbook or a database by its name.
+
+    Raises:
+        UserError: it is a workbook of a kind that is not read.
+    """
+    if _ending(path) in _OLD_WORKBOOKS:
+        raise UserError(_old(path))
+    return _ending(path) in SHEETS
+
+
+def parts(path: Path, sheet: str | None, size: int) -> Generator[row_files.Part, None, None]:
+    """The rows of a workbook or a database, `size` at a time; at least one part, maybe empty.
+
+    Cells are the texts that training reads. A row without any of a database is one; of a
+    workbook it is none, for a sheet ends where somebody once wrote. What is no cell, such as
+    bytes, stays as it is: the model may not ask for it.
+
+    Raises:
+        UserError: the file cannot be read, or has several sheets or tables, and `sheet` names none.
+    """
+    names, rows, first_row = _sheet(path, sheet, "--sheet ")
+    # of a sheet, a row may have more cells than the first
+    width = max(map(len, [names, *rows]))
+    names = _unnamed(names + [""] * (width - len(names)))
+    delimited.check_header(path.name, names)
+    cells = [_in_use(row, width) for row in rows]
+    numbers = list(range(first_row, first_row + len(rows)))
+    if _ending(path) in _WORKBOOKS:
+        kept = [place for place, row in enumerate(cells) if any(row)]
+        cells, numbers = [cells[place] for place in kept], [numbers[place] for place in kept]
+    for first in range(0, max(len(cells), 1), size):
+        table = pd.DataFrame(cells[first : first + size], columns=names, dtype=object)
+        yield row_files.Part(table, numbers[first : first + size], f"{path.name}, row")
+
+
+def _ending(path: Path) -> str:
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def _old(path: Path) -> str:
+    return f"{path.name}: {_ending(path)} is not read; save it as .xlsx or as CSV in UTF-8"
+
+
+def _in_use(row: Sequence[Any], width: int) -> list[Any]:
+    """The texts of a row, `width` of them, but for what is no cell."""
+    values = [value if isinstance(value, list | dict | bytes) else _text(value) for value in row]
+    return values + [""] * (width - len(values))
+
+
+def _unnamed(names: Sequence[str]) -> list[str]:
+    """Names of columns, as those are called that have none."""
+    return [
+        delimited.normal(str(name)) if name else f"Unnamed: {place}"
+        for place, name in enumerate(names)
+    ]
 
 
 def _named(file: str, table: pd.DataFrame, first_row: int, spill: Spill) -> pd.DataFrame:
     """The table without blank rows and spaces around names and cells, as `delimited.cells` does."""
     delimited.check_header(file, [str(name) for name in table.columns])
-    table.columns = [
-        delimited.normal(str(name)) if name else f"Unnamed: {place}"
-        for place, name in enumerate(table.columns)
-    ]
+    table.columns = pd.Index(_unnamed(list(table.columns)))
     table = delimited.without_blanks(table, spill)
     table.attrs |= {"separator": "comma", "first_row": first_row}
     return table
@@ -91,7 +146,7 @@ def _columnar(path: Path, ending: str, drop: Collection[str], spill: Spill) -> p
     try:
         names, rows, column = _parquet(path) if ending == ".parquet" else _arrow(path)
         # what pandas keeps of its row names
-        names = [name for name in names if not name.startswith("__index_level_")]
+        names = [name for name in names if not row_files.is_index(name)]
         delimited.check_header(path.name, names)
         blank = pa.chunked_array([pa.array([""] * rows)])
         texts = (blank if name in drop else _texts(path.name, name, column(name)) for name in names)
@@ -100,6 +155,14 @@ def _columnar(path: Path, ending: str, drop: Collection[str], spill: Spill) -> p
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path.name} cannot be read as {ending[1:]}: {reason}") from None
+
+
+class _Sheet(NamedTuple):
+    """Names of columns, rows of Python's values below, and the number of the first row."""
+
+    names: list[str]
+    rows: list[Sequence[Any]]
+    first_row: int
 
 
 class _Columns(NamedTuple):
@@ -159,6 +222,8 @@ def _json_lines(path: Path, drop: Collection[str]) -> pd.DataFrame:
     parts, numbers = [], []
     with path.open("rb") as stream:
         for part in row_files.parts(path.name, stream, "jsonl", _PART):
+            for place, problem in part.broken.items():
+                raise UserError(f"{part.where(place)} {problem}")
             kept = part.rows.drop(columns=list(drop), errors="ignore")
             for name in kept:
                 kept[name] = _as_texts(path.name, str(name), kept[name])
@@ -197,24 +262,32 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _database(path: Path, sheet: str | None) -> pd.DataFrame:
-    """A table of a SQLite database."""
+def _sheet(path: Path, sheet: str | None, option: str) -> _Sheet:
+    """What a workbook or a database holds; `option` is how a user names a sheet or a table.
+
+    Raises:
+        UserError: it cannot be read, or it is not clear which sheet or table is meant.
+    """
+    read = _database if _ending(path) in _DATABASES else _workbook
+    return read(path, sheet, option)
+
+
+def _database(path: Path, sheet: str | None, option: str) -> _Sheet:
     address = f"{path.absolute().as_uri()}?immutable=1"  # writes nothing beside it
     try:
         with closing(sqlite3.connect(address, uri=True)) as database:
             tables = "select name from sqlite_master where type in ('table', 'view')"
             named = [row[0] for row in database.execute(f"{tables} and name not like 'sqlite_%'")]
-            chosen = _chosen(path.name, "table", named, sheet)
+            chosen = _chosen(path.name, "table", named, sheet, option)
             quoted = chosen.replace('"', '""')
             cursor = database.execute(f'select * from "{quoted}"')  # noqa: S608 - of the list
-            names = [item[0] for item in cursor.description]
-            return _of_rows(path.name, names, cursor)
+            return _Sheet([item[0] for item in cursor.description], list(cursor), 1)
     except sqlite3.Error as error:
         raise UserError(f"{path.name} cannot be read as a SQLite database: {error}") from None
 
 
-def _workbook(path: Path, sheet: str | None) -> pd.DataFrame:
-    """A sheet of an Excel workbook; its first row names the columns."""
+def _workbook(path: Path, sheet: str | None, option: str) -> _Sheet:
+    """The first row of a sheet names the columns."""
     with needs("excel"):
         from openpyxl import load_workbook
         from openpyxl.utils.exceptions import InvalidFileException
@@ -224,9 +297,10 @@ def _workbook(path: Path, sheet: str | None) -> pd.DataFrame:
     except (InvalidFileException, BadZipFile, KeyError, OSError) as error:
         raise UserError(f"{path.name} cannot be read as a workbook: {error}") from None
     try:
-        chosen = _chosen(path.name, "sheet", books[0].sheetnames, sheet)
+        chosen = _chosen(path.name, "sheet", books[0].sheetnames, sheet, option)
         rows, formulas = (book[chosen].iter_rows(values_only=True) for book in books)
-        return _of_rows(path.name, *_header(path.name, _computed(path.name, rows, formulas)))
+        names, below = _header(path.name, _computed(path.name, rows, formulas))
+        return _Sheet(names, list(below), 2)
     finally:
         for book in books:
             book.close()
@@ -257,7 +331,7 @@ def _computed(
         yield values
 
 
-def _of_rows(file: str, names: list[str], rows: Iterator[Sequence[Any]]) -> pd.DataFrame:
+def _of_rows(file: str, names: list[str], rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
     """A table of Python's values by row, all as texts."""
     delimited.check_header(file, names)
     columns = list(itertools.zip_longest(*rows)) or [()] * len(names)
@@ -271,8 +345,8 @@ def _of_rows(file: str, names: list[str], rows: Iterator[Sequence[Any]]) -> pd.D
     return table
 
 
-def _chosen(file: str, what: str, named: list[str], asked: str | None) -> str:
-    """The sheet or table that was asked for, or the only one.
+def _chosen(file: str, what: str, named: list[str], asked: str | None, option: str) -> str:
+    """The sheet or table that was asked for, or the only one; `option` is how one is named.
 
     Raises:
         UserError: there is none of that name, or several and nobody chose.
@@ -281,7 +355,7 @@ def _chosen(file: str, what: str, named: list[str], asked: str | None) -> str:
         return named[0]
     listed = ", ".join(map(repr, named)) or "none"
     if asked is None:
-        raise UserError(f"{file} has several {what}s: {listed}; choose one: data.sheet=...")
+        raise UserError(f"{file} has several {what}s: {listed}; choose one: {option}...")
     if asked not in named:
         raise UserError(f"{file} has no {what} '{asked}', but {listed}.{nearest(asked, named)}")
     return asked

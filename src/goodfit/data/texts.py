@@ -17,6 +17,7 @@ from goodfit.data.columns import Column
 from goodfit.data.delimited import normal
 from goodfit.data.faults import Faults, each
 from goodfit.data.table import Table
+from goodfit.errors import UserError
 from goodfit.records import Exhibit
 from goodfit.schema import Count, Fraction, Gap, Names, Source, TextOrNone, Whole
 
@@ -111,7 +112,7 @@ class Texts(Table):
         name = spec.facts["text"]
         rows = rows.rename(columns=lambda column: normal(str(column)))
         check_columns(rows, [name])
-        return tokens.encode(each(rows[name], str), tokens.words, spec.inputs["tokens"])
+        return tokens.encode(each(rows[name], _text), tokens.words, spec.inputs["tokens"])
 
     @staticmethod
     def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:
@@ -133,3 +134,15 @@ class Texts(Table):
         if cells.name in (self.text, self.weight, *self.splitting.names):
             return super()._decided(cells)
         return Column(None, f"the input is '{self.text}' alone")
+
+
+def _text(cell: Any) -> str:
+    """A cell as a text.
+
+    Raises:
+        UserError: it is empty, which training refuses, too.
+    """
+    text = str(cell)
+    if not text.strip():
+        raise UserError("is empty; in training none was")
+    return text

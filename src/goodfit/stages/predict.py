@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,9 @@ import pandas as pd
 
 from goodfit import build
 from goodfit.config import gallery
-from goodfit.data import file_rows, row_files
-from goodfit.data.faults import CellsError
+from goodfit.data import file_rows, first_bytes, row_files, table_files
+from goodfit.data.faults import CellsError, Fault
+from goodfit.data.file_rows import Filled
 from goodfit.data.row_files import Format, Part
 from goodfit.errors import OtherVersionError, UserError
 from goodfit.paths import Paths, choices
@@ -31,22 +32,27 @@ if TYPE_CHECKING:
     from goodfit.predictor import Predictor
 
 SOME_REFUSED = 3
-Fill = Callable[[pd.DataFrame], pd.DataFrame]
+Fill = Callable[[pd.DataFrame], Filled]
+Read = Callable[["Predictor"], Generator[Part, None, None]]
 STANDARD = Path("-")  # input or output
 PART = 8192  # rows that are read and answered at once
 _LISTED = 100  # refused rows that are told one by one
+_CELLS = 3  # of such a row
 _USAGE = """\
 python pipelines/predict.py experiment=<name> <file> [--out <file>]
 python pipelines/predict.py model=models:/<name>@champion <file> [--out <file>]
 
-<file> is CSV, Parquet or JSON lines, also compressed (.gz), or - for standard input. The answers
-stand beside its own columns, in the same order, and are called predicted_<name> where the file has
-a column <name>. --files <folder or archive> holds the images that a column names, beside others.
+<file> is CSV, Parquet, Arrow or JSON lines, also compressed (.gz), a workbook (.xlsx) or a database
+(.sqlite), of which --sheet names one of several sheets or tables, or - for standard input, whose
+first bytes tell what it is. The answers stand beside its own columns, in the same order, and are
+called predicted_<name> where the file has a column <name>.
+--files <folder or archive> holds the images that a column names, beside others.
 Of a model of images or sounds it may be a folder of them, an archive (zip, tar) or
 one alone: the answers stand beside the name of each file. Without --out they go to standard output,
 as CSV or as --format says. A file that exists is written over with --replace alone.
 Of series, the file holds the last steps of each, and the answers are the steps ahead, alone.
-Exit code 3: some rows were refused; each is told, and its answer stays empty."""
+Exit code 3: some rows were refused; each is told, also one that cannot be read, and its answer
+stays empty."""
 
 
 def main() -> int:
@@ -61,23 +67,15 @@ def main() -> int:
         raise UserError(f"{options.out} exists; name another file, or add --replace")
     if options.out != STANDARD and options.out.resolve() == options.file.resolve():
         raise UserError(f"--out {options.out} is the file of the rows, which stays as it is")
-    of_files = file_rows.is_files(options.file)
-    taken = options.format or "csv" if of_files else _format(options.file, options.format)
-    given = _format(options.out, options.format or taken)
     with _model(options.model) as folder, ExitStack() as stack:
-        if of_files:
-            predictor = _loaded(folder, options.model)
-            parts = file_rows.parts(options.file, _column_of_files(predictor, options))
-        else:
-            source = stack.enter_context(_reading(options.file))
-            predictor = _loaded(folder, options.model)
-            name = "standard input" if options.file == STANDARD else str(options.file)
-            parts = row_files.parts(name, source, taken, PART)
-        with closing(parts) as rows, _writing(options.out) as target:
+        taken, read = _input(options, stack)
+        given = _format(options.out, options.format or taken)
+        predictor = _loaded(folder, options.model)
+        with closing(read(predictor)) as rows, _writing(options.out) as target:
             fill = _filling(predictor, options)
             answer = partial(answer_all, fill=fill) if _row_is_sample(predictor) else _answer_apart
-            written = answers.opened(target, str(options.out), given)
-            refused, count = answer(predictor, rows, written)
+            with closing(answers.opened(target, str(options.out), given)) as written:
+                refused, count = answer(predictor, rows, written)
     where = "" if options.out == STANDARD else f": {options.out}"
     print(f"{count - refused:,} rows answered, {refused:,} refused{where}", file=sys.stderr)
     return SOME_REFUSED if refused else 0
@@ -89,6 +87,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("words", nargs="*")
     parser.add_argument("--out", type=Path, default=STANDARD)
     parser.add_argument("--files", type=Path)
+    parser.add_argument("--sheet")
     parser.add_argument("--replace", action="store_true")
     parser.add_argument("--format", choices=sorted(set(row_files.ENDINGS.values())))
     options = parser.parse_args(arguments)
@@ -117,10 +116,33 @@ def _refuse(problem: str) -> None:
 
 
 def _format(path: Path, asked: Format | None) -> Format:
-    """What the name of a file says; of standard input or output what was asked for, or CSV."""
+    """What the name of a file says; of standard output what was asked for, or CSV."""
     if path == STANDARD:
         return asked or "csv"
     return row_files.format_of(path)
+
+
+def _input(options: argparse.Namespace, stack: ExitStack) -> tuple[Format, Read]:
+    """In which format answers are given where nobody says it, and what reads the rows.
+
+    Raises:
+        UserError: the file cannot be read, or is none of those that are.
+    """
+    path = options.file
+    if path != STANDARD and file_rows.is_files(path):
+        return "csv", partial(_files, options=options)
+    stream = stack.enter_context(_reading(path))
+    if path != STANDARD and table_files.has_sheets(path):
+        return "csv", lambda _: table_files.parts(path, options.sheet, PART)
+    if options.sheet is not None:
+        raise UserError(f"--sheet {options.sheet}: {path} has no sheets; leave it out")
+    if path == STANDARD:
+        stream, found = first_bytes.recognised(stream)
+        form = found or options.format or "csv"
+    else:
+        form = row_files.format_of(path)
+    name = "standard input" if path == STANDARD else str(path)
+    return form, lambda _: row_files.parts(name, stream, form, PART)
 
 
 @contextmanager
@@ -163,8 +185,8 @@ def _loaded(folder: Path, asked: str) -> Predictor:
         ) from None
 
 
-def _column_of_files(predictor: Predictor, options: argparse.Namespace) -> str:
-    """The column in which a model of files takes their bytes.
+def _files(predictor: Predictor, options: argparse.Namespace) -> Generator[Part, None, None]:
+    """The files of a folder or an archive, for a model of files.
 
     Raises:
         UserError: the model is of something else.
@@ -175,9 +197,9 @@ def _column_of_files(predictor: Predictor, options: argparse.Namespace) -> str:
     if not issubclass(kind, FileDataSet):
         raise UserError(
             f"{options.model} takes rows, no files: expected {options.file} to end with "
-            f"{', '.join(row_files.ENDINGS)} or .gz"
+            f"{', '.join((*row_files.ENDINGS, *table_files.SHEETS))} or .gz"
         )
-    return kind.cell
+    return file_rows.parts(options.file, kind.cell, kind.check_name)
 
 
 def _advice(experiment: str) -> str:
@@ -226,12 +248,12 @@ def _filling(predictor: Predictor, options: argparse.Namespace) -> Fill:
         raise UserError(f"--files {options.files}: the rows of {options.file} name no files")
     if not options.files.exists():
         raise UserError(f"--files: there is no {options.files}")
-    return partial(file_rows.filled, column=column, path=options.files)
+    return partial(file_rows.filled, column=column, path=options.files, check=kind.check_name)
 
 
-def as_they_are(rows: pd.DataFrame) -> pd.DataFrame:
+def as_they_are(rows: pd.DataFrame) -> Filled:
     """The rows (N, columns), which name no files."""
-    return rows
+    return Filled(rows, {})
 
 
 def answer_all(
@@ -244,7 +266,8 @@ def answer_all(
     progress = Progress("predicting", None, "rows", sys.stderr)
     refused = count = 0
     for part in rows:
-        got, problems = answered(predictor, fill(part.rows))
+        filled = fill(part.rows)
+        got, problems = answered(predictor, filled.rows, {**filled.problems, **part.broken})
         for place, problem in sorted(problems.items()):
             refused += 1
             if refused <= _LISTED:
@@ -254,7 +277,6 @@ def answer_all(
         given = part.rows.drop(columns=part.content) if part.content else part.rows
         written.add(given, _beside(given, got))
         progress.show(count)
-    written.close()
     if refused > _LISTED:
         print(f"... and {refused - _LISTED:,} more; their answers are empty", file=sys.stderr)
     return refused, count
@@ -266,10 +288,22 @@ def _row_is_sample(predictor: Predictor) -> bool:
 
 
 def _answer_apart(predictor: Predictor, rows: Iterator[Part], written: Answers) -> tuple[int, int]:
-    """Answers without the rows that they are of, which are read as a whole; see `answer_all`."""
+    """Answers without the rows that they are of, which are read as a whole; see `answer_all`.
+
+    A blank row is no step of a series, in training neither.
+
+    Raises:
+        UserError: a row cannot be read: nobody knows of which series it is.
+    """
     parts = list(rows)
+    for part in parts:
+        for place, problem in part.broken.items():
+            raise UserError(f"{part.where(place)} {problem}; a step of a series cannot be left out")
     table = pd.concat([part.rows for part in parts], ignore_index=True)
     numbers = [number for part in parts for number in part.numbers]
+    filled = ~(table.isna() | (table == "")).all(axis=1)
+    table = table[filled].reset_index(drop=True)
+    numbers = [number for number, is_there in zip(numbers, filled, strict=True) if is_there]
     data, answered = build.data_class(predictor.spec), []
     refused = told = 0
     try:
@@ -292,28 +326,32 @@ def _answer_apart(predictor: Predictor, rows: Iterator[Part], written: Answers) 
     without = pd.DataFrame(index=given.index)
     without.attrs = parts[0].rows.attrs
     written.add(without, given)
-    written.close()
     return refused, len(table)
 
 
-def answered(predictor: Predictor, rows: pd.DataFrame) -> tuple[pd.DataFrame, dict[int, str]]:
+def answered(
+    predictor: Predictor, rows: pd.DataFrame, broken: Mapping[int, str] | None = None
+) -> tuple[pd.DataFrame, dict[int, str]]:
     """The answers to rows (N, columns), empty where one was refused; why, by its place.
+
+    Those that are `broken`, as it says by their places, are not asked about.
 
     Raises:
         UserError: a column is missing.
     """
     tables: dict[tuple[int, ...], pd.DataFrame] = {}
-    problems: dict[int, str] = {}
-    waiting = [list(range(len(rows)))]
+    problems = dict(broken or {})
+    whole = [place for place in range(len(rows)) if place not in problems]
+    waiting = [whole] if whole else []
     while waiting:
         places = waiting.pop()
         try:
             tables[tuple(places)] = predictor.predict(rows.iloc[places])
         except CellsError as error:
+            faults: dict[int, list[Fault]] = {}
             for fault in error.faults:
-                place = places[fault.row - 1]
-                said = f"column {fault.column} {fault.problem}"
-                problems[place] = f"{problems[place]}; {said}" if place in problems else said
+                faults.setdefault(places[fault.row - 1], []).append(fault)
+            problems |= {place: _told(some) for place, some in faults.items()}
             rest = [place for place in places if place not in problems]
             waiting += [rest] if rest else []
         except UserError as error:
@@ -327,6 +365,13 @@ def answered(predictor: Predictor, rows: pd.DataFrame) -> tuple[pd.DataFrame, di
     given = [table.set_index(pd.Index(places)) for places, table in tables.items()]
     blank = [] if given else [predictor.predict(rows.iloc[:0])]
     return pd.concat(given or blank).reindex(range(len(rows))), problems
+
+
+def _told(faults: Sequence[Fault]) -> str:
+    """What is wrong with a row, in a line, whatever the number of its cells."""
+    said = [f"column {fault.column} {fault.problem}" for fault in faults[:_CELLS]]
+    more = [f"and {len(faults) - _CELLS:,} more cells"] if len(faults) > _CELLS else []
+    return "; ".join(said + more)
 
 
 def _beside(rows: pd.DataFrame, got: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from goodfit.data.row_files import Format
+from goodfit.errors import UserError
 
 
 class Answers(ABC):
@@ -22,6 +23,7 @@ class Answers(ABC):
 
     def __init__(self, stream: BinaryIO) -> None:
         self.stream = stream
+        self._columns: list[Any] | None = None
 
     @abstractmethod
     def add(self, rows: pd.DataFrame, answers: pd.DataFrame) -> None:
@@ -29,6 +31,22 @@ class Answers(ABC):
 
         An answer that is missing stays empty.
         """
+
+    def beside(self, rows: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
+        """Rows and answers (N, columns) as one table with the columns of those before it.
+
+        Raises:
+            UserError: it has others, which lines of JSON may have.
+        """
+        table = pd.concat([rows, answers], axis=1)
+        columns = self._columns = self._columns or list(table)
+        if list(table) != columns:
+            new = next((name for name in table if name not in columns), None)
+            raise UserError(
+                f"the rows have a column '{new}' that the first ones lack, and the answers "
+                "have the columns of those; write JSON lines: --out <file>.jsonl"
+            )
+        return table
 
     def close(self) -> None:
         """Nothing is added any more; the stream that was given stays open."""
@@ -48,7 +66,7 @@ class CsvAnswers(Answers):
         for name in answers:
             if answers[name].dtype == object:  # of which a cell may be a list
                 written[name] = answers[name].map(_cell)
-        table = pd.concat([rows, written], axis=1)
+        table = self.beside(rows, written)
         separator = rows.attrs.get("separator", ",")
         if self._header:
             self.stream.write(_csv(table.iloc[:0], separator, header=True))
@@ -72,12 +90,12 @@ class ParquetAnswers(Answers):
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__(stream)
-        self._writer: pq.ParquetWriter | None = None
+        self._writer: pq.ParquetWriter | pa.RecordBatchWriter | None = None
         # tables without an answer, before one that tells the types of answers
         self._waiting: list[pd.DataFrame] = []
 
     def add(self, rows: pd.DataFrame, answers: pd.DataFrame) -> None:
-        self._waiting.append(pd.concat([rows, answers], axis=1))
+        self._waiting.append(self.beside(rows, answers))
         if self._writer is not None or not answers.isna().all(axis=None):
             self._write()
 
@@ -89,20 +107,41 @@ class ParquetAnswers(Answers):
         super().close()
 
     def _write(self) -> None:
-        """Those that wait, with the types of the last of them."""
-        if self._writer is None:
-            schema = pa.Schema.from_pandas(self._waiting[-1], preserve_index=False)
-            self._writer = pq.ParquetWriter(self.stream, schema)
-        for table in self._waiting:
-            columns = pa.Table.from_pandas(table, self._writer.schema, preserve_index=False)
-            self._writer.write_table(columns)
-        self._waiting.clear()
+        """Those that wait, with the types of the last of them.
+
+        Raises:
+            UserError: rows are of other types than those before.
+        """
+        waiting, self._waiting = self._waiting, []
+        try:
+            if self._writer is None:
+                self._schema = pa.Schema.from_pandas(waiting[-1], preserve_index=False)
+                self._writer = self._opened(self._schema)
+            for table in waiting:
+                columns = pa.Table.from_pandas(table, self._schema, preserve_index=False)
+                self._writer.write_table(columns)
+        except (pa.ArrowException, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"the rows have no columns of one type each ({reason}); write CSV or JSON lines"
+            ) from None
+
+    def _opened(self, schema: pa.Schema) -> pq.ParquetWriter | pa.RecordBatchWriter:
+        return pq.ParquetWriter(self.stream, schema)
+
+
+class ArrowAnswers(ParquetAnswers):
+    """The same in Arrow's own file, which other programs call Feather."""
+
+    def _opened(self, schema: pa.Schema) -> pa.RecordBatchWriter:
+        return pa.ipc.new_file(self.stream, schema)
 
 
 _WRITERS: Mapping[Format, type[Answers]] = {
     "csv": CsvAnswers,
     "jsonl": JsonAnswers,
     "parquet": ParquetAnswers,
+    "arrow": ArrowAnswers,
 }
 
 
@@ -123,11 +162,12 @@ def _csv(table: pd.DataFrame, separator: str, *, header: bool = False) -> bytes:
 def _plain_csv(table: pd.DataFrame, separator: str) -> bytes | None:
     """The same in a quarter of the time; None where a cell needs quotes, or is of another type."""
     columns = []
-    for name in table:
-        if isinstance(table[name].dtype, pd.StringDtype):
-            columns.append(pa.array(table[name].array))
-        elif table[name].dtype == np.float64:
-            values = table[name].tolist()
+    for place in range(table.shape[1]):  # two columns may lack a name
+        cells = table.iloc[:, place]
+        if isinstance(cells.dtype, pd.StringDtype):
+            columns.append(pa.array(cells.array))
+        elif cells.dtype == np.float64:
+            values = cells.tolist()
             numbers = [None if number != number else repr(number) for number in values]
             columns.append(pa.array(numbers, pa.string()))
         else:
