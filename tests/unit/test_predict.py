@@ -200,10 +200,11 @@ def test_standard_input_is_told_by_its_first_bytes(
     ("content", "said"),
     [
         (b"PK\x03\x04" + bytes(90), "standard input is no stream of rows; save it as a file"),
-        (gzip.compress(b"age,town\n1,Ulm\n")[:12], "standard input cannot be unpacked"),
+        (gzip.compress(b"age,town\n1,Ulm\n", mtime=0)[:12], "standard input cannot be unpacked"),
         (b"\xff\xfea\0", "standard input is not UTF-8, but UTF-16; save it as UTF-8"),
         (b"id;name\n1;Ulm\n", r"columns \[.*\] are missing; got \['id', 'name'\]"),
     ],
+    ids=["workbook", "cut", "utf-16", "other columns"],
 )
 def test_standard_input_that_cannot_be_read_is_told(
     ask: Callable[..., int], monkeypatch: pytest.MonkeyPatch, content: bytes, said: str

@@ -198,9 +198,7 @@ class Mixed(Table):
         return replace(spec, inputs=inputs, facts=facts)
 
     def _tokens(self, train: pd.DataFrame) -> dict[str, Field]:
-        words = [
-            tokens.joined(texts, self.length) for texts in table_texts.of_rows(train, self.texts)
-        ]
+        words = table_texts.words(train, self.texts, self.length)
         vocabulary = tokens.vocabulary(words, list, self.min_count)
         # each text, with its column's name before it where there are several
         most = len(self.texts) * (self.length + (len(self.texts) > 1))
