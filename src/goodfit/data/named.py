@@ -47,6 +47,10 @@ class FileTable(Table):
         super().__init__(**options, **as_texts, **cells, equal_rows="together")
         self.names = normal(names)
 
+    def split(self, rows: pd.DataFrame, duplicate_group: Array) -> Array:
+        """As of a table, but equal rows are copies: no option takes them as cases of their own."""
+        return self._split(rows, duplicate_group)
+
     def _advice(self, faults: Faults) -> str:
         # no option says what a missing cell of the names would stand for
         return ""

@@ -126,6 +126,10 @@ class Texts(Table):
     def _numbers(self, rows: pd.DataFrame) -> list[str]:
         return []
 
+    def split(self, rows: pd.DataFrame, duplicate_group: Array) -> Array:
+        """As of a table, but equal rows are copies: no option takes them as cases of their own."""
+        return self._split(rows, duplicate_group)
+
     def _advice(self, faults: Faults) -> str:
         # no option says what a missing text would stand for
         return ""
