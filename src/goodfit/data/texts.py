@@ -127,7 +127,11 @@ class Texts(Table):
         return []
 
     def split(self, rows: pd.DataFrame, duplicate_group: Array) -> Array:
-        """As of a table, but equal rows are copies: no option takes them as cases of their own."""
+        """As of a table, (N,); equal rows are copies: no option takes them as cases of their own.
+
+        Raises:
+            UserError: a split is left without rows, or a cell names none.
+        """
         return self._split(rows, duplicate_group)
 
     def _advice(self, faults: Faults) -> str:
