@@ -62,6 +62,18 @@ def test_a_cell_may_be_long_and_a_quote_within_one_is_a_letter() -> None:
     assert rows('1,5" wide\n')[0] == (["1", '5" wide'], 1, "")
 
 
+def test_the_limit_of_a_cell_is_as_before_also_between_the_rows() -> None:
+    """It is one for the whole process: a test of a small one broke a library's reader later."""
+    before = csv.field_size_limit(1000)
+    try:
+        coming = csv_rows.rows(['1,"x\n', f"2,{'y' * 2000}\n", "3,z\n"], ",", spaced=False)
+        got = [(row, csv.field_size_limit()) for row in coming]
+        assert [limit for _, limit in got] == [1000] * 3 == [csv.field_size_limit()] * 3
+        assert got[1][0] == (["2", "y" * 2000], 2, "")
+    finally:
+        csv.field_size_limit(before)
+
+
 def test_a_cell_beyond_all_bounds_spoils_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_rows, "_MOST", 100)
     got = rows(f"1,{'x' * 101}\n2,y\n")

@@ -23,11 +23,11 @@ def rows(lines: Iterable[str], separator: str, *, spaced: bool) -> Iterator[Row]
     A quote that is not closed spoils its own line: those that it took in are read again. `spaced`
     is whether spaces stand between separators and quotes.
     """
-    csv.field_size_limit(_MOST)
     dialect = _Dialect(separator, spaced)
     coming, done = iter(lines), 0
     while some := list(islice(coming, _LINES)):
-        plain = _plain(some, dialect)
+        with _long_cells():
+            plain = _plain(some, dialect)
         if plain is not None:
             for line, cells in enumerate(plain, done + 1):
                 yield cells, line, ""
@@ -36,6 +36,20 @@ def rows(lines: Iterable[str], separator: str, *, spaced: bool) -> Iterator[Row]
         for cells, count, problem in _one_by_one(some, coming, dialect):
             done += count
             yield cells, done, problem
+
+
+@contextlib.contextmanager
+def _long_cells() -> Iterator[None]:
+    """Python's reader takes long cells; its limit is the whole process's, so it is put back.
+
+    No row is yielded within: whoever holds an iterator that is not at its end reads with the
+    limit of before.
+    """
+    before = csv.field_size_limit(_MOST)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 @dataclass(frozen=True)
@@ -84,16 +98,20 @@ def _one_by_one(some: list[str], coming: Iterator[str], dialect: _Dialect) -> It
     read = dialect.read(source())
     while back:
         taken.clear()
-        cells: list[str] = []
-        try:
-            cells = next(read)
-            problem = dialect.problem(taken)
-        except csv.Error as error:
-            problem = _OPEN if len(taken) > 1 else f"cannot be read: {error}"
-        if problem:
-            back.extendleft(reversed(taken[1:]))
-            del taken[1:]
-            read = dialect.read(source())
-            with contextlib.suppress(csv.Error):
-                cells = next(dialect.read(taken))
+        with _long_cells():
+            cells, problem = _next(read, taken, dialect)
+            if problem:
+                back.extendleft(reversed(taken[1:]))
+                del taken[1:]
+                read = dialect.read(source())
+                with contextlib.suppress(csv.Error):
+                    cells = next(dialect.read(taken))
         yield cells, len(taken), problem
+
+
+def _next(read: Iterator[list[str]], taken: list[str], dialect: _Dialect) -> tuple[list[str], str]:
+    """The cells of the next row, whose lines stand in `taken` then, and what is wrong with it."""
+    try:
+        return next(read), dialect.problem(taken)
+    except csv.Error as error:
+        return [], _OPEN if len(taken) > 1 else f"cannot be read: {error}"
