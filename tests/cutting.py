@@ -65,7 +65,7 @@ def same(first: Path, second: Path) -> bool:
 
 def case(home: Home, name: str) -> DictConfig:
     """A training with dropout, and with what the name says: all that a cut might change."""
-    cfg = home(trainer={"max_epochs": 4}, model={"dropout": 0.4}, early_stopping={"patience": 9})
+    cfg = home(trainer={"max_epochs": 4}, model={"dropout": 0.4}, early_stopping={"patience": None})
     if name == "workers":
         cfg.loader.workers = 2
     if name == "average":

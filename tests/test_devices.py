@@ -212,7 +212,7 @@ def begin(home: Home, tmp_path: Path, **changes: object) -> subprocess.Popen[str
     Each step is saved.
     """
     cfg = calm(home, trainer={"devices": 2, "strategy": "ddp", "max_epochs": 100_000}, **changes)
-    cfg.early_stopping.patience, cfg.checkpoint.seconds = 99_999, 0
+    cfg.early_stopping.patience, cfg.checkpoint.seconds = None, 0
     for name in ("pipelines", "conf"):
         shutil.copytree(tiny.ROOT / name, tmp_path / name)
     (tmp_path / "build").mkdir()
@@ -346,7 +346,7 @@ def test_two_processes_go_on_bit_by_bit(
     def cfg() -> DictConfig:
         trainer = {"devices": 2, "strategy": strategy, "max_epochs": 20}
         changed = home(trainer=trainer, model={"dropout": 0.4}, parameters=parameters)
-        changed.early_stopping.patience, changed.checkpoint.seconds = 99, 0
+        changed.early_stopping.patience, changed.checkpoint.seconds = None, 0
         return changed
 
     fit(cfg(), out=Path("whole"))

@@ -132,7 +132,7 @@ def wait_for_checkpoints(folder: Path, machines: list[subprocess.Popen[str]]) ->
 
 LONG = {
     "trainer": {"max_epochs": 100_000},
-    "early_stopping": {"patience": 99_999},
+    "early_stopping": {"patience": None},
     "checkpoint": {"seconds": 0},
 }
 

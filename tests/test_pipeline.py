@@ -234,7 +234,7 @@ def test_sigterm_in_a_stage_is_not_taken_for_the_end_of_it(repository: Repositor
     config["overrides"]["mnist"] = [
         item for item in config["overrides"]["mnist"] if "max_epochs" not in item
     ]
-    config["overrides"]["mnist"] += ["trainer.max_epochs=100000", "early_stopping.patience=99999"]
+    config["overrides"]["mnist"] += ["trainer.max_epochs=100000", "early_stopping.patience=null"]
     (repository.path / "params.yaml").write_text(yaml.safe_dump(config))
     process = subprocess.Popen(
         ["dvc", "repro"],

@@ -54,7 +54,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     made = make(tmp_path_factory.mktemp("whole"))
     shutil.copy(ROOT / "pyproject.toml", made.path)
     given = yaml.safe_load((made.path / "params.yaml").read_text())["overrides"][NAME]
-    more = [TEST, "trainer.max_epochs=30", "early_stopping.patience=30"]
+    more = [TEST, "trainer.max_epochs=30", "early_stopping.patience=null"]
     made.edit("params.yaml", experiments=[NAME], overrides={NAME: [*given, *more]})
     made.run(*REPRO)
     made.run("dvc", "remote", "add", "-d", "store", "../store")

@@ -34,7 +34,7 @@ def arranged(path: Path) -> Repository:
         for item in content["overrides"]["mnist"]
         if "epochs" not in item and "patience" not in item
     ]
-    options += ["trainer.max_epochs=150", "early_stopping.patience=150", "checkpoint.seconds=0"]
+    options += ["trainer.max_epochs=150", "early_stopping.patience=null", "checkpoint.seconds=0"]
     made.edit("params.yaml", experiments=["mnist"], overrides={"mnist": options})
     return made
 

@@ -144,7 +144,7 @@ def test_training_goes_on_beside_a_database_on_a_full_disk(
 ) -> None:
     monkeypatch.setattr(runs, "SEND_INTERVAL", 0.0)
     monkeypatch.setattr(spool, "FLUSH_TIMEOUT", 1.0)
-    cfg = home(trainer={"max_epochs": 40}, early_stopping={"patience": 99})
+    cfg = home(trainer={"max_epochs": 40}, early_stopping={"patience": None})
     with small_disk(tmp_path / "disk", database.stat().st_size + 600_000) as disk:
         shutil.copy(database, disk / "mlflow.db")
         cfg.tracking.uri = f"sqlite:///{disk / 'mlflow.db'}"

@@ -54,7 +54,7 @@ def test_one_trains_and_the_other_is_refused(clones: list[Repository]) -> None:
     for clone in clones:
         composed = json.loads((clone.path / CONFIG).read_text())
         composed["trainer"]["max_epochs"] = 100_000
-        composed["early_stopping"]["patience"] = 99_999
+        composed["early_stopping"]["patience"] = None
         (clone.path / CONFIG).write_text(json.dumps(composed))
     started = [begin(clone, "train") for clone in clones]
     try:

@@ -45,7 +45,7 @@ def made(home: Home, name: str, rows: pd.DataFrame, weight: str | None) -> DictC
     two = {each: tiny.section("baseline", each) for each in ("ridge", "boosting")}
     cfg = home("table-number", name=name, data=data)
     cfg.baseline, cfg.task = two, tiny.section("task", "regression")
-    cfg.trainer.max_epochs, cfg.early_stopping.patience = 12, 12
+    cfg.trainer.max_epochs, cfg.early_stopping.patience = 12, None
     cfg.optimizer.lr = 0.01
     check(cfg)
     raw = folder / f"{name}.csv"

@@ -91,6 +91,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("evaluate.resamples", 99, "evaluate.resamples: expected greater than or equal to 100, got 99"),
     ("seed", 99999999999, "seed: expected less than or equal to 2147483647"),
     ("loader.batch_size", 10**20, "loader.batch_size: expected"),
+    ("early_stopping.patience", 60, "early_stopping.patience=60 never ends a training of"),
+    ("early_stopping.patience", 1.0, "early_stopping.patience: expected"),
     ("trainer.check_val_every_n_epoch", 2, "trainer.check_val_every_n_epoch: expected 1, got 2"),
     ("trainer.limit_val_batches", 0, "trainer.limit_val_batches: expected greater than 0, got 0"),
     ("trainer.fast_dev_run", True, "trainer.fast_dev_run: expected False, got True"),

@@ -57,7 +57,9 @@ def state(task: Any) -> dict[str, Tensor]:
 
 
 def guarded(home: Home, guard: str, **options: Any) -> DictConfig:
-    cfg = home(trainer={"max_epochs": 2}, early_stopping={"patience": 9}, loader={"batch_size": 8})
+    cfg = home(
+        trainer={"max_epochs": 2}, early_stopping={"patience": None}, loader={"batch_size": 8}
+    )
     cfg.guard = OmegaConf.create(tiny.section("guard", guard) | options)
     return cfg
 

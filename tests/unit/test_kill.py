@@ -28,7 +28,7 @@ def often(home: Home) -> DictConfig:
     return home(
         trainer={"max_epochs": 3},
         model={"dropout": 0.4},
-        early_stopping={"patience": 9},
+        early_stopping={"patience": None},
         checkpoint={"seconds": 0},
     )
 

@@ -38,7 +38,7 @@ def own(
     [
         ("trainer.max_epochs=5", "searched with trainer.max_epochs=5; .* trainer.max_epochs=7"),
         ("++trainer.max_epochs=5", "searched with trainer.max_epochs=5; .* trainer.max_epochs=7"),
-        ("early_stopping.patience=1", ".*=1; .* early_stopping.patience=3"),
+        ("early_stopping.patience=1", ".*=1; .* early_stopping.patience=0.375"),
         ("+trainer.max_steps=10", "searched with trainer.max_steps=10; .* no trainer.max_steps"),
         ("+trainer.limit_train_batches=0.1", ".* no trainer.limit_train_batches"),
         ("+trainer.max_time='00:00:05:00'", ".*=00:00:05:00; .* no trainer.max_time"),

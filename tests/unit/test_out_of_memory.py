@@ -39,7 +39,7 @@ def limited(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
 
 
 def calm(home: Home) -> DictConfig:
-    return tiny.calm(home(trainer={"max_epochs": 3}, early_stopping={"patience": 9}))
+    return tiny.calm(home(trainer={"max_epochs": 3}, early_stopping={"patience": None}))
 
 
 def curve(model: str) -> list[float]:

@@ -200,10 +200,14 @@ def test_training_works_without_test_data(home: Home, tmp_path: Path, trained: A
     assert done.score == trained[2].score
 
 
-def test_training_stops_when_nothing_gets_better(home: Home, tmp_path: Path) -> None:
-    cfg = home(trainer={"max_epochs": 20}, early_stopping={"patience": 2, "min_delta": 100.0})
-    fit(cfg, out=tmp_path / "model")
-    assert read_json(tmp_path / "model/train.json")["epochs"] == 3
+@pytest.mark.parametrize(("patience", "epochs"), [(2, 3), (0.3, 4), (None, 9)])
+def test_training_stops_when_nothing_gets_better(
+    home: Home, tmp_path: Path, patience: float | None, epochs: int
+) -> None:
+    """After so many epochs, or after a share of all, rounded up; or never."""
+    stopping = {"patience": patience, "min_delta": 100.0}
+    fit(home(trainer={"max_epochs": 9}, early_stopping=stopping), out=tmp_path / "model")
+    assert read_json(tmp_path / "model/train.json")["epochs"] == epochs
 
 
 def test_a_batch_size_that_would_leave_a_single_sample_trains_on_all(
@@ -219,7 +223,7 @@ def test_a_batch_size_that_would_leave_a_single_sample_trains_on_all(
 
 @pytest.mark.slow
 def test_sigterm_ends_with_143_and_the_run_is_killed(home: Home, tmp_path: Path) -> None:
-    cfg = home(trainer={"max_epochs": 100_000}, early_stopping={"patience": 99_999})
+    cfg = home(trainer={"max_epochs": 100_000}, early_stopping={"patience": None})
     for name in ("pipelines", "conf"):
         shutil.copytree(tiny.ROOT / name, tmp_path / name)
     (tmp_path / "build").mkdir()

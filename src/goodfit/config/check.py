@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from goodfit.config import signature, tree
-from goodfit.config.sections import SECTIONS, baselines, check_together
+from goodfit.config.sections import SECTIONS, baselines, check_stopping, check_together
 from goodfit.config.signature import Signature
 from goodfit.config.values import annotated_type, check_value
 from goodfit.contract import LENGTH
@@ -65,6 +65,8 @@ def check(cfg: DictConfig) -> None:
         UserError: the first thing that cannot be right, with what is.
     """
     _check(cfg, tuple(ALLOWED))
+    # of a trained model, which may be older than this rule, it says nothing
+    check_stopping(OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
 
 
 def check_model(cfg: DictConfig) -> None:

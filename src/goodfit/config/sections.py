@@ -9,7 +9,17 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from goodfit.errors import UserError
-from goodfit.schema import Amount, Count, Fraction, Name, ParameterRules, Pretrained, Rate, Whole
+from goodfit.schema import (
+    Amount,
+    Count,
+    Fraction,
+    Name,
+    ParameterRules,
+    Pretrained,
+    Rate,
+    Share,
+    Whole,
+)
 
 
 class _OpenSection(BaseModel):
@@ -70,7 +80,7 @@ class _Checkpoint(_ClosedSection):
 
 
 class _EarlyStopping(_ClosedSection):
-    patience: Count
+    patience: Count | Share | None
     min_delta: Amount
 
 
@@ -128,6 +138,21 @@ def baselines(named: Any) -> dict[str, Any]:
         if target:
             targets[target] = str(name)
     return {f"baseline.{name}": section for name, section in named.items()}
+
+
+def check_stopping(content: Mapping[str, Any]) -> None:
+    """Early stopping can end the training: what never acts is not on, whatever the file says.
+
+    Raises:
+        UserError: it would have to wait for longer than the training lasts.
+    """
+    patience, epochs = content["early_stopping"]["patience"], content["trainer"]["max_epochs"]
+    if isinstance(patience, int) and patience >= epochs:
+        raise UserError(
+            f"early_stopping.patience={patience} never ends a training of "
+            f"trainer.max_epochs={epochs}; set fewer epochs, a share of them such as "
+            "early_stopping.patience=0.33, or null for no early stopping"
+        )
 
 
 def check_together(content: Mapping[str, Any]) -> None:

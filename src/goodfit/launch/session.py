@@ -201,9 +201,6 @@ def _open_run(cfg: DictConfig, task: Task, job: Job, plan: Plan, commit: Commit)
 
 def _print_start(session: Session) -> None:
     cfg, plan = session.cfg, session.plan
-    patience = cfg.early_stopping.patience
-    if patience >= cfg.trainer.max_epochs:
-        print(f"early_stopping.patience={patience} never acts in {cfg.trainer.max_epochs} epochs")
     frozen = freezing.describe(session.task.model, build.parameter_rules(cfg))
     if frozen:
         print(frozen, flush=True)

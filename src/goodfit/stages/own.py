@@ -52,8 +52,8 @@ class Parts(NamedTuple):
     baselines: list[str]
     network: str
     lr: float
-    # samples of a step, epochs, and epochs without a better one, where rows do not decide
-    lengths: tuple[int, int, int] | None = None
+    # samples of a step, and epochs, where rows do not decide
+    lengths: tuple[int, int] | None = None
     augment: str | None = None
 
 
@@ -285,14 +285,14 @@ def experiment(
     parts: Parts,
     choice: str,
     data: Mapping[str, Any],
-    lengths: tuple[int, int, int],
+    lengths: tuple[int, int],
     **sections: Any,
 ) -> ExperimentFile:
     """The experiment of these parts, and of `data`, the options of a `choice` of conf/data.
 
-    `lengths` are samples of a step, epochs, and epochs without a better one.
+    `lengths` are samples of a step, and epochs.
     """
-    size, epochs, patience = lengths
+    size, epochs = lengths
     augment = {"augment": parts.augment} if parts.augment else {}
     return ExperimentFile(
         name=name,
@@ -309,7 +309,6 @@ def experiment(
             **sections,
             "loader": {"batch_size": size},
             "trainer": {"max_epochs": epochs},
-            "early_stopping": {"patience": patience},
             "optimizer": {"lr": parts.lr},
         },
     )

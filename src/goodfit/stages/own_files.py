@@ -34,8 +34,8 @@ _PARTS = {
     ),
     ("sound", "number"): Parts("sound_cnn", "regression", ["mfcc_ridge"], _HEARS, 3.0e-3),
 }
-# up to so many files of train: files of a step, epochs, and epochs without a better one
-_BY_FILES = ((1_000, (32, 40, 12)), (10_000, (64, 25, 8)), (None, (128, 15, 5)))
+# up to so many files of train: files of a step, and epochs
+_BY_FILES = ((1_000, (32, 40)), (10_000, (64, 25)), (None, (128, 15)))
 # of all images of train; with more, a machine on pixels takes hours
 _MOST_PIXELS = 50_000_000
 

@@ -25,7 +25,7 @@ _PARTS = Parts(
 )
 # exponential smoothing learns each past by itself: so many forecasts take a minute
 _MOST_SMOOTHED = 300
-_LENGTHS = (64, 12, 6)
+_LENGTHS = (64, 12)
 
 
 def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked:

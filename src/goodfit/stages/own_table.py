@@ -27,8 +27,8 @@ from goodfit.stages.own import Looked, Parts
 from goodfit.stages.own_photos import OwnPhotos
 from goodfit.store.prepare import assign_splits
 
-# up to so many rows of train: samples of a step, epochs, and epochs without a better one
-_BY_ROWS = ((1_000, (32, 60, 15)), (10_000, (128, 40, 10)), (None, (512, 20, 6)))
+# up to so many rows of train: samples of a step, and epochs
+_BY_ROWS = ((1_000, (32, 60)), (10_000, (128, 40)), (None, (512, 20)))
 Array = np.ndarray[Any, Any]
 _NETWORKS = {
     "table": ("tabm", "an ensemble of small networks on all columns side by side"),
@@ -255,7 +255,7 @@ def _parts(table: OwnTable) -> Parts:
     task, baselines = _KINDS[kind]
     if data == "texts":
         baselines = _OF_TEXTS.get(kind, _ON_ALL)
-        return Parts(model, task, baselines, network, 1.0e-3, lengths=(64, 10, 3))
+        return Parts(model, task, baselines, network, 1.0e-3, lengths=(64, 10))
     if data == "mixed":
         return Parts(model, task, _ON_ALL, network, 2.0e-3)
     return Parts(model, task, baselines, network, 3.0e-3)

@@ -6,6 +6,7 @@ or sweeps.
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
 from collections.abc import Mapping, Sequence
@@ -222,12 +223,6 @@ def _epoch(checkpoint: Path) -> int:
 
 
 def _callbacks(cfg: DictConfig, task: Task) -> list[Callback]:
-    early_stopping = EarlyStopping(
-        f"val/{task.monitor}",
-        mode=task.mode(task.monitor),
-        patience=cfg.early_stopping.patience,
-        min_delta=cfg.early_stopping.min_delta,
-    )
     # seeded before anything else of a step may draw a random number
     callbacks = [SeedEachStep(cfg.seed), build.guard(cfg)]
     if cfg.trainer.get("max_steps", -1) >= 0:
@@ -237,7 +232,24 @@ def _callbacks(cfg: DictConfig, task: Task) -> list[Callback]:
         callbacks.append(Freezing(rules))
     if cfg.average:
         callbacks.append(WeightAveraging(avg_fn=moving_average(cfg.average)))
-    return [*callbacks, early_stopping]
+    return [*callbacks, *_early_stopping(cfg, task)]
+
+
+def _early_stopping(cfg: DictConfig, task: Task) -> list[Callback]:
+    """The end of a training that does not get better, or nothing where the user wants none."""
+    patience = cfg.early_stopping.patience
+    if patience is None:
+        return []
+    if patience < 1:
+        patience = math.ceil(patience * cfg.trainer.max_epochs)
+    return [
+        EarlyStopping(
+            f"val/{task.monitor}",
+            mode=task.mode(task.monitor),
+            patience=patience,
+            min_delta=cfg.early_stopping.min_delta,
+        )
+    ]
 
 
 def _rows_of_train(task: Task, data: DataModule) -> Tensor | None:
