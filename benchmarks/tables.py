@@ -26,7 +26,8 @@ from goodfit.errors import UserError, nearest
 from goodfit.evaluation import baselines
 from goodfit.evaluation.bootstrap import Resampled, Resamples, compare, interval, intervals
 from goodfit.evaluation.verdict import WORDS
-from goodfit.records import Interval, Manifest, Training
+from goodfit.records import Manifest, Training
+from goodfit.records.interval import Interval
 from goodfit.system.files import write_text
 from goodfit.system.record import Record
 

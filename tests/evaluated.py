@@ -115,6 +115,32 @@ def make(
     put(Path(f"data/prepared/{name}/manifest.json"), manifest_of(labels))
 
 
+def fit_of(name: str) -> dict[str, Any]:
+    """An overfit network with one remedy."""
+    curve = {"epochs": 3, "slope": None, "gained": 0.5}
+    evidence = {
+        "score": name,
+        "train": score(0.9),
+        "validation": score(0.6),
+        "gap": score(0.3),
+        "trivial": "guess",
+        "on_train": score(0.4),
+        "on_validation": score(0.1),
+        "lost": score(0.75),
+        "train_curve": curve,
+        "validation_curve": curve,
+        "epochs": 3,
+        "kept_epoch": 1,
+        "to_the_end": True,
+        "unit": "week",
+        "units": 40,
+        "samples": 80,
+        "parameters": 800,
+    }
+    remedy = {"override": "model.dropout=0.5", "why": "less by heart"}
+    return {"fit": "overfit", "evidence": evidence, "remedies": [remedy]}
+
+
 def evaluation_of(name: str, kind: str, outcome: int, trivial: int) -> dict[str, Any]:
     against, baselines = [], []
     methods = [
@@ -138,6 +164,7 @@ def evaluation_of(name: str, kind: str, outcome: int, trivial: int) -> dict[str,
         "cluster": "week",
         "clusters": 5,
         "resamples": 100,
+        "fit": fit_of(next(iter(MODES[kind]))),
         "seconds_per_1000": 0.4,
         "network": {item: score(0.7) for item in MODES[kind]},
         "baselines": baselines,

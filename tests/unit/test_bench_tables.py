@@ -12,7 +12,7 @@ from benchmarks import tables
 from goodfit.config import tree
 from goodfit.config.compose import compose
 from goodfit.evaluation.bootstrap import Resampled
-from goodfit.records import Interval
+from goodfit.records.interval import Interval
 
 
 def resampled(value: float, values: list[float]) -> Resampled:

@@ -12,7 +12,8 @@ import pytest
 
 from goodfit.data.findings import listed
 from goodfit.errors import UserError
-from goodfit.records import Cost, Evaluation, Finding, Interval, Job, Trained, Training
+from goodfit.records import Cost, Evaluation, Finding, Job, Trained, Training
+from goodfit.records.interval import Interval
 
 TRAINING = Training(
     run_id="r",

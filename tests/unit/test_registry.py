@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mlflow.exceptions import MlflowException
 
-from goodfit.records import Evaluation, Interval
+from goodfit.records import Evaluation
+from goodfit.records.interval import Interval
 from goodfit.tracking.database import connect
 from goodfit.tracking.lookup import CODE_TAG, MODEL_TAG
 from goodfit.tracking.package import version_with

@@ -11,7 +11,8 @@ from evaluated import make, put
 from rich.console import Console
 
 from goodfit.errors import UserError
-from goodfit.records import Evaluation, Interval
+from goodfit.records import Evaluation
+from goodfit.records.interval import Interval
 from goodfit.reporting import words
 from goodfit.reporting.table import table
 from goodfit.stages import report

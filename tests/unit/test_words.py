@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from goodfit.records import Comparison, Interval
+from goodfit.records import Comparison
+from goodfit.records.interval import Interval
 from goodfit.reporting import words
 
 

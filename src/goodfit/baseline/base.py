@@ -56,9 +56,9 @@ class LabelledSamples(Samples):
             return self
         rows = np.flatnonzero(weight)
         return LabelledSamples(
-            _at(self.inputs, rows),
+            at(self.inputs, rows),
             self.rows.iloc[rows].reset_index(drop=True),
-            _at(self.targets, rows),
+            at(self.targets, rows),
         )
 
 
@@ -87,7 +87,7 @@ class Baseline(ABC):
         """In the form of a network's: probabilities (N, K), numbers (N,) or series (N, T)."""
 
 
-def _at(arrays: Mapping[str, Any], rows: Array) -> dict[str, Any]:
+def at(arrays: Mapping[str, Any], rows: Array) -> dict[str, Any]:
     """Some rows (M,) of arrays (N, ...), or of lists of N arrays, by name."""
     some: dict[str, Any] = {}
     for name, values in arrays.items():

@@ -249,6 +249,7 @@ def _leaks(
                     what=f"'{name}' alone {said} of '{label}' on rows that it has not seen",
                     cost="if nobody knows it before, the score is not to be had in use",
                     answer=drop(name),
+                    leaks=True,
                 )
             )
     return found
@@ -294,6 +295,7 @@ def _near_copies(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> lis
             rows=listed(np.flatnonzero(near)),
             cost="if they are the same case twice, test asks for what was learned by heart",
             answer=f"{drop(name)}, or data.group=<what both have in common>",
+            leaks=True,
         )
     ]
 
@@ -373,6 +375,7 @@ def _torn(groups: pd.Series[Any], names: Array) -> list[Finding]:
             rows=listed(of_them),
             cost="what was learned of one is asked in test; intervals still draw whole ones",
             answer="leave data.time or data.assigned out, so that data.group decides the split",
+            leaks=True,
         )
     ]
 

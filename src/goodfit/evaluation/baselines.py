@@ -28,14 +28,15 @@ from goodfit.task.scores import Statistics, with_weight
 
 
 class Answered(NamedTuple):
-    """A baseline's role, its score on validation, and the statistics (N, ...) of its test answers.
+    """A baseline's role, its score on validation, and the statistics (N, ...) of its answers.
 
     The score is the one of the verdict; None where it is undefined, as with one class alone.
     """
 
     role: Role
     validation: float | None
-    statistics: Statistics
+    statistics: Statistics  # on test
+    on_validation: Statistics
 
 
 def answers(cfg: DictConfig, data: Path, task: Task) -> dict[str, Answered]:
@@ -56,12 +57,15 @@ def answers(cfg: DictConfig, data: Path, task: Task) -> dict[str, Answered]:
 
     def statistics(of: Task, split: str, values: np.ndarray[Any, Any]) -> Statistics:
         truth = truths[split]
-        return with_weight(of.statistics(_tensor(values), **truth.targets), truth.sample_weight)
+        return with_weight(
+            of.statistics(as_prediction(values), **truth.targets), truth.sample_weight
+        )
 
     def answered(role: Role, predictions: Mapping[str, np.ndarray[Any, Any]]) -> Answered:
         own = task.calibrated(statistics(task, "validation", predictions["validation"]))
         of_split = {split: statistics(own, split, predictions[split]) for split in asked}
-        return Answered(role, _score(task, of_split["validation"]), of_split["test"])
+        known = of_split["validation"]
+        return Answered(role, _score(task, known), of_split["test"], known)
 
     methods: dict[str, Answered] = {}
     for baseline in build.baselines(cfg):
@@ -115,8 +119,9 @@ def _truth(data: Path, split: str) -> Batch:
     return samples.batch(torch.arange(len(samples)))
 
 
-def _tensor(values: np.ndarray[Any, Any]) -> Tensor:
-    # the type of the network's predictions: both are scored by the same arithmetic
+def as_prediction(values: np.ndarray[Any, Any]) -> Tensor:
+    """Answers (N, ...) of another method as a tensor of the type that a network's have."""
+    # both are scored by the same arithmetic
     is_token = values.dtype.kind in "iu"
     return torch.from_numpy(np.asarray(values, np.int64 if is_token else np.float32))
 

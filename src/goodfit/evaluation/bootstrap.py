@@ -19,7 +19,7 @@ from torch import Tensor
 
 from goodfit.metrics.weighted import wide
 from goodfit.metrics.weighted_arrays import effective
-from goodfit.records import Interval
+from goodfit.records.interval import Interval
 from goodfit.store.progress import Progress
 from goodfit.task.epoch import score_rows
 from goodfit.task.scores import Score, SortedScore, Statistics, weighed

@@ -15,7 +15,8 @@ from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.evaluation.bootstrap import Resamples, compare, intervals
 from goodfit.predictor import Predictor
-from goodfit.records import Evaluation, Interval
+from goodfit.records import Evaluation
+from goodfit.records.interval import Interval
 from goodfit.store.arrays import Packed
 from goodfit.task.scores import Statistics, weight_of
 

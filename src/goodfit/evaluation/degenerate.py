@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from goodfit.predictor import BATCH, Predictor
 from goodfit.store.arrays import Packed
@@ -29,20 +30,29 @@ class Degenerate(NamedTuple):
 
 def degenerate(predictor: Predictor, test: Packed) -> Degenerate | None:
     """What is wrong with a network that answers all samples of `test` alike; None otherwise."""
-    task, count = predictor.task, len(test)
-    if count < 2:
-        return None
-    some = torch.linspace(0, count - 1, min(count, _LOOKED_AT)).long()
-    if task.same_answer(predictor.predict_packed(test, some)) is None:
-        return None
-
-    rows = torch.arange(count)
-    parts = torch.split(rows, BATCH)
-    predictions = torch.cat([predictor.predict_packed(test, part) for part in parts])
-    answer = task.same_answer(predictions)
+    answer = same_answer(predictor, test)
     if answer is None:
         return None
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
+    task, rows = predictor.task, torch.arange(len(test))
+    predictions = _predictions(predictor, test)
+    order = torch.randperm(len(test), generator=torch.Generator().manual_seed(0))
     statistics = task.statistics(predictions[order], **test.batch(rows).targets)
     statistics = with_weight(statistics, test.sample_weight)
     return Degenerate(f"it answers {answer} for every test sample", statistics)
+
+
+def same_answer(predictor: Predictor, split: Packed) -> str | None:
+    """What the network says of each sample of a split; None where its answers differ."""
+    task, count = predictor.task, len(split)
+    if count < 2:
+        return None
+    some = torch.linspace(0, count - 1, min(count, _LOOKED_AT)).long()
+    if task.same_answer(predictor.predict_packed(split, some)) is None:
+        return None
+    return task.same_answer(_predictions(predictor, split))
+
+
+def _predictions(predictor: Predictor, split: Packed) -> Tensor:
+    """The predictions (N, ...) for a whole split."""
+    parts = torch.split(torch.arange(len(split)), BATCH)
+    return torch.cat([predictor.predict_packed(split, part) for part in parts])

@@ -6,6 +6,7 @@ Letters: N test samples.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,14 @@ from goodfit.errors import UserError
 from goodfit.evaluation.baselines import Answered, answers
 from goodfit.evaluation.bootstrap import Resampled, Resamples, intervals
 from goodfit.evaluation.degenerate import SHUFFLED, Degenerate, degenerate
+from goodfit.evaluation.evidence import Opponent
 from goodfit.evaluation.examples import ordinary, worst
+from goodfit.evaluation.fit import judged
 from goodfit.evaluation.verdict import verdict
 from goodfit.predictor import Predictor, SampleResults
-from goodfit.records import Evaluation, Interval, Manifest, Method, Training, Verdict, Weighing
+from goodfit.records import Evaluation, Manifest, Method, Training, Verdict, Weighing
+from goodfit.records.fit import Judgement
+from goodfit.records.interval import Interval
 from goodfit.store.arrays import Packed
 from goodfit.store.suited import check_targets
 from goodfit.task.base import Task
@@ -44,7 +49,6 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
     predictor = _predictor(data, model)
     task = predictor.task
     test = Packed(data, "test")
-
     results, seconds_per_1000 = _measured(predictor, test)
     baselines = answers(cfg, data, task)
     draws = Resamples(test.clusters, cfg.evaluate.resamples, seed=0, weight=test.sample_weight)
@@ -52,7 +56,7 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
     charts, typical = task.diagnose(methods), task.typical(methods)
     alike = degenerate(predictor, test)
     if alike:
-        baselines[SHUFFLED] = Answered("trivial", None, alike.shuffled)
+        baselines[SHUFFLED] = Answered("trivial", None, alike.shuffled, {})
         methods[SHUFFLED] = alike.shuffled
     scores = intervals(task.metrics(), methods, draws, additive=task.additive, ranges=task.ranges)
 
@@ -77,10 +81,24 @@ def evaluate(cfg: DictConfig, data: Path, model: Path) -> tuple[Evaluation, Arra
         verdict=_verdict(task, scores, baselines, alike, draws.units),
         charts=tuple(charts),
         typical=tuple(typical),
+        fit=_fit(cfg, data, model, predictor, baselines),
         examples=worst(predictor, results, test, rows, cfg.evaluate.examples),
         ordinary=ordinary(predictor, results, test, rows),
     )
     return result, _arrays(methods) | {"clusters": test.clusters.numpy()}
+
+
+def _fit(
+    cfg: DictConfig,
+    data: Path,
+    model: Path,
+    predictor: Predictor,
+    baselines: Mapping[str, Answered],
+) -> Judgement | None:
+    """How well the network fits, by train and validation; the strong baseline is the first."""
+    title, strong = next(iter(baselines.items()))
+    opponent = Opponent(title, strong.on_validation)
+    return judged(cfg, data, model, predictor, opponent)
 
 
 def _predictor(data: Path, model: Path) -> Predictor:

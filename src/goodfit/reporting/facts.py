@@ -17,16 +17,8 @@ from goodfit.data.split import SPLITS
 from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.provenance import dvc
-from goodfit.records import (
-    TOO_FEW,
-    Comparison,
-    Evaluation,
-    Interval,
-    Manifest,
-    Method,
-    Role,
-    Training,
-)
+from goodfit.records import TOO_FEW, Comparison, Evaluation, Manifest, Method, Role, Training
+from goodfit.records.interval import Interval
 from goodfit.reporting.charts import Row
 from goodfit.reporting.words import measured
 from goodfit.store import card

@@ -1,159 +1,131 @@
-"""The one judgement about fit and length of a training; whoever speaks of it takes it from here."""
+"""The sentences about a fit: all that a page says of it comes from the one judgement."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from enum import StrEnum
-from typing import NamedTuple
+from collections.abc import Iterator
 
-from goodfit.records import Evaluation, Interval, Training
-from goodfit.reporting.words import fixed, number, title
+from goodfit.records import FEWEST_UNITS
+from goodfit.records.fit import Curve, Evidence, Fit, Judgement
+from goodfit.records.interval import Interval
+from goodfit.reporting.words import fixed, measured, number, title
 
-# of all that validation gained: an epoch that moves it by less leaves it where it was
-_LEVEL = 0.01
-History = Sequence[Mapping[str, float]]
+UNDEFINED = "The score is undefined on train or validation, so the fit is not judged."
 
 
-class Fit(StrEnum):
-    """What a training was; each excludes the others."""
-
-    UNDERFIT = "has learned nothing"
-    SHORT = "too short to judge"
-    IMPROVING = "still improving"
-    LEVEL = "levelled off"
-    PASSED = "past its best"
-    OVERFIT = "overfit"
-
-
-_ADVICE = {
-    Fit.UNDERFIT: (
-        "On train, too, it is no better than a trivial baseline, so it has learned nothing: look "
-        "at the learning rate, the network and the inputs."
-    ),
-    Fit.SHORT: "A single epoch does not tell whether more would help.",
-    Fit.IMPROVING: "Validation was still improving, so a longer training may help.",
-    Fit.LEVEL: "Validation had levelled off: a longer training alone would hardly help.",
-    Fit.PASSED: (
-        "Validation was past its best, and the kept weights are from before: a longer training "
-        "alone would not help."
-    ),
-    Fit.OVERFIT: (
-        "Validation was past its best, a sign of overfitting: more data, regularization or a "
-        "smaller network may help, a longer training alone would not."
-    ),
-}
+def line(judgement: Judgement | None) -> str:
+    """The word with its reason, and the first remedy: for a terminal."""
+    if judgement is None:
+        return UNDEFINED
+    text = f"{judgement.fit}: {_said(judgement.fit, judgement.evidence)}"
+    if not judgement.remedies:
+        return text
+    return f"{text} Likely to help: {judgement.remedies[0].override}"
 
 
-class Judgement(NamedTuple):
-    """The kind of fit, and the sentences about it."""
-
-    fit: Fit
-    text: str
-
-
-def judge(training: Training, history: History, evaluation: Evaluation) -> Judgement:
-    """What the curve of validation and the gap between train and validation say together.
-
-    A gap counts as overfitting only where validation is past its best: as long as it improves, a
-    longer training may help. The yardstick of a gap is the half width of the test score's interval:
-    one below it may be luck.
-    """
-    by_epoch = _monitored(training, history)
-    half_width = _half_width(evaluation.headline)
-    gap = training.scores[f"gap/{evaluation.score}"]
-    worse_by = -gap if evaluation.mode == "max" else gap
-
-    fit = _of_curve(training, by_epoch)
-    if fit is Fit.PASSED and worse_by > half_width:
-        fit = Fit.OVERFIT
-    if _has_learned_nothing(training, evaluation, half_width):
-        fit = Fit.UNDERFIT
-    sentences = [
-        _kept(training, by_epoch),
-        _values(training, evaluation.score, half_width) + _compared(worse_by, half_width),
-        _ADVICE[fit],
-    ]
-    return Judgement(fit, " ".join(sentences))
+def told(judgement: Judgement) -> list[str]:
+    """What the judgement means here, then the evidence, a sentence each."""
+    evidence = judgement.evidence
+    return [_said(judgement.fit, evidence), *_scores(evidence), *_curves(evidence), _size(evidence)]
 
 
-def _of_curve(training: Training, by_epoch: Mapping[int, float]) -> Fit:
-    """The fit by the monitored score of each epoch alone."""
-    best, epochs = training.best_epoch, training.epochs
-    if epochs <= 1:
-        return Fit.SHORT
-    others = [value for epoch, value in by_epoch.items() if epoch != best]
-    if best not in by_epoch or not others:
-        return Fit.IMPROVING if best == epochs - 1 else Fit.LEVEL
-
-    kept = by_epoch[best]
-    gained = abs(kept - by_epoch[min(by_epoch)])
-    if best == epochs - 1:
-        by_last = min(abs(value - kept) for value in others)
-        return Fit.IMPROVING if by_last > _LEVEL * gained else Fit.LEVEL
-    lost = abs(by_epoch[max(by_epoch)] - kept)
-    return Fit.PASSED if lost > _LEVEL * gained else Fit.LEVEL
-
-
-def _has_learned_nothing(training: Training, evaluation: Evaluation, half_width: float) -> bool:
-    """Whether neither test nor train show more than a trivial baseline knows."""
-    verdict = evaluation.verdict
-    if verdict.too_few or not verdict.not_shown:
-        return False
-    train = training.scores[f"train/{evaluation.score}"]
-    for item in evaluation.baselines:
-        if item.title in verdict.not_shown:
-            better_by = train - item.scores[evaluation.score].value
-            better_by = better_by if evaluation.mode == "max" else -better_by
-            if better_by <= half_width:
-                return True
-    return False
+def _said(fit: Fit, evidence: Evidence) -> str:
+    """What the word means here: the numbers of the rule that held."""
+    if fit is Fit.DEGENERATE:
+        return f"It answers {evidence.same_answer} for every sample, so it has learned nothing."
+    if fit is Fit.LEAK:
+        return f"The score is not to be trusted: {'; '.join(evidence.leaks)}."
+    if fit is Fit.TOO_FEW:
+        count, plural = evidence.units, "" if evidence.units == 1 else "s"
+        return (
+            f"Validation has {count} {evidence.unit}{plural}, it takes {FEWEST_UNITS}: a gap as "
+            "large as any may be luck."
+        )
+    if fit is Fit.UNDERFIT:
+        return _underfit(evidence)
+    if fit is Fit.OVERFIT:
+        assert evidence.lost is not None  # the rule is about it
+        return (
+            f"Of what it knows on train beyond {evidence.trivial}, {_percent(evidence.lost)} is "
+            "lost on validation: it has learned samples by heart."
+        )
+    return "What it knows of train holds for validation, too."
 
 
-def _kept(training: Training, by_epoch: Mapping[int, float]) -> str:
-    """Which epoch was kept, by which score."""
-    best, epochs = training.best_epoch, training.epochs
-    name = title(training.monitor.partition("/")[2])
-    text = f"Kept is epoch {best + 1} of {epochs}, the best by validation {name}"
-    if best == epochs - 1 or best not in by_epoch:
-        return f"{text}."
-    last = number(by_epoch[max(by_epoch)])
-    return f"{text}, which was {number(by_epoch[best])} then and {last} in the last epoch."
+def _underfit(evidence: Evidence) -> str:
+    if evidence.on_train.low <= 0:
+        return f"Not even on train it is better than {evidence.trivial}: it has learned nothing."
+    strong = evidence.than_strong
+    if strong is not None and strong.high < 0:
+        worse = Interval(-strong.value, -strong.high, -strong.low)
+        return (
+            f"More can be learned: on validation {evidence.strong} is better by {measured(worse)}."
+        )
+    return "It ran out of epochs while validation was getting better."
 
 
-def _values(training: Training, score: str, half_width: float) -> str:
-    """The beginning of a sentence: the kept weights' scores, and their gap."""
-    train, validation, gap = (
-        training.scores[f"{split}/{score}"] for split in ("train", "val", "gap")
+def _scores(evidence: Evidence) -> Iterator[str]:
+    """The kept weights' scores, their gap, and what is lost between them."""
+    name = title(evidence.score)
+    yield (
+        f"Kept is epoch {evidence.kept_epoch + 1} of {evidence.epochs}, with {name} "
+        f"{measured(evidence.train)} on train and {measured(evidence.validation)} on validation, "
+        f"which is {_gap(evidence.gap)}."
     )
-    digits = Interval(validation, validation - half_width, validation + half_width).decimals
+    yield (
+        f"Than {evidence.trivial} it is better by {measured(evidence.on_train)} on train and by "
+        f"{measured(evidence.on_validation)} on validation{_lost(evidence.lost)}."
+    )
+    if evidence.than_strong is not None:
+        by = measured(evidence.than_strong, sign=True)
+        yield f"Than {evidence.strong} it is better by {by} on validation."
+
+
+def _gap(gap: Interval) -> str:
+    if gap.low > 0:
+        return f"worse by {measured(gap)}"
+    if gap.high < 0:
+        better = Interval(-gap.value, -gap.high, -gap.low)
+        return f"better by {measured(better)}; the splits may differ in difficulty"
+    return f"no clear difference ({measured(gap, sign=True)})"
+
+
+def _lost(lost: Interval | None) -> str:
+    return "" if lost is None else f": {_percent(lost)} of it is lost"
+
+
+def _percent(share: Interval) -> str:
+    value, low, high = (fixed(100 * number, 0) for number in (share.value, share.low, share.high))
+    return f"{value} % [{low}, {high}]"
+
+
+def _curves(evidence: Evidence) -> Iterator[str]:
+    """How both curves ended, and what that says about a longer training."""
+    train, validation = evidence.train_curve, evidence.validation_curve
+    if validation.slope is None or train.slope is None:
+        yield f"After {_counted(evidence.epochs, 'epoch')} no curve has an end to judge."
+        return
+    over = f"Over the last {_counted(validation.epochs, 'epoch')} validation {_ended(validation)}"
+    yield f"{over}; the loss of train {_ended(train)}."
+
+
+def _ended(curve: Curve) -> str:
+    slope = curve.slope
+    assert slope is not None  # of few epochs nothing is said
+    by = f"{number(abs(slope.value), 2)} an epoch"
+    if slope.low > 0:
+        return f"was getting better by {by}"
+    if slope.high < 0:
+        return f"was getting worse by {by}"
+    return "had levelled off"
+
+
+def _size(evidence: Evidence) -> str:
+    weights = evidence.parameters / max(evidence.samples, 1)
     return (
-        f"The kept weights have {title(score)} {fixed(train, digits)} on train "
-        f"and {fixed(validation, digits)} on validation, a gap of {fixed(gap, digits, sign=True)}: "
+        f"The network has {evidence.parameters:,} weights for {evidence.samples:,} samples of "
+        f"train, {number(weights, 2)} for each."
     )
 
 
-def _compared(worse_by: float, half_width: float) -> str:
-    """The end of that sentence: which of the two is better."""
-    if abs(worse_by) <= half_width:
-        digits = Interval(half_width, 0.0, 2 * half_width).decimals
-        return f"smaller than the uncertainty of the test score (±{fixed(half_width, digits)})."
-    if worse_by > 0:
-        return "validation is clearly worse than train."
-    return "validation is clearly better than train; the splits may differ in difficulty."
-
-
-def _monitored(training: Training, history: History) -> dict[int, float]:
-    """The monitored score by epoch, where it is finite."""
-    by_epoch = {}
-    for row in history:
-        value = row.get(training.monitor, math.nan)
-        if math.isfinite(value):
-            by_epoch[int(row["epoch"])] = value
-    return by_epoch
-
-
-def _half_width(interval: Interval) -> float:
-    """Half of an interval's width, 0 where it is not finite."""
-    half = (interval.high - interval.low) / 2
-    return half if math.isfinite(half) else 0.0
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

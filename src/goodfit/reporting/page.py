@@ -12,7 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from goodfit.paths import Paths
-from goodfit.records import TOO_FEW, Answer, Example, Interval
+from goodfit.records import TOO_FEW, Answer, Example
+from goodfit.records.interval import Interval
 from goodfit.reporting import box_charts, charts, differences, error_charts, facts, fit, words
 from goodfit.reporting.facts import Experiment
 from goodfit.system import units
@@ -177,9 +178,22 @@ def _learning(experiment: Experiment) -> dict[str, Any]:
     measured = [value for value in seconds if math.isfinite(value)]
     return {
         "curves": curves,
-        "fit": fit.judge(training, history, evaluation).text,
+        "fit": _fit(experiment),
         "table": table,
         "epoch_seconds": statistics.median(measured) if measured else math.nan,
+    }
+
+
+def _fit(experiment: Experiment) -> dict[str, Any]:
+    """The judgement's word, its sentences, and remedies as commands to paste."""
+    judgement = experiment.evaluation.fit
+    if judgement is None:
+        return {"word": None, "sentences": [fit.UNDEFINED], "remedies": []}
+    train = f"python pipelines/train.py experiment={experiment.name}"
+    return {
+        "word": str(judgement.fit),
+        "sentences": fit.told(judgement),
+        "remedies": [(f"{train} {item.override}", item.why) for item in judgement.remedies],
     }
 
 

@@ -9,7 +9,8 @@ from goodfit.config import gallery, params, tree
 from goodfit.data.split import SPLITS
 from goodfit.errors import OtherVersionError
 from goodfit.paths import Paths
-from goodfit.records import Evaluation, Interval, Manifest, Training
+from goodfit.records import Evaluation, Manifest, Training
+from goodfit.records.interval import Interval
 from goodfit.reporting.facts import evaluated
 from goodfit.system import units
 from goodfit.system.files import write_text

@@ -12,11 +12,14 @@ from rich.table import Table
 
 from goodfit.paths import Paths
 from goodfit.records import TOO_FEW, Evaluation, Method, Training, Verdict
+from goodfit.records.fit import Fit, Judgement
 from goodfit.system import units
 
 _UNLIMITED = 10_000
 _CAPTION = "The verdict is against the first baseline: the strongest on validation."
 _COLOURS = {"beats": "green", "ties with": "yellow", "loses to": "red", TOO_FEW: "yellow"}
+
+_FIT_COLOURS = {Fit.GOOD: "green", Fit.UNDERFIT: "yellow", Fit.TOO_FEW: "yellow"}
 
 
 class _Row(NamedTuple):
@@ -26,6 +29,7 @@ class _Row(NamedTuple):
     score: str
     baselines: list[str]  # the strongest on validation first
     verdict: str
+    fit: str
     seconds: str
     warning: str | None
 
@@ -42,11 +46,12 @@ def table(names: list[str], console: Console) -> RenderableType:
     """
     rows = [_row(name) for name in names]
     baselines = "baseline (validation)"
-    columns = ("experiment", "test score [95 % interval]", baselines, "verdict", "seconds")
+    columns = ("experiment", "test score [95 % interval]", baselines, "verdict, fit", "seconds")
     wide = Table(*columns, box=SIMPLE_HEAD, collapse_padding=True, caption=_CAPTION)
     wide.caption_justify = "left"
     for row in rows:
-        wide.add_row(row.name, row.score, "\n".join(row.baselines), row.verdict, row.seconds)
+        verdict = f"{row.verdict}\n{row.fit}"
+        wide.add_row(row.name, row.score, "\n".join(row.baselines), verdict, row.seconds)
     # of the console's own options, the measure would never be more than its width
     unlimited = console.options.update(max_width=_UNLIMITED)
     if console.measure(wide, options=unlimited).maximum <= console.width:
@@ -64,6 +69,7 @@ def _row(name: str) -> _Row:
         score=f"{evaluation.score} {escape(evaluation.headline.text())}",
         baselines=[_baseline(item, evaluation) for item in baselines],
         verdict=_verdict(evaluation.verdict),
+        fit=_fit(evaluation.fit),
         seconds=f"{training.cost.seconds:,.0f}",
         warning=_warning(name, evaluation.verdict),
     )
@@ -85,6 +91,7 @@ def _lines(row: _Row) -> Padding:
             row.score,
             f"{row.verdict} {strongest}",
             *others,
+            f"fit: {row.fit}",
             f"{row.seconds} s of training",
             *([row.warning] if row.warning else []),
         ]
@@ -100,6 +107,13 @@ def _verdict(verdict: Verdict) -> str:
         trivial = ", no better than trivial"
     colour = "red" if trivial else _COLOURS[verdict.word]
     return f"[{colour}]{verdict.word}{trivial}[/]"
+
+
+def _fit(judgement: Judgement | None) -> str:
+    if judgement is None:
+        return "[yellow]undefined[/]"
+    colour = _FIT_COLOURS.get(judgement.fit, "red")
+    return f"[{colour}]{judgement.fit}[/]"
 
 
 def _warning(name: str, verdict: Verdict) -> str | None:

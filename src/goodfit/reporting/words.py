@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from goodfit.records import Comparison, Interval
+from goodfit.records import Comparison
+from goodfit.records.interval import Interval
 from goodfit.system import units
 
 MINUS, DASH = units.MINUS, "\N{EN DASH}"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from goodfit.errors import UserError
 from goodfit.launch.fit import fit
+from goodfit.paths import Paths
 from goodfit.provenance import checkout
 from goodfit.stages.train import report_result
+from goodfit.tracking import attach, runs
 from hydra_plugins.hydra_optuna_sweeper import trial as trials
 
 
@@ -31,4 +36,27 @@ def by_hand(cfg: DictConfig) -> float | None:
         print(note, flush=True)
     trained = fit(cfg, overrides=overrides)
     report_result(trained)
-    return trained.score if trained else None
+    if trained is None:
+        return None
+    if trained.folder:
+        _judge(cfg, trained.folder)
+    return trained.score
+
+
+def _judge(cfg: DictConfig, model: Path) -> None:
+    """Prints how well the network fits, and keeps it with the run."""
+    # not before: of several processes, those that only train wait for no baselines
+    from goodfit.evaluation.fit import judged
+    from goodfit.predictor import Predictor
+    from goodfit.reporting.fit import line
+
+    judgement = judged(cfg, Paths(cfg.name).prepared, model, Predictor.load(model), strong=None)
+    print(line(judgement), flush=True)
+    if judgement is None:
+        return
+    try:
+        run = attach.find_or_recreate(cfg, model)
+        with runs.run_status(run):
+            attach.log_fit(run, judgement)
+    except UserError as error:  # the training is done, whether or not the database answers
+        print(f"the run does not hold how well it fits: {error}", flush=True)

@@ -15,6 +15,7 @@ from goodfit.evaluation.evaluate import evaluate
 from goodfit.paths import Paths
 from goodfit.predictor import Predictor
 from goodfit.records import Evaluation, Training
+from goodfit.reporting.fit import line
 from goodfit.store import example
 from goodfit.store.manifest import verify
 from goodfit.system import allocator
@@ -46,6 +47,7 @@ def stage(cfg: DictConfig) -> None:
         write_json(paths.metrics, summary(evaluation, training))
         _write_plots(evaluation, paths)
     print(f"{cfg.name}: {evaluation.verdict.text}")
+    print(f"{cfg.name}: {line(evaluation.fit)}")
 
 
 def summary(evaluation: Evaluation, training: Training) -> dict[str, Any]:
@@ -55,6 +57,7 @@ def summary(evaluation: Evaluation, training: Training) -> dict[str, Any]:
         score: {"value": headline.value, "low": headline.low, "high": headline.high},
         "baseline": evaluation.strong.scores[score].value,
         "verdict": evaluation.verdict.word,
+        "fit": str(evaluation.fit.fit) if evaluation.fit else None,
         "gap": training.scores[f"gap/{score}"],
         "seconds": training.cost.seconds,
         "parameters": training.cost.parameters,

@@ -14,6 +14,7 @@ from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.provenance import dvc
 from goodfit.records import Cost, Evaluation, Manifest, Training
+from goodfit.records.fit import Judgement
 from goodfit.tracking import describe, runs
 from goodfit.tracking.database import connect
 from goodfit.tracking.lookup import RECREATED_TAG
@@ -86,6 +87,8 @@ def log_evaluation(run: runs.Run, cfg: DictConfig, result: Evaluation, folder: P
         if baseline.validation is not None:
             row[f"{metric}_val"] = baseline.validation
     run.log(row)
+    if result.fit:
+        log_fit(run, result.fit)
     run.flush()
     run.tag(verdict=result.verdict.text, strongest_baseline=result.strong.title)
 
@@ -101,6 +104,19 @@ def log_evaluation(run: runs.Run, cfg: DictConfig, result: Evaluation, folder: P
     runs.log_data_inputs(run, [data])
     run.folder(folder, "evaluation", later=paths.evaluation)
     describe_experiment(run, result)
+
+
+def log_fit(run: runs.Run, judgement: Judgement) -> None:
+    """Logs how well the network fits, as a tag to filter by, and the numbers of its evidence."""
+    evidence = judgement.evidence
+    row = {"units": float(evidence.units)}
+    for name in ("gap", "on_train", "on_validation", "lost", "than_strong"):
+        known = getattr(evidence, name)
+        if known is not None:
+            row |= {name: known.value, f"{name}_low": known.low, f"{name}_high": known.high}
+    run.log({single_metric("fit", name): value for name, value in row.items()})
+    run.flush()
+    run.tag(fit=str(judgement.fit))
 
 
 def _find_recreated(uri: str, run_id: str) -> runs.Run | None:

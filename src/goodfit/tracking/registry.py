@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from goodfit.errors import UserError
-from goodfit.records import TOO_FEW, Evaluation, Interval, Registration, Verdict
+from goodfit.records import TOO_FEW, Evaluation, Registration, Verdict
+from goodfit.records.interval import Interval
 from goodfit.system.files import read_json
 from goodfit.tracking import database, places
 from goodfit.tracking.lookup import ALIAS, MODEL_TAG, has_files

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from goodfit.system import units
+from goodfit.records.fit import Judgement
+from goodfit.records.interval import Interval
 from goodfit.system.record import Record
 
 Role = Literal["strong", "other", "trivial"]  # in the order of tables
@@ -90,33 +90,6 @@ class Training(Record):
     dirty: str
     weights_sha256: str
     pretrained_sha256: str | None = None  # of the file that it started from
-
-
-@dataclass(frozen=True)
-class Interval(Record):
-    """A number with the central 95 % of its values over the resampled test sets."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def decimals(self) -> int:
-        """How many decimals the numbers deserve by the interval's width, 0 to 4.
-
-        Those in which half the width is a number between 5 and 49: 0.965 ± 0.031, 12.3 ± 1.5.
-        """
-        half_width = (self.high - self.low) / 2
-        if half_width <= 0:  # all resampled test sets agree
-            return 3 if abs(self.value) < 10 else 1
-        return min(4, max(0, -math.floor(math.log10(half_width / 5))))
-
-    def text(self, sign: bool = False) -> str:
-        """The number with its bounds: 0.965 [0.929, 0.991]; with `sign`, +0.02 [−0.01, +0.05]."""
-        value, low, high = (
-            units.fixed(number, self.decimals, sign) for number in (self.value, self.low, self.high)
-        )
-        return f"{value} [{low}, {high}]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,13 +246,15 @@ class Finding(Record):
     """What in the data makes a score mislead, what it costs to ignore it, and what answers it.
 
     `rows` are a few of those that it is about, by their number among the rows that were read: one
-    more than are named, where there are more.
+    more than are named, where there are more. It `leaks` where it lets a network know answers that
+    nobody would have told it in use.
     """
 
     what: str
     cost: str
     answer: str
     rows: tuple[int, ...] = ()
+    leaks: bool = False
 
     def listed(self, number: Callable[[int], int] = int) -> str:
         """Its rows in words, each by what `number` makes of it."""
@@ -335,6 +310,7 @@ class Evaluation(Record):
     charts: tuple[Chart, ...]
     typical: tuple[Chart, ...]
     examples: tuple[Example, ...]
+    fit: Judgement | None
     ordinary: tuple[Example, ...] = ()
     weighing: Weighing | None = None
 

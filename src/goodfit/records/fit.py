@@ -1,0 +1,84 @@
+"""Whether a trained network fits, what shows it, and what would make it fit better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from goodfit.records.interval import Interval
+from goodfit.system.record import Record
+
+
+class Fit(StrEnum):
+    """What a training came to; each excludes the others."""
+
+    UNDERFIT = "underfit"
+    GOOD = "good fit"
+    OVERFIT = "overfit"
+    LEAK = "leak suspected"
+    TOO_FEW = "too few to tell"
+    DEGENERATE = "degenerate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve(Record):
+    """How a curve ended: its change by epoch over the last `epochs`, better above 0.
+
+    The 95 % interval is that of a straight line through them; None of fewer than three. `gained` is
+    how much better the kept epoch is than the first one.
+    """
+
+    epochs: int
+    slope: Interval | None
+    gained: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence(Record):
+    """The numbers that a fit is judged by, of the kept weights and by one score.
+
+    Differences are better above 0, whatever the direction of the score. `gap` is by how much train
+    is better than validation. `on_train` and `on_validation` are by how much the network is better
+    there than the best trivial baseline, and `lost` the share of the first that is not in the
+    second. `than_strong` compares with the strong baseline on validation, None where none was
+    asked. All intervals are over the independent `units` of validation, and those of train.
+    """
+
+    score: str
+    train: Interval
+    validation: Interval
+    gap: Interval
+    trivial: str
+    on_train: Interval
+    on_validation: Interval
+    lost: Interval | None
+    strong: str | None = None
+    than_strong: Interval | None = None
+    train_curve: Curve
+    validation_curve: Curve
+    epochs: int
+    kept_epoch: int
+    to_the_end: bool  # the training was not ended early
+    unit: str
+    units: int
+    samples: int  # of train
+    parameters: int  # that are trained
+    same_answer: str | None = None
+    leaks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Remedy(Record):
+    """An override that is likely to help, as the command line takes it, and why."""
+
+    override: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement(Record):
+    """The one word about a fit, its evidence, and at most three remedies, the likeliest first."""
+
+    fit: Fit
+    evidence: Evidence
+    remedies: tuple[Remedy, ...]
