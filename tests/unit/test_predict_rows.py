@@ -110,7 +110,7 @@ def test_in_a_file_of_one_column_a_blank_line_is_a_missing_cell(
     got, problems = predict.answered(predictor, part.rows, part.broken)
     assert part.numbers == [2, 3, 4]
     assert list(got.isna().all(axis=1)) == [False, True, False]
-    assert problems == {1: f"column {spec.facts['text']} is empty; in training none was"}
+    assert problems == {1: f"column {spec.facts['text']} is missing; in training none was"}
 
 
 @pytest.mark.fault(33)

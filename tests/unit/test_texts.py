@@ -108,3 +108,11 @@ def test_a_text_tells_any_kind_of_target(
     spec = made.fit(rows)
     assert made.encode_targets(rows, spec)["target"].tolist() == expected
     assert set(spec.inputs) == {"tokens", "mask"}
+
+
+def test_texts_that_elsewhere_mean_a_missing_cell_are_said_to_be_words(tmp_path: Path) -> None:
+    rows = read(tmp_path, "body,y\nNA,a\nblue green,b\nNA,a\nnull,b\n")
+    told = {column.name: column.why for column in texts().columns_read(texts().fit(rows))}
+    said = "; taken for texts, not for missing cells: 'NA' (2), 'null' (1)"
+    assert told["body"].endswith(said)
+    assert Texts.encode(pd.DataFrame({"body": ["NA"]}), texts().fit(rows))["tokens"][0, 0] > 1
