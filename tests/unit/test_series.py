@@ -254,3 +254,27 @@ def test_intervals_draw_weeks_of_all_series(tmp_path: Path) -> None:
 def test_a_column_has_one_role() -> None:
     with pytest.raises(UserError, match="column 'load' has two roles"):
         made(known=["load"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ({"meter": "category"}, "reads 'meter' as category, but it tells series apart"),
+        ({"note": "number"}, "reads 'note' as number, but it is in none of data.target"),
+        ({"load": "category"}, "reads 'load' as category, but a series is of numbers"),
+        ({"load": "date"}, "reads 'load' as date, but a series is of numbers"),
+    ],
+)
+def test_a_reading_that_a_column_of_series_cannot_have_is_refused(
+    tmp_path: Path, columns: dict[str, str], why: str
+) -> None:
+    """It was ignored in silence."""
+    rows = hours(100).assign(meter="a", note=1)
+    with pytest.raises(UserError, match=f"^data.columns {why}.*; leave it out there$"):
+        read(tmp_path, rows, group="meter", columns=columns)
+
+
+def test_a_reading_of_a_series_that_can_be_had_is_taken(tmp_path: Path) -> None:
+    rows = hours(100).assign(load=[f"1.00{row % 4}" for row in range(100)])
+    windows = read(tmp_path, rows, columns={"load": "decimal_comma"})
+    assert set(np.concatenate(list(windows["target"]))) == {1000.0, 1001.0, 1002.0, 1003.0}
