@@ -201,7 +201,7 @@ def test_standard_input_is_told_by_its_first_bytes(
     [
         (b"PK\x03\x04" + bytes(90), "standard input is no stream of rows; save it as a file"),
         (gzip.compress(b"age,town\n1,Ulm\n", mtime=0)[:12], "standard input cannot be unpacked"),
-        (b"\xff\xfea\0", "standard input is not UTF-8, but UTF-16; save it as UTF-8"),
+        (b"\xff\xfea", "standard input begins as UTF-16 and is none; save it as UTF-8"),
         (b"id;name\n1;Ulm\n", r"columns \[.*\] are missing; got \['id', 'name'\]"),
     ],
     ids=["workbook", "cut", "utf-16", "other columns"],

@@ -48,7 +48,8 @@ class Found:
         count = filled(self.runs, len(self.reading.roles.targets))
         gaps = f"{count:,} steps are filled" if count else "no gaps"
         number = "1 series" if len(self.runs) == 1 else f"{len(self.runs):,} series"
-        return f"{number} of {spread} steps of {self.reading.step.words}, {begin} to {end}, {gaps}"
+        said = f"{number} of {spread} steps of {self.reading.step.words}, {begin} to {end}, {gaps}"
+        return "; ".join([said, *self.cells.attrs["said"]])
 
 
 def find(path: Path, data: Series) -> Found:

@@ -155,7 +155,7 @@ def _named(file: str, table: pd.DataFrame, first_row: int, spill: Spill) -> pd.D
     delimited.check_header(file, [str(name) for name in table.columns])
     table.columns = pd.Index(_unnamed(list(table.columns)))
     table = delimited.without_blanks(table, spill)
-    table.attrs |= {"separator": "comma", "first_row": first_row}
+    table.attrs |= {"first_row": first_row, "said": []}
     return table
 
 
