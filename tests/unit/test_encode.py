@@ -129,7 +129,7 @@ def test_a_text_that_is_missing_is_refused_as_in_training(
     case: str, cell: Any, prepared: Callable[[str], Path]
 ) -> None:
     """As words it would be answered: "nan" is one."""
-    with pytest.raises(UserError, match="row 2  column .*  is missing; in training none was"):
+    with pytest.raises(UserError, match=r"row 2  column .*  is missing; in training none was"):
         text_tokens(case, cell, prepared)
 
 
@@ -138,7 +138,7 @@ def test_a_text_that_is_missing_is_refused_as_in_training(
 def test_a_cell_that_is_no_text_is_no_words(
     case: str, cell: Any, prepared: Callable[[str], Path]
 ) -> None:
-    with pytest.raises(UserError, match="row 2  column .*  .* is not a text"):
+    with pytest.raises(UserError, match=r"row 2  column .*  .* is not a text"):
         text_tokens(case, cell, prepared)
 
 

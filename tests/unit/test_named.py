@@ -103,7 +103,7 @@ def test_a_file_with_two_rows_and_one_without_are_refused(tmp_path: Path) -> Non
         named().read(raw(tmp_path, ["00.png", *names[:-1]]))
     files = raw(tmp_path)
     pd.read_csv(files["table"]).iloc[1:].to_csv(files["table"], index=False)
-    with pytest.raises(UserError, match=r"has 1 files that labels\.csv does not name, such as '39"):
+    with pytest.raises(UserError, match=r"has 1 file that labels\.csv does not name, such as '39"):
         named().read(files)
     assert len(named(unnamed="leave_out").read(files)) == COUNT - 1
 

@@ -177,7 +177,7 @@ def test_a_table_of_files_is_a_number_or_a_class_and_pins_both(
 def test_images_that_no_row_names_are_refused_or_left_out(home: Path, make: New) -> None:
     table(home)
     (photos(home) / "new.png").write_bytes(file_of(noise(500)))
-    with pytest.raises(UserError, match=r"1 files that labels\.csv does not name.*unnamed=leave_o"):
+    with pytest.raises(UserError, match=r"has 1 file that labels\.csv does not name.*unnamed="):
         make("source=labels.csv", "image=path", "target=depth")
     printed = make("source=labels.csv", "image=path", "target=depth", "unnamed=leave_out")
     assert "120 files, of which all were opened" in printed

@@ -112,7 +112,7 @@ def test_no_common_step_is_refused_with_those_that_occur(tmp_path: Path) -> None
 def test_a_filled_step_has_the_value_before_it_and_is_in_no_target(tmp_path: Path) -> None:
     rows = hours(100)
     windows = read(tmp_path, rows.drop(index=[50]), gaps="fill")
-    assert "1 steps were filled with the value before them, and are in no target" in said(windows)
+    assert "1 step filled with the value before, and in no target" in said(windows)
     places = windows["tick"].to_numpy()[:, None] + np.arange(4)
     assert not (places == 50).any()
     pasts = windows[(windows["tick"] > 50) & (windows["tick"] < 62)]
@@ -232,7 +232,7 @@ def test_the_step_is_found_and_said(tmp_path: Path, freq: str, words: str, perio
 def test_steps_behind_the_last_value_are_said_and_not_used(tmp_path: Path) -> None:
     rows = hours(100)
     windows = read(tmp_path, rows.assign(load=rows["load"].where(rows.index < 97)))
-    assert "3 steps behind the last value of a series are not used" in said(windows)
+    assert "3 steps behind the last value of a series: not used" in said(windows)
     assert windows["tick"].max() == 93
 
 

@@ -17,9 +17,7 @@ _LINES = 1024  # that are read at once
 _OPEN = 'has a quote (") that is opened and not closed'
 
 
-def rows(
-    lines: Iterable[str], separator: str, *, spaced: bool, above: int = 0
-) -> Iterator[Row]:
+def rows(lines: Iterable[str], separator: str, *, spaced: bool, above: int = 0) -> Iterator[Row]:
     """A row for each line, or for several where a quoted cell holds them; a blank one has no cells.
 
     A quote that is not closed spoils its own line: those that it took in are read again. `spaced`

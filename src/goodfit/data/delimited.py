@@ -26,6 +26,7 @@ import pandas as pd
 from goodfit.data import plain_csv
 from goodfit.data.spill import Spill
 from goodfit.errors import UserError
+from goodfit.system.units import counted
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 # how files begin that are no text
@@ -235,8 +236,9 @@ def _refuse_swallowed_rows(file: str, table: pd.DataFrame, text: str, begin: Beg
             if _quotes_fit(text, begin.separator):
                 return
             raise UserError(
-                f'{file}: a quote (") is opened in row {row + 2 + begin.above}, column {name}, and not '
-                f"closed: {cell.count(chr(10))} rows below it became part of the cell"
+                f'{file}: a quote (") is opened in row {row + 2 + begin.above}, column {name}, and '
+                f"not closed: {counted(cell.count(chr(10)), 'row')} below it became part of the "
+                "cell"
             )
 
 

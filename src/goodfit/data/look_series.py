@@ -22,6 +22,7 @@ from goodfit.data.regular import Run, filled
 from goodfit.data.series import Series
 from goodfit.errors import UserError
 from goodfit.schema import Source
+from goodfit.system.units import counted
 
 _MOST_CONTEXT = 1_000  # steps of the past
 _LEAST_CONTEXT = 28
@@ -46,7 +47,7 @@ class Found:
         last = max(run.first + len(run) - 1 for run in self.runs)
         begin, end = self.reading.text(np.array([first, last]))
         count = filled(self.runs, len(self.reading.roles.targets))
-        gaps = f"{count:,} steps are filled" if count else "no gaps"
+        gaps = f"{counted(count, 'step')} filled" if count else "no gaps"
         number = "1 series" if len(self.runs) == 1 else f"{len(self.runs):,} series"
         said = f"{number} of {spread} steps of {self.reading.step.words}, {begin} to {end}, {gaps}"
         return "; ".join([said, *self.cells.attrs["said"]])

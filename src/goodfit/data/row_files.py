@@ -111,7 +111,8 @@ def _nothing(part: Part) -> str:
 def _text(stream: BinaryIO, line_end: Literal["", "\n"]) -> Iterator[TextIO]:
     """A stream as the text that it is by its first bytes, UTF-8 or UTF-16, with its own line ends.
 
-    Its lines end as `line_end` says, "" for all ways. A mark of UTF-8 is left in it: what takes it off runs Python for each line.
+    Its lines end as `line_end` says, "" for all ways. A mark of UTF-8 is left in it: what takes it
+    off runs Python for each line.
     """
     buffered = io.BufferedReader(cast(io.RawIOBase, stream))
     encoding = delimited.encoding_of(buffered.peek(2)).removesuffix("-sig")

@@ -338,8 +338,8 @@ def _header(file: str, rows: Iterator[Sequence[Any]]) -> tuple[list[str], Iterat
     for name in first:
         if isinstance(name, Uncomputed):
             raise UserError(
-                f"{file}, sheet '{name.sheet}', cell {name.cell}: '{name}' is to name a column, and "
-                f"was never computed; {_TO_COMPUTE}"
+                f"{file}, sheet '{name.sheet}', cell {name.cell}: '{name}' is to name a column, "
+                f"and was never computed; {_TO_COMPUTE}"
             )
     return [_text(name) for name in first], rows
 
