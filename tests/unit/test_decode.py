@@ -133,7 +133,11 @@ def test_several_threads_or_processes_write_what_one_does(
 @pytest.mark.fault(76)
 @pytest.mark.parametrize(
     ("stop_by", "told"),
-    [(KeyboardInterrupt, KeyboardInterrupt), (MemoryError, UserError), (RuntimeError, RuntimeError)],
+    [
+        (KeyboardInterrupt, KeyboardInterrupt),
+        (MemoryError, UserError),
+        (RuntimeError, RuntimeError),
+    ],
 )
 def test_threads_that_are_stopped_leave_whole_chunks(
     raw: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
@@ -164,7 +168,7 @@ def test_a_broken_file_is_told_by_threads_as_by_one(
     told = []
     for cores in (1, 2, 3):
         monkeypatch.setattr(decode, "cores", lambda cores=cores: range(cores))
-        with pytest.raises(UserError, match="9 of 49 files .* cannot be used") as refused:
+        with pytest.raises(UserError, match=r"9 of 49 files .* cannot be used") as refused:
             prepare(counted(), raw, tmp_path / f"by {cores}", made_with={})
         assert Counted.seen == 40
         told.append(str(refused.value).replace(f"by {cores}", ""))

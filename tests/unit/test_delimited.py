@@ -155,9 +155,7 @@ def test_json_lines_of_utf_16_are_read(tmp_path: Path) -> None:
 def test_what_begins_as_utf_16_and_is_none_is_refused(tmp_path: Path) -> None:
     content = "a,b\n1,2\n".encode("utf-16") + b"\0"
     (tmp_path / "t.csv").write_bytes(content)
-    with pytest.raises(
-        UserError, match=r"as UTF-16 and is none .*; save it as CSV in UTF-8"
-    ):
+    with pytest.raises(UserError, match=r"as UTF-16 and is none .*; save it as CSV in UTF-8"):
         delimited.cells(tmp_path / "t.csv")
     with pytest.raises(UserError, match="begins as UTF-16 and is none; save it as UTF-8"):
         read_in_use(content)
