@@ -65,6 +65,42 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "mlflow.db"
 
 
+@pytest.fixture(scope="session")
+def model_of(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[str], Path], database: Path
+) -> Callable[[str], Path]:
+    """Gives the folder of a model of a data set's sample, trained once, for an epoch."""
+    from goodfit.launch.fit import fit
+
+    made: dict[str, Path] = {}
+
+    def folder(case: str) -> Path:
+        if case not in made:
+            home = tmp_path_factory.mktemp(case)
+            cfg = furnish(home, prepared, database, case)
+            cfg.trainer.max_epochs = 1
+            with contextlib.chdir(home):
+                fit(cfg, out=home / "model")
+            made[case] = home / "model"
+        return made[case]
+
+    return folder
+
+
+@pytest.fixture
+def ask(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs predict.py in an empty folder, and gives its code; a test file says which `model`."""
+    from goodfit.stages import predict
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, asked: str = f"model={model}") -> int:
+        monkeypatch.setattr("sys.argv", ["pipelines/predict.py", asked, *arguments])
+        return predict.main()
+
+    return run
+
+
 @pytest.fixture
 def home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepared: Callable[[str], Path], database: Path

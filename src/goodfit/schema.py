@@ -49,6 +49,7 @@ Amount = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
 Flag = StrictBool
 # of quantiles: fractions that rise
 Levels = Annotated[list[Share], Field(min_length=1), AfterValidator(_rising)]
+LevelsOrNone = Levels | None
 # what a column of a table is read as; number and date leave the notation to the cells
 ReadAs = Literal[
     "number",
@@ -331,6 +332,7 @@ __all__ = [
     "Gap",
     "ImageEncoder",
     "Levels",
+    "LevelsOrNone",
     "Literal",
     "Mapping",
     "Missing",

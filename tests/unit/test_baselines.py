@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from goodfit import build
 from goodfit.baseline.base import Baseline, LabelledSamples, Samples
+from goodfit.baseline.boosting import Boosting
 from goodfit.config.check import check
 from goodfit.config.compose import compose
 from goodfit.errors import UserError
@@ -94,6 +95,29 @@ def test_each_of_several_keeps_its_own_arguments() -> None:
 def test_what_is_no_list_of_baselines_is_refused(overrides: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         composed("experiment=breast_cancer", *overrides)
+
+
+@pytest.mark.parametrize(
+    ("case", "task", "baseline", "expected"),
+    [
+        ("table-number", "quantile", "boosting", [0.1, 0.5, 0.9]),
+        ("mixed-all", "quantile", "joint_boosting", [0.1, 0.5, 0.9]),
+        ("table-number", "regression", "boosting", []),
+    ],
+)
+def test_boosting_learns_the_quantiles_that_the_task_asks_for(
+    case: str, task: str, baseline: str, expected: list[float]
+) -> None:
+    (method,) = build.baselines(tiny.cfg(case, task=task, baseline=baseline))
+    assert isinstance(method, Boosting)
+    assert method.quantiles == expected
+
+
+def test_quantiles_that_the_task_does_not_ask_for_are_refused() -> None:
+    cfg = tiny.cfg("table-number", task="quantile", baseline="boosting")
+    cfg.baseline.boosting.quantiles = [0.2]
+    with pytest.raises(UserError, match=r"quantiles=\[0.2\], but task.quantiles=\[0.1, 0.5, 0.9\]"):
+        check(cfg)
 
 
 @pytest.mark.fault(62)

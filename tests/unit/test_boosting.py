@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from made_tables import table
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.metrics import log_loss, mean_squared_error
+from sklearn.metrics import log_loss, mean_pinball_loss, mean_squared_error
 
 from goodfit.baseline.base import Baseline, LabelledSamples, Samples
 from goodfit.baseline.boosting import SMALLEST_LEAVES, Boosting, columns_as_they_are
@@ -21,7 +21,7 @@ from goodfit.store.arrays import read_arrays
 from goodfit.store.manifest import RAW_ROW
 from goodfit.store.prepare import prepare
 
-OPTIONS = {"lr": 0.1, "trees": 60, "leaves": 15}
+OPTIONS: dict[str, Any] = {"lr": 0.1, "trees": 60, "leaves": 15, "quantiles": None}
 TOWNS = np.array(["Ulm", "Bonn", "Kiel", ""])
 
 
@@ -152,7 +152,7 @@ def test_a_date_among_the_columns_moves_no_category(tmp_path: Path) -> None:
     assert spec.facts["columns"]["sold"]["kind"] == "date"
     method = Boosting(**OPTIONS)
     answers(method, spec, splits)
-    assert method._model.is_categorical_.tolist() == [False] * 5 + [True]
+    assert method._models[0].is_categorical_.tolist() == [False] * 5 + [True]
 
 
 def spec_of(classes: int) -> DataSpec:
@@ -180,7 +180,45 @@ def test_numbers_alone_are_used_where_the_data_set_tells_nothing_of_columns() ->
 
 def test_rounds_are_fewer_where_each_is_a_tree_for_each_of_many_classes() -> None:
     many, few = spec_of(1000), spec_of(2)
-    method = Boosting(lr=0.1, trees=400, leaves=31)
+    method = Boosting(lr=0.1, trees=400, leaves=31, quantiles=None)
     method._is_class = True
-    assert method._ensemble(many, 5, None).max_iter == 4
-    assert method._ensemble(few, 5, None).max_iter == 400
+    assert method._ensemble(many, 5, [], None).max_iter == 4
+    assert method._ensemble(few, 5, [], None).max_iter == 400
+
+
+def fans(rows: int, seed: int) -> LabelledSamples:
+    """Numbers whose spread grows with x, so that their quantiles lie like the ribs of a fan."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(0, 1, (rows, 1))
+    target = x[:, 0] * rng.normal(size=rows)
+    return LabelledSamples({"numbers": x}, pd.DataFrame(index=range(rows)), {"target": target})
+
+
+def test_quantiles_are_learned_each_by_its_own_loss() -> None:
+    levels = [0.1, 0.5, 0.9]
+    targets = {"target": Field((), "float32")}
+    number = DataSpec(data="x", kind="number", outputs=1, inputs={}, targets=targets)
+    train, validation, test = fans(2000, 0), fans(500, 1), fans(2000, 2)
+    options = OPTIONS | {"quantiles": levels}
+    found = answers(Boosting(**options), number, [train, validation, test])
+    assert found.shape == (2000, 3)
+    assert (np.diff(found, axis=1) >= 0).all()
+
+    truth, x = test.targets["target"], test.inputs["numbers"][:, 0]
+    shares = (truth[:, None] < found).mean(0)
+    np.testing.assert_allclose(shares, levels, atol=0.04)
+    # a standard deviation is x: where it is small the quantiles are close, and they are not alike
+    np.testing.assert_allclose(found[x > 0.8].mean(0), 0.9 * np.array([-1.28, 0, 1.28]), atol=0.15)
+    np.testing.assert_allclose(found[x < 0.2].mean(0), 0.1 * np.array([-1.28, 0, 1.28]), atol=0.05)
+
+    point = answers(Boosting(**OPTIONS), number, [train, validation, test])
+    errors = validation.targets["target"] - point_of(validation, train, number)
+    for place, level in enumerate(levels[::2]):
+        spread = point + np.quantile(errors, level)
+        ours = mean_pinball_loss(truth, found[:, 2 * place], alpha=level)
+        assert ours < 0.9 * mean_pinball_loss(truth, spread, alpha=level)
+
+
+def point_of(asked: LabelledSamples, train: LabelledSamples, spec: DataSpec) -> Any:
+    """What boosting without quantiles answers."""
+    return answers(Boosting(**OPTIONS), spec, [train, asked, asked])

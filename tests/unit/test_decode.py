@@ -6,7 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +31,12 @@ class Counted(Images):
     """Says how many files were decoded."""
 
     seen = 0
+    stop_by: type[BaseException] = KeyboardInterrupt
 
     def decode(self, content: bytes) -> np.ndarray:
         Counted.seen += 1
         if Counted.seen == self.stop_at:
-            raise KeyboardInterrupt
+            raise self.stop_by
         return super().decode(content)
 
 
@@ -126,15 +130,73 @@ def test_several_threads_or_processes_write_what_one_does(
     assert ("processes" in printed) == bool(said)
 
 
+@pytest.mark.fault(76)
+@pytest.mark.parametrize(
+    ("stop_by", "told"),
+    [
+        (KeyboardInterrupt, KeyboardInterrupt),
+        (MemoryError, UserError),
+        (RuntimeError, RuntimeError),
+    ],
+)
 def test_threads_that_are_stopped_leave_whole_chunks(
-    raw: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    raw: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    stop_by: type[BaseException], told: type[BaseException],
+) -> None:  # fmt: skip
     expected = prepare(counted(), raw, tmp_path / "whole", made_with={})
     monkeypatch.setattr(decode, "cores", lambda: range(2))
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr(Counted, "stop_by", stop_by)
+    before = threading.active_count()
+    with pytest.raises(told) as stopped:
         prepare(counted(stop_at=30), raw, tmp_path / "out", made_with={})
+    assert threading.active_count() == before
+    if stop_by is MemoryError:
+        assert str(stopped.value) == (
+            "memory ran out while files were decoded for Counted; lower data.max_pixels or the "
+            "like; the same command goes on"
+        )
     assert prepare(counted(), raw, tmp_path / "out", made_with={}) == expected
     assert Counted.seen <= 24  # of five chunks of eight, two or three were in work
+
+
+@pytest.mark.fault(76)
+def test_a_broken_file_is_told_by_threads_as_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = {f"a/bad {number}.png": b"bad" for number in range(9)}
+    raw = zipped(good(40) | broken, tmp_path / "photos.zip")
+    told = []
+    for cores in (1, 2, 3):
+        monkeypatch.setattr(decode, "cores", lambda cores=cores: range(cores))
+        with pytest.raises(UserError, match=r"9 of 49 files .* cannot be used") as refused:
+            prepare(counted(), raw, tmp_path / f"by {cores}", made_with={})
+        assert Counted.seen == 40
+        told.append(str(refused.value).replace(f"by {cores}", ""))
+    assert told[0] == told[1] == told[2]
+
+
+@pytest.mark.fault(76)
+def test_files_that_wait_for_threads_are_few_in_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of large files fewer chunks are read ahead than there are threads."""
+    monkeypatch.setattr(decode, "cores", lambda: range(4))
+    content = file_of(noise(1))
+    taken = 0
+
+    def chunks() -> Iterator[decode._Chunk]:
+        nonlocal taken
+        for number in range(12):
+            taken += 1
+            yield decode._Chunk(number, [f"a/{number}.png"], [content])
+
+    for most, ahead in ((2 * len(content), 3), (decode._ON_THE_WAY, 5)):
+        monkeypatch.setattr(decode, "_ON_THE_WAY", most)
+        taken, furthest = 0, 0
+        with ThreadPoolExecutor(4) as pool:
+            for done, _ in enumerate(decode._in_turns(pool, images(), chunks(), tmp_path)):
+                furthest = max(furthest, taken - done)
+        assert furthest == ahead
 
 
 def test_the_order_and_kind_of_an_archive_do_not_matter_to_an_image(tmp_path: Path) -> None:
@@ -200,5 +262,5 @@ def test_what_was_decoded_before_a_stop_makes_no_hope(
     """Of 100 files 50 were there; ten seconds for ten more are forty for the other forty."""
     now = iter([0.0, 10.0])
     monkeypatch.setattr("goodfit.store.progress.time.monotonic", lambda: next(now))
-    Progress("decoding", 100, "files", before=50).show(60)
+    Progress("decoding", 100, "file", before=50).show(60)
     assert capsys.readouterr().out == "decoding: 60 of 100 files, 40 s left\n"

@@ -121,3 +121,37 @@ def test_windows_of_two_lengths_are_refused() -> None:
     )
     with pytest.raises(UserError, match="row 2  column demand  has 1 half hours, expected 720"):
         Electricity.encode(rows, SPEC)
+
+
+@pytest.mark.parametrize("case", ["reviews", "texts-topic"])
+@pytest.mark.parametrize("cell", ["", " ", None, float("nan"), pd.NaT, pd.NA])
+def test_a_text_that_is_missing_is_refused_as_in_training(
+    case: str, cell: Any, prepared: Callable[[str], Path]
+) -> None:
+    """As words it would be answered: "nan" is one."""
+    with pytest.raises(UserError, match=r"row 2  column .*  is missing; in training none was"):
+        text_tokens(case, cell, prepared)
+
+
+@pytest.mark.parametrize("case", ["reviews", "texts-topic"])
+@pytest.mark.parametrize("cell", [[1], {"a": 1}, b"x", np.array([1])])
+def test_a_cell_that_is_no_text_is_no_words(
+    case: str, cell: Any, prepared: Callable[[str], Path]
+) -> None:
+    with pytest.raises(UserError, match=r"row 2  column .*  .* is not a text"):
+        text_tokens(case, cell, prepared)
+
+
+def test_a_number_among_texts_is_the_words_of_training(prepared: Callable[[str], Path]) -> None:
+    """Readers of files make 3.0 of a 3 whose column lacks a cell."""
+    of_number, of_text = (text_tokens("texts-topic", cell, prepared) for cell in (3.0, "3"))
+    assert of_number.tolist() == of_text.tolist()
+
+
+def text_tokens(case: str, cell: Any, prepared: Callable[[str], Path]) -> Any:
+    """The tokens of a row that holds a cell, behind a good one."""
+    data = build.data_set(tiny.cfg(case))
+    spec = DataSpec.read(prepared(case) / "spec.json")
+    name = spec.facts.get("text", "text")
+    rows = pd.DataFrame({name: pd.Series(["a good one", cell], dtype=object)})
+    return data.encode(rows, spec)["tokens"][1]

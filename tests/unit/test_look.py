@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from goodfit.data.look import Seen, kind_of, warnings
+from goodfit.data.look import Seen, example, kind_of, warnings
 from goodfit.errors import UserError
 from goodfit.stages import own
 
@@ -35,6 +35,26 @@ def test_a_narrow_terminal_gets_lines_in_which_nothing_is_cut(
         assert printed.startswith(first)
         assert "…" not in printed
         assert "why [x]" in printed
+
+
+@pytest.mark.parametrize("width", ["40", "120"])
+def test_a_cell_of_several_lines_is_shown_on_one(
+    width: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It broke the table, and what a terminal obeys could have cleared the screen."""
+    monkeypatch.setenv("COLUMNS", width)
+    shown = example(pd.Series(["first\r\nsecond\tthird\x1b[2J\u2028fourth and more"]))
+    assert shown == "first second third [2..."
+    row = Seen("two\nlines", "text", "why", 0.0, 1, "an\nexample")
+    Console().print(own.printed_columns([row]))
+    printed = " ".join(capsys.readouterr().out.split(" "))
+    assert "two lines" in printed
+    assert "an example" in printed
+
+
+def test_labels_of_several_lines_are_listed_on_one() -> None:
+    said = kind_of(pd.Series(["a\nb", "c"] * 9, name="y"), None).why
+    assert said == "'y' has 2 different values: a b (9), c (9)"
 
 
 def test_an_option_to_paste_is_never_cut_in_two(

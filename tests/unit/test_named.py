@@ -11,8 +11,10 @@ import pytest
 import tiny
 from made_files import file_of, noise, zipped
 
+from goodfit.data import split
 from goodfit.data.named import matched
 from goodfit.data.named_images import NamedImages
+from goodfit.data.table import Table
 from goodfit.errors import UserError
 from goodfit.schema import Source
 
@@ -103,7 +105,7 @@ def test_a_file_with_two_rows_and_one_without_are_refused(tmp_path: Path) -> Non
         named().read(raw(tmp_path, ["00.png", *names[:-1]]))
     files = raw(tmp_path)
     pd.read_csv(files["table"]).iloc[1:].to_csv(files["table"], index=False)
-    with pytest.raises(UserError, match=r"has 1 files that labels\.csv does not name, such as '39"):
+    with pytest.raises(UserError, match=r"has 1 file that labels\.csv does not name, such as '39"):
         named().read(files)
     assert len(named(unnamed="leave_out").read(files)) == COUNT - 1
 
@@ -121,3 +123,20 @@ def test_no_option_is_advised_for_a_missing_name_that_the_data_set_has_not(tmp_p
     assert "cannot be used; mend or drop them:\n  row 2  column path  '' is empty" in str(
         error.value
     )
+
+
+def test_equal_files_share_a_split_however_many_and_nothing_is_asked(tmp_path: Path) -> None:
+    """Near copies are such, too: half of them may be of one scene."""
+    count = 200
+    frame = pd.DataFrame({"path": [f"{row}.png" for row in range(count)], "depth": range(count)})
+    frame.to_csv(tmp_path / "labels.csv", index=False)
+    table = named().table
+    rows = table.read({"table": tmp_path / "labels.csv"})
+    group = np.maximum(np.arange(count) - 100, 0)
+    names = table.split(rows, group)
+    shares = (table.test, table.validation, table.split_seed)
+    expected = split.stratified(table.strata(rows), *shares, duplicate_group=group)
+    assert names.tolist() == expected.tolist()
+    assert len(set(names[:101])) == 1
+    with pytest.raises(UserError, match=r"101 of 200 rows have equal inputs .*data\.equal_rows"):
+        Table.split(table, rows, group)

@@ -177,7 +177,7 @@ def test_a_table_of_files_is_a_number_or_a_class_and_pins_both(
 def test_images_that_no_row_names_are_refused_or_left_out(home: Path, make: New) -> None:
     table(home)
     (photos(home) / "new.png").write_bytes(file_of(noise(500)))
-    with pytest.raises(UserError, match=r"1 files that labels\.csv does not name.*unnamed=leave_o"):
+    with pytest.raises(UserError, match=r"has 1 file that labels\.csv does not name.*unnamed="):
         make("source=labels.csv", "image=path", "target=depth")
     printed = make("source=labels.csv", "image=path", "target=depth", "unnamed=leave_out")
     assert "120 files, of which all were opened" in printed
@@ -265,6 +265,27 @@ def test_the_row_that_leads_out_of_the_folder_is_named(
     assert "mend or drop that row, or put the files into a folder of their own" in str(
         refused.value
     )
+
+
+def test_a_folder_whose_files_no_row_names_is_not_packed_for_a_stray_one(
+    home: Path, make: New
+) -> None:
+    """As /tmp or /data is, where one path of a column leads there."""
+    path, data = table(home), home.parent / "data"
+    names = [data / name for name in pd.read_csv(path)["path"]]
+    shutil.copytree(photos(home), data / photos(home).name)
+    names[7] = names[7].rename(data / "stray.png")
+    (data / "others").mkdir()
+    for number in range(300):
+        (data / f"others/{number}.txt").touch()
+    path = table(home, path=list(map(str, names)))
+    with pytest.raises(UserError, match="row 9 column path names ") as refused:
+        make("source=labels.csv", "image=path", "target=kind")
+    said = f"so all of {data} would be packed, most of whose files no row names; mend or drop"
+    assert said in str(refused.value)
+    assert str(refused.value).endswith(f"; or, where all of it is meant, folder={data}")
+    meant = make("source=labels.csv", "image=path", "target=kind", f"folder={data}")
+    assert "120 files" in meant
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_gaps_are_refused_with_the_option_that_fills_them(home: Path, make: New)
     loads(home, hours(24 * 40).drop(index=[100, 101]))
     with pytest.raises(UserError, match=r"(?s)gaps choose data\.gaps=fill.*2 steps are missing"):
         make(*WORDS)
-    assert "2 steps are filled" in make(*WORDS, "gaps=fill")
+    assert "2 steps filled" in make(*WORDS, "gaps=fill")
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,12 @@ import pyarrow as pa
 import pytest
 import tiny
 import torch
-from furnished import furnish
 
 from goodfit import build
 from goodfit.contract import DataSpec
 from goodfit.data.faults import CellsError
 from goodfit.data.mnist import Mnist
 from goodfit.errors import UserError
-from goodfit.launch.fit import fit
 from goodfit.predictor import Predictor
 from goodfit.stages import predict
 
@@ -31,28 +29,9 @@ TABLE = tiny.SAMPLES / "table.csv"
 
 
 @pytest.fixture(scope="module")
-def model(
-    tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[str], Path], database: Path
-) -> Path:
+def model(model_of: Callable[[str], Path]) -> Path:
     """The folder of a model of the table with every type of column."""
-    folder = tmp_path_factory.mktemp("table")
-    cfg = furnish(folder, prepared, database, "table-class")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        fit(cfg, out=folder / "model")
-    return folder / "model"
-
-
-@pytest.fixture
-def ask(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Runs the command in an empty folder, and gives its code."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str, asked: str = f"model={model}") -> int:
-        monkeypatch.setattr(sys, "argv", ["pipelines/predict.py", asked, *arguments])
-        return predict.main()
-
-    return run
+    return model_of("table-class")
 
 
 def expected(model: Path) -> pd.DataFrame:
@@ -201,7 +180,7 @@ def test_standard_input_is_told_by_its_first_bytes(
     [
         (b"PK\x03\x04" + bytes(90), "standard input is no stream of rows; save it as a file"),
         (gzip.compress(b"age,town\n1,Ulm\n", mtime=0)[:12], "standard input cannot be unpacked"),
-        (b"\xff\xfea\0", "standard input is not UTF-8, but UTF-16; save it as UTF-8"),
+        (b"\xff\xfea", "standard input begins as UTF-16 and is none; save it as UTF-8"),
         (b"id;name\n1;Ulm\n", r"columns \[.*\] are missing; got \['id', 'name'\]"),
     ],
     ids=["workbook", "cut", "utf-16", "other columns"],

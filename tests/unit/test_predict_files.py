@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +10,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import tiny
-from furnished import furnish
 from made_files import file_of, noise
 
 from goodfit.errors import UserError
-from goodfit.launch.fit import fit
 from goodfit.predictor import Predictor
-from goodfit.stages import predict
 from goodfit.system.archive import members
 
 CASE = "images-colour"
@@ -25,28 +21,9 @@ SAMPLE = tiny.SAMPLES / "images.zip"
 
 
 @pytest.fixture(scope="module")
-def model(
-    tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[str], Path], database: Path
-) -> Path:
+def model(model_of: Callable[[str], Path]) -> Path:
     """The folder of a model of the sample."""
-    folder = tmp_path_factory.mktemp("images")
-    cfg = furnish(folder, prepared, database, CASE)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        fit(cfg, out=folder / "model")
-    return folder / "model"
-
-
-@pytest.fixture
-def ask(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Runs the command in an empty folder, and gives its code."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str, asked: str = f"model={model}") -> int:
-        monkeypatch.setattr(sys, "argv", ["pipelines/predict.py", asked, *arguments])
-        return predict.main()
-
-    return run
+    return model_of(CASE)
 
 
 def expected(model: Path) -> pd.DataFrame:

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import sqlite3
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,14 +16,12 @@ import pandas as pd
 import pytest
 import tiny
 import torch
-from furnished import furnish
 from made_tables import read, table
 
 from goodfit import build
 from goodfit.contract import DataSpec
 from goodfit.data import row_files
 from goodfit.errors import UserError
-from goodfit.launch.fit import fit
 from goodfit.predictor import Predictor
 from goodfit.stages import predict
 
@@ -34,28 +31,9 @@ WIDTH = len(HEADER.split(","))
 
 
 @pytest.fixture(scope="module")
-def model(
-    tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[str], Path], database: Path
-) -> Path:
+def model(model_of: Callable[[str], Path]) -> Path:
     """The folder of a model of the table with every type of column."""
-    folder = tmp_path_factory.mktemp("table")
-    cfg = furnish(folder, prepared, database, "table-class")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        fit(cfg, out=folder / "model")
-    return folder / "model"
-
-
-@pytest.fixture
-def ask(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Runs the command in an empty folder, and gives its code."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["pipelines/predict.py", f"model={model}", *arguments])
-        return predict.main()
-
-    return run
+    return model_of("table-class")
 
 
 def expected(model: Path, count: int) -> list[str]:
@@ -110,7 +88,7 @@ def test_in_a_file_of_one_column_a_blank_line_is_a_missing_cell(
     got, problems = predict.answered(predictor, part.rows, part.broken)
     assert part.numbers == [2, 3, 4]
     assert list(got.isna().all(axis=1)) == [False, True, False]
-    assert problems == {1: f"column {spec.facts['text']} is empty; in training none was"}
+    assert problems == {1: f"column {spec.facts['text']} is missing; in training none was"}
 
 
 @pytest.mark.fault(33)

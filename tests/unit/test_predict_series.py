@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import tiny
-from furnished import furnish
 
 from goodfit.build import data_set
 from goodfit.config import tree
@@ -23,29 +22,9 @@ from goodfit.store.prepare import prepare
 
 
 @pytest.fixture(scope="module")
-def model(
-    tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[str], Path], database: Path
-) -> Path:
+def model(model_of: Callable[[str], Path]) -> Path:
     """The folder of a model of three series with covariates."""
-    folder = tmp_path_factory.mktemp("series")
-    cfg = furnish(folder, prepared, database, "series-shops")
-    cfg.trainer.max_epochs = 1
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        fit(cfg, out=folder / "model")
-    return folder / "model"
-
-
-@pytest.fixture
-def ask(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Runs the command in an empty folder, and gives its code."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["pipelines/predict.py", f"model={model}", *arguments])
-        return predict.main()
-
-    return run
+    return model_of("series-shops")
 
 
 def last_steps() -> pd.DataFrame:

@@ -112,7 +112,7 @@ def test_no_common_step_is_refused_with_those_that_occur(tmp_path: Path) -> None
 def test_a_filled_step_has_the_value_before_it_and_is_in_no_target(tmp_path: Path) -> None:
     rows = hours(100)
     windows = read(tmp_path, rows.drop(index=[50]), gaps="fill")
-    assert "1 steps were filled with the value before them, and are in no target" in said(windows)
+    assert "1 step filled with the value before, and in no target" in said(windows)
     places = windows["tick"].to_numpy()[:, None] + np.arange(4)
     assert not (places == 50).any()
     pasts = windows[(windows["tick"] > 50) & (windows["tick"] < 62)]
@@ -232,7 +232,7 @@ def test_the_step_is_found_and_said(tmp_path: Path, freq: str, words: str, perio
 def test_steps_behind_the_last_value_are_said_and_not_used(tmp_path: Path) -> None:
     rows = hours(100)
     windows = read(tmp_path, rows.assign(load=rows["load"].where(rows.index < 97)))
-    assert "3 steps behind the last value of a series are not used" in said(windows)
+    assert "3 steps behind the last value of a series: not used" in said(windows)
     assert windows["tick"].max() == 93
 
 
@@ -254,3 +254,27 @@ def test_intervals_draw_weeks_of_all_series(tmp_path: Path) -> None:
 def test_a_column_has_one_role() -> None:
     with pytest.raises(UserError, match="column 'load' has two roles"):
         made(known=["load"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ({"meter": "category"}, "reads 'meter' as category, but it tells series apart"),
+        ({"note": "number"}, "reads 'note' as number, but it is in none of data.target"),
+        ({"load": "category"}, "reads 'load' as category, but a series is of numbers"),
+        ({"load": "date"}, "reads 'load' as date, but a series is of numbers"),
+    ],
+)
+def test_a_reading_that_a_column_of_series_cannot_have_is_refused(
+    tmp_path: Path, columns: dict[str, str], why: str
+) -> None:
+    """It was ignored in silence."""
+    rows = hours(100).assign(meter="a", note=1)
+    with pytest.raises(UserError, match=f"^data.columns {why}.*; leave it out there$"):
+        read(tmp_path, rows, group="meter", columns=columns)
+
+
+def test_a_reading_of_a_series_that_can_be_had_is_taken(tmp_path: Path) -> None:
+    rows = hours(100).assign(load=[f"1.00{row % 4}" for row in range(100)])
+    windows = read(tmp_path, rows, columns={"load": "decimal_comma"})
+    assert set(np.concatenate(list(windows["target"]))) == {1000.0, 1001.0, 1002.0, 1003.0}

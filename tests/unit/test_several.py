@@ -49,7 +49,7 @@ def test_a_cell_holds_as_many_labels_as_its_separator_parts(tmp_path: Path) -> N
     fitted, target = encoded(tmp_path, CELL, **TAGS)
     assert fitted.labels == ("a", "b", "c")
     assert target[:4].tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0], [1, 0, 1]]
-    assert fitted.facts["target"] == {"tags": "the labels; 8 rows have none"}
+    assert fitted.facts["target"] == {"tags": "the labels; 8 rows without any"}
 
 
 def test_each_number_keeps_its_mean_and_deviation(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from contextlib import closing
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from zipfile import ZipFile
 
 import made_tables
 import numpy as np
@@ -19,7 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from goodfit.data.table_files import cells
+from goodfit.data import features
+from goodfit.data.columns import Column
+from goodfit.data.faults import CellsError, Faults
+from goodfit.data.table_files import cells, parts
 from goodfit.errors import UserError
 
 ROWS = [
@@ -185,15 +189,75 @@ def test_a_sheet_or_table_is_chosen_where_there_are_several(tmp_path: Path) -> N
         cells(tmp_path / "a.csv", sheet="second")
 
 
-def test_a_formula_that_was_never_computed_is_refused(tmp_path: Path) -> None:
+def formulas(path: Path) -> None:
+    """A workbook that no spreadsheet program has opened: its formulas have no results."""
     book = openpyxl.Workbook()
     sheet = book.active
     assert sheet is not None
-    for row in (["x"], [1], ["=A2+1"]):
+    sheet.title = "May"
+    for row in (["x", "twice x", "y"], [1, 2, 3], [2, "=A3*2", 5]):
         sheet.append(row)
+    book.save(path)
+
+
+def test_a_formula_that_was_never_computed_is_named_and_its_column_can_be_left_out(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.xlsx"
+    formulas(path)
+    with pytest.raises(UserError) as refused:
+        cells(path)
+    assert str(refused.value) == (
+        "a.xlsx, sheet 'May', cell B3: '=A3*2' was never computed; open and save the file in a "
+        "spreadsheet program, or leave the column out ('data.drop=[\"twice x\"]')"
+    )
+    assert cells(path, drop=["twice x"]).to_numpy().tolist() == [["1", "", "3"], ["2", "", "5"]]
+
+
+def test_a_formula_that_was_never_computed_costs_its_row_alone_in_use(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    formulas(path)
+    (part,) = parts(path, None, 10)
+    number = Column("number", "", "decimal_point").to_facts() | {"mean": 0.0, "std": 1.0}
+    text = Column("category", "").to_facts() | {"categories": ["2"]}
+    for facts, expected in ((number, "a finite number"), (text, "a text")):
+        faults = Faults("the rows")
+        features.encode(part.rows["twice x"], facts, faults)
+        with pytest.raises(CellsError) as refused:
+            faults.report("mend")
+        said = f"'=A3*2' (cell B3, never computed) is not {expected}"
+        assert refused.value.faults == ((2, "twice x", said),)
+
+
+def test_a_formula_that_names_a_column_must_be_computed(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["x", '="y"&1'])
     book.save(tmp_path / "a.xlsx")
-    with pytest.raises(UserError, match=r"a.xlsx, row 3: '=A2\+1' was never computed"):
-        cells(tmp_path / "a.xlsx")
+    with pytest.raises(UserError, match=r"cell B1: '=\"y\"&1' is to name a column"):
+        cells(tmp_path / "a.xlsx", drop=["y"])
+
+
+def test_a_formula_whose_result_is_an_empty_text_is_an_empty_cell(tmp_path: Path) -> None:
+    """As of =IF(A2>0,A2,""), once a spreadsheet program has computed it."""
+    formulas(tmp_path / "a.xlsx")
+    before, after = b'<c r="B3"><f>', b'<c r="B3" t="str"><f>'
+    with ZipFile(tmp_path / "a.xlsx") as book, ZipFile(tmp_path / "b.xlsx", "w") as written:
+        for name in book.namelist():
+            content = book.read(name)
+            assert (before in content) == (name == "xl/worksheets/sheet1.xml")
+            written.writestr(name, content.replace(before, after))
+    assert cells(tmp_path / "b.xlsx")["twice x"].tolist() == ["2", ""]
+
+
+def test_bytes_of_a_database_are_left_out_with_their_column(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection, connection:
+        connection.execute("create table rows (x, photo)")
+        connection.execute("insert into rows values (1, x'00')")
+    with pytest.raises(UserError, match=r"'photo' holds values such as .*data.drop=\[photo\]"):
+        cells(tmp_path / "a.db")
+    assert cells(tmp_path / "a.db", drop=["photo"]).to_numpy().tolist() == [["1", ""]]
 
 
 @pytest.mark.parametrize(

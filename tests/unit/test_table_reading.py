@@ -65,7 +65,7 @@ def test_another_separator_and_a_decimal_comma_are_read_and_said(
     rows = read(tmp_path, text)
     assert rows["a"].tolist() == [row % 7 + 0.5 for row in range(ROWS)]
     assert rows["b"].nunique() == 7
-    assert capsys.readouterr().out == f"t.csv: the cells are separated by a {word}\n"
+    assert capsys.readouterr().out == f"t.csv: cells are separated by a {word}\n"
 
 
 @pytest.mark.fault(30)

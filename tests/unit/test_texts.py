@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from goodfit.data import tokens
+from goodfit.data import split, tokens
+from goodfit.data.table import Table
 from goodfit.data.texts import Texts
 from goodfit.errors import UserError
 from goodfit.schema import Source
@@ -108,3 +109,26 @@ def test_a_text_tells_any_kind_of_target(
     spec = made.fit(rows)
     assert made.encode_targets(rows, spec)["target"].tolist() == expected
     assert set(spec.inputs) == {"tokens", "mask"}
+
+
+def test_texts_that_elsewhere_mean_a_missing_cell_are_said_to_be_words(tmp_path: Path) -> None:
+    rows = read(tmp_path, "body,y\nNA,a\nblue green,b\nNA,a\nnull,b\n")
+    told = {column.name: column.why for column in texts().columns_read(texts().fit(rows))}
+    said = "; taken for texts, not for missing cells: 'NA' (2), 'null' (1)"
+    assert told["body"].endswith(said)
+    assert Texts.encode(pd.DataFrame({"body": ["NA"]}), texts().fit(rows))["tokens"][0, 0] > 1
+
+
+def test_equal_texts_share_a_split_however_many_and_nothing_is_asked(tmp_path: Path) -> None:
+    """A table asks whether they are copies; of texts no option would answer."""
+    lines = [f"word{max(row - 100, 0)},{'ab'[row % 2]}" for row in range(200)]
+    rows = read(tmp_path, "\n".join(["body,y", *lines]) + "\n")
+    made = texts()
+    group = pd.factorize(np.array(made.key(rows), object))[0]
+    names = made.split(rows, group)
+    expected = split.stratified(made.strata(rows), 0.25, 0.25, 0, duplicate_group=group)
+    assert names.tolist() == expected.tolist()
+    assert len(set(names[:101])) == 1
+    assert set(names) == set(split.SPLITS)
+    with pytest.raises(UserError, match=r"101 of 200 rows have equal inputs .*data\.equal_rows"):
+        Table.split(made, rows, group)

@@ -39,3 +39,10 @@ def test_a_time_to_wait(seconds: float, text: str) -> None:
 )
 def test_a_number_of_bytes(number: float, text: str) -> None:
     assert units.size(number) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (1234, "1,234 files")]
+)
+def test_one_is_counted_in_the_singular(count: int, text: str) -> None:
+    assert units.counted(count, "file") == text

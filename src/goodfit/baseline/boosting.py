@@ -1,6 +1,6 @@
 """Gradient boosting on the columns of a table as they are: what is hard to beat there.
 
-Letters: `base.py`.
+Letters: `base.py`, and Q quantiles.
 """
 
 from __future__ import annotations
@@ -12,12 +12,17 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.metrics import log_loss, mean_poisson_deviance, mean_squared_error
+from sklearn.metrics import (
+    log_loss,
+    mean_pinball_loss,
+    mean_poisson_deviance,
+    mean_squared_error,
+)
 
 from goodfit.baseline.base import Array, Baseline, LabelledSamples, Samples
 from goodfit.baseline.trees import grow
 from goodfit.contract import DataSpec
-from goodfit.schema import Count, Rate
+from goodfit.schema import Count, LevelsOrNone, Rate
 
 # samples of a leaf at the least: the default alone, 20, cannot divide a table of 30 rows
 SMALLEST_LEAVES = (5, 20)
@@ -29,7 +34,8 @@ class Boosting(Baseline):
     """Categories and missing values are not encoded: trees divide them by themselves.
 
     Validation decides when to stop adding trees, and how small a leaf may be. Where the data set
-    tells nothing of columns (`facts["columns"]`), its numbers are used.
+    tells nothing of columns (`facts["columns"]`), its numbers are used. Where `quantiles` are asked
+    for, each has an ensemble of its own that minimizes the pinball loss.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("class", "ordered", "number", "count")
@@ -37,11 +43,12 @@ class Boosting(Baseline):
     title = "gradient boosting"
     weighs = True
 
-    def __init__(self, *, lr: Rate, trees: Count, leaves: Count) -> None:
+    def __init__(self, *, lr: Rate, trees: Count, leaves: Count, quantiles: LevelsOrNone) -> None:
         self.lr, self.trees, self.leaves = lr, trees, leaves
+        self.quantiles = list(quantiles or [])
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
-        """An ensemble for each size of leaf, on columns (N, F), with its seed fixed at 0."""
+        """The better ensemble of each size of leaf, on columns (N, F), with its seed fixed at 0."""
         self._columns: Mapping[str, Any] = spec.facts.get("columns", {})
         self._is_class, self._is_count = spec.kind in ("class", "ordered"), spec.kind == "count"
         is_category: list[bool] = []
@@ -51,18 +58,27 @@ class Boosting(Baseline):
         held_out, truth = self._table(validation), validation.targets["target"]
         is_category += [False] * (x.shape[1] - len(is_category))
 
-        models, losses = [], []
-        for smallest in SMALLEST_LEAVES:
-            model = self._ensemble(spec, smallest, is_category)
-            grow(model, x, y, held_out, truth, (train.sample_weight, validation.sample_weight))
-            models.append(model)
-            losses.append(self._loss(model, held_out, truth, validation.sample_weight))
-        self._model = models[int(np.argmin(losses))]
+        self._models = []
+        for quantile in self.quantiles or [None]:
+            models, losses = [], []
+            for smallest in SMALLEST_LEAVES:
+                model = self._ensemble(spec, smallest, is_category, quantile)
+                grow(model, x, y, held_out, truth, (train.sample_weight, validation.sample_weight))
+                models.append(model)
+                error = self._loss(model, held_out, truth, validation.sample_weight, quantile)
+                losses.append(error)
+            self._models.append(models[int(np.argmin(losses))])
 
     def predict(self, samples: Samples) -> Array:
-        """Probabilities (N, K), or numbers in the unit of the target, (N,), expected counts too."""
+        """Probabilities (N, K), or numbers in the unit of the target, (N,), expected counts too.
+
+        Of quantiles (N, Q), which rise: two ensembles may give them the other way round.
+        """
         x = self._table(samples)
-        values: Array = self._model.predict_proba(x) if self._is_class else self._model.predict(x)
+        if self.quantiles:
+            return np.sort(np.stack([model.predict(x) for model in self._models], 1), 1)
+        (model,) = self._models
+        values: Array = model.predict_proba(x) if self._is_class else model.predict(x)
         return values
 
     def _table(self, samples: Samples) -> Array:
@@ -71,14 +87,17 @@ class Boosting(Baseline):
             return numbers.reshape(len(samples), -1)
         return columns_as_they_are(samples.rows, self._columns)
 
-    def _ensemble(self, spec: DataSpec, smallest: int, is_category: list[bool]) -> Any:
+    def _ensemble(
+        self, spec: DataSpec, smallest: int, is_category: list[bool], quantile: float | None
+    ) -> Any:
         rounds = self.trees
         if self._is_class and spec.outputs > 2:
             rounds = min(rounds, max(1, MOST_TREES // spec.outputs))
         kind: Any = HistGradientBoostingClassifier
         if not self._is_class:
             loss = "poisson" if self._is_count else "squared_error"
-            kind = partial(HistGradientBoostingRegressor, loss=loss)
+            loss = loss if quantile is None else "quantile"
+            kind = partial(HistGradientBoostingRegressor, loss=loss, quantile=quantile)
         return kind(
             learning_rate=self.lr,
             max_iter=rounds,
@@ -90,7 +109,12 @@ class Boosting(Baseline):
             random_state=0,
         )
 
-    def _loss(self, model: Any, x: Array, y: Array, weight: Array | None) -> float:
+    def _loss(
+        self, model: Any, x: Array, y: Array, weight: Array | None, quantile: float | None
+    ) -> float:
+        if quantile is not None:
+            predicted = model.predict(x)
+            return float(mean_pinball_loss(y, predicted, sample_weight=weight, alpha=quantile))
         if not self._is_class:
             error = mean_poisson_deviance if self._is_count else mean_squared_error
             return float(error(y, model.predict(x), sample_weight=weight))

@@ -23,7 +23,7 @@ class EachBoosting(Baseline):
     weighs = True
 
     def __init__(self, *, lr: Rate, trees: Count, leaves: Count) -> None:
-        self._make = partial(Boosting, lr=lr, trees=trees, leaves=leaves)
+        self._make = partial(Boosting, lr=lr, trees=trees, leaves=leaves, quantiles=None)
 
     def fit(self, train: LabelledSamples, validation: LabelledSamples, spec: DataSpec) -> None:
         """A method for each column of the targets (N, K)."""

@@ -28,7 +28,9 @@ class JointBoosting(Boosting):
         """Topics, components and ensembles are those of train."""
         self._each: list[Fitted] = []
         if spec.kind in SEVERAL:
-            make = partial(JointBoosting, lr=self.lr, trees=self.trees, leaves=self.leaves)
+            make = partial(
+                JointBoosting, lr=self.lr, trees=self.trees, leaves=self.leaves, quantiles=None
+            )
             self._each = fit_each(make, train, validation, spec)
             return
         self._has_numbers = "numbers" in spec.inputs
@@ -36,7 +38,10 @@ class JointBoosting(Boosting):
         super().fit(train, validation, spec)
 
     def predict(self, samples: Samples) -> Array:
-        """Probabilities (N, K), or numbers in the unit of the target, (N,) or (N, K)."""
+        """Probabilities (N, K), or numbers in the unit of the target, (N,) or (N, K).
+
+        Of quantiles as `Boosting`.
+        """
         return predict_each(self._each, samples) if self._each else super().predict(samples)
 
     def _table(self, samples: Samples) -> Array:

@@ -165,6 +165,13 @@ def check_together(content: Mapping[str, Any]) -> None:
         raise UserError(
             "average keeps a whole copy of the weights, which trainer=fsdp divides; set average=0"
         )
+    levels = content["task"].get("quantiles")
+    for name, section in content.get("baseline", {}).items():
+        if section.get("quantiles", levels) != levels:
+            raise UserError(
+                f"baseline.{name}.quantiles={section['quantiles']}, but task.quantiles={levels}; "
+                "leave it out: it follows the task"
+            )
     parameters = content["parameters"]
     if parameters["unfreeze_at"] is not None and not parameters["freeze"]:
         raise UserError(

@@ -21,6 +21,7 @@ from goodfit.data.spill import Spill
 from goodfit.errors import UserError
 from goodfit.records import ColumnRead, Exhibit, Finding
 from goodfit.schema import Equal, Fraction, Source, Whole
+from goodfit.system.units import counted
 
 Array = np.ndarray[Any, Any]
 _CLASSES = ("class", "ordered")  # kinds whose target is one of the labels
@@ -279,7 +280,9 @@ class DataSet(ABC):
         known = np.array([codes.get(label, -1) for label in different], np.int64)[places]
         if (known < 0).any():
             unseen = labels[known < 0].value_counts()
-            listed = ", ".join(f"'{label}' ({count} rows)" for label, count in unseen.items())
+            listed = ", ".join(
+                f"'{label}' ({counted(count, 'row')})" for label, count in unseen.items()
+            )
             of_train = ", ".join(spec.labels)
             raise UserError(f"labels {listed} never occur in train; known: {of_train}")
         return {"target": known}

@@ -17,14 +17,14 @@ _LINES = 1024  # that are read at once
 _OPEN = 'has a quote (") that is opened and not closed'
 
 
-def rows(lines: Iterable[str], separator: str, *, spaced: bool) -> Iterator[Row]:
+def rows(lines: Iterable[str], separator: str, *, spaced: bool, above: int = 0) -> Iterator[Row]:
     """A row for each line, or for several where a quoted cell holds them; a blank one has no cells.
 
     A quote that is not closed spoils its own line: those that it took in are read again. `spaced`
-    is whether spaces stand between separators and quotes.
+    is whether spaces stand between separators and quotes, `above` how many lines were read before.
     """
     dialect = _Dialect(separator, spaced)
-    coming, done = iter(lines), 0
+    coming, done = iter(lines), above
     while some := list(islice(coming, _LINES)):
         with _long_cells():
             plain = _plain(some, dialect)

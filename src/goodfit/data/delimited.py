@@ -5,10 +5,12 @@ Letters: N rows below the header.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import gzip
 import io
+import re
 import unicodedata
 import warnings
 import zlib
@@ -16,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,14 +26,26 @@ import pandas as pd
 from goodfit.data import plain_csv
 from goodfit.data.spill import Spill
 from goodfit.errors import UserError
+from goodfit.system.units import counted
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-# how files begin that are no UTF-8
-_OTHERS = {
-    **dict.fromkeys((b"\xff\xfe", b"\xfe\xff"), "UTF-16"),
-    **{b"PK": "an Excel workbook or a ZIP archive", b"\x1f\x8b": "a gzip archive"},
-}
+# how files begin that are no text
+_OTHERS = {b"PK": "an Excel workbook or a ZIP archive", b"\x1f\x8b": "a gzip archive"}
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# the line that Excel writes, and takes, above the header
+_STATED = re.compile(r'"?sep=(.)"?\r?(?:\n|$)', re.IGNORECASE)
 _SAMPLE = 200  # rows that tell the separator
+
+
+class Beginning(NamedTuple):
+    """What tells the cells of a text: its separator, and how many lines stand above the header."""
+
+    separator: str
+    above: int
+
+    def below(self, text: str) -> str:
+        """The text from the header on."""
+        return text.partition("\n")[2] if self.above else text
 
 
 def cells(raw: Path, spill: Spill | None = None) -> pd.DataFrame:
@@ -39,33 +53,42 @@ def cells(raw: Path, spill: Spill | None = None) -> pd.DataFrame:
 
     Blank rows are left out, for nothing can be learned of them; whoever asks a model gets an answer
     to them, too (`row_files`). Spaces around names and cells are dropped, columns without a name
-    called "Unnamed: <number>". Attributes: `separator`, the word for it, and `spaced`, how many
-    cells of each column had spaces around them. Of a plain file, memory holds what `spill` leaves
-    there; a file with quotes in cells is read as a whole.
+    called "Unnamed: <number>". Attributes: `spaced`, how many cells of each column had spaces
+    around them, `first_row`, the number of the row below the header, and `said`, what a reader
+    should know of the file. Of a plain file, memory holds what `spill` leaves
+    there; a file with quotes in cells, or of UTF-16, is read as a whole.
 
     Raises:
-        UserError: the file is empty, no UTF-8, has rows longer than the header, or two columns of
-            one name.
+        UserError: the file is empty, no UTF-8 or UTF-16, has rows longer than the header, or two
+            columns of one name.
     """
     spill = spill or Spill()
-    head = _head(raw)
-    separator = found_separator(head)
+    encoding, head = _head(raw)
+    begin = beginning(raw.name, head)
     # pandas would rename the second of two equal names
-    header = next(_rows(head, separator), [])
+    header = next(_rows(begin.below(head), begin.separator), [])
     check_header(raw.name, header)
     names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
-    table = plain_csv.cells(raw, names, separator, spill) if header else None
+    table = None
+    if header:
+        first_row = 2 + begin.above
+        table = plain_csv.cells(raw, names, begin.separator, spill, first_row=first_row)
     if table is None:
         text = _text(raw)
-        separator = found_separator(text)
-        check_header(raw.name, next(_rows(text, separator), []))
-        table = _table(text, separator, raw.name)
-        _refuse_swallowed_rows(raw.name, table, text, separator)
+        begin = beginning(raw.name, text)
+        text = begin.below(text)
+        check_header(raw.name, next(_rows(text, begin.separator), []))
+        table = _table(text, begin, raw.name)
+        _refuse_swallowed_rows(raw.name, table, text, begin)
     table.columns = table.columns.map(normal)
     table = without_blanks(table, spill)
     for name in table:
         _refuse_single_quotes(raw.name, table[name])
-    table.attrs["separator"] = SEPARATORS[separator]
+    said = ["it is UTF-16"] if encoding == "utf-16" else []
+    if begin.above or begin.separator != ",":
+        by = ", as its first line says" if begin.above else ""
+        said.append(f"cells are separated by a {SEPARATORS[begin.separator]}{by}")
+    table.attrs |= {"first_row": 2 + begin.above, "said": said}
     return table
 
 
@@ -111,18 +134,26 @@ def check_header(file: str, header: Iterable[str]) -> None:
 
 
 def other_kind(content: bytes) -> str:
-    """What a file is that is no UTF-8, by its first bytes; "" where they do not tell."""
+    """What a file is that is no text, by its first bytes; "" where they do not tell."""
     return next((kind for mark, kind in _OTHERS.items() if content.startswith(mark)), "")
 
 
-def _head(raw: Path) -> str:
-    """The first rows of a file, which tell its separator; empty of one that is no UTF-8."""
+def encoding_of(content: bytes) -> str:
+    """UTF-16 where the first bytes of a text are its mark of byte order, which no UTF-8 has."""
+    return "utf-16" if content.startswith(_UTF_16) else "utf-8-sig"
+
+
+def _head(raw: Path) -> tuple[str, str]:
+    """The encoding of a file, and its first rows; these empty where it does not have that."""
     opened = gzip.open if raw.suffix == ".gz" else open
+    encoding = "utf-8-sig"
     try:
-        with opened(raw, "rt", encoding="utf-8-sig") as stream:
-            return "".join(islice(stream, _SAMPLE + 1)).lstrip("\ufeff")
-    except (UnicodeDecodeError, EOFError, zlib.error, gzip.BadGzipFile):
-        return ""
+        with opened(raw, "rb") as begin:
+            encoding = encoding_of(begin.read(2))
+        with opened(raw, "rt", encoding=encoding) as stream:
+            return encoding, "".join(islice(stream, _SAMPLE + 1)).lstrip("\ufeff")
+    except (UnicodeError, EOFError, zlib.error, gzip.BadGzipFile):
+        return encoding, ""
 
 
 def _text(raw: Path) -> str:
@@ -130,14 +161,19 @@ def _text(raw: Path) -> str:
         content = gzip.decompress(raw.read_bytes()) if raw.suffix == ".gz" else raw.read_bytes()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{raw.name} cannot be unpacked: {error}") from None
+    encoding = encoding_of(content)
     try:
         # with the mark of byte order that Excel writes, or without; line ends as Python's reader
-        text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig").read().lstrip("\ufeff")
+        text = io.TextIOWrapper(io.BytesIO(content), encoding).read().lstrip("\ufeff")
     except UnicodeDecodeError as error:
+        if encoding == "utf-16":
+            raise UserError(
+                f"{raw.name} begins as UTF-16 and is none (byte {error.start}); save it as CSV in "
+                "UTF-8"
+            ) from None
         other = other_kind(content)
         where = f", but {other}" if other else f" (byte {error.start})"
-        encoding = {"": "CP1252", "UTF-16": "UTF-16"}.get(other)
-        how = f" (a file of Windows by `iconv -f {encoding} -t UTF-8`)" if encoding else ""
+        how = "" if other else " (a file of Windows by `iconv -f CP1252 -t UTF-8`)"
         raise UserError(f"{raw.name} is not UTF-8{where}; save it as CSV in UTF-8{how}") from None
     if "\0" in text:
         place = len(text.partition("\0")[0].encode())
@@ -149,8 +185,9 @@ def _text(raw: Path) -> str:
     return text
 
 
-def _table(text: str, separator: str, file: str) -> pd.DataFrame:
+def _table(text: str, begin: Beginning, file: str) -> pd.DataFrame:
     """The cells as they are written, blank rows included; `file` is named where pandas refuses."""
+    separator = begin.separator
     try:
         with warnings.catch_warnings():
             # pandas would take the first cell of longer rows for an index, or drop the last, with a
@@ -172,7 +209,7 @@ def _table(text: str, separator: str, file: str) -> pd.DataFrame:
         cut = f"{file}, cut at each {SEPARATORS[separator]}"
         if "EOF inside string" in str(error):
             raise UserError(f'{cut}: a quote (") is opened and never closed') from None
-        raise UserError(f"{cut}: {_uneven(text, separator)}") from None
+        raise UserError(f"{cut}: {_uneven(text, begin)}") from None
 
 
 def _refuse_single_quotes(file: str, cells: pd.Series[str]) -> None:
@@ -184,7 +221,7 @@ def _refuse_single_quotes(file: str, cells: pd.Series[str]) -> None:
         )
 
 
-def _refuse_swallowed_rows(file: str, table: pd.DataFrame, text: str, separator: str) -> None:
+def _refuse_swallowed_rows(file: str, table: pd.DataFrame, text: str, begin: Beginning) -> None:
     """Where a quote is not closed, the one that was to open a later cell closes it.
 
     Raises:
@@ -194,13 +231,14 @@ def _refuse_swallowed_rows(file: str, table: pd.DataFrame, text: str, separator:
         cells = table[name]
         for row in np.flatnonzero(cells.str.contains("\n", regex=False)):
             cell = cells.iloc[row]
-            if '"' not in cell or separator not in cell:
+            if '"' not in cell or begin.separator not in cell:
                 continue
-            if _quotes_fit(text, separator):
+            if _quotes_fit(text, begin.separator):
                 return
             raise UserError(
-                f'{file}: a quote (") is opened in row {row + 2}, column {name}, and not '
-                f"closed: {cell.count(chr(10))} rows below it became part of the cell"
+                f'{file}: a quote (") is opened in row {row + 2 + begin.above}, column {name}, and '
+                f"not closed: {counted(cell.count(chr(10)), 'row')} below it became part of the "
+                "cell"
             )
 
 
@@ -214,9 +252,11 @@ def _quotes_fit(text: str, separator: str) -> bool:
     return True
 
 
-def _uneven(text: str, separator: str) -> str:
+def _uneven(text: str, begin: Beginning) -> str:
     """Which row has more cells than the header, and why that may be."""
-    widths = {number: len(row) for number, row in enumerate(_rows(text, separator), 1) if row}
+    separator = begin.separator
+    rows = enumerate(_rows(text, separator), 1 + begin.above)
+    widths = {number: len(row) for number, row in rows if row}
     header, *others = widths.values()
     longer = [number for number, width in widths.items() if width > header]
     usual = Counter(others).most_common(1)[0][0] if others else header
@@ -250,6 +290,23 @@ def _rows(text: str, separator: str) -> Iterator[list[str]]:
             delimiter=separator,
             skipinitialspace=has_spaces_before_quotes(text, separator),
         )
+
+
+def beginning(file: str, text: str) -> Beginning:
+    """The separator that the first line of a text states, as "sep=;", or else the one found.
+
+    Raises:
+        UserError: it states another one than those that are read; `file` is named.
+    """
+    stated = _STATED.match(text)
+    if stated is None:
+        return Beginning(found_separator(text), 0)
+    if stated[1] not in SEPARATORS:
+        raise UserError(
+            f"{file} says in its first line that cells are separated by {stated[1]!r}; expected "
+            f"one of: {' '.join(SEPARATORS.values())}"
+        )
+    return Beginning(stated[1], 1)
 
 
 def found_separator(text: str) -> str:

@@ -68,6 +68,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LETTERS else f"{text[:_LETTERS]}... ({len(text):,} letters)"
 
 
+def one_line(text: str) -> str:
+    """A text for a line of a terminal: a space for line ends, tabs and what a terminal obeys."""
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
+
+
 class Fault(NamedTuple):
     """What is wrong with one cell, and where it stands."""
 

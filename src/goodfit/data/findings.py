@@ -18,6 +18,7 @@ from goodfit.data import digests
 from goodfit.data.faults import drop, override, shown
 from goodfit.data.split import SPLITS
 from goodfit.records import FINDING_ROWS, Finding
+from goodfit.system.units import counted
 
 Array = np.ndarray[Any, Any]
 SURE = 1e-6  # the probability by chance, below which a difference is told; divided by F
@@ -128,8 +129,8 @@ def _stands_for_another(values: pd.Series[Any], ordered: Array) -> Finding | Non
         if not is_one and distance > high - low and _different(others) >= FEWEST:
             at = np.flatnonzero(values == extreme)
             return Finding(
-                what=f"'{values.name}' is {extreme:g} in {len(at)} rows, and in all others between "
-                f"{low:g} and {high:g}",
+                what=f"'{values.name}' is {extreme:g} in {counted(len(at), 'row')}, and in all "
+                f"others between {low:g} and {high:g}",
                 rows=listed(at),
                 cost="if it stands for what is not known, it is learned as a number, and the "
                 "others lie close together",

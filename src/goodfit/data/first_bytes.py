@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, BinaryIO, cast
 
+from goodfit.data.delimited import encoding_of
 from goodfit.data.row_files import Format
 from goodfit.errors import UserError
 
@@ -44,6 +45,8 @@ def recognised(stream: BinaryIO) -> tuple[BinaryIO, Format | None]:
         opened = _Joined(head, packed)
     if head.startswith(_OF_FILES):
         raise UserError("standard input is no stream of rows; save it as a file, and name that")
+    if encoding_of(head) == "utf-16":
+        head = head.decode("utf-16", "ignore").encode()
     begin = head.removeprefix(codecs.BOM_UTF8).lstrip()
     forms = (form for mark, form in _BEGINNINGS.items() if re.match(mark, begin))
     return opened, next(forms, None)

@@ -25,6 +25,8 @@ from goodfit.schema import ReadAs
 
 Facts = Mapping[str, Any]
 _SERIES = "mend them, leave them out, or for gaps choose data.gaps=fill"
+# of a column of values; what else it may look like, a series is none
+_READINGS = ("number", "decimal_point", "decimal_comma", "boolean")
 SENT = "send the last steps of each series as they were in training"
 
 
@@ -164,13 +166,15 @@ def decided(
     """How a file's columns of texts (N,) are read, and its step.
 
     Raises:
-        UserError: a column is missing, is no number, or times have no form or step in common.
+        UserError: a column is missing, is no number, or times have no form or step in common, or a
+            reading is asked for that a column cannot have.
     """
     for name in (*roles.names, *asked):
         if name not in cells.columns:
             raise UserError(f"{file} lacks column '{name}'.{nearest(name, cells.columns)}")
     if cells.empty:
         raise UserError(f"{file} has a header but no rows")
+    _check_asked(roles, asked)
     columns = {name: _column(cells[name], asked.get(name)) for name in roles.values}
     lines = _lines(cells)
     clock = moments.decided(roles.time, cells[roles.time], zone, lines, asked.get(roles.time))
@@ -269,8 +273,26 @@ def _lines(cells: pd.DataFrame) -> Array:
     return np.asarray(cells.index.to_numpy() + cells.attrs.get("first_row", 2))
 
 
+def _check_asked(roles: Roles, asked: Mapping[str, ReadAs]) -> None:
+    """No reading is asked for that would change nothing.
+
+    Raises:
+        UserError: one is, of the group, of a column without a role, or of one of numbers.
+    """
+    for name, how in asked.items():
+        if name == roles.group:
+            why = "it tells series apart, by its cells as they are written"
+        elif name not in roles.names:
+            why = "it is in none of data.target, data.known and data.observed"
+        elif name in roles.values and how not in _READINGS:
+            why = f"a series is of numbers; expected one of {', '.join(_READINGS)}"
+        else:
+            continue
+        raise UserError(f"data.columns reads '{name}' as {how}, but {why}; leave it out there")
+
+
 def _column(cells: pd.Series[Any], asked: ReadAs | None) -> Column:
-    """A column of numbers, or of true and false: what else it may look like, a series is none."""
+    """A column of numbers, or of true and false."""
     name = str(cells.name)
     column = decide(name, cells, asked)
     if column.kind not in ("number", "boolean"):

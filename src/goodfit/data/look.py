@@ -18,7 +18,7 @@ from goodfit.contract import DataSpec
 from goodfit.data import columns, dates, plain, skew
 from goodfit.data.base import Array
 from goodfit.data.columns import Column
-from goodfit.data.faults import named
+from goodfit.data.faults import named, one_line
 from goodfit.data.mixed import Mixed
 from goodfit.data.numbers import Notation, notation
 from goodfit.data.table import Table
@@ -123,7 +123,7 @@ def classes(target: pd.Series[Any], asked: str | None) -> Kind:
 
 def _listed(counts: pd.Series[Any]) -> str:
     """The most frequent texts, with how often they occur."""
-    listed = ", ".join(f"{text} ({count:,})" for text, count in counts.head(4).items())
+    listed = ", ".join(f"{one_line(text)} ({count:,})" for text, count in counts.head(4).items())
     return f"{listed}, ..." if len(counts) > 4 else listed
 
 
@@ -213,7 +213,6 @@ def seen(table: Table, cells: pd.DataFrame, spec: DataSpec) -> list[Seen]:
             as_read = Column("category", "", columns.LITERAL, na_values=named)
         missing = columns.missing_in(texts, as_read)
         present = texts[~missing]
-        example = str(present.iloc[0]) if len(present) else ""
         rows.append(
             Seen(
                 name=name,
@@ -221,10 +220,16 @@ def seen(table: Table, cells: pd.DataFrame, spec: DataSpec) -> list[Seen]:
                 why=column.why,
                 missing=float(missing.mean()),
                 distinct=int(present.nunique()),
-                example=example if len(example) <= _EXAMPLE else f"{example[: _EXAMPLE - 3]}...",
+                example=example(present),
             )
         )
     return rows
+
+
+def example(present: pd.Series[Any]) -> str:
+    """The first of some cells (N,), on one line, and not all of a long one."""
+    text = one_line(str(present.iloc[0])) if len(present) else ""
+    return text if len(text) <= _EXAMPLE else f"{text[: _EXAMPLE - 3]}..."
 
 
 def flatters(kind: Kind) -> bool:

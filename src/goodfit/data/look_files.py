@@ -30,6 +30,7 @@ from goodfit.data.sounds import Sounds
 from goodfit.errors import UserError
 from goodfit.schema import Source
 from goodfit.system import archive, folder
+from goodfit.system.units import counted
 
 # by their names in conf/data
 DATA_SETS: Mapping[str, type[FileDataSet]] = {
@@ -131,7 +132,7 @@ def check_classes(path: Path, labels: Sequence[str], files: Sequence[str]) -> No
         table = shlex.quote(f"source={path / tables[0]}")
     has = f"one sub-folder alone, '{classes[0]}'" if classes else "no sub-folders"
     raise UserError(
-        f"{path} has {len(labels):,} files and {has}, so nothing tells classes apart; put "
+        f"{path} has {counted(len(labels), 'file')} and {has}, so nothing tells classes apart; put "
         f"each class into a sub-folder of its own, or name a table of the files: {table} "
         f"image=<column> target=<column> {where} (sound= for sounds)"
     )
@@ -191,7 +192,9 @@ def usable(path: Path, files: Opened) -> list[tuple[float, ...]]:
     measures = [files.measures[name] for name in files.measures if name not in files.problems]
     if not measures:
         first, problem = next(iter(files.problems.items()))
-        raise UserError(f"{path}: of {files.count} files none can be used: {first} {problem}")
+        raise UserError(
+            f"{path}: of {counted(files.count, 'file')} none can be used: {first} {problem}"
+        )
     return measures
 
 
@@ -281,8 +284,9 @@ def notes(
     copies = _by_name(good["file"])
     if copies:
         copy, first = next(iter(copies.items()))
+        alike = "a copy of another one" if len(copies) == 1 else "copies of others"
         said.append(
-            f"{len(copies):,} files may be copies of another one by their names, such as '{copy}' "
+            f"{counted(len(copies), 'file')} may be {alike} by name, such as '{copy}' "
             f"of '{first}': equal ones are found, edited ones in train and test flatter"
         )
     return said
@@ -294,8 +298,8 @@ def _of_classes(labels: pd.Series[Any], splits: Array) -> list[str]:
     in_test = labels[splits == "test"].value_counts()
     for label, count in counts[counts < _FEW].items():
         said.append(
-            f"'{label}' has {count} files, of which test gets {in_test.get(label, 0)}: too "
-            "few to tell anything about it"
+            f"'{label}' has {counted(count, 'file')}, of which test gets {in_test.get(label, 0)}: "
+            "too few to tell anything about it"
         )
     if len(counts) > 1 and counts.iloc[0] > _UNEVEN * counts.iloc[-1]:
         share = counts.iloc[0] / counts.sum()
@@ -344,7 +348,9 @@ def of_faults(faulty: Mapping[str, str], count: int, options: Mapping[str, Any])
         answer = f"prepare stops at them; mend or delete them, or faults=quarantine{enough}"
     else:
         answer = f"more are left out than allowed; choose{enough}" if enough else "left out"
-    return [f"{len(faulty):,} of {count:,} files cannot be used ({answer}): {listed}{more}"]
+    return [
+        f"{len(faulty):,} of {counted(count, 'file')} cannot be used ({answer}): {listed}{more}"
+    ]
 
 
 def _by_name(files: pd.Series[Any]) -> dict[str, str]:

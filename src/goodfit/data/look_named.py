@@ -5,6 +5,7 @@ Letters: N rows of the table.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Sequence
 from os.path import commonpath, normpath
@@ -37,15 +38,34 @@ def folder_of(table: Path, cells: pd.DataFrame, column: str, ending: str) -> Pat
             "the files, or their archive: folder=...; and what it leaves out of names: ending=.png"
         )
     folder = Path(commonpath([path.parent for path in paths]))
-    if folder in (Path(folder.anchor), Path.home()):
+    is_everything = folder in (Path(folder.anchor), Path.home())
+    if is_everything or _has_mostly_others(folder, paths):
         outside = _outside(paths, folder)
         row = names.index[outside] + cells.attrs.get("first_row", 2)
+        of_which = "" if is_everything else ", most of whose files no row names"
+        meant = "" if is_everything else f"; or, where all of it is meant, folder={folder}"
         raise UserError(
             f"{table.name}: row {row} column {column} names {shown(names.iloc[outside])}, so all "
-            f"of {folder} would be packed; mend or drop that row, or put the files into a folder "
-            "of their own, and name it: folder=..."
+            f"of {folder} would be packed{of_which}; mend or drop that row, or put the files into "
+            f"a folder of their own, and name it: folder=...{meant}"
         )
     return folder
+
+
+def _has_mostly_others(folder: Path, paths: Sequence[Path]) -> bool:
+    """Whether no row names most files of the `folder` that several folders of `paths` share.
+
+    Then one of them may be a slip. Where all files are in one folder it is theirs.
+    """
+    if len({path.parent for path in paths}) == 1:
+        return False
+    most = 2 * len(set(paths))
+    found = 0
+    for _, _, names in os.walk(folder):  # of a large folder not more than that is looked at
+        found += len(names)
+        if found > most:
+            return True
+    return False
 
 
 def _outside(paths: Sequence[Path], folder: Path) -> int:

@@ -17,16 +17,16 @@ import pandas as pd
 from goodfit.contract import DataSpec
 from goodfit.data import columns, evidence, long_rows, table_files
 from goodfit.data.long_rows import Reading
-from goodfit.data.look import Seen
+from goodfit.data.look import Seen, example
 from goodfit.data.regular import Run, filled
 from goodfit.data.series import Series
 from goodfit.errors import UserError
 from goodfit.schema import Source
+from goodfit.system.units import counted
 
 _MOST_CONTEXT = 1_000  # steps of the past
 _LEAST_CONTEXT = 28
 _MOST_WINDOWS = 8_000  # of train
-_EXAMPLE = 24  # letters
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,10 @@ class Found:
         last = max(run.first + len(run) - 1 for run in self.runs)
         begin, end = self.reading.text(np.array([first, last]))
         count = filled(self.runs, len(self.reading.roles.targets))
-        gaps = f"{count:,} steps are filled" if count else "no gaps"
+        gaps = f"{counted(count, 'step')} filled" if count else "no gaps"
         number = "1 series" if len(self.runs) == 1 else f"{len(self.runs):,} series"
-        return f"{number} of {spread} steps of {self.reading.step.words}, {begin} to {end}, {gaps}"
+        said = f"{number} of {spread} steps of {self.reading.step.words}, {begin} to {end}, {gaps}"
+        return "; ".join([said, *self.cells.attrs["said"]])
 
 
 def find(path: Path, data: Series) -> Found:
@@ -127,13 +128,11 @@ def seen(found: Found, data: Series, spec: DataSpec) -> list[Seen]:
         texts, column = found.cells[name], read[name]
         missing = texts.str.lower().isin(columns.MISSING)
         present = texts[~missing]
-        example = str(present.iloc[0]) if len(present) else ""
-        example = example if len(example) <= _EXAMPLE else f"{example[: _EXAMPLE - 3]}..."
         # what concerns all series is told beside the table
         said = set(spec.facts["said"])
         why = "; ".join(part for part in column.why.split("; ") if part not in said)
         share, distinct = float(missing.mean()), int(present.nunique())
-        rows.append(Seen(name, column.read_as, why, share, distinct, example))
+        rows.append(Seen(name, column.read_as, why, share, distinct, example(present)))
     return rows
 
 

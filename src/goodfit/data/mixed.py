@@ -301,6 +301,7 @@ class Mixed(Table):
         present = cells[cells != ""]
         words = present.map(lambda text: len(text.split())).mean()
         said = f"{present.nunique():,} different texts of {words:.1f} words on average"
+        said += table_texts.said_of_tokens(cells)
         more = column.why.removeprefix(override(str(cells.name), "category"))
         return replace(column, why=f"{said}, of which the first {self.length} are read{more}")
 

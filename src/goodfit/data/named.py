@@ -24,6 +24,7 @@ from goodfit.data.table import Table
 from goodfit.errors import UserError
 from goodfit.records import Finding
 from goodfit.system.archive import file_names
+from goodfit.system.units import counted
 
 _LISTED = 5  # names in a message
 _LABEL = "label"  # the column of the target, as of other files
@@ -176,7 +177,7 @@ def found(
     files, known = matched(texts, present), set(present)
     lacking = [text for text, name in zip(texts, files, strict=True) if name not in known]
     if lacking:
-        count = f"{len(lacking):,} of {len(texts):,} files"
+        count = f"{len(lacking):,} of {counted(len(texts), 'file')}"
         said = f"{folder} lacks {count} that {table} names, such as {_listed(lacking)}"
         raise UserError(f"{said}; {_advice(lacking[0], present, ending)}")
     return files
@@ -209,11 +210,11 @@ def tell_unnamed(table: str, folder: str, others: Sequence[str], rule: str) -> N
     """
     if not others:
         return
-    said = f"{folder} has {len(others):,} files that {table} does not name, such as "
+    said = f"{folder} has {counted(len(others), 'file')} that {table} does not name, such as "
     said += _listed(others)
     if rule == "refuse":
         raise UserError(f"{said}; add their rows, or data.unnamed=leave_out")
-    print(f"{said}; they are left out")
+    print(f"{said}; left out")
 
 
 def matched(names: Sequence[str], present: Sequence[str]) -> list[str]:

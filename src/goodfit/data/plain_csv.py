@@ -23,12 +23,17 @@ from goodfit.data.spill import Spill
 _BLOCK = 8 * 2**20  # bytes that are read at once
 
 
-def cells(raw: Path, names: Sequence[str], separator: str, spill: Spill) -> pd.DataFrame | None:
-    """All cells (N rows) as text under `names`, blank rows included; None of what is not plain."""
+def cells(
+    raw: Path, names: Sequence[str], separator: str, spill: Spill, *, first_row: int
+) -> pd.DataFrame | None:
+    """All cells (N rows) as text under `names`, blank rows included; None of what is not plain.
+
+    `first_row` is the line below the header, counted from 1.
+    """
     if raw.suffix == ".gz" or len(set(names)) < len(names) or not _is_plain(raw, separator):
         return None
     try:
-        with _rows(raw, names, separator) as reader:
+        with _rows(raw, names, separator, first_row) as reader:
             # the cells are as large as the file, beside where each ends
             if spill.holds(raw.stat().st_size):
                 return _frame(reader.read_all())
@@ -63,11 +68,12 @@ def _is_plain_text(lines: bytes, quoted: re.Pattern[bytes]) -> bool:
     return not quotes or quotes == 2 * sum(1 for _ in quoted.finditer(lines))
 
 
-def _rows(raw: Path, names: Sequence[str], separator: str) -> pa.csv.CSVStreamingReader:
+def _rows(
+    raw: Path, names: Sequence[str], separator: str, first_row: int
+) -> pa.csv.CSVStreamingReader:
     return pa.csv.open_csv(
         raw,
-        # the header is the first line
-        pa.csv.ReadOptions(column_names=list(names), skip_rows=1, block_size=_BLOCK),
+        pa.csv.ReadOptions(column_names=list(names), skip_rows=first_row - 1, block_size=_BLOCK),
         pa.csv.ParseOptions(delimiter=separator, ignore_empty_lines=False),
         pa.csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.large_string()), strings_can_be_null=False

@@ -18,9 +18,8 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data import split, tokens
+from goodfit.data import split, table_texts, tokens
 from goodfit.data.base import Array, DataSet, check_columns, class_labels
-from goodfit.data.faults import each
 from goodfit.errors import UserError
 from goodfit.records import Exhibit
 from goodfit.schema import Count, Fraction, Source, Whole
@@ -125,10 +124,10 @@ class Reviews(DataSet):
         """`tokens` (B, T), 0 behind the end, and `mask` (B, T), true where there is a token.
 
         Raises:
-            UserError: the column `text` is missing.
+            UserError: the column `text` is missing, or cells are, or they are no texts.
         """
         check_columns(rows, ["text"])
-        return tokens.encode(each(rows["text"], str), words, spec.inputs["tokens"])
+        return tokens.encode(table_texts.all_there(rows["text"]), words, spec.inputs["tokens"])
 
     @staticmethod
     def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:

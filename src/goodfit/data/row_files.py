@@ -7,6 +7,7 @@ import io
 import json
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple, TextIO, cast
@@ -89,6 +90,8 @@ def parts(name: str, stream: BinaryIO, form: Format, size: int) -> Generator[Par
                 raise UserError(_nothing(part))
             yield part
     except UnicodeDecodeError as error:
+        if error.encoding.startswith("utf-16"):
+            raise UserError(f"{name} begins as UTF-16 and is none; save it as UTF-8") from None
         other = delimited.other_kind(error.object)
         what = f", but {other}" if other else f" ({error.reason})"
         raise UserError(f"{name} is not UTF-8{what}; save it as UTF-8") from None
@@ -104,22 +107,35 @@ def _nothing(part: Part) -> str:
     return f"{part.where(0)} {part.broken[0]}{others}"
 
 
-def _csv(name: str, stream: BinaryIO, size: int) -> Iterator[Part]:
-    # the mark of byte order is taken off below: what reads it here runs Python for each line
-    text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+@contextmanager
+def _text(stream: BinaryIO, line_end: Literal["", "\n"]) -> Iterator[TextIO]:
+    """A stream as the text that it is by its first bytes, UTF-8 or UTF-16, with its own line ends.
+
+    Its lines end as `line_end` says, "" for all ways. A mark of UTF-8 is left in it: what takes it
+    off runs Python for each line.
+    """
+    buffered = io.BufferedReader(cast(io.RawIOBase, stream))
+    encoding = delimited.encoding_of(buffered.peek(2)).removesuffix("-sig")
+    text = io.TextIOWrapper(buffered, encoding=encoding, newline=line_end)
     try:
-        yield from _csv_parts(name, text, size)
+        yield text
     finally:
         text.detach()  # whoever opened the stream closes it
+        buffered.detach()
+
+
+def _csv(name: str, stream: BinaryIO, size: int) -> Iterator[Part]:
+    with _text(stream, "") as text:
+        yield from _csv_parts(name, text, size)
 
 
 def _csv_parts(name: str, text: TextIO, size: int) -> Iterator[Part]:
     head = list(islice(text, _HEAD))
     head[:1] = [line.removeprefix("\ufeff") for line in head[:1]]
     start = "".join(head)
-    separator = delimited.found_separator(start)
+    separator, above = delimited.beginning(name, start)
     spaced = delimited.has_spaces_before_quotes(start, separator)
-    rows = csv_rows.rows(chain(head, text), separator, spaced=spaced)
+    rows = csv_rows.rows(chain(head[above:], text), separator, spaced=spaced, above=above)
     header, line, problem = next(rows, ([], 1, ""))
     if not header:
         raise UserError(f"{name} is empty")
@@ -210,7 +226,12 @@ def _typed(batch: pa.Table | pa.RecordBatch) -> pd.DataFrame:
 
 
 def _jsonl(name: str, stream: BinaryIO, size: int) -> Iterator[Part]:
-    lines = ((number, line) for number, line in enumerate(stream, 1) if line.strip())
+    with _text(stream, "\n") as text:
+        yield from _jsonl_parts(name, text, size)
+
+
+def _jsonl_parts(name: str, text: TextIO, size: int) -> Iterator[Part]:
+    lines = ((number, line) for number, line in enumerate(text, 1) if line.strip())
     columns: dict[Any, None] = {}
     first = True
     while True:
@@ -231,12 +252,10 @@ def _jsonl(name: str, stream: BinaryIO, size: int) -> Iterator[Part]:
         first = False
 
 
-def _object(line: bytes) -> tuple[dict[str, Any], str]:
+def _object(line: str) -> tuple[dict[str, Any], str]:
     """What a line says, and what is wrong with it, "" where nothing is."""
     try:
-        content = json.loads(line)
-    except UnicodeDecodeError:
-        raise
+        content = json.loads(line.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:
         return {}, f"is no JSON: {error}"
     if not isinstance(content, dict):

@@ -24,6 +24,7 @@ from goodfit.data.steps import WEEK, Step
 from goodfit.errors import UserError
 from goodfit.records import ColumnRead, Exhibit
 from goodfit.schema import Calendar, Columns, Count, Fraction, Names, Source, TextOrNone, Whole
+from goodfit.system.units import counted
 
 _FACTS = "series"  # of a table's attributes, and of the spec's facts
 _NAMED = 5  # series in a message
@@ -108,6 +109,8 @@ class Series(DataSet):
         """
         path = raw["table"]
         cells = self.frame(path)
+        for told in cells.attrs["said"]:
+            print(f"{path.name}: {told}")
         reading = long_rows.decided(path.name, cells, self.roles, self.columns, self.zone)
         reading = reading.with_gaps(self.gaps, self.longest_gap)
         runs = long_rows.runs(path.name, cells, reading)
@@ -322,12 +325,10 @@ class Series(DataSet):
             said.append("rows are sorted by time")
         ahead = sum(run.ahead for run in runs)
         if ahead:
-            said.append(f"{ahead} steps behind the last value of a series are not used")
+            said.append(f"{counted(ahead, 'step')} behind the last value of a series: not used")
         count = filled(known, len(self.roles.targets))
         if count:
-            said.append(
-                f"{count} steps were filled with the value before them, and are in no target"
-            )
+            said.append(f"{counted(count, 'step')} filled with the value before, and in no target")
         return said
 
     def _without_short(self, file: str, runs: Sequence[Run], trained: list[str]) -> list[str]:

@@ -20,6 +20,7 @@ from goodfit.data.columns import decide
 from goodfit.data.faults import Faults, shown
 from goodfit.errors import UserError
 from goodfit.schema import ReadAs
+from goodfit.system.units import counted
 
 KINDS = ("labels", "numbers")
 _MOST_LOOKED_AT = 20  # labels of which columns may be leaks
@@ -88,7 +89,7 @@ def said(target: pd.Series[Any], kind: str) -> str:
     if kind == "numbers":
         return "one of the targets"
     none = int((target == _BETWEEN).sum())
-    return f"the labels; {none} rows have none" if none else "the labels"
+    return f"the labels; {counted(none, 'row')} without any" if none else "the labels"
 
 
 def field(target: pd.Series[Any], kind: str, targets: Sequence[str]) -> Field:

@@ -133,8 +133,8 @@ class Table(StratifiedDataSet):
         """
         path = raw["table"]
         cells = self.frame(path)
-        if cells.attrs.get("separator", "comma") != "comma":
-            print(f"{path.name}: the cells are separated by a {cells.attrs['separator']}")
+        for said in cells.attrs.get("said", ()):
+            print(f"{path.name}: {said}")
         return self.understood(path.name, cells, raw.get("split"))
 
     def understood(self, file: str, cells: pd.DataFrame, split: Path | None = None) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import itertools
 import sqlite3
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +35,22 @@ _WORKBOOKS = (".xlsx", ".xlsm")
 SHEETS = _WORKBOOKS + _DATABASES
 _OLD_WORKBOOKS = (".xls", ".ods", ".numbers")
 _PART = 65_536  # rows of JSON that are read at once
+_TO_COMPUTE = "open and save the file in a spreadsheet program"
+
+
+@dataclass(frozen=True)
+class Uncomputed:
+    """A formula of a workbook, in a cell such as B3, of which no program has stored the result."""
+
+    formula: str
+    sheet: str
+    cell: str
+
+    def __str__(self) -> str:
+        return self.formula
+
+    def __repr__(self) -> str:
+        return f"{self.formula!r} (cell {self.cell}, never computed)"
 
 
 def cells(
@@ -65,7 +82,7 @@ def cells(
         raise UserError(f"data.sheet={sheet}: {path.name} has no sheets; leave it out")
     if ending in SHEETS:
         names, rows, first_row = _sheet(path, sheet, "data.sheet=")
-        return _named(path.name, _of_rows(path.name, names, rows), first_row, spill)
+        return _named(path.name, _of_rows(path.name, names, rows, drop), first_row, spill)
     form = row_files.ENDINGS.get(ending)
     if form in ("parquet", "arrow"):
         return _named(path.name, _columnar(path, ending, drop, spill), 1, spill)
@@ -120,7 +137,8 @@ def _old(path: Path) -> str:
 
 def _in_use(row: Sequence[Any], width: int) -> list[Any]:
     """The texts of a row, `width` of them, but for what is no cell."""
-    values = [value if isinstance(value, list | dict | bytes) else _text(value) for value in row]
+    no_cells = list | dict | bytes | Uncomputed
+    values = [value if isinstance(value, no_cells) else _text(value) for value in row]
     return values + [""] * (width - len(values))
 
 
@@ -137,7 +155,7 @@ def _named(file: str, table: pd.DataFrame, first_row: int, spill: Spill) -> pd.D
     delimited.check_header(file, [str(name) for name in table.columns])
     table.columns = pd.Index(_unnamed(list(table.columns)))
     table = delimited.without_blanks(table, spill)
-    table.attrs |= {"separator": "comma", "first_row": first_row}
+    table.attrs |= {"first_row": first_row, "said": []}
     return table
 
 
@@ -244,6 +262,11 @@ def _as_texts(file: str, name: str, values: Sequence[Any] | pd.Series[Any]) -> l
     """
     texts = []
     for value in values:
+        if isinstance(value, Uncomputed):
+            raise UserError(
+                f"{file}, sheet '{value.sheet}', cell {value.cell}: '{value}' was never computed; "
+                f"{_TO_COMPUTE}, or leave the column out ({leave_out(name)})"
+            )
         if isinstance(value, list | dict | bytes):
             raise UserError(_no_cell(file, name, f"values such as {str(value)[:30]}"))
         texts.append(_text(value))
@@ -298,8 +321,10 @@ def _workbook(path: Path, sheet: str | None, option: str) -> _Sheet:
         raise UserError(f"{path.name} cannot be read as a workbook: {error}") from None
     try:
         chosen = _chosen(path.name, "sheet", books[0].sheetnames, sheet, option)
-        rows, formulas = (book[chosen].iter_rows(values_only=True) for book in books)
-        names, below = _header(path.name, _computed(path.name, rows, formulas))
+        # of the values the whole cells, which tell an empty text from nothing
+        rows = books[0][chosen].iter_rows()
+        formulas = books[1][chosen].iter_rows(values_only=True)
+        names, below = _header(path.name, _computed(chosen, rows, formulas))
         return _Sheet(names, list(below), 2)
     finally:
         for book in books:
@@ -310,36 +335,43 @@ def _header(file: str, rows: Iterator[Sequence[Any]]) -> tuple[list[str], Iterat
     first = next(rows, None)
     if first is None:
         raise UserError(f"{file} is empty")
+    for name in first:
+        if isinstance(name, Uncomputed):
+            raise UserError(
+                f"{file}, sheet '{name.sheet}', cell {name.cell}: '{name}' is to name a column, "
+                f"and was never computed; {_TO_COMPUTE}"
+            )
     return [_text(name) for name in first], rows
 
 
 def _computed(
-    file: str, rows: Iterator[Sequence[Any]], formulas: Iterator[Sequence[Any]]
+    sheet: str, rows: Iterator[Sequence[Any]], formulas: Iterator[Sequence[Any]]
 ) -> Iterator[Sequence[Any]]:
-    """The rows; a formula that no program has computed would be a missing cell.
-
-    Raises:
-        UserError: there is one.
-    """
-    for number, (values, written) in enumerate(zip(rows, formulas, strict=True), 1):
-        for value, formula in zip(values, written, strict=True):
-            if value is None and formula is not None:
-                raise UserError(
-                    f"{file}, row {number}: '{formula}' was never computed; open and save the file "
-                    "in a spreadsheet program"
-                )
+    """The values of a sheet's rows; a formula without a result would else be a missing cell."""
+    for cells_of_row, written in zip(rows, formulas, strict=True):
+        values = [cell.value for cell in cells_of_row]
+        for place, formula in enumerate(written):
+            if values[place] is None and formula is not None:
+                cell = cells_of_row[place]
+                # the type of a result that is an empty text
+                is_text = cell.data_type == "str"
+                formula = str(getattr(formula, "text", formula))  # of a whole range, an object
+                values[place] = None if is_text else Uncomputed(formula, sheet, cell.coordinate)
         yield values
 
 
-def _of_rows(file: str, names: list[str], rows: Iterable[Sequence[Any]]) -> pd.DataFrame:
-    """A table of Python's values by row, all as texts."""
+def _of_rows(
+    file: str, names: list[str], rows: Iterable[Sequence[Any]], drop: Collection[str]
+) -> pd.DataFrame:
+    """A table of Python's values by row, all as texts; of columns that `drop` names, none."""
     delimited.check_header(file, names)
     columns = list(itertools.zip_longest(*rows)) or [()] * len(names)
     # of a sheet, a row may have more cells than the first
     names = names + [""] * (len(columns) - len(names))
-    texts = [
-        _as_texts(file, name, list(values)) for name, values in zip(names, columns, strict=True)
-    ]
+    texts = []
+    for name, values in zip(names, columns, strict=True):
+        unread = delimited.normal(name) in drop
+        texts.append([""] * len(values) if unread else _as_texts(file, name, list(values)))
     table = pd.DataFrame(dict(enumerate(texts)), dtype=str)
     table.columns = pd.Index(names)
     return table

@@ -1,4 +1,4 @@
-"""Columns of texts beside the others of a table, as they were written.
+"""Columns of texts, alone or beside the others of a table, as they were written.
 
 Letters: B rows.
 """
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from goodfit.data import tokens
-from goodfit.data.columns import LITERAL, Column, is_missing
+from goodfit.data.columns import LITERAL, MISSING_TEXTS, Column, is_missing
 from goodfit.data.faults import Faults, shown
 
 _TEXT = Column("category", "", LITERAL)  # as which a text is read: "NA" may be one
@@ -30,6 +30,23 @@ def words(rows: pd.DataFrame, names: Collection[str], length: int) -> list[list[
     columns = [list(rows[name]) for name in names]
     together = zip(*columns, strict=True)
     return [tokens.joined(dict(zip(names, texts, strict=True)), length) for texts in together]
+
+
+def said_of_tokens(cells: pd.Series[Any]) -> str:
+    """How many cells (N,) are words here that elsewhere mean a missing one; "" where none are."""
+    counts = cells[cells.isin(MISSING_TEXTS - {""})].value_counts()
+    listed = ", ".join(f"{text!r} ({count:,})" for text, count in counts.items())
+    return f"; taken for texts, not for missing cells: {listed}" if listed else ""
+
+
+def all_there(cells: pd.Series[Any]) -> list[str]:
+    """A column of texts (B,) that a caller sent, of which training had none missing.
+
+    Raises:
+        CellsError: one is missing or empty, or is no text.
+    """
+    name = str(cells.name)
+    return list(read(cells.to_frame(name), {name: {"missing": False}})[name])
 
 
 def read(rows: pd.DataFrame, texts: Mapping[str, Any]) -> pd.DataFrame:

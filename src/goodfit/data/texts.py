@@ -11,13 +11,12 @@ from typing import Any, Literal
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data import target, tokens
+from goodfit.data import table_texts, target, tokens
 from goodfit.data.base import Array, check_columns
 from goodfit.data.columns import Column
 from goodfit.data.delimited import normal
-from goodfit.data.faults import Faults, each
+from goodfit.data.faults import Faults
 from goodfit.data.table import Table
-from goodfit.errors import UserError
 from goodfit.records import Exhibit
 from goodfit.schema import Count, Fraction, Gap, Names, Source, TextOrNone, Whole
 
@@ -86,6 +85,7 @@ class Texts(Table):
         goal = target.field(train[self.label], self.kind, self.order, self.goals)
         vocabulary = tokens.vocabulary(train[self.text], tokens.words, self.min_count)
         said = f"texts of which the first {self.length} words are read"
+        said += table_texts.said_of_tokens(train[self.text])
         return DataSpec(
             data=f"{type(self).__module__}.{type(self).__qualname__}",
             kind=self.kind,
@@ -107,12 +107,13 @@ class Texts(Table):
         """`tokens` (B, T) and `mask` (B, T) of the column of texts.
 
         Raises:
-            UserError: the column is missing, or a text is.
+            UserError: the column is missing, or cells are, or they are no texts.
         """
         name = spec.facts["text"]
         rows = rows.rename(columns=lambda column: normal(str(column)))
         check_columns(rows, [name])
-        return tokens.encode(each(rows[name], _text), tokens.words, spec.inputs["tokens"])
+        given = table_texts.all_there(rows[name])
+        return tokens.encode(given, tokens.words, spec.inputs["tokens"])
 
     @staticmethod
     def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:
@@ -142,15 +143,3 @@ class Texts(Table):
         if cells.name in (self.text, self.weight, *self.splitting.names):
             return super()._decided(cells)
         return Column(None, f"the input is '{self.text}' alone")
-
-
-def _text(cell: Any) -> str:
-    """A cell as a text.
-
-    Raises:
-        UserError: it is empty, which training refuses, too.
-    """
-    text = str(cell)
-    if not text.strip():
-        raise UserError("is empty; in training none was")
-    return text

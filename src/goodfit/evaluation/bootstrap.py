@@ -217,7 +217,7 @@ def _from_rows(
             if isinstance(score, SortedScore)
         }
 
-    progress = Progress("resampling", len(draws), "test sets")
+    progress = Progress("resampling", len(draws), "test set")
     for index, rows in enumerate(draws.rows()):
         weights = draws.weights(rows)
         for title, statistics in methods.items():

@@ -26,6 +26,7 @@ from goodfit.config.check import hyperparameters
 from goodfit.config.experiment_file import ExperimentFile
 from goodfit.config.values import check_value
 from goodfit.data.delimited import normal
+from goodfit.data.faults import one_line
 from goodfit.data.look import Seen
 from goodfit.data.split import SPLITS
 from goodfit.errors import UserError, nearest
@@ -318,6 +319,7 @@ def printed(
     titles: Sequence[str], rows: Sequence[Sequence[str]], dim: Collection[int]
 ) -> RenderableType:
     """A table for a terminal, or lines for a narrow one; rows with a number in `dim` stand back."""
+    rows = [[one_line(cell) for cell in row] for row in rows]
     more = f"and {len(rows) - _SHOWN} more, as the page of the experiment lists"
     hidden = [more] if len(rows) > _SHOWN else []
     # no word is cut: of half an option or name nobody can make use

@@ -21,6 +21,7 @@ from goodfit.stages.own import Looked, Parts
 from goodfit.store.progress import Progress
 from goodfit.system import folder
 from goodfit.system.files import sha256
+from goodfit.system.units import counted
 
 _CNN, _HEARS = "convolutions on the pixels, from scratch", "convolutions on bands of the mel scale"
 _PARTS = {
@@ -111,7 +112,7 @@ def told(name: str, files: OwnFiles) -> Looked:
     return Looked(
         _printed(files, look_files.seen(data, files.rows, opened)),
         [
-            f"[bold]files[/]   {len(files.rows):,} files, of which {some} were opened",
+            f"[bold]files[/]   {counted(len(files.rows), 'file')}, of which {some} were opened",
             f"[bold]input[/]   {escape(data.becomes(measures, options))}; others: {others}",
             *own.explained(parts, files.kind.why, data.rule, counts),
             *own.weighed(files.given.get("weight"), good, splits),
@@ -135,7 +136,7 @@ def pinned(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     if not path.is_dir():
         return own.pinned(path), {}
     files = folder.files(path)
-    progress, hashes = Progress(f"reading {path}", len(files), "files"), {}
+    progress, hashes = Progress(f"reading {path}", len(files), "file"), {}
     for done, (name, file) in enumerate(files, 1):
         hashes[name] = sha256(file)
         progress.show(done)

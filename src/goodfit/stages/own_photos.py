@@ -11,6 +11,7 @@ import pandas as pd
 from goodfit.data import look_files
 from goodfit.data.mixed import Mixed
 from goodfit.stages import own_files
+from goodfit.system.units import counted
 
 
 class OwnPhotos(NamedTuple):
@@ -39,5 +40,5 @@ def opened(table: Mixed, rows: pd.DataFrame, folder: Path, options: Mapping[str,
     faulty = look_files.faults(photos, files, some, {})
     count = "all" if some.count == len(files) else f"{some.count:,}"
     becomes = photos.becomes(measures, {**options, **suited})
-    said = f"{len(files):,} images, of which {count} were opened; {becomes}"
+    said = f"{counted(len(files), 'image')}, of which {count} were opened; {becomes}"
     return OwnPhotos(folder, suited, said, look_files.of_faults(faulty, len(files), options))

@@ -231,8 +231,7 @@ def _otherwise(table: OwnTable) -> list[str]:
 
 def _explained(table: OwnTable) -> list[str]:
     """What was chosen, each with its reason."""
-    separator = table.cells.attrs.get("separator", "comma")
-    cut = "" if separator == "comma" else f", cells are separated by a {separator}"
+    cut = "".join(f", {said}" for said in table.cells.attrs["said"])
     counts = {split: int((table.names == split).sum()) for split in SPLITS}
     parts = _parts(table)
     texts = table.spec.facts.get("texts", {})

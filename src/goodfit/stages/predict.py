@@ -27,6 +27,7 @@ from goodfit.store import answers
 from goodfit.store.answers import Answers
 from goodfit.store.progress import Progress
 from goodfit.system.files import replacing_file
+from goodfit.system.units import counted
 
 if TYPE_CHECKING:
     from goodfit.predictor import Predictor
@@ -77,7 +78,9 @@ def main() -> int:
             with closing(answers.opened(target, str(options.out), given)) as written:
                 refused, count = answer(predictor, rows, written)
     where = "" if options.out == STANDARD else f": {options.out}"
-    print(f"{count - refused:,} rows answered, {refused:,} refused{where}", file=sys.stderr)
+    print(
+        f"{counted(count - refused, 'row')} answered, {refused:,} refused{where}", file=sys.stderr
+    )
     return SOME_REFUSED if refused else 0
 
 
@@ -263,7 +266,7 @@ def answer_all(
 
     `fill` makes of a part's rows what the model takes.
     """
-    progress = Progress("predicting", None, "rows", sys.stderr)
+    progress = Progress("predicting", None, "row", sys.stderr)
     refused = count = 0
     for part in rows:
         filled = fill(part.rows)

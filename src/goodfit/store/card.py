@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from goodfit.data.split import SPLITS
 from goodfit.records import ColumnRead, Finding, Manifest
-from goodfit.system.units import share
+from goodfit.system.units import counted, share
 
 _MOST_ROWS = 100  # of files that were left out
 _MOST_CLASSES = 30  # of which a card has the samples of each
@@ -122,7 +122,7 @@ def _left_out(manifest: Manifest) -> Part:
     more = f"; the first {_MOST_ROWS}, all are in the manifest" if count > _MOST_ROWS else ""
     return Part(
         "Left out",
-        f"{count:,} files that cannot be used{more}",
+        f"{counted(count, 'file')} that cannot be used{more}",
         header=("file", "what is wrong with it"),
         rows=list(manifest.left_out.items())[:_MOST_ROWS],
     )

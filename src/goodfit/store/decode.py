@@ -34,6 +34,7 @@ Raw = Mapping[str, Path]
 _LISTED = 20
 _ON_THE_WAY = 256 * 2**20  # bytes of files that wait for a process, at most, besides one chunk
 _BY_THREADS = 3  # cores: two thirds of the time, a thread that decodes gives up Python's lock
+_LESS = "lower data.max_pixels or the like; the same command goes on"
 _TABLE = "faults.csv"
 _NO_CLASS = "lies in no sub-folder, so it has no class"
 
@@ -97,16 +98,25 @@ def _key(data: FileDataSet, hashes: Mapping[str, str]) -> str:
 
 
 def _decode_all(data: FileDataSet, raw: Raw, names: list[str], folder: Path) -> None:
-    """Writes the chunks that are not there."""
+    """Writes the chunks that are not there.
+
+    Raises:
+        UserError: memory ran out; what was written stays.
+    """
     count = -(-len(names) // data.chunk)
     missing = [number for number in range(count) if not decoded.is_whole(folder, number)]
     done = len(names) - sum(len(_part(names, number, data.chunk)) for number in missing)
-    progress = Progress("decoding", len(names), "files", before=done)
+    progress = Progress("decoding", len(names), "file", before=done)
     if done:
         print(f"decoding: {done:,} of {len(names):,} files were decoded before", flush=True)
-    for finished in _written(data, _chunks(data, raw, names, missing), folder, len(missing)):
-        done += finished
-        progress.show(done)
+    try:
+        for finished in _written(data, _chunks(data, raw, names, missing), folder, len(missing)):
+            done += finished
+            progress.show(done)
+    except MemoryError:
+        raise UserError(
+            f"memory ran out while files were decoded for {type(data).__name__}; {_LESS}"
+        ) from None
 
 
 def _part(names: list[str], number: int, size: int) -> list[str]:
@@ -166,7 +176,7 @@ def _written_in_processes(
         except BrokenProcessPool:
             raise UserError(
                 f"a process that decoded files for {type(data).__name__} was killed; where memory "
-                "ran out, lower data.max_pixels or the like; the same command goes on"
+                f"ran out, {_LESS}"
             ) from None
 
 

@@ -155,7 +155,7 @@ def _pack_folder(folder: Path, target: Path) -> None:
     """Writes all files of a folder into one zip."""
     if not folder.is_dir():
         raise OSError("it is no folder")
-    pack(folder, target, Progress(f"packing {folder}", None, "files").show)
+    pack(folder, target, Progress(f"packing {folder}", None, "file").show)
 
 
 def _registry(source: Source) -> _Location | None:

@@ -14,7 +14,7 @@ SECONDS_BETWEEN_LINES = 10.0
 class Progress:
     """Prints how many samples of a pass are done, and how long the others will take.
 
-    `doing` names the pass, `counted` what it counts, `samples` how many there are, None where
+    `doing` names the pass, `what` one of what it counts, `samples` how many there are, None where
     nobody knows, `before` how many of them were done when it began. Its first line comes after two
     seconds, the others ten or more apart.
     """
@@ -23,11 +23,11 @@ class Progress:
         self,
         doing: str,
         samples: int | None,
-        counted: str = "samples",
+        what: str = "sample",
         stream: TextIO | None = None,
         before: int = 0,
     ) -> None:
-        self.doing, self.samples, self.counted = doing, samples, counted
+        self.doing, self.samples, self.what = doing, samples, what
         self.stream, self.before = stream, before
         self._started = time.monotonic()
         self._next_line = self._started + SECONDS_BEFORE_FIRST_LINE
@@ -38,11 +38,11 @@ class Progress:
         if now < self._next_line or not done or done == self.samples:
             return
 
-        said = f"{done:,} {self.counted}"
+        said = units.counted(done, self.what)
         if self.samples is not None:
             each = (now - self._started) / max(done - self.before, 1)
             left = units.remaining(each * (self.samples - done))
-            said = f"{done:,} of {self.samples:,} {self.counted}, {left} left"
+            said = f"{done:,} of {units.counted(self.samples, self.what)}, {left} left"
         # flushed, for a pipe would hold lines back until it has a block of them
         print(f"{self.doing}: {said}", file=self.stream, flush=True)
         self._next_line = now + SECONDS_BETWEEN_LINES

@@ -33,6 +33,11 @@ def fixed(value: float, decimals: int, sign: bool = False) -> str:
     return f"+{text}" if sign else text
 
 
+def counted(count: int, what: str) -> str:
+    """How many there are of what is called so in the singular: 1 file, 2 files, 1,234 rows."""
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
 def elapsed(seconds: float) -> str:
     """A time that passed, in one unit or two: 12 ms, 4.1 s, 29 s, 4 min 10 s, 1 h 5 min."""
     # each limit is where rounding would give the next unit's number: 0.9996 s is 1.0 s, not 1000 ms
