@@ -57,7 +57,7 @@ class _Bin(NamedTuple):
 
     confidence: float
     accuracy: float
-    count: int
+    answers: int
     told: float
 
     @property
@@ -387,7 +387,7 @@ def _reliability_bin(bin_: _Bin, x: Scale, y: Scale, colour: str, stage: str) ->
     low, high = bin_.interval
     at = x.at(bin_.confidence)
     told = (
-        f"{stage}: {bin_.count:,} answers of confidence {bin_.confidence:.3f}, "
+        f"{stage}: {bin_.answers:,} answers of confidence {bin_.confidence:.3f}, "
         f"{bin_.accuracy:.3f} right [{low:.3f}, {high:.3f}]"
     )
     return [

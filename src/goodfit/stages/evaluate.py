@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from goodfit.store import example
 from goodfit.store.manifest import verify
 from goodfit.system import allocator
 from goodfit.system.files import replacing_file, replacing_folder, write_json
-from goodfit.tracking import attach, runs
+from goodfit.tracking import attach, openings, runs
 
 
 def stage(cfg: DictConfig) -> None:
@@ -36,6 +37,8 @@ def stage(cfg: DictConfig) -> None:
     run = attach.find_or_recreate(cfg, paths.model)
     with runs.run_status(run):
         evaluation, statistics = evaluate(cfg, paths.prepared, paths.model)
+        # before anybody can see a score, so that none is seen and not counted
+        evaluation = replace(evaluation, opened_by=openings.opened_by(run, evaluation))
         with replacing_folder(paths.evaluation) as part:
             evaluation.write(part / "evaluation.json")
             np.savez(part / "statistics.npz", **statistics)  # type: ignore[arg-type]
@@ -46,6 +49,8 @@ def stage(cfg: DictConfig) -> None:
         write_json(paths.metrics, summary(evaluation, training))
         _write_plots(evaluation, paths)
     print(f"{cfg.name}: {evaluation.verdict.text}")
+    opened = openings.meaning(evaluation) or f"test {openings.said(evaluation)}"
+    print(f"{cfg.name}: {opened}")
 
 
 def summary(evaluation: Evaluation, training: Training) -> dict[str, Any]:
@@ -55,6 +60,7 @@ def summary(evaluation: Evaluation, training: Training) -> dict[str, Any]:
         score: {"value": headline.value, "low": headline.low, "high": headline.high},
         "baseline": evaluation.strong.scores[score].value,
         "verdict": evaluation.verdict.word,
+        "test_openings": len(evaluation.opened_by),
         "gap": training.scores[f"gap/{score}"],
         "seconds": training.cost.seconds,
         "parameters": training.cost.parameters,

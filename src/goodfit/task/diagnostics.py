@@ -112,7 +112,8 @@ def _equal_mass(confidence: Tensor, weights: Tensor) -> Tensor:
     middle = (mass.cumsum(0) - mass / 2) / mass.sum()
     bins = (middle * most).long().clamp(max=most - 1)
     # where many are equal, a bin may have none
-    return torch.unique(bins[places], return_inverse=True)[1]
+    numbered: Tensor = torch.unique(bins[places], return_inverse=True)[1]
+    return numbered
 
 
 def mean_of_equal(prediction: Tensor, deviation: float) -> list[float] | None:
