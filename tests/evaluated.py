@@ -21,12 +21,10 @@ def score(value: float) -> dict[str, float]:
 
 def charts_of(kind: str) -> list[dict[str, Any]]:
     if kind == "class":
-        calibration = {
-            "ece": 0.04,
-            "count": [0] * 9 + [20],
-            "confidence": [0] * 9 + [0.95],
-            "accuracy": [0] * 9 + [0.9],
-        }
+        bins = {"count": [10, 10], "told": [10, 10], "confidence": [0.7, 0.9]}
+        after = bins | {"ece": 0.05, "chance": [0.02, 0.2], "accuracy": [0.6, 0.9]}
+        before = after | {"ece": 0.15, "confidence": [0.8, 1.0]}
+        calibration = {"temperature": 2.0, "curves": [["after", after], ["before", before]]}
         matrix = {"counts": [[9, 1], [1, 9]], "labels": ["no", "yes"]}
         return [chart("confusion", matrix), chart("reliability", calibration)]
     if kind == "boxes":

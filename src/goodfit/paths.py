@@ -79,3 +79,8 @@ class Paths:
     def registered(self) -> Path:
         """What register did, and why."""
         return Path("report") / self.name / "registered.json"
+
+    @property
+    def openings(self) -> Path:
+        """Which models have opened its test sets: for git, as DVC would delete it with a stage."""
+        return Path("openings") / f"{self.name}.txt"

@@ -174,6 +174,22 @@ class Predictor:
             watched=watched.tensors(),
         )
 
+    def calibrate(self, validation: Packed, size: int = BATCH) -> None:
+        """The task takes what it has to from a prepared split, in batches of `size`.
+
+        Raises:
+            UserError: it cannot be calibrated by these answers.
+        """
+        task, data = self.task, validation.only(self.task.inputs)
+        statistics = GrowingTensors()
+        for batch in Batches(data, size):
+            inputs, targets = (moved(part, self._device) for part in (batch.inputs, batch.targets))
+            # not around `calibrate`: a buffer that is made in this mode can never be learned with
+            with torch.inference_mode():
+                known = task.uncalibrated(task.run(inputs, targets), **targets)
+                statistics.append(on_device(with_weight(known, batch.sample_weight), "cpu"))
+        task.calibrate(statistics.tensors())
+
     def _at_once(self) -> int:
         """How many rows are encoded together: of a table, each column costs as much as many cells.
 

@@ -27,18 +27,52 @@ def spec(kind: str, outputs: int) -> DataSpec:
 
 
 def test_the_calibration_error_is_the_weighted_distance_of_the_bins() -> None:
-    # bin 0.6-0.7: three of mean 0.65, two right: 0.0167; bin 0.9-1: one of 0.95, wrong: 0.95
-    calibrated = calibration(two([0.65, 0.65, 0.65, 0.95]), torch.tensor([0, 0, 1, 1]))
-    assert calibrated["ece"] == pytest.approx((3 * abs(2 / 3 - 0.65) + 1 * 0.95) / 4, abs=1e-6)
+    # thirty answers in three bins: 12 of 0.6, half of them right; 12 of 0.8 and 6 of 0.9, all right
+    confidence = [0.6] * 12 + [0.8] * 12 + [0.9] * 6
+    target = torch.tensor([0, 1] * 6 + [0] * 18)
+    calibrated = calibration(two(confidence), target)
+    assert calibrated["count"] == [12, 12, 6]
+    assert calibrated["accuracy"] == [0.5, 1.0, 1.0]
+    assert calibrated["ece"] == pytest.approx((12 * 0.1 + 12 * 0.2 + 6 * 0.1) / 30, abs=1e-6)
 
 
 def test_sure_and_right_is_perfectly_calibrated() -> None:
-    assert calibration(two([1.0, 1.0, 0.0]), torch.tensor([0, 0, 1]))["ece"] == 0.0
+    calibrated = calibration(two([1.0, 1.0, 0.0]), torch.tensor([0, 0, 1]))
+    assert (calibrated["ece"], calibrated["chance"]) == (0.0, [0.0, 0.0])
 
 
-def test_every_sample_is_in_one_bin() -> None:
+def test_every_sample_is_in_one_bin_and_bins_have_the_same_mass() -> None:
     confidence = torch.rand(200, generator=torch.Generator().manual_seed(0)).tolist()
-    assert sum(calibration(two(confidence), torch.zeros(200, dtype=torch.long))["count"]) == 200
+    counts = calibration(two(confidence), torch.zeros(200, dtype=torch.long))["count"]
+    assert counts == [20] * 10
+
+
+def test_an_answer_of_weight_two_is_two_answers() -> None:
+    generator = torch.Generator().manual_seed(0)
+    probability = two((0.5 + torch.rand(90, generator=generator) / 2).tolist())
+    target = torch.randint(2, (90,), generator=generator)
+    weight = torch.tensor([1.0, 2.0] * 45)
+    by_weight = calibration(probability, target, weight)
+    copies = weight.long()
+    repeated = calibration(
+        probability.repeat_interleave(copies, 0), target.repeat_interleave(copies)
+    )
+    assert by_weight["ece"] == pytest.approx(repeated["ece"], abs=0.03)
+    none = torch.cat([weight, torch.zeros(90)])
+    besides = calibration(probability.repeat(2, 1), target.repeat(2), none)
+    assert besides == by_weight
+
+
+def test_what_a_calibrated_network_shows_by_chance_holds_95_of_100_such_errors() -> None:
+    generator = torch.Generator().manual_seed(0)
+    held = 0
+    for _ in range(400):
+        probability = (3 * torch.randn(150, 3, generator=generator)).softmax(1)
+        target = torch.multinomial(probability, 1, generator=generator).squeeze(1)
+        found = calibration(probability, target)
+        low, high = found["chance"]
+        held += low <= found["ece"] <= high
+    assert 0.92 <= held / 400 <= 0.98
 
 
 def test_the_rows_of_the_confusion_sum_to_the_counts_of_the_classes() -> None:

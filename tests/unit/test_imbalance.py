@@ -62,8 +62,9 @@ def test_weighted_losses_of_micro_batches_add_up_to_that_of_the_batch() -> None:
     torch.testing.assert_close(whole, (each * task.class_weights[target]).mean())
 
 
-def test_without_weights_nothing_is_kept_beside_the_network() -> None:
-    assert weights.kept(made()).keys() == made().model.state_dict().keys()
+def test_without_weights_only_the_temperature_is_kept_beside_the_network() -> None:
+    network = made().model.state_dict().keys()
+    assert weights.kept(made()).keys() == {*network, "task:temperature"}
 
 
 @pytest.mark.parametrize("labels", [LABELS, ("a", "b", "c")])
@@ -171,9 +172,10 @@ def test_another_method_has_a_threshold_of_its_own() -> None:
     before = float(task.threshold)
     probability = torch.tensor([[0.1, 0.9], [0.02, 0.98]])
     other = task.calibrated(task.statistics(probability, target))
-    assert float(other.threshold) == pytest.approx(0.94)
+    scaled = other.recalibrated(probability)
+    assert float(other.threshold) == pytest.approx(float(scaled[:, 1].mean()))
     assert float(task.threshold) == before == pytest.approx(1 / 11)
-    assert other.statistics(probability, target)["decision"].tolist() == [0, 1]
+    assert other.statistics(scaled, target)["decision"].tolist() == [0, 1]
     assert task.statistics(probability, target)["decision"].tolist() == [1, 1]
 
 

@@ -55,15 +55,16 @@ def answers(cfg: DictConfig, data: Path, task: Task) -> dict[str, Answered]:
     asked["test"] = _samples(data, "test", task.spec)
     truths = {split: _truth(data, split) for split in asked}
 
-    def statistics(of: Task, split: str, values: np.ndarray[Any, Any]) -> Statistics:
+    def statistics(of: Task, split: str, prediction: Tensor) -> Statistics:
         truth = truths[split]
-        return with_weight(
-            of.statistics(as_prediction(values), **truth.targets), truth.sample_weight
-        )
+        return with_weight(of.statistics(prediction, **truth.targets), truth.sample_weight)
 
     def answered(role: Role, predictions: Mapping[str, np.ndarray[Any, Any]]) -> Answered:
-        own = task.calibrated(statistics(task, "validation", predictions["validation"]))
-        of_split = {split: statistics(own, split, predictions[split]) for split in asked}
+        given = {split: as_prediction(values) for split, values in predictions.items()}
+        own = task.calibrated(statistics(task, "validation", given["validation"]))
+        of_split = {
+            split: statistics(own, split, own.recalibrated(given[split])) for split in asked
+        }
         known = of_split["validation"]
         return Answered(role, _score(task, known), of_split["test"], known)
 

@@ -106,13 +106,12 @@ class _Methods:
         truth = packed.only([]).batch(rows)
         inputs = at(read_arrays(self._data / split, self._spec.inputs), rows.numpy())
         for title, values in task.trivial(self._targets, inputs, len(rows)).items():
-
-            def known(of: Task, values: Array = values) -> Statistics:
-                statistics = of.statistics(as_prediction(values), **truth.targets)
-                return with_weight(statistics, truth.sample_weight)
-
-            own = self._own.setdefault(title, task.calibrated(known(task)))
-            methods[title] = known(own)
+            given = as_prediction(values)
+            known = task.statistics(given, **truth.targets)
+            known = with_weight(known, truth.sample_weight)
+            own = self._own.setdefault(title, task.calibrated(known))
+            known = own.statistics(own.recalibrated(given), **truth.targets)
+            methods[title] = with_weight(known, truth.sample_weight)
         if self._strong and split == "validation":
             statistics = self._strong.statistics
             methods[self._strong.title] = {

@@ -287,7 +287,8 @@ class Evaluation(Record):
     `modes` tells of each score whether "max" or "min" is better; `score` is the headline's name.
     Intervals are those of `clusters` independent ones, each a `cluster`: a sample, a film, a week.
     `examples` have the largest loss, `ordinary` ones neither the largest nor the smallest. Where
-    samples do not count alike, `weighing` says by what they do.
+    samples do not count alike, `weighing` says by what they do. `opened_by` are the hashes of the
+    weights of all models of the experiment that answered this test set, as far as is known.
     """
 
     experiment: str
@@ -313,6 +314,7 @@ class Evaluation(Record):
     fit: Judgement | None
     ordinary: tuple[Example, ...] = ()
     weighing: Weighing | None = None
+    opened_by: tuple[str, ...] = ()
 
     @property
     def headline(self) -> Interval:

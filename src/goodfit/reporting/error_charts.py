@@ -38,7 +38,6 @@ from goodfit.reporting.words import MINUS, fixed, number, share
 Z = 1.96  # 95 % of a normal distribution
 _NAME_LETTER = 6.6  # width of a letter of a class name, in pixels
 _TILTED_LETTER = 4.8  # height of such a letter's share of a name at 45 degrees
-_BINS = 10  # of confidence, as in goodfit.task.diagnostics
 _METHODS = ("accent", "truth", "muted", "other")  # colours of curves, the network's first
 
 
@@ -51,11 +50,20 @@ class Figure(NamedTuple):
 
 
 class _Bin(NamedTuple):
-    """Samples of like confidence: its mean, the share that is right, and how many they are."""
+    """Answers of like confidence: its mean, the share that is right, and how many they are.
+
+    They tell as much as `told` of equal weight.
+    """
 
     confidence: float
     accuracy: float
-    samples: int
+    answers: int
+    told: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the share that is right."""
+        return wilson(self.accuracy, self.told)
 
 
 def draw(chart: Chart, *, unit: str | None, step: str | None) -> Figure:
@@ -142,31 +150,28 @@ def confusion(counts: Sequence[Sequence[int]], labels: Sequence[str]) -> Markup:
 
 
 def reliability(data: Mapping[str, Any]) -> Markup:
-    """Accuracy against confidence with 95 % Wilson intervals, and the samples of each bin."""
-    bins = []
-    columns = (data["confidence"], data["accuracy"], data["count"])
-    for confidence, accuracy, count in zip(*columns, strict=True):
-        if count:
-            bins.append(_Bin(confidence, accuracy, int(count)))
-    # of two classes the likelier one has at least 0.5: the left half would be empty
-    low = 0.5 if all(bin_.confidence >= 0.5 for bin_ in bins) else 0.0
-    x, y = Scale(low, 1, LEFT, RIGHT), Scale(0, 1, 210, 34)
-    most = max((bin_.samples for bin_ in bins), default=1)
-    size = Scale(0, most, 292, 250)
+    """Accuracy against confidence in bins, with 95 % Wilson intervals, after and before scaling."""
+    stages = {name: _bins(numbers) for name, numbers in data["curves"]}
+    every = [bin_ for bins in stages.values() for bin_ in bins]
+    # both axes alike, so that the diagonal is one; tenths, so that points near 1 stand apart
+    least = min(min(bin_.confidence, bin_.interval[0]) for bin_ in every)
+    low = min(0.9, math.floor(10 * least) / 10)
+    x, y = Scale(low, 1, LEFT, RIGHT), Scale(low, 1, 246, 34)
 
-    parts = [text(4, 14, "accuracy of the samples in a bin", "strong"), *axis_y(y)]
-    parts += axis_x(x, 34, 292, "confidence: the probability of the predicted class")
+    parts = [text(4, 14, "accuracy of the answers in a bin", "strong"), *axis_y(y)]
+    parts += axis_x(x, 34, 246, "confidence: the probability of the likeliest class")
     parts.append(element("line", x1=x.at(low), y1=y.at(low), x2=x.at(1), y2=y.at(1), class_="mark"))
-    parts.append(text(4, 234, "samples", "small"))
-    for bin_ in bins:
-        parts += _reliability_bin(bin_, x, y, size)
+    # the one in use last, above the other
+    for name, bins in reversed(stages.items()):
+        for bin_ in bins:
+            parts += _reliability_bin(bin_, x, y, "accent" if name == "after" else "truth", name)
 
-    ece = fixed(data["ece"], 3)
-    description = f"Expected calibration error {ece}; points on the dashed line are calibrated."
-    return svg("Reliability diagram", description, 334, *parts)
+    errors = ", ".join(f"{fixed(part['ece'], 3)} {name} scaling" for name, part in data["curves"])
+    description = f"Expected calibration error: {errors}. Points on the dashed line are calibrated."
+    return svg("Reliability diagram", description, 290, *parts)
 
 
-def wilson(share_right: float, count: int) -> tuple[float, float]:
+def wilson(share_right: float, count: float) -> tuple[float, float]:
     """The 95 % interval of a share (Wilson 1927).
 
     Unlike the normal one it is honest for few samples and for shares near 0 and 1.
@@ -287,10 +292,20 @@ def forecast(
 
 def _calibration(data: Mapping[str, Any]) -> str:
     """How far confidence is from accuracy, and how the diagram is read."""
+    stages, temperature = dict(data["curves"]), number(data["temperature"])
+    after, before = stages["after"], stages.get("before")
+    low, high = after["chance"]
+    said = "Temperature 1: scaling gained nothing on validation. "
+    if before:
+        said = f"Logits are divided by the temperature {temperature}, which validation chose. "
+    was = f", before it {fixed(before['ece'], 3)} (grey)" if before else ""
+    sizes = sorted({min(after["count"]), max(after["count"])})
+    answers = " to ".join(f"{size:,}" for size in sizes)
     return (
-        f"Expected calibration error {data['ece']:.3f}: the mean distance of confidence "
-        "and accuracy. Below the dashed line the network is too sure of itself. "
-        "Bars are 95 % intervals."
+        f"{said}Expected calibration error {fixed(after['ece'], 3)}{was}: the mean distance of "
+        f"confidence and accuracy over {len(after['count'])} bins of {answers} answers. A "
+        f"calibrated network would show {fixed(low, 3)} to {fixed(high, 3)} (95 %) by chance. "
+        "Below the dashed line it is too sure of itself. Bars are 95 % intervals."
     )
 
 
@@ -362,17 +377,20 @@ def _cell(
     return [square, label, text(middle_x, middle_y + 16, share(count, total), css_class, "middle")]
 
 
-def _reliability_bin(bin_: _Bin, x: Scale, y: Scale, size: Scale) -> list[Markup]:
-    """Accuracy with its interval at the mean confidence, and a bar of samples across the bin."""
-    low, high = wilson(bin_.accuracy, bin_.samples)
+def _bins(numbers: Mapping[str, Any]) -> list[_Bin]:
+    columns = (numbers[key] for key in ("confidence", "accuracy", "count", "told"))
+    return [_Bin(*row) for row in zip(*columns, strict=True)]
+
+
+def _reliability_bin(bin_: _Bin, x: Scale, y: Scale, colour: str, stage: str) -> list[Markup]:
+    """Accuracy with its interval at the mean confidence of a bin."""
+    low, high = bin_.interval
     at = x.at(bin_.confidence)
-    # a mean of float32 may come out a little below the edge of its bin
-    index = min(math.floor(bin_.confidence * _BINS + 1e-6), _BINS - 1)
-    middle = x.at(index / _BINS + 0.5 / _BINS)
-    width = (x.at(x.low + 1 / _BINS) - x.at(x.low)) * 0.7
+    told = (
+        f"{stage}: {bin_.answers:,} answers of confidence {bin_.confidence:.3f}, "
+        f"{bin_.accuracy:.3f} right [{low:.3f}, {high:.3f}]"
+    )
     return [
-        vertical(at, y.at(low), y.at(high), "bar accent thin"),
-        dot(at, y.at(bin_.accuracy), 4, "dot accent"),
-        _bar(middle - width / 2, width, size, bin_.samples, "truth"),
-        text(middle, size.at(bin_.samples) - 4, f"{bin_.samples:,}", "small", "middle"),
+        vertical(at, y.at(low), y.at(high), f"bar {colour} thin"),
+        element("g", element("title", told), dot(at, y.at(bin_.accuracy), 4, f"dot {colour}")),
     ]

@@ -17,6 +17,7 @@ from goodfit.records.interval import Interval
 from goodfit.reporting import box_charts, charts, differences, error_charts, facts, fit, words
 from goodfit.reporting.facts import Experiment
 from goodfit.system import units
+from goodfit.tracking import openings
 
 # functions that templates may call, as as_number and so on
 _FILTERS = {
@@ -44,6 +45,10 @@ def experiment_page(name: str, *, title: str | None = None, about: str | None = 
         title=title or name,
         about=about or facts.about(experiment.spec),
         verdict=_verdict(experiment),
+        opened={
+            "said": openings.said(experiment.evaluation),
+            "meaning": openings.meaning(experiment.evaluation),
+        },
         intervals=_intervals(experiment),
         scores=_scores(experiment),
         learning=_learning(experiment),

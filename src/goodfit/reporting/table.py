@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from rich.box import SIMPLE_HEAD
@@ -14,6 +15,7 @@ from goodfit.paths import Paths
 from goodfit.records import TOO_FEW, Evaluation, Method, Training, Verdict
 from goodfit.records.fit import Fit, Judgement
 from goodfit.system import units
+from goodfit.tracking import openings
 
 _UNLIMITED = 10_000
 _CAPTION = "The verdict is against the first baseline: the strongest on validation."
@@ -31,7 +33,8 @@ class _Row(NamedTuple):
     verdict: str
     fit: str
     seconds: str
-    warning: str | None
+    opened: str
+    warnings: list[str]
 
 
 def table(names: list[str], console: Console) -> RenderableType:
@@ -46,16 +49,24 @@ def table(names: list[str], console: Console) -> RenderableType:
     """
     rows = [_row(name) for name in names]
     baselines = "baseline (validation)"
-    columns = ("experiment", "test score [95 % interval]", baselines, "verdict, fit", "seconds")
+    columns = (
+        "experiment",
+        "test score [95 % interval]",
+        baselines,
+        "verdict, fit",
+        "seconds",
+        "test",
+    )
     wide = Table(*columns, box=SIMPLE_HEAD, collapse_padding=True, caption=_CAPTION)
     wide.caption_justify = "left"
     for row in rows:
         verdict = f"{row.verdict}\n{row.fit}"
-        wide.add_row(row.name, row.score, "\n".join(row.baselines), verdict, row.seconds)
+        baselines = "\n".join(row.baselines)
+        wide.add_row(row.name, row.score, baselines, verdict, row.seconds, row.opened)
     # of the console's own options, the measure would never be more than its width
     unlimited = console.options.update(max_width=_UNLIMITED)
     if console.measure(wide, options=unlimited).maximum <= console.width:
-        return Group(wide, *(row.warning for row in rows if row.warning))
+        return Group(wide, *(warning for row in rows for warning in row.warnings))
     return Group(*(_lines(row) for row in rows), _CAPTION)
 
 
@@ -71,7 +82,8 @@ def _row(name: str) -> _Row:
         verdict=_verdict(evaluation.verdict),
         fit=_fit(evaluation.fit),
         seconds=f"{training.cost.seconds:,.0f}",
-        warning=_warning(name, evaluation.verdict),
+        opened=openings.said(evaluation),
+        warnings=list(_warnings(name, evaluation)),
     )
 
 
@@ -93,7 +105,8 @@ def _lines(row: _Row) -> Padding:
             *others,
             f"fit: {row.fit}",
             f"{row.seconds} s of training",
-            *([row.warning] if row.warning else []),
+            f"test {row.opened}",
+            *row.warnings,
         ]
     )
     return Padding(text, (0, 0, 1, 0))
@@ -116,6 +129,11 @@ def _fit(judgement: Judgement | None) -> str:
     return f"[{colour}]{judgement.fit}[/]"
 
 
-def _warning(name: str, verdict: Verdict) -> str | None:
-    """What is to be known besides of a network that answers all alike."""
-    return f"[red]{name}: {escape(verdict.degenerate)}[/]" if verdict.degenerate else None
+def _warnings(name: str, evaluation: Evaluation) -> Iterator[str]:
+    """What is to be known besides: that all answers are alike, that test was opened before."""
+    degenerate = evaluation.verdict.degenerate
+    if degenerate:
+        yield f"[red]{name}: {escape(degenerate)}[/]"
+    meaning = openings.meaning(evaluation)
+    if meaning:
+        yield f"[yellow]{name}: {escape(meaning)}[/]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from goodfit.store import example
 from goodfit.store.manifest import verify
 from goodfit.system import allocator
 from goodfit.system.files import replacing_file, replacing_folder, write_json
-from goodfit.tracking import attach, runs
+from goodfit.tracking import attach, openings, runs
 
 
 def stage(cfg: DictConfig) -> None:
@@ -37,6 +38,8 @@ def stage(cfg: DictConfig) -> None:
     run = attach.find_or_recreate(cfg, paths.model)
     with runs.run_status(run):
         evaluation, statistics = evaluate(cfg, paths.prepared, paths.model)
+        # before anybody can see a score, so that none is seen and not counted
+        evaluation = replace(evaluation, opened_by=openings.opened_by(run, evaluation))
         with replacing_folder(paths.evaluation) as part:
             evaluation.write(part / "evaluation.json")
             np.savez(part / "statistics.npz", **statistics)  # type: ignore[arg-type]
@@ -48,6 +51,8 @@ def stage(cfg: DictConfig) -> None:
         _write_plots(evaluation, paths)
     print(f"{cfg.name}: {evaluation.verdict.text}")
     print(f"{cfg.name}: {line(evaluation.fit)}")
+    opened = openings.meaning(evaluation) or f"test {openings.said(evaluation)}"
+    print(f"{cfg.name}: {opened}")
 
 
 def summary(evaluation: Evaluation, training: Training) -> dict[str, Any]:
@@ -58,6 +63,7 @@ def summary(evaluation: Evaluation, training: Training) -> dict[str, Any]:
         "baseline": evaluation.strong.scores[score].value,
         "verdict": evaluation.verdict.word,
         "fit": str(evaluation.fit.fit) if evaluation.fit else None,
+        "test_openings": len(evaluation.opened_by),
         "gap": training.scores[f"gap/{score}"],
         "seconds": training.cost.seconds,
         "parameters": training.cost.parameters,

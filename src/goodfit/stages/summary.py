@@ -10,9 +10,10 @@ from rich.console import Console
 from goodfit.config import params
 from goodfit.errors import UserError
 from goodfit.paths import Paths
+from goodfit.records import Evaluation
 from goodfit.reporting.table import table
 from goodfit.stages.report import COMPARISON, is_compared, write_comparison
-from goodfit.tracking import restore
+from goodfit.tracking import openings, restore
 from goodfit.tracking.lookup import NoAnswerError
 
 _WIDTH = 132  # of the table in a file, where nobody has said how wide it is
@@ -57,6 +58,9 @@ def _restored(names: Sequence[str]) -> Iterator[str]:
         UserError: its database cannot be read, or a file that it is restored from is not here.
     """
     for name in names:
+        evaluation = Evaluation.read(Paths(name).evaluation / "evaluation.json")
+        # a clone whose file nobody has committed
+        openings.keep(name, evaluation.test_sha256, evaluation.opened_by)
         moved = restore.mend(name)
         if moved:
             yield moved

@@ -10,21 +10,19 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
-from itertools import chain
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from goodfit.contract import Batch, DataSpec
 from goodfit.errors import UserError
 from goodfit.records import Answer, Chart
 from goodfit.task.epoch import EpochResults
 from goodfit.task.kept import Samples
+from goodfit.task.lean import LeanModule
 from goodfit.task.scores import Score, Statistics, mean_loss, with_weight
 from goodfit.task.sharding import shard
 
@@ -32,7 +30,7 @@ Array = np.ndarray[Any, Any]
 Partial = Callable[..., Any]  # a function that waits for its first argument
 
 
-class Task(pl.LightningModule):
+class Task(LeanModule):
     """A network with the meaning of its output; never looks into `batch.inputs`.
 
     `kinds` are the kinds of target that the task fits. `scores` gives the direction, "max" or
@@ -64,8 +62,8 @@ class Task(pl.LightningModule):
     quantiles: ClassVar[tuple[float, ...]] = ()
     # whether `calibrate` learns something: it costs a pass over validation
     calibrates: bool = False
-    # the norm () of the step's gradient, which the guard has computed and clipping takes
-    gradient_norm: Tensor | None = None
+    # buffers that a file of weights from before them lacks: they stay as they are made
+    may_lack: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -179,8 +177,15 @@ class Task(pl.LightningModule):
             UserError: the task, as it is configured, does not suit these targets.
         """
 
+    def uncalibrated(self, output: Tensor, **targets: Tensor) -> Statistics:
+        """What `calibrate` needs to know of each sample: (B, ...), of outputs (B, ...).
+
+        By default the statistics of its prediction.
+        """
+        return self.statistics(self.predict(output), **targets)
+
     def calibrate(self, validation: Statistics) -> None:
-        """What the task takes from the statistics (N, ...) of validation, once weights are chosen.
+        """What the task takes from `uncalibrated` (N, ...) of validation, once weights are chosen.
 
         By default nothing. Kept in buffers, too; a task that does so says that it `calibrates`.
         """
@@ -194,6 +199,10 @@ class Task(pl.LightningModule):
         other._buffers = dict(self._buffers)
         other.calibrate(validation)
         return other
+
+    def recalibrated(self, prediction: Tensor) -> Tensor:
+        """Predictions (B, ...) of that other method as a `calibrated` task scores them."""
+        return prediction
 
     @abstractmethod
     def metrics(self) -> dict[str, Score]:
@@ -329,37 +338,6 @@ class Task(pl.LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = self._schedule(optimizer, total_steps=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        """No parameter has a gradient; torch's own method also looks for a profiler."""
-        for group in optimizer.param_groups:
-            for weight in group["params"]:
-                weight.grad = None
-
-    def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """Lightning's own clipping, with the norm that the guard has computed."""
-        norm, self.gradient_norm = self.gradient_norm, None
-        by_norm = gradient_clip_algorithm in (None, "norm")
-        if norm is None or not gradient_clip_val or not by_norm:
-            super().configure_gradient_clipping(
-                optimizer, gradient_clip_val, gradient_clip_algorithm
-            )
-            return
-        weights = chain.from_iterable(group["params"] for group in optimizer.param_groups)
-        torch.nn.utils.clip_grads_with_norm_(weights, gradient_clip_val, norm)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning notes the name of each hook, 40 times a step, and torch looks whether the text
-        # is a parameter
-        if name == "_current_fx_name":
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
 
     def leave_out(self, score: str, needs: str) -> None:
         """As it is configured, the task has no such score.

@@ -25,16 +25,17 @@ from goodfit.metrics.classification import (
 from goodfit.metrics.weighted import mean
 from goodfit.records import Answer, Chart, Statement
 from goodfit.schema import Costs, Fraction
-from goodfit.task.base import Array, Partial, Task
+from goodfit.task.base import Array, Partial
 from goodfit.task.costs import by_probabilities, cheapest_threshold, check_label, of_mistakes
-from goodfit.task.diagnostics import calibration, confusion, shown_classes
+from goodfit.task.diagnostics import confusion, shown_classes
 from goodfit.task.scores import Score, SortedScore, Statistics, weight_of
+from goodfit.task.temperature import Tempered
 
 # of train: a network that always gives the most frequent label has a better accuracy than this
 _MAJORITY = 0.8
 
 
-class Classification(Task):
+class Classification(Tempered):
     """Cross-entropy on logits (B, K); predictions are probabilities (B, K).
 
     With `class_weights=balanced` each class counts as much as any other in the loss. `costs` are
@@ -86,7 +87,6 @@ class Classification(Task):
         is_balanced = class_weights == "balanced"
         self.register_buffer("class_weights", torch.ones(spec.outputs) if is_balanced else None)
         self.costs = None if costs is None else Costs.model_validate(dict(costs))
-        self.calibrates = self.costs is not None
         if self.costs is None:
             self.leave_out("cost", "task.costs: what mistakes cost")
             return
@@ -109,10 +109,14 @@ class Classification(Task):
             self.class_weights = torch.from_numpy(weights.astype(np.float32))
 
     def calibrate(self, validation: Statistics) -> None:
-        """The threshold whose answers cost least, by probabilities (N, K) and classes (N,)."""
+        """The temperature, and the threshold whose answers then cost least.
+
+        Of logits or probabilities (N, K), and classes (N,).
+        """
+        super().calibrate(validation)
         if self.costs is None:
             return
-        probability = validation["prediction"][:, self._costly].cpu()
+        probability = self._calibrated(validation)[:, self._costly].cpu()
         is_so = validation["target"].cpu() == self._costly
         weight = weight_of(validation)
         self.threshold = torch.tensor(cheapest_threshold(probability, is_so, self.costs, weight))
@@ -135,7 +139,11 @@ class Classification(Task):
         """
         smoothing = self.label_smoothing if self.training else 0.0
         return F.cross_entropy(
-            output, target, self.class_weights, label_smoothing=smoothing, reduction="none"
+            self.tempered(output),
+            target,
+            self.class_weights,
+            label_smoothing=smoothing,
+            reduction="none",
         )
 
     def merge(self, output: Tensor) -> Tensor:
@@ -144,8 +152,23 @@ class Classification(Task):
 
     def predict(self, output: Tensor) -> Tensor:
         """Probabilities, (B, K), each row sums to one."""
-        # float32 first: rounded to 16 bits, a row would not sum to one
-        return output.float().softmax(-1)
+        return self.probabilities(self.tempered(self.logits(output)))
+
+    def logits(self, output: Tensor) -> Tensor:
+        """Outputs (B, K) in float32: rounded to 16 bits, a row's shares would not sum to one."""
+        return output.float()
+
+    def logits_of(self, probability: Tensor) -> Tensor:
+        """Logarithms of probabilities (B, K): a constant away from logits."""
+        return probability.clamp_min(torch.finfo(torch.float32).tiny).log()
+
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        """Those of the classes (N, K), of logits (N, K)."""
+        return logits.log_softmax(-1)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Those of the classes (B, K), of logits (B, K)."""
+        return logits.softmax(-1)
 
     def statistics(self, prediction: Tensor, target: Tensor) -> Statistics:
         """Probabilities (B, K) and classes (B,); of soft targets (B, K) the likeliest class.
@@ -214,8 +237,7 @@ class Classification(Task):
 
     def diagnose(self, methods: Mapping[str, Statistics]) -> list[Chart]:
         """Confusion matrix and calibration of probabilities (N, K) against classes (N,)."""
-        probability, target = methods["network"]["prediction"], methods["network"]["target"]
-        predicted = _decided(methods["network"])
+        predicted, target = _decided(methods["network"]), methods["network"]["target"]
         shown, title = shown_classes(predicted, target, self.spec.outputs)
         counts = confusion(predicted, target, self.spec.outputs, shown)
         matrix = {"counts": counts.tolist(), "labels": [self.spec.labels[code] for code in shown]}
@@ -223,7 +245,7 @@ class Classification(Task):
             title += f"; '{self.costs.label}' from {float(self.threshold):.1%} on"
         return [
             Chart("confusion", title, matrix),
-            Chart("reliability", "Calibration", calibration(probability, target)),
+            self.reliability(methods["network"]),
         ]
 
     def answer(self, prediction: Tensor, target: Tensor) -> Answer:
@@ -235,6 +257,12 @@ class Classification(Task):
             Statement("network", labels[answered], float(prediction[answered])),
         )
         return Answer(statements=statements, wrong=truth != answered)
+
+    def _calibrated(self, validation: Statistics) -> Tensor:
+        """The probabilities (N, K) that are answered, by the temperature."""
+        if "logits" in validation:
+            return self.probabilities(validation["logits"].cpu() / self.temperature)
+        return self.recalibrated(validation["prediction"])
 
     def _counts(self, train: Mapping[str, Array]) -> Array:
         """How many samples of train (N,) each class has, (K,), or how much they weigh."""

@@ -19,15 +19,15 @@ from goodfit.contract import SAMPLE_WEIGHT
 from goodfit.metrics.multilabel import average_precision, log_loss, macro_f1, micro_f1
 from goodfit.metrics.weighted_arrays import average
 from goodfit.records import Answer, Chart, Statement
-from goodfit.task.base import Array, Task
-from goodfit.task.diagnostics import calibration
+from goodfit.task.base import Array
 from goodfit.task.scores import Score, Statistics, of_predictions
+from goodfit.task.temperature import Tempered
 
 _SURE = 0.5  # from this probability on a label is answered
 _MOST_LABELS = 60  # on a chart
 
 
-class Multilabel(Task):
+class Multilabel(Tempered):
     """Cross-entropy of each label on logits (B, K); predictions are probabilities (B, K)."""
 
     kinds = ("labels",)
@@ -46,7 +46,8 @@ class Multilabel(Task):
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Cross-entropies (B,) in nats, summed over labels, of logits (B, K) and ones (B, K)."""
-        return F.binary_cross_entropy_with_logits(output, target, reduction="none").sum(1)
+        logits = self.tempered(output)
+        return F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(1)
 
     def units(self, target: Tensor) -> Tensor:
         """The labels of each sample (B,), of ones (B, K): the loss is a mean over labels."""
@@ -54,7 +55,24 @@ class Multilabel(Task):
 
     def predict(self, output: Tensor) -> Tensor:
         """Probabilities (B, K) of logits (B, K); those of a row need not sum to one."""
-        return output.float().sigmoid()
+        return self.probabilities(self.tempered(self.logits(output)))
+
+    def logits(self, output: Tensor) -> Tensor:
+        """Outputs (B, K) in float32."""
+        return output.float()
+
+    def logits_of(self, probability: Tensor) -> Tensor:
+        """Those of probabilities (B, K), also of 0 and 1."""
+        return probability.double().logit(eps=1e-12)
+
+    def log_probabilities(self, logits: Tensor) -> Tensor:
+        """That each label does not hold, and that it does: (N * K, 2), of logits (N, K)."""
+        either = logits.flatten()
+        return torch.stack([F.logsigmoid(-either), F.logsigmoid(either)], 1)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """That each label holds, (B, K), of logits (B, K)."""
+        return logits.sigmoid()
 
     def metrics(self) -> dict[str, Score]:
         """F1 of all labels together and as a mean of the labels, average precision, log loss.
@@ -99,8 +117,7 @@ class Multilabel(Task):
 
     def diagnose(self, methods: Mapping[str, Statistics]) -> list[Chart]:
         """Calibration of all probabilities (N, K), and F1 of the labels by how often they hold."""
-        probability, target = methods["network"]["prediction"], methods["network"]["target"]
-        both = torch.stack([1 - probability.flatten(), probability.flatten()], 1)
+        target = methods["network"]["target"]
         by_frequency = target.sum(0).argsort(descending=True, stable=True)[:_MOST_LABELS]
         curves = []
         for title, statistics in list(methods.items())[:2]:
@@ -117,7 +134,7 @@ class Multilabel(Task):
             "caption": f"The most frequent labels are {', '.join(shown[:5])}{more}.",
         }
         return [
-            Chart("reliability", "Calibration", calibration(both, target.flatten().long())),
+            self.reliability(methods["network"], _either),
             Chart("curves", "F1 of each label", by_label),
         ]
 
@@ -139,3 +156,8 @@ class Multilabel(Task):
 def _decided(probability: Tensor) -> Tensor:
     """Ones (N, K) for the labels that are answered, by probabilities (N, K)."""
     return (probability >= _SURE).float()
+
+
+def _either(probability: Tensor) -> Tensor:
+    """That each label does not hold, and that it does: (N * K, 2), of probabilities (N, K)."""
+    return torch.stack([1 - probability.flatten(), probability.flatten()], 1)

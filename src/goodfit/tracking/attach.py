@@ -15,7 +15,7 @@ from goodfit.paths import Paths
 from goodfit.provenance import dvc
 from goodfit.records import Cost, Evaluation, Manifest, Training
 from goodfit.records.fit import Judgement
-from goodfit.tracking import describe, runs
+from goodfit.tracking import describe, openings, runs
 from goodfit.tracking.database import connect
 from goodfit.tracking.lookup import RECREATED_TAG
 from goodfit.tracking.overview import baseline_metric, describe_experiment, single_metric
@@ -86,6 +86,9 @@ def log_evaluation(run: runs.Run, cfg: DictConfig, result: Evaluation, folder: P
         row[metric] = baseline.scores[result.score].value
         if baseline.validation is not None:
             row[f"{metric}_val"] = baseline.validation
+    if result.opened_by:
+        row[single_metric("test", "openings")] = len(result.opened_by)
+        run.tag(**openings.tags(result))
     run.log(row)
     if result.fit:
         log_fit(run, result.fit)

@@ -177,8 +177,7 @@ def measure(cfg: DictConfig, data: DataModule, optimized: Optimized) -> Measured
     task.load_state_dict(checkpoint["state_dict"])
     if task.calibrates:
         task.to(data.device)
-        calibration = Predictor(task, task.spec).measure(data.validation, data.eval_batch_size)
-        task.calibrate(calibration.statistics)
+        Predictor(task, task.spec).calibrate(data.validation, data.eval_batch_size)
 
     # an epoch's own scores of train were taken with dropout, augmentation and weights that changed
     # meanwhile (decision 0004)
