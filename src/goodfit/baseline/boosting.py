@@ -59,7 +59,8 @@ class Boosting(Baseline):
         is_category += [False] * (x.shape[1] - len(is_category))
 
         self._models = []
-        for quantile in self.quantiles or [None]:
+        asked: list[float | None] = [*self.quantiles] or [None]
+        for quantile in asked:
             models, losses = [], []
             for smallest in SMALLEST_LEAVES:
                 model = self._ensemble(spec, smallest, is_category, quantile)

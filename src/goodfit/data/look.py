@@ -123,7 +123,9 @@ def classes(target: pd.Series[Any], asked: str | None) -> Kind:
 
 def _listed(counts: pd.Series[Any]) -> str:
     """The most frequent texts, with how often they occur."""
-    listed = ", ".join(f"{one_line(text)} ({count:,})" for text, count in counts.head(4).items())
+    listed = ", ".join(
+        f"{one_line(str(text))} ({count:,})" for text, count in counts.head(4).items()
+    )
     return f"{listed}, ..." if len(counts) > 4 else listed
 
 

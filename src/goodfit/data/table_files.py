@@ -137,8 +137,10 @@ def _old(path: Path) -> str:
 
 def _in_use(row: Sequence[Any], width: int) -> list[Any]:
     """The texts of a row, `width` of them, but for what is no cell."""
-    no_cells = list | dict | bytes | Uncomputed
-    values = [value if isinstance(value, no_cells) else _text(value) for value in row]
+    values = [
+        value if isinstance(value, list | dict | bytes | Uncomputed) else _text(value)
+        for value in row
+    ]
     return values + [""] * (width - len(values))
 
 

@@ -319,7 +319,7 @@ def printed(
     titles: Sequence[str], rows: Sequence[Sequence[str]], dim: Collection[int]
 ) -> RenderableType:
     """A table for a terminal, or lines for a narrow one; rows with a number in `dim` stand back."""
-    rows = [[one_line(cell) for cell in row] for row in rows]
+    rows = [list(map(one_line, row)) for row in rows]
     more = f"and {len(rows) - _SHOWN} more, as the page of the experiment lists"
     hidden = [more] if len(rows) > _SHOWN else []
     # no word is cut: of half an option or name nobody can make use
