@@ -49,20 +49,12 @@ def table(names: list[str], console: Console) -> RenderableType:
     """
     rows = [_row(name) for name in names]
     baselines = "baseline (validation)"
-    columns = (
-        "experiment",
-        "test score [95 % interval]",
-        baselines,
-        "verdict, fit",
-        "seconds",
-        "test",
-    )
+    columns = ("experiment", "test score [95 % interval]", baselines, "verdict, fit", "seconds")
     wide = Table(*columns, box=SIMPLE_HEAD, collapse_padding=True, caption=_CAPTION)
     wide.caption_justify = "left"
     for row in rows:
-        verdict = f"{row.verdict}\n{row.fit}"
-        baselines = "\n".join(row.baselines)
-        wide.add_row(row.name, row.score, baselines, verdict, row.seconds, row.opened)
+        score, verdict = f"{row.score}\n{row.opened}", f"{row.verdict}\n{row.fit}"
+        wide.add_row(row.name, score, "\n".join(row.baselines), verdict, row.seconds)
     # of the console's own options, the measure would never be more than its width
     unlimited = console.options.update(max_width=_UNLIMITED)
     if console.measure(wide, options=unlimited).maximum <= console.width:
