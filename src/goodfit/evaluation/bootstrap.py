@@ -181,10 +181,10 @@ def _resampled(
     most = limits[1] if math.isfinite(limits[1]) else value + reach
     has_ends = math.isfinite(limits[0]) and math.isfinite(limits[1])
     span = most - least if has_ends else reach
-    return Resampled(_opened(interval(value, values), least, most, units), values, units, span)
+    return Resampled(opened(interval(value, values), least, most, units), values, units, span)
 
 
-def _opened(interval: Interval, least: float, most: float, units: int) -> Interval:
+def opened(interval: Interval, least: float, most: float, units: int) -> Interval:
     """The interval; of width zero, what may be true of units that test happens not to hold.
 
     Where all test sets agree, the bootstrap knows of no unit that differs. A share p of such units
@@ -287,7 +287,7 @@ def compare(ours: Resampled, theirs: Resampled, mode: str) -> tuple[int, Interva
     value = sign * (ours.interval.value - theirs.interval.value)
     values = sign * (ours.values - theirs.values)
     span = max(ours.span, theirs.span)
-    difference = _opened(interval(value, values), -span, span, ours.units)
+    difference = opened(interval(value, values), -span, span, ours.units)
 
     # of four answers that only one method has right, a test set lacks all with probability 0.02:
     # its percentiles exclude zero, and a coin falls so in one of eight tries

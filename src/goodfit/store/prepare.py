@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec
-from goodfit.data import digests, near_copies
+from goodfit.data import digests, folds, near_copies
 from goodfit.data.base import Array, DataSet
 from goodfit.data.files import FileDataSet
+from goodfit.data.folds import SIDES, Fold
 from goodfit.data.spill import Spill
 from goodfit.data.split import NO_SPLIT, SPLITS, joined
 from goodfit.errors import UserError
@@ -30,25 +31,34 @@ from goodfit.system.files import replacing_folder, sha256
 
 
 def prepare(
-    data: DataSet, raw: Mapping[str, Path], out: Path, *, made_with: dict[str, Any]
+    data: DataSet,
+    raw: Mapping[str, Path],
+    out: Path,
+    *,
+    made_with: dict[str, Any],
+    fold: Fold | None = None,
 ) -> Manifest:
     """Three invariants hold for what it writes, so that a test score means something.
 
     A sample is in one split only; a row with equal inputs is in no other, unless the user takes
     such rows as cases of their own; nothing that is fitted has seen validation or test. Written are
     the arrays, clusters and readable rows of each split, example.parquet, spec.json and
-    manifest.json. Files are decoded once, into a folder beside `out` that outlives an interruption.
+    manifest.json. Files are decoded once, into a folder beside `out` that outlives an interruption;
+    all folds of a cross-validation share it. Of a `fold` there is no test split.
 
     Raises:
         UserError: a raw file has faults, a split is empty or has labels that train lacks, or a
             value is not finite.
     """
     hashes = {name: sha256(path) for name, path in raw.items()}
+    data = folds.shared(data, fold)
     rows = _read(data, raw, spill := Spill(out.parent))
-    work = out.parent / f".{out.name}.decoded"
+    work = out.parent / f".{'folds' if fold else out.name}.decoded"
     raw, rows, left_out = _decoded(data, raw, rows, work, hashes)
-    names, copies = assign_splits(data, raw, rows)
-    splits = {split: spill.taken(rows, names == split) for split in SPLITS}
+    names, copies = assign_splits(data, raw, rows, fold)
+    present = SIDES if fold else SPLITS
+    absent: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
+    splits = {split: spill.taken(rows, names == split) for split in present}
     spec = data.fit(splits["train"])
     spec = data.fit_content(spec, _loaded(data, raw, splits["train"]))
 
@@ -67,15 +77,16 @@ def prepare(
             split=data.rule,
             copies=copies,
             alike_after_encoding=alike,
-            counts={split: data.counts(splits[split]) for split in SPLITS},
+            counts=absent | {split: data.counts(rows) for split, rows in splits.items()},
             in_no_split=int((names == NO_SPLIT).sum()),
-            missing={split: data.missing_cells(splits[split]) for split in SPLITS},
+            missing=absent | {split: data.missing_cells(rows) for split, rows in splits.items()},
             columns=tuple(data.columns_read(spec)),
-            findings=tuple(data.findings(rows, names)),
+            findings=() if fold else tuple(data.findings(rows, names)),
             left_out=left_out,
         )
         manifest.write(part / "manifest.json")
-    discard(work)
+    if fold is None or fold.number == fold.count - 1:
+        discard(work)
     return manifest
 
 
@@ -86,7 +97,7 @@ def _pack(
     spec: DataSpec,
     folder: Path,
 ) -> int:
-    """Writes each split to its folder; how many test samples are alike after encoding."""
+    """Writes each split to its folder; how many held-out samples are alike after encoding."""
     packed = {}
     for split, rows in splits.items():
         packed[split] = pack(data, raw, rows, spec, folder / split)
@@ -95,7 +106,7 @@ def _pack(
             np.save(folder / split / f"{WEIGHTS}.npy", data.sample_weight(rows).astype(np.float32))
         readable = _readable(rows, (data.label, *data.hidden))
         readable.to_parquet(folder / split / "rows.parquet", index=False)
-    return digests.in_both(packed["test"], packed["train"])
+    return digests.in_both(packed[list(splits)[-1]], packed["train"])
 
 
 def _read(data: DataSet, raw: Mapping[str, Path], spill: Spill) -> pd.DataFrame:
@@ -134,9 +145,11 @@ def _loaded(data: DataSet, raw: Mapping[str, Path], train: pd.DataFrame) -> Iter
 
 
 def assign_splits(
-    data: DataSet, raw: Mapping[str, Path], rows: pd.DataFrame
+    data: DataSet, raw: Mapping[str, Path], rows: pd.DataFrame, fold: Fold | None = None
 ) -> tuple[Array, Copies]:
     """The name of each row's split, (N,), and how many rows repeat the inputs of an earlier one.
+
+    With a `fold`, train and validation are its two sides.
 
     Near copies, where the data set knows them, are kept together as equal rows are, unless it takes
     these as cases that happen to agree.
@@ -149,14 +162,14 @@ def assign_splits(
     """
     known = _known(data, raw, rows)
     if known is None:
-        names = data.split(rows, np.arange(len(rows)))
+        names = folds.names(data, fold, rows, np.arange(len(rows)))
         return names, Copies(rows=None, with_another_target=None)
 
     duplicate_group = digests.numbered(known.inputs)
     alike = duplicate_group
     if known.sketches:
         alike = joined(duplicate_group, near_copies.groups(np.concatenate(known.sketches)))
-    names = _split(data, rows, duplicate_group, alike)
+    names = _split(data, fold, rows, duplicate_group, alike)
     sizes = np.bincount(duplicate_group)
     copied = np.flatnonzero(sizes[duplicate_group] > 1)
     targets = digests.numbered(known.targets[copied])
@@ -179,7 +192,9 @@ def assign_splits(
     )
 
 
-def _split(data: DataSet, rows: pd.DataFrame, equal: Array, alike: Array) -> Array:
+def _split(
+    data: DataSet, fold: Fold | None, rows: pd.DataFrame, equal: Array, alike: Array
+) -> Array:
     """The name of each row's split, (N,), which keeps rows together that are `alike` (N,).
 
     Raises:
@@ -187,9 +202,9 @@ def _split(data: DataSet, rows: pd.DataFrame, equal: Array, alike: Array) -> Arr
             of `alike` rows alone, and not of `equal` ones (N,), that is said.
     """
     try:
-        return data.split(rows, alike)
+        return folds.names(data, fold, rows, alike)
     except UserError as error:
-        data.split(rows, equal)  # what fails with them apart, too, is told as it is
+        folds.names(data, fold, rows, equal)  # what fails with them apart, too, is told as it is
         near, all_of = len(np.unique(alike)), len(np.unique(equal))
         raise UserError(
             f"{error}; near copies count as one, so {all_of:,} are {near:,}: "
