@@ -80,7 +80,8 @@ class Repeated(Record):
         for item in self.singles:
             score = units.number(item.score, 4)
             yield f"{item.fold or '-':>5} {item.seed:>6} {item.epochs:>7} {score:>{width}}"
-        yield f"{self.experiment}: {self.score} {self.mean.text()}, mean and 95 % interval of "
+        mean = f"{self.score} {self.mean.text()}"
+        yield f"{self.experiment}: {mean}, mean and 95 % interval of {self.title}"
         yield from self.counted()
 
     def counted(self) -> Iterator[str]:
