@@ -12,6 +12,7 @@ from goodfit.evaluation.repeated import over_folds, over_seeds
 
 Array = np.ndarray[Any, Any]
 TIMES = 2000  # a share of 0.95 is then known to 0.01
+FREE: Any = {"units": 100, "limits": (-np.inf, np.inf)}
 
 
 def covered(estimates: list[Any], truth: float) -> float:
@@ -21,7 +22,7 @@ def covered(estimates: list[Any], truth: float) -> float:
 
 def test_the_corrected_t_is_that_of_the_paper_by_hand() -> None:
     scores = np.array([[0.7], [0.8], [0.9], [0.6], [0.75]])
-    found = over_folds(scores, [20] * 5, [80] * 5)
+    found = over_folds(scores, [20] * 5, [80] * 5, **FREE)
     error = scores.std(ddof=1) * np.sqrt(1 / 5 + 20 / 80)
     assert found.error == pytest.approx(error)
     assert found.interval.high == pytest.approx(0.75 + stats.t.ppf(0.975, 4) * error)
@@ -31,8 +32,8 @@ def test_the_corrected_t_is_that_of_the_paper_by_hand() -> None:
 def test_seeds_of_a_fold_are_averaged_and_count_as_no_further_fold() -> None:
     means = np.array([0.7, 0.8, 0.9])
     seeds = means[:, None] + np.array([-0.1, 0.0, 0.1])
-    once = over_folds(means[:, None], [1] * 3, [2] * 3)
-    assert over_folds(seeds, [1] * 3, [2] * 3).error == pytest.approx(once.error)
+    once = over_folds(means[:, None], [1] * 3, [2] * 3, **FREE)
+    assert over_folds(seeds, [1] * 3, [2] * 3, **FREE).error == pytest.approx(once.error)
 
 
 @pytest.mark.parametrize("folds", [3, 5, 10])
@@ -45,7 +46,7 @@ def test_scores_that_correlate_as_nadeau_and_bengio_assume_are_covered_as_the_in
     for _ in range(TIMES):
         own = rng.normal(size=folds) * np.sqrt(1 - 1 / folds)
         scores = 0.8 + own + shared * rng.normal()
-        estimates.append(over_folds(scores[:, None], [1] * folds, [folds - 1] * folds))
+        estimates.append(over_folds(scores[:, None], [1] * folds, [folds - 1] * folds, **FREE))
     assert 0.93 <= covered(estimates, 0.8) <= 0.97
 
 
@@ -62,7 +63,7 @@ def test_real_folds_of_dependent_units_are_covered_at_least_as_often_as_the_inte
         parts = values.reshape(folds, -1, rows)
         means = (values.sum() - parts.sum((1, 2))) / (rows * (units - units // folds))
         scores = ((parts - means[:, None, None]) ** 2).mean((1, 2))
-        estimates.append(over_folds(scores[:, None], [24] * folds, [96] * folds))
+        estimates.append(over_folds(scores[:, None], [24] * folds, [96] * folds, **FREE))
     truth = 1.25 + (1 + 0.25 / rows) / (units - units // folds)
     assert 0.93 <= covered(estimates, truth) <= 0.995
 
@@ -76,7 +77,7 @@ def crossed(
     scores = of_rows + of_seed * rng.normal(size=(seeds, 1, 1))
     scores = (scores + of_both * rng.normal(size=(seeds, units, rows))).mean(2)
     counts = rng.multinomial(units, np.full(units, 1 / units), size=100)
-    return over_seeds(scores @ counts.T / units, scores.mean(1).tolist(), units)
+    return over_seeds(scores @ counts.T / units, scores.mean(1).tolist(), units, FREE["limits"])
 
 
 @pytest.mark.parametrize("seeds", [3, 5])
@@ -91,3 +92,26 @@ def test_seeds_and_dependent_samples_are_covered_as_the_interval_says(
     rng = np.random.default_rng(seeds)
     estimates = [crossed(rng, seeds, of_seed, of_unit, of_both) for _ in range(TIMES)]
     assert 0.93 <= covered(estimates, 0.0) <= 0.97
+
+
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_equal_scores_leave_room_for_what_was_not_drawn(score: float) -> None:
+    """0.025 ** (1 / 100): of a hundred samples, all right, 3.6 % of all may be wrong."""
+    known: Any = {"units": 100, "limits": (0.0, 1.0)}
+    of_folds = over_folds(np.full((5, 1), score), [20] * 5, [80] * 5, **known)
+    of_seeds = over_seeds(np.full((3, 50), score), [score] * 3, **known)
+    for found in (of_folds.interval, of_seeds.interval):
+        assert found.high - found.low == pytest.approx(1 - 0.025 ** (1 / 100))
+        assert found.low <= score <= found.high
+
+
+@pytest.mark.parametrize(
+    "give",
+    [
+        lambda: over_folds(np.ones((1, 3)), [1], [1], **FREE),
+        lambda: over_seeds(np.ones((1, 9)), [1.0], **FREE),
+    ],
+)
+def test_of_one_fold_or_seed_no_spread_is_known(give: Any) -> None:
+    with pytest.raises(ValueError, match="expected at least 2"):
+        give()

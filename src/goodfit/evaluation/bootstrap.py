@@ -30,7 +30,7 @@ _BLOCK = 2_000_000
 _ROUNDING = 1e-6  # of what float32 makes of equal numbers, added up in another order
 # of k units that speak for one of two methods, e^-k of all test sets hold none; up to five of them
 # are no evidence in a sign test, whose two-sided p is then 2^-4 at least
-_NO_EVIDENCE = math.exp(-5.5)
+NO_EVIDENCE = math.exp(-5.5)
 _ANY = (-math.inf, math.inf)  # the range of a score that declares none
 Scores = dict[str, "Resampled"]
 Ranges = Mapping[str, tuple[float, float]]
@@ -291,6 +291,6 @@ def compare(ours: Resampled, theirs: Resampled, mode: str) -> tuple[int, Interva
 
     # of four answers that only one method has right, a test set lacks all with probability 0.02:
     # its percentiles exclude zero, and a coin falls so in one of eight tries
-    if np.mean(np.abs(values) <= _ROUNDING * span) > _NO_EVIDENCE:
+    if np.mean(np.abs(values) <= _ROUNDING * span) > NO_EVIDENCE:
         difference = Interval(value, min(difference.low, 0.0), max(difference.high, 0.0))
     return int(difference.low > 0) - int(difference.high < 0), difference

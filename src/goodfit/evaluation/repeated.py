@@ -17,6 +17,7 @@ from goodfit.records import Interval
 
 Array = np.ndarray[Any, Any]
 MIN_REPEATS = 2  # of one, no spread is known
+_ROUNDING = 1e-9  # of what equal numbers differ by
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ def over_folds(
     held_out: Sequence[int],
     trained_on: Sequence[int],
     *,
-    least: float = -math.inf,
-    most: float = math.inf,
+    units: int,
+    limits: tuple[float, float],
 ) -> Estimate:
     """The mean of scores (K, S) over folds and seeds, as the corrected resampled t test has it.
 
@@ -55,8 +56,8 @@ def over_folds(
     which is their assumption; those of a learner that hardly depends on which samples it has been
     trained on correlate less, and its interval is then too wide rather than too narrow.
 
-    Where all folds score alike, the interval is that of what the held-out samples may lack, if
-    `least` and `most` are known.
+    Where all folds score alike, the interval is that of what the `units` that are held out may
+    lack, which score between the `limits`: see `bootstrap.opened`.
 
     Raises:
         ValueError: there are fewer than two folds.
@@ -68,10 +69,12 @@ def over_folds(
     ratio = float(np.mean(np.asarray(held_out) / np.asarray(trained_on)))
     variance = float(of_folds.var(ddof=1)) * (1 / folds + ratio)
     estimate = _of_t(float(of_folds.mean()), variance, folds - 1)
-    return _opened(estimate, least, most, sum(held_out))
+    return _opened(estimate, limits, units)
 
 
-def over_seeds(values: Array, scores: Sequence[float], units: int) -> Estimate:
+def over_seeds(
+    values: Array, scores: Sequence[float], units: int, limits: tuple[float, float]
+) -> Estimate:
     """The mean of scores (S,) of seeds on the same samples; it counts both seeds and samples.
 
     `values` (S, R) are the scores on R resampled sets, the same for all seeds, of `units` samples
@@ -80,7 +83,8 @@ def over_seeds(values: Array, scores: Sequence[float], units: int) -> Estimate:
     the interaction, which is the variance over resampled sets of how a seed differs from the mean
     of all (Searle, Casella and McCulloch 1992, section 4.3, with the bootstrap in place of mean
     squares, as the score need not be a mean). The sum is never less than either. Degrees of freedom
-    are Satterthwaite's (1946), of S - 1 and units - 1.
+    are Satterthwaite's (1946), of S - 1 and units - 1. Scores that are all alike, also on resampled
+    sets, are treated as by `over_folds`.
 
     Raises:
         ValueError: there are fewer than two seeds.
@@ -98,7 +102,8 @@ def over_seeds(values: Array, scores: Sequence[float], units: int) -> Estimate:
 
     parts = between**2 / (seeds - 1) + of_samples**2 / max(units - 1, 1)
     freedom = variance**2 / parts if parts else seeds - 1.0
-    return _of_t(float(np.mean(scores)), variance, min(freedom, max(units - 1, 1) + seeds - 1))
+    freedom = min(freedom, max(units - 1, 1) + seeds - 1)
+    return _opened(_of_t(float(np.mean(scores)), variance, freedom), limits, units)
 
 
 def paired(difference: Interval, ours: Resampled, theirs: Resampled, mode: str) -> Estimate:
@@ -128,9 +133,11 @@ def _of_t(mean: float, variance: float, freedom: float) -> Estimate:
     return Estimate(Interval(mean, mean - half_width, mean + half_width), error, freedom, p)
 
 
-def _opened(estimate: Estimate, least: float, most: float, units: int) -> Estimate:
+def _opened(estimate: Estimate, limits: tuple[float, float], units: int) -> Estimate:
     """The same; of width zero, with the interval of what units that are not there may score."""
-    if estimate.error or not (math.isfinite(least) and math.isfinite(most)):
+    value = estimate.interval.value
+    least, most = (limit if math.isfinite(limit) else value for limit in limits)
+    if estimate.error > _ROUNDING * max(abs(value), most - least):
         return estimate
-    wide = opened(estimate.interval, least, most, units)
-    return Estimate(wide, estimate.error, estimate.freedom, estimate.p)
+    wide = opened(Interval(value, value, value), least, most, units)
+    return Estimate(wide, estimate.error, estimate.freedom, float(wide.low <= 0 <= wide.high))

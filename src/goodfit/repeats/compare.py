@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from goodfit.errors import UserError
-from goodfit.evaluation.bootstrap import Resamples, compare, intervals
+from goodfit.evaluation.bootstrap import NO_EVIDENCE, Resamples, compare, intervals
 from goodfit.evaluation.repeated import Estimate, over_folds, over_seeds, paired
 from goodfit.predictor import Predictor
 from goodfit.records import FEWEST_UNITS, Evaluation, Interval, Training
@@ -27,6 +27,7 @@ from goodfit.task.scores import Statistics, weight_of
 Array = np.ndarray[Any, Any]
 WORDS = {1: "beats", 0: "is statistically tied with", -1: "loses to"}
 _RESAMPLES = 1000  # of the held-out samples, where no run says how many
+_EQUAL = 1e-9  # what equal scores may differ by
 _NETWORK = "network."  # begins the names of the network's statistics that evaluate left
 
 
@@ -92,7 +93,9 @@ def _repeated(first: Side, second: Side, one: Repeated, other: Repeated) -> Comp
 def _by_folds(one: Repeated, other: Repeated, seeds: tuple[int, ...]) -> Compared:
     """The corrected paired t test over the folds, each averaged over the `seeds` of both."""
     differences = _sign(one) * (one.of_seeds(seeds) - other.of_seeds(seeds))
-    difference = over_folds(differences, one.held_out, one.trained_on)
+    difference = over_folds(
+        differences, one.held_out, one.trained_on, units=one.units, limits=_limits(one)
+    )
     return Compared(
         score=one.score,
         first=one.mean,
@@ -114,8 +117,9 @@ def _by_seeds(first: Side, second: Side, seeds: tuple[int, ...]) -> Compared:
     ours, theirs = _drawn(first, seeds), _drawn(second, seeds)
     if ours.shape != theirs.shape:
         raise UserError("evaluate.resamples of both differ; run both with the same")
+    drawn = _sign(one) * (ours - theirs)
     differences = _sign(one) * (one.of_seeds(seeds) - other.of_seeds(seeds))[0]
-    difference = over_seeds(_sign(one) * (ours - theirs), differences.tolist(), one.units)
+    difference = over_seeds(drawn, differences.tolist(), one.units, _limits(one))
     return Compared(
         score=one.score,
         first=one.mean,
@@ -124,12 +128,28 @@ def _by_seeds(first: Side, second: Side, seeds: tuple[int, ...]) -> Compared:
         on=f"the same validation with the same {_counted(seeds)}",
         counts=f"samples ({one.units:,} independent units, by the paired bootstrap) and seeds, "
         f"with {difference.freedom:.3g} degrees of freedom",
-        few=_few(one.units, one.unit),
+        few=_few(one.units, one.unit) or _few_differ(drawn.mean(0)),
     )
 
 
 def _sign(repeated: Repeated) -> float:
     return 1.0 if repeated.mode == "max" else -1.0
+
+
+def _limits(repeated: Repeated) -> tuple[float, float]:
+    """How far two scores can be apart."""
+    span = repeated.limits[1] - repeated.limits[0]
+    return -span, span
+
+
+def _few_differ(drawn: Array) -> str | None:
+    """That too few samples are told apart for a verdict, by differences (R,) on resampled sets.
+
+    As in `bootstrap.compare`: in so many sets of which none differs, five or fewer samples do.
+    """
+    if np.mean(np.abs(drawn) <= _EQUAL) <= NO_EVIDENCE:
+        return None
+    return "statistically tied: hardly a sample tells them apart"
 
 
 def _counted(seeds: tuple[int, ...]) -> str:

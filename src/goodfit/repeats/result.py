@@ -5,6 +5,7 @@ Letters: K folds, S seeds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ class Repeated(Record):
 
     `data` has the hash of each fold's prepared data, `held_out` and `trained_on` its samples; of
     seeds alone, those of the experiment's own train and validation. `units` of `unit` are
-    independent there.
+    independent there. `least` and `most` are the ends of the score, None where it has none.
     """
 
     experiment: str
@@ -55,13 +56,20 @@ class Repeated(Record):
     singles: tuple[Single, ...]
     run_id: str
     mean: Interval
-    error: float
     freedom: float
+    least: float | None = None
+    most: float | None = None
 
     @property
     def scores(self) -> Array:
         """The scores (K, S); of seeds alone (1, S)."""
         return np.array([item.score for item in self.singles]).reshape(-1, len(self.seeds))
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the most that the score can be."""
+        least = -math.inf if self.least is None else self.least
+        return least, math.inf if self.most is None else self.most
 
     @property
     def title(self) -> str:
@@ -115,7 +123,7 @@ class Repeated(Record):
 
 def of(estimate: Estimate, **known: Any) -> Repeated:
     """What was `known`, with the estimate of the mean."""
-    return Repeated(mean=estimate.interval, error=estimate.error, freedom=estimate.freedom, **known)
+    return Repeated(mean=estimate.interval, freedom=estimate.freedom, **known)
 
 
 def read(folder: Path) -> tuple[Repeated, Array | None]:

@@ -6,6 +6,7 @@ Letters: S seeds, R resampled sets.
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -40,7 +41,7 @@ from goodfit.tracking import runs
 from goodfit.tracking.run_name import changed
 
 ROOT = Path("build/repeats")
-_ANY = (-float("inf"), float("inf"))  # the range of a score that declares none
+_ANY = (-math.inf, math.inf)  # the range of a score that declares none
 Array = np.ndarray[Any, Any]
 
 
@@ -227,18 +228,15 @@ def _summed_up(
         raise UserError(f"{where}: {score} is undefined on what is held out; choose fewer folds")
     task = Predictor.load(planned[0].folder).task
     held_out, trained_on, data = _sizes(cfg, planned[:: len(seeds)])
-    split = Packed(planned[0].data or Paths(cfg.name).prepared, "validation")
-    resamples = Resamples(
-        split.clusters, cfg.evaluate.resamples, seed=0, weight=split.sample_weight
-    )
-    drawn = None
+    limits = task.ranges.get(score, _ANY)
+    draws = [_resamples(cfg, one) for one in planned[:: len(seeds)]]
+    told, drawn = sum(each.told for each in draws), None
     if folds:
-        least, most = task.ranges.get(score, _ANY)
         matrix = np.array(scores).reshape(folds, -1)
-        estimate = over_folds(matrix, held_out, trained_on, least=least, most=most)
+        estimate = over_folds(matrix, held_out, trained_on, units=told, limits=limits)
     else:
-        drawn = _resampled(task, score, planned, split, resamples)
-        estimate = over_seeds(drawn, scores, resamples.told)
+        drawn = _resampled(task, score, planned, draws[0])
+        estimate = over_seeds(drawn, scores, told, limits)
     singles = []
     for one, training in zip(planned, trainings, strict=True):
         value = training.scores[f"val/{score}"]
@@ -263,7 +261,9 @@ def _summed_up(
         held_out=held_out,
         trained_on=trained_on,
         unit=build.data_class(task.spec).cluster_of(task.spec),
-        units=resamples.told,
+        units=told,
+        least=limits[0] if math.isfinite(limits[0]) else None,
+        most=limits[1] if math.isfinite(limits[1]) else None,
         singles=tuple(singles),
         run_id=run_id,
     )
@@ -284,15 +284,23 @@ def _sizes(
     )
 
 
-def _resampled(
-    task: Task, score: str, planned: Sequence[Planned], split: Packed, resamples: Resamples
-) -> Array:
+def _validation(one: Planned) -> Packed:
+    return Packed(one.data or Paths(one.cfg.name).prepared, "validation")
+
+
+def _resamples(cfg: DictConfig, one: Planned) -> Resamples:
+    """Resampled sets of what a training held out, the same for all seeds and every method."""
+    split = _validation(one)
+    return Resamples(split.clusters, cfg.evaluate.resamples, seed=0, weight=split.sample_weight)
+
+
+def _resampled(task: Task, score: str, planned: Sequence[Planned], draws: Resamples) -> Array:
     """The score (S, R) of each seed's kept weights on resampled sets of validation."""
-    methods = {}
+    methods, split = {}, _validation(planned[0])
     for one in planned:
         methods[one.title] = Predictor.load(one.folder).measure(split).statistics
     metrics = {score: task.metrics()[score]}
-    found = intervals(metrics, methods, resamples, additive=task.additive, ranges=task.ranges)
+    found = intervals(metrics, methods, draws, additive=task.additive, ranges=task.ranges)
     return np.array([found[one.title][score].values for one in planned])
 
 
