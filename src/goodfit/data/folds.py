@@ -114,8 +114,9 @@ def _divided(
     some = rows.iloc[taken]
     units = data.units(some, duplicate_group[taken])
     _check_units(fold, units, f"train and validation, {len(taken)} samples,")
-    for label, members in _by_class(data, some):
-        _check_units(fold, units[members], f"label '{label}'")
+    classes = [(units[members], label) for label, members in _by_class(data, some)]
+    for of_label, label in sorted(classes, key=lambda item: len(np.unique(item[0]))):
+        _check_units(fold, of_label, f"label '{label}'")
     fold_of = assigned(units, data.strata(some), fold.count, data.split_seed)
     names = found.copy()
     names[taken] = np.where(fold_of == fold.number, *reversed(SIDES))

@@ -64,6 +64,5 @@ class NamedImages(NamedFiles, Images):
             **columns,
             **shares,
         )
-        self.in_time, self.split_seed = self.table.in_time, self.table.split_seed
         self.kind, self.rule = kind, self.table.rule  # type: ignore[misc]
-        self.ending, self.unnamed = ending, unnamed
+        self.ending, self.unnamed, self.in_time = ending, unnamed, self.table.in_time

@@ -61,6 +61,5 @@ class NamedSounds(NamedFiles, Sounds):
             **columns,
             **shares,
         )
-        self.in_time, self.split_seed = self.table.in_time, self.table.split_seed
         self.kind, self.rule = kind, self.table.rule  # type: ignore[misc]
-        self.ending, self.unnamed = ending, unnamed
+        self.ending, self.unnamed, self.in_time = ending, unnamed, self.table.in_time

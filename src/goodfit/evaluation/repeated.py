@@ -134,10 +134,11 @@ def _of_t(mean: float, variance: float, freedom: float) -> Estimate:
 
 
 def _opened(estimate: Estimate, limits: tuple[float, float], units: int) -> Estimate:
-    """The same; of width zero, with the interval of what units that are not there may score."""
+    """The same within `limits`; of width zero, with what units that are not there may score."""
     value = estimate.interval.value
     least, most = (limit if math.isfinite(limit) else value for limit in limits)
     if estimate.error > _ROUNDING * max(abs(value), most - least):
-        return estimate
+        low, high = max(estimate.interval.low, limits[0]), min(estimate.interval.high, limits[1])
+        return Estimate(Interval(value, low, high), estimate.error, estimate.freedom, estimate.p)
     wide = opened(Interval(value, value, value), least, most, units)
     return Estimate(wide, estimate.error, estimate.freedom, float(wide.low <= 0 <= wide.high))

@@ -237,19 +237,6 @@ def _summed_up(
     else:
         drawn = _resampled(task, score, planned, draws[0])
         estimate = over_seeds(drawn, scores, told, limits)
-    singles = []
-    for one, training in zip(planned, trainings, strict=True):
-        value = training.scores[f"val/{score}"]
-        seed = int(one.cfg.seed)
-        singles.append(
-            Single(
-                fold=one.fold,
-                seed=seed,
-                epochs=training.epochs,
-                score=value,
-                run_id=training.run_id,
-            )
-        )
     found = result.of(
         estimate,
         experiment=str(cfg.name),
@@ -264,10 +251,24 @@ def _summed_up(
         units=told,
         least=limits[0] if math.isfinite(limits[0]) else None,
         most=limits[1] if math.isfinite(limits[1]) else None,
-        singles=tuple(singles),
+        singles=tuple(_singles(score, planned, trainings)),
         run_id=run_id,
     )
     return found, drawn
+
+
+def _singles(
+    score: str, planned: Sequence[Planned], trainings: Sequence[Training]
+) -> Iterator[Single]:
+    """What each training scored on what it held out."""
+    for one, training in zip(planned, trainings, strict=True):
+        yield Single(
+            fold=one.fold,
+            seed=int(one.cfg.seed),
+            epochs=training.epochs,
+            score=training.scores[f"val/{score}"],
+            run_id=training.run_id,
+        )
 
 
 def _sizes(

@@ -56,9 +56,7 @@ def prepare(
     work = out.parent / f".{'folds' if fold else out.name}.decoded"
     raw, rows, left_out = _decoded(data, raw, rows, work, hashes)
     names, copies = assign_splits(data, raw, rows, fold)
-    present = SIDES if fold else SPLITS
-    absent: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
-    splits = {split: spill.taken(rows, names == split) for split in present}
+    splits = {of: spill.taken(rows, names == of) for of in (SIDES if fold else SPLITS)}
     spec = data.fit(splits["train"])
     spec = data.fit_content(spec, _loaded(data, raw, splits["train"]))
 
@@ -66,28 +64,39 @@ def prepare(
         spec.write(part / "spec.json")
         alike = _pack(data, raw, splits, spec, part)
         example.write(data, data.load(raw, data.first(rows)), spec, part)
-
-        files = file_hashes(part)
         manifest = Manifest(
             raw_sha256=hashes,
-            sha256=_digest(sorted(files.items())),
-            test_sha256=_digest(_test_arrays(files)),
-            files=files,
             made_with=made_with,
             split=data.rule,
             copies=copies,
             alike_after_encoding=alike,
-            counts=absent | {split: data.counts(rows) for split, rows in splits.items()},
             in_no_split=int((names == NO_SPLIT).sum()),
-            missing=absent | {split: data.missing_cells(rows) for split, rows in splits.items()},
             columns=tuple(data.columns_read(spec)),
             findings=() if fold else tuple(data.findings(rows, names)),
             left_out=left_out,
+            **_hashed(part),
+            **_counted(data, splits),
         )
         manifest.write(part / "manifest.json")
     if fold is None or fold.number == fold.count - 1:
         discard(work)
     return manifest
+
+
+def _hashed(folder: Path) -> dict[str, Any]:
+    """The hash of each file in `folder`, one of all, and one of what test is scored with."""
+    files = file_hashes(folder)
+    test_sha256 = _digest(_test_arrays(files))
+    return {"files": files, "sha256": _digest(sorted(files.items())), "test_sha256": test_sha256}
+
+
+def _counted(data: DataSet, splits: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """Samples and missing cells of each split; of one that a fold does not have, none."""
+    absent: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
+    return {
+        "counts": absent | {split: data.counts(rows) for split, rows in splits.items()},
+        "missing": absent | {split: data.missing_cells(rows) for split, rows in splits.items()},
+    }
 
 
 def _pack(
