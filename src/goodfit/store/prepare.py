@@ -42,9 +42,9 @@ def prepare(
 
     A sample is in one split only; a row with equal inputs is in no other, unless the user takes
     such rows as cases of their own; nothing that is fitted has seen validation or test. Written are
-    the arrays, clusters and readable rows of each split, example.parquet, spec.json and
-    manifest.json. Files are decoded once, into a folder beside `out` that outlives an interruption;
-    all folds of a cross-validation share it. Of a `fold` there is no test split.
+    the arrays, clusters and readable rows of each split (a `fold` has no test), example.parquet,
+    spec.json and manifest.json. Files are decoded once, into a folder beside `out` that outlives an
+    interruption; all folds share it.
 
     Raises:
         UserError: a raw file has faults, a split is empty or has labels that train lacks, or a
@@ -57,9 +57,8 @@ def prepare(
     raw, rows, left_out = _decoded(data, raw, rows, work, hashes)
     names, copies = assign_splits(data, raw, rows, fold)
     splits = {of: spill.taken(rows, names == of) for of in (SIDES if fold else SPLITS)}
-    spec = data.fit(splits["train"])
-    spec = data.fit_content(spec, _loaded(data, raw, splits["train"]))
-
+    spec = data.fit(train := splits["train"])
+    spec = data.fit_content(spec, _loaded(data, raw, train))
     with replacing_folder(out) as part:
         spec.write(part / "spec.json")
         alike = _pack(data, raw, splits, spec, part)
