@@ -18,7 +18,7 @@ SOURCE = tiny.ROOT / "src"
 PACKAGE = SOURCE / "goodfit"
 FLOORS = [  # from the roof down
     {"stages", "doctor"},
-    {"search"},
+    {"search", "repeats"},
     {"launch", "evaluation", "reporting"},
     {"training", "tracking"},
     {"predictor"},

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,13 +36,20 @@ _OPTIMIZED = (
 )
 
 
-def stage(target: str, *, by_hand: str | None = None, needs: Needs | None = None) -> None:
+def stage(
+    target: str,
+    *,
+    by_hand: str | None = None,
+    needs: Needs | None = None,
+    options: Sequence[str] = (),
+) -> None:
     """Runs `target`, a "module:function", on the configuration that the command line names.
 
     `python pipelines/train.py build/mnist.json` is what dvc.yaml calls; `python pipelines/train.py
     experiment=mnist model.width=64` composes conf/ by itself, takes all of Hydra's flags, and runs
-    `by_hand` instead where that is given. `needs` are looked for before the function's module, and
-    with it torch, is imported.
+    `by_hand` instead where that is given. `options` are names beside conf/ that it takes as
+    arguments, such as cv=5: no configuration keeps them. `needs` are looked for before the
+    function's module, and with it torch, is imported.
     """
     root = Path(sys.argv[0]).resolve().parents[1]  # of the repository: it has pipelines/
     os.chdir(root)
@@ -54,7 +61,7 @@ def stage(target: str, *, by_hand: str | None = None, needs: Needs | None = None
         signals.end_with_dvc()
         guarded(lambda: _run_composed(target, Path(arguments[0]), needs or {}), root)
     else:
-        guarded(lambda: _compose_and_run(by_hand or target, root, needs or {}), root)
+        guarded(lambda: _compose_and_run(by_hand or target, root, needs or {}, options), root)
 
 
 def usage(root: Path) -> str:
@@ -168,10 +175,10 @@ def _exit(message: str, code: int) -> None:
 def _run_composed(target: str, path: Path, needs: Needs) -> None:
     from goodfit.config import tree
 
-    _check_and_run(target, tree.load(path), needs)
+    _check_and_run(target, tree.load(path), needs, {})
 
 
-def _compose_and_run(target: str, root: Path, needs: Needs) -> None:
+def _compose_and_run(target: str, root: Path, needs: Needs, options: Sequence[str]) -> None:
     """Hydra composes conf/ with the command line's overrides and runs `target`, or its sweeper."""
     import hydra
     from hydra.core.hydra_config import HydraConfig
@@ -180,6 +187,7 @@ def _compose_and_run(target: str, root: Path, needs: Needs) -> None:
     from goodfit.config import numbers, overrides, tree
     from hydra_plugins.hydra_optuna_sweeper import trial
 
+    sys.argv[1:] = overrides.with_options(sys.argv[1:], options)
     overrides.check_files(root, overrides.parse(sys.argv[1:]))
     overrides.check_files(root, _complete_overrides(root))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing and exiting with 1
@@ -191,7 +199,8 @@ def _compose_and_run(target: str, root: Path, needs: Needs) -> None:
             if HydraConfig.get().job.chdir:  # a file of conf/ can say so, too
                 raise UserError(f"hydra.job.chdir=true: {overrides.NO_CHDIR}")
             content = numbers.exact(tree.frozen(cfg))
-            return _check_and_run(target, OmegaConf.create(content), needs)
+            given = {name: content.pop(name) for name in options if name in content}
+            return _check_and_run(target, OmegaConf.create(content), needs, given)
         except (UserError, FailureError) as error:
             if trial.active():
                 raise  # the sweep notes why the trial failed, and goes on
@@ -227,7 +236,7 @@ def _complete_overrides(root: Path) -> list[str]:
     return added
 
 
-def _check_and_run(target: str, cfg: DictConfig, needs: Needs) -> Any:
+def _check_and_run(target: str, cfg: DictConfig, needs: Needs, given: Mapping[str, Any]) -> Any:
     from goodfit.config import check
 
     check.check(cfg)
@@ -236,7 +245,7 @@ def _check_and_run(target: str, cfg: DictConfig, needs: Needs) -> Any:
 
     module, function = target.split(":")
     with claimed(module.rpartition(".")[2], cfg.name):
-        return getattr(importlib.import_module(module), function)(cfg)
+        return getattr(importlib.import_module(module), function)(cfg, **given)
 
 
 def _check_exists(path: Path, maker: Stage, experiment: str) -> None:

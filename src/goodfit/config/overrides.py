@@ -56,6 +56,29 @@ def parse(arguments: Sequence[str]) -> list[str]:
     return overrides
 
 
+def with_options(arguments: Sequence[str], options: Sequence[str]) -> list[str]:
+    """The arguments, with a plus sign before each of the `options`, which conf/ does not have.
+
+    Raises:
+        UserError: one is given twice, or together with a sweep.
+    """
+    opened, given = [], []
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        is_option = bool(equals) and name in options
+        given += [name] * is_option
+        opened.append(f"+{argument}" if is_option else argument)
+    for name in given:
+        if given.count(name) > 1:
+            raise UserError(f"{name}= is given more than once")
+        if {"-m", "--multirun"} & set(arguments):
+            raise UserError(
+                f"{name}= means nothing in a sweep, whose winner is confirmed with seeds by itself "
+                "(docs/sweeps.md); leave one of them out"
+            )
+    return opened
+
+
 def check_files(root: Path, overrides: Sequence[str]) -> None:
     """The files of conf/ that overrides name hold what Hydra makes a configuration of.
 

@@ -5,11 +5,12 @@ Letters: N rows of a table, B rows that are encoded together, C channels, H heig
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ from goodfit.schema import Equal, Fraction, Source, Whole
 from goodfit.system.units import counted
 
 Array = np.ndarray[Any, Any]
-_CLASSES = ("class", "ordered")  # kinds whose target is one of the labels
+CLASSES = ("class", "ordered")  # kinds whose target is one of the labels
 Encoded = Array | list[Array]  # of B rows: (B, ...), or B arrays where samples are ragged
 
 
@@ -62,6 +63,9 @@ class DataSet(ABC):
     takes_any_cell: ClassVar[bool] = False
     # a caller's row is a sample; where it is not, `received` makes samples of rows
     row_is_sample: ClassVar[bool] = True
+    # the split is by time: train is the past, and what is later is held out
+    in_time: bool = False
+    split_seed: int = 0  # of what is drawn at random for the split and for folds
     # the column whose value samples share that a caller can send together; None: any can be
     together: ClassVar[str | None] = None
 
@@ -115,6 +119,22 @@ class DataSet(ABC):
         Rows with the same number in `duplicate_group` (N,) hold equal inputs: one of them in train
         and another in test would be a leak, so all of them are in the same split.
         """
+
+    def with_shares(self, test: float, validation: float) -> Self:
+        """The same data set with other shares of its splits."""
+        other = copy.copy(self)
+        other.test, other.validation = test, validation
+        return other
+
+    def units(self, rows: pd.DataFrame, duplicate_group: Array) -> Array:
+        """What no fold of a cross-validation divides, (N,): clusters, and rows of equal inputs."""
+        return split.joined(self.clusters(rows), duplicate_group)
+
+    def strata(self, rows: pd.DataFrame) -> Array:
+        """What folds keep in proportion, (N,): by default the classes, where there are any."""
+        if self.kind not in CLASSES:
+            return np.zeros(len(rows), int)
+        return pd.factorize(rows[self.label].astype(str), sort=True)[0]
 
     def clusters(self, rows: pd.DataFrame) -> Array:
         """The cluster of each row, (N,), equal for rows that depend on each other.
@@ -234,7 +254,7 @@ class DataSet(ABC):
 
     def counts(self, rows: pd.DataFrame) -> dict[str, int]:
         """The number of rows of each class, or of all where there are no classes."""
-        if self.kind not in _CLASSES:
+        if self.kind not in CLASSES:
             return {"samples": len(rows)}
         counts = rows[self.label].astype(str).value_counts()
         return {str(label): int(counts[label]) for label in sorted(counts.index)}
@@ -270,7 +290,7 @@ class DataSet(ABC):
         Raises:
             UserError: a label never occurs in train, so no network could learn it.
         """
-        if self.kind not in _CLASSES:
+        if self.kind not in CLASSES:
             values = np.stack(list(rows[self.label]))
             return {"target": values.astype(spec.targets["target"].dtype)}
 

@@ -131,6 +131,10 @@ class Crowns(DataSet):
         squares = zip(rows["photo"], rows["left"] // size, rows["top"] // size, strict=True)
         return pd.factorize(pd.Series([f"{square}" for square in squares]))[0]
 
+    def units(self, rows: pd.DataFrame, duplicate_group: Array) -> Array:
+        """The photo of each tile, (N,): within one, tiles of train overlap."""
+        return pd.factorize(rows["photo"])[0]
+
     def key(self, rows: pd.DataFrame) -> None:
         """Tiles of train overlap by design, and no other tile shares a pixel with them."""
 

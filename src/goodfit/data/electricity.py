@@ -49,6 +49,7 @@ class Electricity(DataSet):
     kind = "series"
     modality = "series"
     cluster = "week"
+    in_time = True
     label = "target"
     rule = (
         "by time: test is the last days, validation those before it, "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import pandas as pd
 
@@ -138,6 +138,16 @@ class NamedFiles(FileDataSet):
             UserError: a split is left without rows, or a cell names none.
         """
         return self.table.split(self._as_table(rows), duplicate_group)
+
+    def with_shares(self, test: float, validation: float) -> Self:
+        """The same data set, and the same table, with other shares of the splits."""
+        other = super().with_shares(test, validation)
+        other.table = self.table.with_shares(test, validation)
+        return other
+
+    def strata(self, rows: pd.DataFrame) -> Array:
+        """What a split keeps in proportion, (N,): as of a table."""
+        return self.table.strata(self._as_table(rows))
 
     def clusters(self, rows: pd.DataFrame) -> Array:
         """The group of each file, (N,); without groups each is one."""

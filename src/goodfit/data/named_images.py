@@ -65,4 +65,4 @@ class NamedImages(NamedFiles, Images):
             **shares,
         )
         self.kind, self.rule = kind, self.table.rule  # type: ignore[misc]
-        self.ending, self.unnamed = ending, unnamed
+        self.ending, self.unnamed, self.in_time = ending, unnamed, self.table.in_time

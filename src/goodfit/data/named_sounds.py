@@ -62,4 +62,4 @@ class NamedSounds(NamedFiles, Sounds):
             **shares,
         )
         self.kind, self.rule = kind, self.table.rule  # type: ignore[misc]
-        self.ending, self.unnamed = ending, unnamed
+        self.ending, self.unnamed, self.in_time = ending, unnamed, self.table.in_time

@@ -52,6 +52,7 @@ class Series(DataSet):
     generic = True
     row_is_sample = False
     together = "tick"
+    in_time = True
 
     def __init__(
         self,

@@ -110,11 +110,10 @@ class Table(StratifiedDataSet):
         named = [label] if isinstance(label, str) else label
         self.goals = [delimited.normal(name) for name in named]
         self.label, self.kind = " + ".join(self.goals), kind  # type: ignore[misc]
-        self.separator = separator
+        self.separator, self.order, self.in_time = separator, list(order), bool(time)
         several.check_options(self.goals, kind, separator)
         self.columns = {delimited.normal(name): asked for name, asked in columns.items()}
         self.drop = [delimited.normal(name) for name in drop]
-        self.order = list(order)
         self.missing = MissingCells(missing, missing_in, na_values)
         self.alike_labels, self.sheet, self.equal_rows = alike_labels, sheet, equal_rows
         self.weight = weight and delimited.normal(weight)

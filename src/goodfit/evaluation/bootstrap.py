@@ -30,7 +30,7 @@ _BLOCK = 2_000_000
 _ROUNDING = 1e-6  # of what float32 makes of equal numbers, added up in another order
 # of k units that speak for one of two methods, e^-k of all test sets hold none; up to five of them
 # are no evidence in a sign test, whose two-sided p is then 2^-4 at least
-_NO_EVIDENCE = math.exp(-5.5)
+NO_EVIDENCE = math.exp(-5.5)
 _ANY = (-math.inf, math.inf)  # the range of a score that declares none
 Scores = dict[str, "Resampled"]
 Ranges = Mapping[str, tuple[float, float]]
@@ -181,10 +181,10 @@ def _resampled(
     most = limits[1] if math.isfinite(limits[1]) else value + reach
     has_ends = math.isfinite(limits[0]) and math.isfinite(limits[1])
     span = most - least if has_ends else reach
-    return Resampled(_opened(interval(value, values), least, most, units), values, units, span)
+    return Resampled(opened(interval(value, values), least, most, units), values, units, span)
 
 
-def _opened(interval: Interval, least: float, most: float, units: int) -> Interval:
+def opened(interval: Interval, least: float, most: float, units: int) -> Interval:
     """The interval; of width zero, what may be true of units that test happens not to hold.
 
     Where all test sets agree, the bootstrap knows of no unit that differs. A share p of such units
@@ -287,10 +287,10 @@ def compare(ours: Resampled, theirs: Resampled, mode: str) -> tuple[int, Interva
     value = sign * (ours.interval.value - theirs.interval.value)
     values = sign * (ours.values - theirs.values)
     span = max(ours.span, theirs.span)
-    difference = _opened(interval(value, values), -span, span, ours.units)
+    difference = opened(interval(value, values), -span, span, ours.units)
 
     # of four answers that only one method has right, a test set lacks all with probability 0.02:
     # its percentiles exclude zero, and a coin falls so in one of eight tries
-    if np.mean(np.abs(values) <= _ROUNDING * span) > _NO_EVIDENCE:
+    if np.mean(np.abs(values) <= _ROUNDING * span) > NO_EVIDENCE:
         difference = Interval(value, min(difference.low, 0.0), max(difference.high, 0.0))
     return int(difference.low > 0) - int(difference.high < 0), difference

@@ -28,6 +28,7 @@ def fit(
     cfg: DictConfig,
     *,
     out: Path | None = None,
+    data: Path | None = None,
     overrides: Sequence[str] = (),
     tags: Mapping[str, str] | None = None,
     keep: bool = True,
@@ -35,8 +36,8 @@ def fit(
 ) -> Trained | None:
     """Trains on what `trainer` asks for; None on a machine that is not the first.
 
-    `out`, `overrides`, `tags` and `keep` are those of `Job`. `callbacks` can watch a training on
-    one device. It may run in any thread, one at a time, and in the project's folder.
+    `out`, `data`, `overrides`, `tags` and `keep` are those of `Job`. `callbacks` can watch a
+    training on one device. It may run in any thread, one at a time, and in the project's folder.
 
     Raises:
         UserError: configuration, data, or what an interrupted training left do not fit; the
@@ -46,15 +47,15 @@ def fit(
         PrunedError: as a trial of a sweep it was not worth going on with.
     """
     _check_folder(cfg)
-    job = Job(out=out, overrides=tuple(overrides), tags=dict(tags or {}), keep=keep)
+    job = Job(out=out, data=data, overrides=tuple(overrides), tags=dict(tags or {}), keep=keep)
     with _alone():
         return _fit(cfg, job, callbacks)
 
 
 def _fit(asked: DictConfig, job: Job, callbacks: Sequence[Callback]) -> Trained | None:
     cfg = devices.resolved(asked)
-    if job.keep:
-        _print_devices(asked, cfg)
+    if job.keep and "mlflow.parentRunId" not in job.tags:  # of many, the parent says it once
+        print_devices(asked, cfg)
     check_answers(str(cfg.tracking.uri))  # before torch is imported, which takes seconds
 
     micro_batches = 1
@@ -95,7 +96,8 @@ def _alone() -> Iterator[None]:
         _TRAINING.release()
 
 
-def _print_devices(asked: DictConfig, chosen: DictConfig) -> None:
+def print_devices(asked: DictConfig, chosen: DictConfig) -> None:
+    """Says what is trained on, and what is amiss with it."""
     print(f"training {chosen.name} on {devices.describe(chosen)}", flush=True)
     unseen = devices.unseen_accelerator_hint(asked, chosen)
     for hint in (unseen, devices.slow_precision_hint(chosen)):

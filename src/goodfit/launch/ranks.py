@@ -106,8 +106,8 @@ def _agree_on_plan(
         return None
 
     def decide() -> object:
-        stack.enter_context(resume.claimed(resume.folder_of(cfg, job.overrides)))
-        plan = resume.plan(cfg, job.overrides, devices.world(cfg))
+        stack.enter_context(resume.claimed(resume.folder_of(cfg, job.overrides, job.data)))
+        plan = resume.plan(cfg, job.overrides, devices.world(cfg), job.data)
         plan.begin()
         return plan.to_json()
 

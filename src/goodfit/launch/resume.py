@@ -127,27 +127,29 @@ class Plan(Record):
             replace(begun, ended=reason).write(BegunTraining.path(self.folder))
 
 
-def folder_of(cfg: DictConfig, overrides: Sequence[str]) -> Path:
+def folder_of(cfg: DictConfig, overrides: Sequence[str], data: Path | None = None) -> Path:
     """Where a training keeps its checkpoints, which is also what it claims.
 
     They lie in build/checkpoints/<experiment>, outside what DVC deletes before a stage; for a
-    training by hand the hash of its overrides is added to the name.
+    training by hand the hash of its overrides is added to the name, and of its `data` where these
+    are not the experiment's own.
     """
-    return ROOT / f"{cfg.name}{_suffix(overrides)}"
+    return ROOT / f"{cfg.name}{_suffix([*overrides, *([str(data)] if data else [])])}"
 
 
-def plan(cfg: DictConfig, overrides: Sequence[str], world: int) -> Plan:
+def plan(cfg: DictConfig, overrides: Sequence[str], world: int, data: Path | None = None) -> Plan:
     """What the same command left, verified; or a fresh start. Changes nothing on disk.
 
     Whoever acts on it has `claimed` the folder before: a training that ended meanwhile would have
-    deleted what is to go on. `world` is the number of ranks.
+    deleted what is to go on. `world` is the number of ranks, `data` the folder of prepared data,
+    None for the experiment's own.
 
     Raises:
         UserError: a process still trains it; its configuration, data, code or number of devices was
             another; or nothing that it left can be trusted.
     """
-    folder = folder_of(cfg, overrides)
-    manifest = Manifest.read(Paths(cfg.name).prepared / "manifest.json")
+    folder = folder_of(cfg, overrides, data)
+    manifest = Manifest.read((data or Paths(cfg.name).prepared) / "manifest.json")
     fresh = Plan(folder=folder, facts=facts(cfg, manifest, world), clears=True)
     begun = BegunTraining.find(folder)
 

@@ -103,7 +103,7 @@ def train(
         # the attempt before has left its network, data and Trainer in reference cycles
         gc.collect()
         torch.cuda.empty_cache()
-    folder = Paths(cfg.name).prepared
+    folder = job.data or Paths(cfg.name).prepared
     commit = environment.commit()  # a commit during training did not train the model
     _check_data(cfg, folder)
 
@@ -173,8 +173,8 @@ def _planned(cfg: DictConfig, job: Job, plan: Plan | None) -> Iterator[Plan]:
         yield plan
         return
     if job.keep:
-        with resume.claimed(resume.folder_of(cfg, job.overrides)):
-            plan = resume.plan(cfg, job.overrides, devices.ranks().world)
+        with resume.claimed(resume.folder_of(cfg, job.overrides, job.data)):
+            plan = resume.plan(cfg, job.overrides, devices.ranks().world, job.data)
             plan.begin()
             yield plan
         return
@@ -193,7 +193,7 @@ def _open_run(cfg: DictConfig, task: Task, job: Job, plan: Plan, commit: Commit)
         if run is None:
             if training:
                 job = replace(job, tags={**job.tags, runs.TRAINING_TAG: training})
-            return describe.open_run(cfg, task, Paths(cfg.name).prepared, job, commit)
+            return describe.open_run(cfg, task, job.data or Paths(cfg.name).prepared, job, commit)
         runs.check_alone(run.client, run.experiment, training, own=run.run_id)
         run.resume()
         return run

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec
-from goodfit.data import digests, near_copies
+from goodfit.data import digests, folds, near_copies
 from goodfit.data.base import Array, DataSet
 from goodfit.data.files import FileDataSet
+from goodfit.data.folds import SIDES, Fold
 from goodfit.data.spill import Spill
 from goodfit.data.split import NO_SPLIT, SPLITS, joined
 from goodfit.errors import UserError
@@ -30,53 +31,71 @@ from goodfit.system.files import replacing_folder, sha256
 
 
 def prepare(
-    data: DataSet, raw: Mapping[str, Path], out: Path, *, made_with: dict[str, Any]
+    data: DataSet,
+    raw: Mapping[str, Path],
+    out: Path,
+    *,
+    made_with: dict[str, Any],
+    fold: Fold | None = None,
 ) -> Manifest:
     """Three invariants hold for what it writes, so that a test score means something.
 
     A sample is in one split only; a row with equal inputs is in no other, unless the user takes
     such rows as cases of their own; nothing that is fitted has seen validation or test. Written are
-    the arrays, clusters and readable rows of each split, example.parquet, spec.json and
-    manifest.json. Files are decoded once, into a folder beside `out` that outlives an interruption.
+    the arrays, clusters and readable rows of each split (a `fold` has no test), example.parquet,
+    spec.json and manifest.json. Files are decoded once, into a folder beside `out` that outlives an
+    interruption; all folds share it.
 
     Raises:
         UserError: a raw file has faults, a split is empty or has labels that train lacks, or a
             value is not finite.
     """
     hashes = {name: sha256(path) for name, path in raw.items()}
+    data = folds.shared(data, fold)
     rows = _read(data, raw, spill := Spill(out.parent))
-    work = out.parent / f".{out.name}.decoded"
+    work = out.parent / f".{'folds' if fold else out.name}.decoded"
     raw, rows, left_out = _decoded(data, raw, rows, work, hashes)
-    names, copies = assign_splits(data, raw, rows)
-    splits = {split: spill.taken(rows, names == split) for split in SPLITS}
-    spec = data.fit(splits["train"])
-    spec = data.fit_content(spec, _loaded(data, raw, splits["train"]))
-
+    names, copies = assign_splits(data, raw, rows, fold)
+    splits = {of: spill.taken(rows, names == of) for of in (SIDES if fold else SPLITS)}
+    spec = data.fit(train := splits["train"])
+    spec = data.fit_content(spec, _loaded(data, raw, train))
     with replacing_folder(out) as part:
         spec.write(part / "spec.json")
         alike = _pack(data, raw, splits, spec, part)
         example.write(data, data.load(raw, data.first(rows)), spec, part)
-
-        files = file_hashes(part)
         manifest = Manifest(
             raw_sha256=hashes,
-            sha256=_digest(sorted(files.items())),
-            test_sha256=_digest(_test_arrays(files)),
-            files=files,
             made_with=made_with,
             split=data.rule,
             copies=copies,
             alike_after_encoding=alike,
-            counts={split: data.counts(splits[split]) for split in SPLITS},
             in_no_split=int((names == NO_SPLIT).sum()),
-            missing={split: data.missing_cells(splits[split]) for split in SPLITS},
             columns=tuple(data.columns_read(spec)),
-            findings=tuple(data.findings(rows, names)),
+            findings=() if fold else tuple(data.findings(rows, names)),
             left_out=left_out,
+            **_hashed(part),
+            **_counted(data, splits),
         )
         manifest.write(part / "manifest.json")
-    discard(work)
+    if fold is None or fold.number == fold.count - 1:
+        discard(work)
     return manifest
+
+
+def _hashed(folder: Path) -> dict[str, Any]:
+    """The hash of each file in `folder`, one of all, and one of what test is scored with."""
+    files = file_hashes(folder)
+    test_sha256 = _digest(_test_arrays(files))
+    return {"files": files, "sha256": _digest(sorted(files.items())), "test_sha256": test_sha256}
+
+
+def _counted(data: DataSet, splits: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """Samples and missing cells of each split; of one that a fold does not have, none."""
+    absent: dict[str, dict[str, int]] = {split: {} for split in SPLITS}
+    return {
+        "counts": absent | {split: data.counts(rows) for split, rows in splits.items()},
+        "missing": absent | {split: data.missing_cells(rows) for split, rows in splits.items()},
+    }
 
 
 def _pack(
@@ -86,7 +105,7 @@ def _pack(
     spec: DataSpec,
     folder: Path,
 ) -> int:
-    """Writes each split to its folder; how many test samples are alike after encoding."""
+    """Writes each split to its folder; how many held-out samples are alike after encoding."""
     packed = {}
     for split, rows in splits.items():
         packed[split] = pack(data, raw, rows, spec, folder / split)
@@ -95,7 +114,7 @@ def _pack(
             np.save(folder / split / f"{WEIGHTS}.npy", data.sample_weight(rows).astype(np.float32))
         readable = _readable(rows, (data.label, *data.hidden))
         readable.to_parquet(folder / split / "rows.parquet", index=False)
-    return digests.in_both(packed["test"], packed["train"])
+    return digests.in_both(packed[list(splits)[-1]], packed["train"])
 
 
 def _read(data: DataSet, raw: Mapping[str, Path], spill: Spill) -> pd.DataFrame:
@@ -134,9 +153,11 @@ def _loaded(data: DataSet, raw: Mapping[str, Path], train: pd.DataFrame) -> Iter
 
 
 def assign_splits(
-    data: DataSet, raw: Mapping[str, Path], rows: pd.DataFrame
+    data: DataSet, raw: Mapping[str, Path], rows: pd.DataFrame, fold: Fold | None = None
 ) -> tuple[Array, Copies]:
     """The name of each row's split, (N,), and how many rows repeat the inputs of an earlier one.
+
+    With a `fold`, train and validation are its two sides.
 
     Near copies, where the data set knows them, are kept together as equal rows are, unless it takes
     these as cases that happen to agree.
@@ -149,14 +170,14 @@ def assign_splits(
     """
     known = _known(data, raw, rows)
     if known is None:
-        names = data.split(rows, np.arange(len(rows)))
+        names = folds.names(data, fold, rows, np.arange(len(rows)))
         return names, Copies(rows=None, with_another_target=None)
 
     duplicate_group = digests.numbered(known.inputs)
     alike = duplicate_group
     if known.sketches:
         alike = joined(duplicate_group, near_copies.groups(np.concatenate(known.sketches)))
-    names = _split(data, rows, duplicate_group, alike)
+    names = _split(data, fold, rows, duplicate_group, alike)
     sizes = np.bincount(duplicate_group)
     copied = np.flatnonzero(sizes[duplicate_group] > 1)
     targets = digests.numbered(known.targets[copied])
@@ -179,7 +200,9 @@ def assign_splits(
     )
 
 
-def _split(data: DataSet, rows: pd.DataFrame, equal: Array, alike: Array) -> Array:
+def _split(
+    data: DataSet, fold: Fold | None, rows: pd.DataFrame, equal: Array, alike: Array
+) -> Array:
     """The name of each row's split, (N,), which keeps rows together that are `alike` (N,).
 
     Raises:
@@ -187,9 +210,9 @@ def _split(data: DataSet, rows: pd.DataFrame, equal: Array, alike: Array) -> Arr
             of `alike` rows alone, and not of `equal` ones (N,), that is said.
     """
     try:
-        return data.split(rows, alike)
+        return folds.names(data, fold, rows, alike)
     except UserError as error:
-        data.split(rows, equal)  # what fails with them apart, too, is told as it is
+        folds.names(data, fold, rows, equal)  # what fails with them apart, too, is told as it is
         near, all_of = len(np.unique(alike)), len(np.unique(equal))
         raise UserError(
             f"{error}; near copies count as one, so {all_of:,} are {near:,}: "

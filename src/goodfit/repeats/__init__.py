@@ -1,0 +1,1 @@
+"""One experiment trained several times: folds, seeds, and what two of them differ by."""
