@@ -177,7 +177,7 @@ def _compose_and_run(target: str, root: Path, needs: Needs) -> None:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
-    from goodfit.config import numbers, overrides, tree
+    from goodfit.config import overrides, regularization
     from hydra_plugins.hydra_optuna_sweeper import trial
 
     overrides.check_files(root, overrides.parse(sys.argv[1:]))
@@ -190,7 +190,9 @@ def _compose_and_run(target: str, root: Path, needs: Needs) -> None:
         try:
             if HydraConfig.get().job.chdir:  # a file of conf/ can say so, too
                 raise UserError(f"hydra.job.chdir=true: {overrides.NO_CHDIR}")
-            content = numbers.exact(tree.frozen(cfg))
+            content, line = regularization.settled(cfg, HydraConfig.get().overrides.task)
+            if line and not trial.active():
+                print(line, flush=True)
             return _check_and_run(target, OmegaConf.create(content), needs)
         except (UserError, FailureError) as error:
             if trial.active():

@@ -93,9 +93,9 @@ def test_a_baseline_for_other_inputs_is_refused() -> None:
 def test_an_augmentation_of_other_inputs_is_refused() -> None:
     with pytest.raises(
         UserError,
-        match=r"augmentation Affine changes \['image'\], the network is given \['numbers'\]",
+        match=r"augment\.affine changes \['image'\], the network is given \['numbers'\]",
     ):
-        check(tiny.cfg("breast_cancer", augment=tiny.section("augment", "affine")))
+        check(tiny.cfg("breast_cancer", augment={"affine": tiny.section("augment", "affine")}))
 
 
 @pytest.mark.parametrize("key", sorted(ALLOWED))

@@ -10,15 +10,12 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
-from itertools import chain
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from goodfit.contract import Batch, DataSpec
 from goodfit.errors import UserError
@@ -27,12 +24,13 @@ from goodfit.task.epoch import EpochResults
 from goodfit.task.kept import Samples
 from goodfit.task.scores import Score, Statistics, mean_loss, with_weight
 from goodfit.task.sharding import shard
+from goodfit.task.stepping import Stepping
 
 Array = np.ndarray[Any, Any]
 Partial = Callable[..., Any]  # a function that waits for its first argument
 
 
-class Task(pl.LightningModule):
+class Task(Stepping):
     """A network with the meaning of its output; never looks into `batch.inputs`.
 
     `kinds` are the kinds of target that the task fits. `scores` gives the direction, "max" or
@@ -45,7 +43,8 @@ class Task(pl.LightningModule):
     outputs, H, W), or "sequence", (B, T, outputs). A task that reads a row takes those of an
     ensemble, too: a network that declares "members" gives (B, M, outputs) for M of them
     (docs/decisions/0032). Scores of an `additive` task are functions of the sums of statistics over
-    samples: an epoch then keeps a few numbers (docs/decisions/0024).
+    samples: an epoch then keeps a few numbers (docs/decisions/0024). A task that `mixes` takes means
+    of the targets that `mixable` gives, as those of labels that mixup makes.
 
     The arguments of `loss` behind `output` are the names of the targets, and `units`, `statistics`
     and `watch` take the same. A score of an epoch is computed once, from the statistics of all its
@@ -60,12 +59,11 @@ class Task(pl.LightningModule):
     network_methods: ClassVar[tuple[str, ...]] = ()
     output_form: ClassVar[str] = "row"
     additive: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
     # of the losses of test samples: at these a report shows samples beside the worst ones
     quantiles: ClassVar[tuple[float, ...]] = ()
     # whether `calibrate` learns something: it costs a pass over validation
     calibrates: bool = False
-    # the norm () of the step's gradient, which the guard has computed and clipping takes
-    gradient_norm: Tensor | None = None
 
     def __init__(
         self,
@@ -155,6 +153,10 @@ class Task(pl.LightningModule):
         has must not depend on the batch: what is ragged is reduced to sums.
         """
         return {"prediction": prediction, "target": target}
+
+    def mixable(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Targets (B, ...) of which a weighed mean is a target, too: by default as they are."""
+        return dict(targets)
 
     def watch(self, output: Tensor, **targets: Tensor) -> Statistics:
         """What `watch_metrics` need to know of each sample: (B, ...), of outputs (B, ...)."""
@@ -330,37 +332,6 @@ class Task(pl.LightningModule):
         schedule = self._schedule(optimizer, total_steps=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        """No parameter has a gradient; torch's own method also looks for a profiler."""
-        for group in optimizer.param_groups:
-            for weight in group["params"]:
-                weight.grad = None
-
-    def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """Lightning's own clipping, with the norm that the guard has computed."""
-        norm, self.gradient_norm = self.gradient_norm, None
-        by_norm = gradient_clip_algorithm in (None, "norm")
-        if norm is None or not gradient_clip_val or not by_norm:
-            super().configure_gradient_clipping(
-                optimizer, gradient_clip_val, gradient_clip_algorithm
-            )
-            return
-        weights = chain.from_iterable(group["params"] for group in optimizer.param_groups)
-        torch.nn.utils.clip_grads_with_norm_(weights, gradient_clip_val, norm)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning notes the name of each hook, 40 times a step, and torch looks whether the text
-        # is a parameter
-        if name == "_current_fx_name":
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
-
     def leave_out(self, score: str, needs: str) -> None:
         """As it is configured, the task has no such score.
 
@@ -396,5 +367,6 @@ class Task(pl.LightningModule):
                 one = self._as_one(output) if self.training else output
                 statistics = with_weight(self.watch(one, **batch.targets), weight)
         # what is kept is not divided among parts of a step: `reduce` counts units
-        results.add(Samples.of_step(step, self.global_rank, loss, units, statistics))
+        if not self.is_ascended:
+            results.add(Samples.of_step(step, self.global_rank, loss, units, statistics))
         return loss.sum() / units.sum() if weight is None else mean_loss(loss, units)

@@ -44,6 +44,7 @@ class Classification(Task):
     """
 
     kinds = ("class",)
+    mixes = True
     scores = {  # noqa: RUF012 - read as a literal
         "accuracy": "max",
         "balanced_accuracy": "max",
@@ -137,6 +138,10 @@ class Classification(Task):
         return F.cross_entropy(
             output, target, self.class_weights, label_smoothing=smoothing, reduction="none"
         )
+
+    def mixable(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Classes (B,) as probabilities (B, K)."""
+        return {"target": F.one_hot(targets["target"], self.spec.outputs).float()}
 
     def merge(self, output: Tensor) -> Tensor:
         """Logits (B, K) of the mean of the members' probabilities, of theirs (B, M, K)."""
