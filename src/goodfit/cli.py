@@ -213,6 +213,8 @@ def _complete_overrides(root: Path) -> list[str]:
     from goodfit.config import compose
 
     sys.argv[1:] = compose.opened(sys.argv[1:])
+    if {"--cfg", "-c"} & set(sys.argv):
+        _tell_level(root)
     added = compose.tuned(root, sys.argv[1:])
     if not added:
         return []
@@ -227,6 +229,16 @@ def _complete_overrides(root: Path) -> list[str]:
     name = added[0].partition("=")[2]
     print(f"with conf/tuned/{name}.yaml; '~tuned' leaves it out", file=stream, flush=True)
     return added
+
+
+def _tell_level(root: Path) -> None:
+    """What a level of regularization sets, for Hydra prints what it composed, and ends."""
+    from goodfit.config import compose, overrides, regularization
+
+    given = overrides.parse(sys.argv[1:])
+    _, line = regularization.settled(compose.compose(root, given), given)
+    if line:
+        print(f"{line}; what --cfg shows is before that", file=sys.stderr, flush=True)
 
 
 def _check_and_run(target: str, cfg: DictConfig, needs: Needs) -> Any:

@@ -86,7 +86,8 @@ def test_an_augmentation_depends_on_the_sample_and_the_epoch_alone(
 ) -> None:
     """Not on the other samples of the batch, nor on numbers that were drawn before.
 
-    One that mixes depends on the sample's partner, too, the next one of the step. So the number of devices, or a resume, changes nothing.
+    One that mixes depends on the sample's partner, too, the next one of the step. So the number of
+    devices, or a resume, changes nothing.
     """
     some = torch.tensor([6, 1, 3])
     for batch in batches(augment, prepared):
@@ -123,7 +124,9 @@ def test_an_augmentation_leaves_the_batch_that_it_was_given(
 
 
 @augments
-def test_no_image_and_no_sound_vanishes_in_an_augmentation(augment: str, prepared: Prepared) -> None:
+def test_no_image_and_no_sound_vanishes_in_an_augmentation(
+    augment: str, prepared: Prepared
+) -> None:
     for batch in batches(augment, prepared):
         for name in {"image", "audio"} & set(batch.inputs):
             x = changed(augment, batch).inputs[name]

@@ -182,7 +182,9 @@ def test_the_power_of_a_tone_is_that_of_hanns_window() -> None:
 
 @pytest.mark.parametrize("normalize", ["none", "mean"])
 def test_what_follows_the_end_of_a_sound_changes_nothing(normalize: str) -> None:
-    layer = LogMel(RATE, bands=20, window=0.032, normalize=normalize, mask_bands=0.0, mask_frames=0.0)
+    layer = LogMel(
+        RATE, bands=20, window=0.032, normalize=normalize, mask_bands=0.0, mask_frames=0.0
+    )
     sound = torch.tensor(tone(700)[None] * 32768).short()
     padded = torch.cat([sound, torch.zeros(1, RATE, dtype=torch.int16)], 1)
     short, mask = layer(sound)

@@ -26,8 +26,8 @@ class Augment(ABC):
 
     A subclass must name in `inputs` the inputs that it changes, as a literal: the configuration is
     checked against the data set by them, and against its targets by `targets`, the names of those
-    that stay true beside the changed inputs. It must implement `__call__`, with `numbers` as its only
-    source of chance, and keep no state. A keyword-only parameter of `__init__` with a type of
+    that stay true beside the changed inputs. It must implement `__call__`, with `numbers` as its
+    only source of chance, and keep no state. A keyword-only parameter of `__init__` with a type of
     `schema.py` is a key of its YAML.
     """
 

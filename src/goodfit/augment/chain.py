@@ -24,9 +24,9 @@ class Chain(Augment):
         self.mixes = bool(self._mixing)  # type: ignore[misc]
 
     def __call__(self, batch: Batch, numbers: PerSampleRandom) -> Batch:
-        """Of a batch without partners, (B), each sample's is the next one, and the last's the first.
+        """The batch (B, ...) as the network sees it.
 
-        That is so where the batch is the whole step.
+        Without partners it is the whole step: each sample's is the next one, the last's the first.
         """
         partner = batch.partner
         batch = self._changed(batch, numbers)

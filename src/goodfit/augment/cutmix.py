@@ -22,7 +22,7 @@ class CutMix(Mixing):
     def mixed(
         self, batch: Batch, partner: Batch, own: Tensor, numbers: PerSampleRandom
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Images (B, C, H, W) of any number type; the share of pixels that is the sample's, (B,)."""
+        """Images (B, C, H, W) of any number type; which share of them is the sample's, (B,)."""
         image = batch.inputs["image"]
         middle = numbers(2)
         side = (1 - own).sqrt()

@@ -9,9 +9,16 @@ from goodfit.errors import UserError
 
 
 def check_augmented(
-    augments: Mapping[str, Signature], data: Signature, model: Signature, task: Signature
+    augments: Mapping[str, Signature],
+    data: Signature,
+    model: Signature,
+    task: Signature,
+    *,
+    weight: str | None,
 ) -> None:
     """Each augmentation, by its section, fits data, network and task.
+
+    `weight` is the column that weighs the rows, None where all count alike.
 
     Raises:
         UserError: one does not.
@@ -22,6 +29,11 @@ def check_augmented(
         problem = misfit(augment, gathered, targets, task)
         if problem:
             raise UserError(f"{section} {problem}; choose another augment=")
+        if weight and augment.constants["mixes"]:
+            raise UserError(
+                f"{section} mixes rows, and those of data.weight={weight} do not count alike; "
+                "choose another augment=, or data.weight=null"
+            )
 
 
 def misfit(

@@ -100,8 +100,10 @@ def _check(cfg: DictConfig, groups: tuple[str, ...]) -> None:
     _check_kind_of_target(content, parts, methods)
     _check_inputs(parts, methods)
     augments = {name: parts[name].signature for name in named["augment"]}
-    check_augmented(augments, *(parts[name].signature for name in ("data", "model", "task")))
-    _check_weighing(content["data"].get("weight"), methods)
+    weight = content["data"].get("weight")
+    fitting = (parts[name].signature for name in ("data", "model", "task"))
+    check_augmented(augments, *fitting, weight=weight)
+    _check_weighing(weight, methods)
     _check_scores(content["task"], parts["task"].signature)
 
 

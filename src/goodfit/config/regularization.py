@@ -156,7 +156,9 @@ def _files(chosen: Mapping[str, str]) -> list[dict[str, Any]]:
         path = Path("conf", folder, f"{chosen.get(folder)}.yaml")
         if path.is_file():
             files.append(read.mapping(path))
-    choosing = [place for place, file in enumerate(files) if f"override /{_GROUP}" in _choices(file)]
+    choosing = [
+        place for place, file in enumerate(files) if f"override /{_GROUP}" in _choices(file)
+    ]
     return files[choosing[-1] :] if choosing else []
 
 

@@ -72,7 +72,7 @@ class LogMel(nn.Module):
         return bands, mask
 
     def _hidden(self, bands: Tensor, use: Tensor) -> Tensor:
-        """Bands (B, M, T) with a stretch of both sides hidden; `use` (B, 1, T) is 1 in the sound."""
+        """Bands (B, M, T) with stretches hidden; `use` (B, 1, T) is 1 inside of the sound."""
         count = torch.full_like(use[:, 0, 0], bands.shape[1])
         in_bands = stretch(count, self.mask_bands, bands.shape[1])
         in_frames = stretch(use.sum((1, 2)), self.mask_frames, bands.shape[2])

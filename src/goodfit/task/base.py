@@ -43,8 +43,8 @@ class Task(Stepping):
     outputs, H, W), or "sequence", (B, T, outputs). A task that reads a row takes those of an
     ensemble, too: a network that declares "members" gives (B, M, outputs) for M of them
     (docs/decisions/0032). Scores of an `additive` task are functions of the sums of statistics over
-    samples: an epoch then keeps a few numbers (docs/decisions/0024). A task that `mixes` takes means
-    of the targets that `mixable` gives, as those of labels that mixup makes.
+    samples: an epoch then keeps a few numbers (docs/decisions/0024). A task that `mixes` takes
+    means of the targets that `mixable` gives, as mixup makes them of labels.
 
     The arguments of `loss` behind `output` are the names of the targets, and `units`, `statistics`
     and `watch` take the same. A score of an epoch is computed once, from the statistics of all its
