@@ -159,5 +159,5 @@ def test_rows_that_do_not_count_alike_are_not_mixed() -> None:
     cfg = tiny.cfg("table-class", augment={"mixup": tiny.section("augment", "mixup")})
     cfg.data.weight = "number"
     cfg.baseline = {"boosting": tiny.section("baseline", "boosting")}
-    with pytest.raises(UserError, match="augment.mixup mixes rows, and those of data.weight"):
+    with pytest.raises(UserError, match=r"augment\.mixup mixes rows, and those of data\.weight"):
         check(cfg)

@@ -69,7 +69,7 @@ class Stepping(pl.LightningModule):
         finally:
             self.is_ascended = False
             with torch.no_grad():
-                torch._foreach_copy_(moving, before)
+                torch._foreach_copy_(list[Tensor](moving), before)
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
         """No parameter has a gradient; torch's own method also looks for a profiler."""
@@ -108,7 +108,9 @@ def ascend(weights: list[nn.Parameter], radius: float) -> None:
     """Moves weights up their gradients, all together by `radius`."""
     gradients = [weight.grad for weight in weights if weight.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
-    torch._foreach_add_(weights, torch._foreach_mul(gradients, radius / (norm + _SMALLEST)))
+    factor = radius / (norm + _SMALLEST)  # a tensor: a number would wait for the device
+    steps = [gradient * factor for gradient in gradients]
+    torch._foreach_add_(list[Tensor](weights), steps)
 
 
 @contextmanager
@@ -122,7 +124,8 @@ def _same_dropout(device: torch.device) -> Iterator[None]:
 @contextmanager
 def _frozen_statistics(network: nn.Module) -> Iterator[None]:
     """In the block, means and variances that normalization keeps do not move."""
-    kept = [module for module in network.modules() if getattr(module, "momentum", None)]
+    # a module has attributes that its type does not know
+    kept: list[Any] = [each for each in network.modules() if getattr(each, "momentum", None)]
     momentum = [module.momentum for module in kept]
     for module in kept:
         module.momentum = 0.0
