@@ -106,7 +106,7 @@ def _augments(content: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str,
     targets = list(data.constants["targets"])
 
     by_name: dict[str, Any] = dict(table[_AUGMENT]["any"])
-    tables = [by_name, table[_AUGMENT]["labels"]] if task.constants["mixes"] else [by_name]
+    tables = [by_name, table[_AUGMENT]["of_classes"]] if task.constants["mixes"] else [by_name]
     sections = {}
     for of_names in tables:
         for name in [*given, *targets]:
