@@ -41,7 +41,7 @@ def make(home: Callable[..., DictConfig], prepared: Callable[[str], Path]) -> Ma
         sections: dict[str, Any] = {
             "tracking": {"uri": uri},
             "trainer": {"accelerator": "gpu", "devices": 1, **trainer},
-            "augment": tiny.section("augment", "affine"),
+            "augment": {"affine": tiny.section("augment", "affine")},
         }
         optimizer = tiny.section("optimizer", "sgd") | {"lr": 0.002}
         cfg = OmegaConf.merge(tiny.cfg("mnist", model="cnn", **sections), {"optimizer": optimizer})

@@ -100,7 +100,8 @@ def test_every_network_trains_where_its_data_lie(model: str, case: str, prepared
 def test_every_augmentation_is_made_where_the_data_lie(
     augment: str, case: str, prepared: Prepared
 ) -> None:
-    change = build.augment(OmegaConf.create({"augment": tiny.section("augment", augment)}))
+    sections = {"augment": {augment: tiny.section("augment", augment)}}
+    change = build.augment(OmegaConf.create(sections))
     data, rows = Packed(prepared(case), "train"), torch.arange(8)
     near = change(data.batch(rows), PerSampleRandom(rows, seed=0, epoch=0))
     with pretend.Pretend() as seen:
@@ -142,7 +143,9 @@ def make(
         sections = {}
         for name in ("augment", "guard"):
             if name in changes:
-                sections[name] = tiny.section(name, changes.pop(name))
+                chosen = changes.pop(name)
+                section = tiny.section(name, chosen)
+                sections[name] = {chosen: section} if name == "augment" else section
         sections["optimizer"] = PLAIN
         cfg = tiny.cfg("mnist", model="cnn", tracking={"uri": uri}, trainer=trainer, **sections)
         return OmegaConf.merge(cfg, changes)  # type: ignore[return-value]

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from goodfit.config import signature, tree
 from goodfit.config.compose import compose
+from goodfit.config.sections import SEVERAL
 
 if TYPE_CHECKING:
     from goodfit.data.base import DataSet
@@ -229,8 +230,8 @@ def _section(group: str, name: str) -> dict[str, Any]:
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3", job_name="goodfit"):
         composed = OmegaConf.to_container(compose(f"{group}/{name}"), resolve=False)
     content: Any = composed[group]  # type: ignore[index, call-overload]
-    # there may be several baselines: each stands under its name
-    return dict(content[name] if group == "baseline" else content)
+    # of these there may be several: each stands under its name
+    return dict(content[name] if group in SEVERAL else content)
 
 
 def _defaults(chosen: dict[str, str]) -> dict[str, Any]:

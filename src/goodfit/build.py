@@ -95,9 +95,12 @@ def pretrained(cfg: DictConfig) -> Pretrained:
 
 
 def augment(cfg: DictConfig) -> Augment:
-    """The augmentation of training batches."""
-    made: Augment = make("augment", cfg.augment)
-    return made
+    """The augmentation of training batches: one, or several in the order of their names."""
+    from goodfit.augment.chain import Chain  # imports torch
+
+    # sorted: neither DVC nor the composed file keeps the order of a mapping
+    names = sorted(str(name) for name in cfg.augment)
+    return Chain([make(f"augment.{name}", cfg.augment[name]) for name in names])
 
 
 def guard(cfg: DictConfig) -> Guard:
@@ -157,12 +160,14 @@ def check_inputs(cfg: DictConfig, spec: DataSpec) -> None:
         name = str(cfg.model["_target_"]).rpartition(".")[2]
         takes = needs or list(declared.forward if declared else ())
         raise UserError(f"{name}.forward takes {takes}, the data give {list(spec.inputs)}")
-    augmented = _constant(cfg.get("augment"), "inputs")
-    if not set(augmented) <= given:
-        raise UserError(
-            f"augment changes {list(augmented)}, the data give {list(spec.inputs)}; choose another "
-            "augment="
-        )
+    for name, section in (cfg.get("augment") or {}).items():
+        changed = set(_constant(section, "inputs"))
+        # of those that one which mixes takes, the network may be given a part: `check` has seen it
+        if changed and not changed & given:
+            raise UserError(
+                f"augment {name} changes {sorted(changed)}, the data give {list(spec.inputs)}; "
+                "choose another augment="
+            )
     for name, section in (cfg.get("baseline") or {}).items():
         takes = list(_constant(section, "inputs"))
         if takes and not set(takes) & given:

@@ -184,7 +184,7 @@ def _compose_and_run(target: str, root: Path, needs: Needs, options: Sequence[st
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
-    from goodfit.config import numbers, overrides, tree
+    from goodfit.config import overrides, regularization
     from hydra_plugins.hydra_optuna_sweeper import trial
 
     sys.argv[1:] = overrides.with_options(sys.argv[1:], options)
@@ -198,7 +198,9 @@ def _compose_and_run(target: str, root: Path, needs: Needs, options: Sequence[st
         try:
             if HydraConfig.get().job.chdir:  # a file of conf/ can say so, too
                 raise UserError(f"hydra.job.chdir=true: {overrides.NO_CHDIR}")
-            content = numbers.exact(tree.frozen(cfg))
+            content, line = regularization.settled(cfg, HydraConfig.get().overrides.task)
+            if line and not trial.active():
+                print(line, flush=True)
             given = {name: content.pop(name) for name in options if name in content}
             return _check_and_run(target, OmegaConf.create(content), needs, given)
         except (UserError, FailureError) as error:
@@ -220,6 +222,8 @@ def _complete_overrides(root: Path) -> list[str]:
     from goodfit.config import compose
 
     sys.argv[1:] = compose.opened(sys.argv[1:])
+    if {"--cfg", "-c"} & set(sys.argv):
+        _tell_level(root)
     added = compose.tuned(root, sys.argv[1:])
     if not added:
         return []
@@ -234,6 +238,16 @@ def _complete_overrides(root: Path) -> list[str]:
     name = added[0].partition("=")[2]
     print(f"with conf/tuned/{name}.yaml; '~tuned' leaves it out", file=stream, flush=True)
     return added
+
+
+def _tell_level(root: Path) -> None:
+    """What a level of regularization sets, for Hydra prints what it composed, and ends."""
+    from goodfit.config import compose, overrides, regularization
+
+    given = overrides.parse(sys.argv[1:])
+    _, line = regularization.settled(compose.compose(root, given), given)
+    if line:
+        print(f"{line}; what --cfg shows is before that", file=sys.stderr, flush=True)
 
 
 def _check_and_run(target: str, cfg: DictConfig, needs: Needs, given: Mapping[str, Any]) -> Any:

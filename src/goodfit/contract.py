@@ -39,7 +39,8 @@ class Batch(NamedTuple):
     stands `<name>_length` (B,). `rows` (B,) holds each sample's row in its split, so that an error
     can name the samples it is about. `weight` makes up for unequal parts: a step that is shared by
     devices or micro-batches averages their losses, so each part counts by its units.
-    `sample_weight` (B,) is how much each sample counts; None where all count alike.
+    `sample_weight` (B,) is how much each sample counts; None where all count alike. `partner` (B)
+    are the samples that these may be mixed with, of the same step, but maybe of another part of it.
     """
 
     inputs: dict[str, Tensor]
@@ -47,6 +48,7 @@ class Batch(NamedTuple):
     rows: Tensor
     weight: float = 1.0
     sample_weight: Tensor | None = None
+    partner: Batch | None = None
 
 
 @dataclass(frozen=True)

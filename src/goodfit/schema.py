@@ -43,6 +43,7 @@ Count = Annotated[StrictInt, Field(ge=1, le=_LARGEST)]
 Whole = Annotated[StrictInt, Field(ge=0, le=_LARGEST)]
 Real = Annotated[StrictFloat, Field(allow_inf_nan=False)]
 Fraction = Annotated[StrictFloat, Field(ge=0, lt=1)]
+Proportion = Annotated[StrictFloat, Field(gt=0, le=1)]
 Share = Annotated[StrictFloat, Field(gt=0, lt=1)]
 Rate = Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)]
 Amount = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
@@ -237,6 +238,7 @@ class TextEncoder(BaseModel):
     embedding_dropout: Fraction
     dropout: Fraction
     head_dropout: Fraction
+    stochastic_depth: Fraction
 
 
 class ImageEncoder(BaseModel):
@@ -341,6 +343,7 @@ __all__ = [
     "NaValues",
     "Name",
     "Names",
+    "Proportion",
     "Rate",
     "Real",
     "Share",

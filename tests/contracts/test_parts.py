@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import tiny
 import torch
+import torch.nn.functional as F
 from omegaconf import OmegaConf
 
 from goodfit import build
@@ -37,15 +38,31 @@ baselines = pytest.mark.parametrize(("baseline", "case"), tiny.baseline_pairs())
 
 
 def changed(augment: str, batch: Batch, epoch: int = 0) -> Batch:
-    cfg = OmegaConf.create({"augment": tiny.section("augment", augment)})
+    cfg = OmegaConf.create({"augment": {augment: tiny.section("augment", augment)}})
     return build.augment(cfg)(batch, PerSampleRandom(batch.rows, seed=0, epoch=epoch))
 
 
 def batches(augment: str, prepared: Prepared) -> list[Batch]:
     """A batch of each data set that the augmentation is for."""
-    wanted = set(tiny.constants(tiny.section("augment", augment))["inputs"])
-    cases = [case for case in tiny.cases() if wanted <= tiny.gives(case)]
-    return [Packed(prepared(case), "train").batch(torch.arange(8)) for case in cases]
+    declared = tiny.constants(tiny.section("augment", augment))
+    wanted = set(declared["inputs"])
+    if not declared["mixes"]:
+        cases = [case for case in tiny.cases() if wanted <= tiny.gives(case)]
+        return [Packed(prepared(case), "train").batch(torch.arange(8)) for case in cases]
+    found = []
+    for case in tiny.cases():
+        if tiny.kind(case) == "class" and tiny.gives(case) <= wanted:
+            batch = Packed(prepared(case), "train").batch(torch.arange(8))
+            hard = batch.targets["target"]
+            found.append(batch._replace(targets={"target": F.one_hot(hard).float()}))
+    return found
+
+
+def picked(batch: Batch, rows: torch.Tensor) -> Batch:
+    """Some samples of a batch, (B,)."""
+    inputs = {name: x[rows] for name, x in batch.inputs.items()}
+    targets = {name: x[rows] for name, x in batch.targets.items()}
+    return Batch(inputs, targets, batch.rows[rows])
 
 
 @augments
@@ -69,15 +86,15 @@ def test_an_augmentation_depends_on_the_sample_and_the_epoch_alone(
 ) -> None:
     """Not on the other samples of the batch, nor on numbers that were drawn before.
 
-    So the number of devices, or a resume, changes nothing.
+    One that mixes depends on the sample's partner, too, the next one of the step. So the number of
+    devices, or a resume, changes nothing.
     """
     some = torch.tensor([6, 1, 3])
     for batch in batches(augment, prepared):
         whole = changed(augment, batch)
         torch.rand(5)
-        inputs = {name: x[some] for name, x in batch.inputs.items()}
-        targets = {name: x[some] for name, x in batch.targets.items()}
-        part = changed(augment, Batch(inputs, targets, batch.rows[some]))
+        part = picked(batch, some)._replace(partner=picked(batch, some + 1))
+        part = changed(augment, part)
         for mine, all_of_them in ((part.inputs, whole.inputs), (part.targets, whole.targets)):
             assert all(torch.equal(mine[name], all_of_them[name][some]) for name in all_of_them)
 
@@ -107,9 +124,12 @@ def test_an_augmentation_leaves_the_batch_that_it_was_given(
 
 
 @augments
-def test_no_sample_vanishes_in_an_augmentation(augment: str, prepared: Prepared) -> None:
+def test_no_image_and_no_sound_vanishes_in_an_augmentation(
+    augment: str, prepared: Prepared
+) -> None:
     for batch in batches(augment, prepared):
-        for name, x in changed(augment, batch).inputs.items():
+        for name in {"image", "audio"} & set(batch.inputs):
+            x = changed(augment, batch).inputs[name]
             assert (largest(x) >= 0.5 * largest(batch.inputs[name])).all()
 
 

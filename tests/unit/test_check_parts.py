@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from goodfit.config import signature
 from goodfit.config.check import ALLOWED, BASES, allowed, check
+from goodfit.config.sections import SEVERAL
 from goodfit.errors import UserError
 
 
@@ -93,9 +94,9 @@ def test_a_baseline_for_other_inputs_is_refused() -> None:
 def test_an_augmentation_of_other_inputs_is_refused() -> None:
     with pytest.raises(
         UserError,
-        match=r"augmentation Affine changes \['image'\], the network is given \['numbers'\]",
+        match=r"augment\.affine changes \['image'\], the network is given \['numbers'\]",
     ):
-        check(tiny.cfg("breast_cancer", augment=tiny.section("augment", "affine")))
+        check(tiny.cfg("breast_cancer", augment={"affine": tiny.section("augment", "affine")}))
 
 
 @pytest.mark.parametrize("key", sorted(ALLOWED))
@@ -112,7 +113,7 @@ def test_a_base_class_is_refused_with_what_a_subclass_defines(section: str) -> N
     assert base is not None
     cfg = tiny.cfg("breast_cancer")
     part = {"_target_": BASES[section]}
-    cfg[section] = {"base": part} if section == "baseline" else {**cfg[section], **part}
+    cfg[section] = {"base": part} if section in SEVERAL else {**cfg[section], **part}
     with pytest.raises(UserError) as refused:
         check(cfg)
     assert f"does not define {', '.join(base.undefined)}; name a subclass" in str(refused.value)

@@ -77,11 +77,9 @@ def test_a_file_out_of_reach_changes_nothing(tree: Path, file: str) -> None:
     assert code(tree) == before
 
 
-CONTENT = {
-    key: tiny.section(key, tiny.names(key)[0])
-    for key in ("data", "model", "task", "augment", "baseline")
-}
+CONTENT = {key: tiny.section(key, tiny.names(key)[0]) for key in ("data", "model", "task")}
 CONTENT |= {"schedule": tiny.section("schedule", "cosine"), "guard": tiny.section("guard", "stop")}
+CONTENT |= {"augment": {"affine": tiny.section("augment", "affine")}}
 CONTENT |= {"baseline": {name: tiny.section("baseline", name) for name in ("blobs", "hog_svm")}}
 RECORDING = ("tracking", "search", "reporting", "doctor", "stages", "evaluation", "provenance")
 

@@ -160,7 +160,7 @@ def test_what_the_data_turn_out_not_to_have_is_told_before_training(
     chosen = {"model": "cnn", "augment": "affine", "baseline": "hog"}[part]
     cfg = tiny.cfg("mixed-text", model="branches", task="classification")
     section = tiny.section(part, chosen)
-    cfg[part] = {chosen: section} if part == "baseline" else section
+    cfg[part] = section if part == "model" else {chosen: section}
     check(cfg)
     with pytest.raises(UserError, match=r"the data give \['numbers', 'tokens', 'mask'\]"):
         build.task(cfg, DataSpec.read(prepared("mixed-text") / "spec.json"))

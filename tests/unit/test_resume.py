@@ -69,7 +69,7 @@ def test_images_that_are_augmented_go_on_bit_by_bit(
     uri = home().tracking.uri
     shutil.rmtree("data/prepared/tiny")
     shutil.copytree(prepared("mnist"), "data/prepared/tiny")
-    small = {"tracking": {"uri": uri}, "augment": tiny.section("augment", "affine")}
+    small = {"tracking": {"uri": uri}, "augment": {"affine": tiny.section("augment", "affine")}}
     whole, begun, resumed = (tiny.cfg("mnist", model="cnn", **small) for _ in range(3))
     fit(whole, out=Path("whole"))
     cut(begun, 1, 0)

@@ -16,7 +16,13 @@ PREVIOUS = texts.padded(texts.TARGETS).roll(1, 1)  # (4, T), of any tokens
 
 
 def network(**changes: object) -> Seq2Seq:
-    options = {"width": 32, "heads": 4, "blocks": 2, "dropout": 0.0} | changes
+    options = {
+        "width": 32,
+        "heads": 4,
+        "blocks": 2,
+        "dropout": 0.0,
+        "stochastic_depth": 0.0,
+    } | changes
     torch.manual_seed(0)
     return Seq2Seq(texts.spec(), **options).eval()  # type: ignore[arg-type]
 

@@ -161,7 +161,7 @@ def test_a_thousand_hertz_is_a_thousand_mel() -> None:
 
 
 def test_a_tone_is_loudest_in_the_band_around_it() -> None:
-    layer = LogMel(RATE, bands=30, window=0.064, normalize="none")
+    layer = LogMel(RATE, bands=30, window=0.064, normalize="none", mask_bands=0.0, mask_frames=0.0)
     corners = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 4000 / 700), 32) / 2595) - 1)
     for band in (5, 12, 25):
         audio = torch.tensor(tone(corners[band + 1])[None] * 32768).short()
@@ -171,7 +171,7 @@ def test_a_tone_is_loudest_in_the_band_around_it() -> None:
 
 def test_the_power_of_a_tone_is_that_of_hanns_window() -> None:
     """A tone of amplitude a at a frequency of the frame: (a n / 4)^2 / n in its peak."""
-    layer = LogMel(RATE, bands=1, window=0.064, normalize="none")
+    layer = LogMel(RATE, bands=1, window=0.064, normalize="none", mask_bands=0.0, mask_frames=0.0)
     layer.bank = torch.ones_like(layer.bank)
     audio = torch.tensor(tone(1000)[None] * 32768).short()
     n, amplitude = 512, 0.5
@@ -182,7 +182,9 @@ def test_the_power_of_a_tone_is_that_of_hanns_window() -> None:
 
 @pytest.mark.parametrize("normalize", ["none", "mean"])
 def test_what_follows_the_end_of_a_sound_changes_nothing(normalize: str) -> None:
-    layer = LogMel(RATE, bands=20, window=0.032, normalize=normalize)
+    layer = LogMel(
+        RATE, bands=20, window=0.032, normalize=normalize, mask_bands=0.0, mask_frames=0.0
+    )
     sound = torch.tensor(tone(700)[None] * 32768).short()
     padded = torch.cat([sound, torch.zeros(1, RATE, dtype=torch.int16)], 1)
     short, mask = layer(sound)
@@ -197,7 +199,7 @@ def test_what_follows_the_end_of_a_sound_changes_nothing(normalize: str) -> None
 
 def test_a_microphone_is_taken_off_with_the_mean() -> None:
     """A constant gain of each band is a constant of its logarithm."""
-    layer = LogMel(RATE, bands=20, window=0.032, normalize="mean")
+    layer = LogMel(RATE, bands=20, window=0.032, normalize="mean", mask_bands=0.0, mask_frames=0.0)
     noise = np.random.default_rng(0).normal(0, 3000, RATE)
     loud, quiet = (torch.tensor(noise[None] * gain).short() for gain in (2.0, 1.0))
     torch.testing.assert_close(layer(loud)[0], layer(quiet)[0], atol=0.02, rtol=0)
@@ -205,7 +207,7 @@ def test_a_microphone_is_taken_off_with_the_mean() -> None:
 
 def test_the_baseline_hears_what_the_network_hears() -> None:
     sound = (tone(700) * 32768).astype(np.int16)
-    layer = LogMel(RATE, bands=40, window=0.032, normalize="none")
+    layer = LogMel(RATE, bands=40, window=0.032, normalize="none", mask_bands=0.0, mask_frames=0.0)
     bands = layer(torch.from_numpy(sound)[None])[0][0].numpy()
     spectrum = mean_spectra(sound[None], RATE)[0]
     np.testing.assert_allclose(spectrum[:40], bands.mean(1), atol=1e-3)

@@ -28,6 +28,7 @@ class Aerial(Augment):
     """
 
     inputs = ("image",)
+    targets = ("target", "boxes", "classes")
 
     def __init__(self, *, smallest: Rate, largest: Rate, gain: Amount, visible: Fraction) -> None:
         self.smallest, self.largest = smallest, largest

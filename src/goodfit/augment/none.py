@@ -11,6 +11,7 @@ class Nothing(Augment):
     """Every batch stays as it is."""
 
     inputs = ()
+    targets = ("target", "boxes", "classes", "text")
 
     def __call__(self, batch: Batch, numbers: PerSampleRandom) -> Batch:
         """The batch itself."""

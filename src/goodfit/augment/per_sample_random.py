@@ -29,8 +29,13 @@ class PerSampleRandom:
 
     def __init__(self, rows: Tensor, *, seed: int, epoch: int) -> None:
         self._rows = rows
+        self._seed, self._epoch = seed, epoch
         self._key = random_key(seed, epoch)
         self._drawn = 0  # numbers of each sample so far
+
+    def of(self, rows: Tensor) -> PerSampleRandom:
+        """The numbers of the samples at other `rows` (B,) in the same epoch, from the first one."""
+        return PerSampleRandom(rows, seed=self._seed, epoch=self._epoch)
 
     @cached_property
     def _state(self) -> Tensor:

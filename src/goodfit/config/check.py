@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from goodfit.config import signature, tree
-from goodfit.config.sections import SECTIONS, baselines, check_stopping, check_together
+from goodfit.config.augmented import check_augmented
+from goodfit.config.sections import SECTIONS, SEVERAL, check_stopping, check_together, several
 from goodfit.config.signature import Signature
 from goodfit.config.values import annotated_type, check_value
 from goodfit.contract import LENGTH
@@ -70,22 +71,25 @@ def check(cfg: DictConfig) -> None:
 
 
 def check_model(cfg: DictConfig) -> None:
-    """As `check`, of a trained model: its baselines are not looked at.
+    """As `check`, of a trained model: its baselines and augmentations are not looked at.
 
     They may have been renamed or deleted since, for which nothing is trained again.
 
     Raises:
         UserError: as `check`.
     """
-    kept = [str(key) for key in cfg if key not in ("baseline", "other_baselines")]
-    _check(OmegaConf.masked_copy(cfg, kept), tuple(name for name in ALLOWED if name != "baseline"))
+    kept = [str(key) for key in cfg if key not in (*SEVERAL, "other_baselines")]
+    _check(OmegaConf.masked_copy(cfg, kept), tuple(set(ALLOWED) - set(SEVERAL)))
 
 
 def _check(cfg: DictConfig, groups: tuple[str, ...]) -> None:
     _check_sections(cfg, groups)
     content: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    named = baselines(content["baseline"]) if "baseline" in groups else {}
-    sections = {name: content[name] for name in groups if name != "baseline"} | named
+    named = {}
+    for group in SEVERAL:
+        named[group] = several(group, content[group]) if group in groups else {}
+    sections = {name: content[name] for name in groups if name not in SEVERAL}
+    sections |= named["augment"] | named["baseline"]
     for name, section in sections.items():
         _check_part(name, section)
     for section, expected in SECTIONS.items():
@@ -94,10 +98,14 @@ def _check(cfg: DictConfig, groups: tuple[str, ...]) -> None:
     parts = {name: _part(section) for name, section in sections.items()}
     _check_network(parts)
     check_together(content)
-    methods = {name: parts[name] for name in named}
+    methods = {name: parts[name] for name in named["baseline"]}
     _check_kind_of_target(content, parts, methods)
     _check_inputs(parts, methods)
-    _check_weighing(content["data"].get("weight"), methods)
+    augments = {name: parts[name].signature for name in named["augment"]}
+    weight = content["data"].get("weight")
+    fitting = (parts[name].signature for name in ("data", "model", "task"))
+    check_augmented(augments, *fitting, weight=weight)
+    _check_weighing(weight, methods)
     _check_scores(content["task"], parts["task"].signature)
 
 
@@ -168,7 +176,7 @@ def _check_sections(cfg: DictConfig, groups: tuple[str, ...]) -> None:
         raise UserError(f"unknown key '{key}'.{nearest(key, set(known))}")
     for key in known:
         if key not in cfg or OmegaConf.is_missing(cfg, key):
-            advice = "; name one or several: 'baseline=[...]'" if key == "baseline" else ""
+            advice = f"; name one or several: '{key}=[...]'" if key in SEVERAL else ""
             raise UserError(f"'{key}' is missing from the configuration{advice}")
 
 
@@ -354,7 +362,7 @@ def _check_kind_of_target(
 
 
 def _check_inputs(parts: Mapping[str, _Part], baselines: Mapping[str, _Part]) -> None:
-    """A baseline can use an input, and the augmentation finds all that it changes."""
+    """A baseline can use an input."""
     gives = parts["data"].signature.gives
     for section, (name, baseline) in baselines.items():
         if not set(takes := list(baseline.constants["inputs"])) & set(gives):
@@ -362,15 +370,6 @@ def _check_inputs(parts: Mapping[str, _Part], baselines: Mapping[str, _Part]) ->
                 f"{section} {name} takes {takes}, the data set gives {gives}; "
                 "choose another baseline="
             )
-
-    name, augment = parts["augment"]
-    gathered = [item for item in gives if item in parts["model"].signature.forward]
-    lacking = sorted(set(augment.constants["inputs"]) - set(gathered))
-    if lacking:
-        raise UserError(
-            f"augmentation {name} changes {lacking}, the network is given {gathered}; "
-            "choose another augment="
-        )
 
 
 def _check_weighing(column: str | None, baselines: Mapping[str, _Part]) -> None:

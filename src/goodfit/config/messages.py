@@ -12,6 +12,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from goodfit.config import overrides, read, tree
+from goodfit.config.sections import SEVERAL
 from goodfit.errors import UserError, nearest
 from goodfit.paths import choices
 
@@ -128,7 +129,7 @@ def _unreadable(error: OverrideParseException) -> str:
 
 
 def _given_twice(group: str) -> str:
-    as_list = f", or several as a list: '{group}=[...]'" if group == "baseline" else ""
+    as_list = f", or several as a list: '{group}=[...]'" if group in SEVERAL else ""
     return f"{group}= and +{group}= are both given; give one of them{as_list}"
 
 
@@ -209,7 +210,7 @@ def _keys_of_conf(root: Path) -> list[str]:
 
         folder = path.parent.name
         prefix = "" if folder in ("conf", "experiment") else f"{folder}."
-        if folder == "baseline":  # there may be several, each under its name
+        if folder in SEVERAL:  # each under its name
             prefix += f"{path.stem}."
         for key in _overridable(content):
             if not key.startswith("_"):

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from goodfit.config import check, read, tree
-from goodfit.config.sections import SECTIONS
+from goodfit.config.sections import SECTIONS, SEVERAL
 
 
 def exact(content: dict[str, Any]) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def exact(content: dict[str, Any]) -> dict[str, Any]:
     result = copy.deepcopy(content)
     for section in check.ALLOWED:
         parts = result.get(section)
-        for part in parts.values() if section == "baseline" and parts else [parts]:
+        for part in parts.values() if section in SEVERAL and parts else [parts]:
             _repair_part(part)
     for section, expected in SECTIONS.items():
         if section in result:

@@ -95,12 +95,17 @@ class _Tracking(_ClosedSection):
     run_name: str | None
 
 
+# groups of which an experiment may choose several, each under its name
+SEVERAL = ("augment", "baseline")
+
 SECTIONS: dict[str, Any] = {
     "name": Name,
     "title": str | None,
     "about": str | None,
     "seed": Whole,
     "average": Fraction,
+    "sharpness": Amount,
+    "regularization": Literal["none", "light", "strong"] | None,
     "resume": Literal["auto", "must", "never"],
     "loader": _Loader,
     "checkpoint": _Checkpoint,
@@ -114,30 +119,30 @@ SECTIONS: dict[str, Any] = {
 }
 
 
-def baselines(named: Any) -> dict[str, Any]:
-    """The sections of the baselines, by their keys: "baseline.logistic".
+def several(group: str, named: Any) -> dict[str, Any]:
+    """The sections of a group of `SEVERAL`, by their keys: "baseline.logistic".
 
     Raises:
         UserError: there is none, one is there twice, or one does not stand under its own name.
     """
     if not isinstance(named, Mapping) or not named:
-        raise UserError(f"baseline is {named!r}; expected one or several: 'baseline=[...]'")
+        raise UserError(f"{group} is {named!r}; expected one or several: '{group}=[...]'")
     if "_target_" in named:
         raise UserError(
-            f"a file of conf/baseline/ ({named['_target_']}) does not begin with the line "
-            "'# @package baseline.<its name>'; without it, two baselines are mixed into one"
+            f"a file of conf/{group}/ ({named['_target_']}) does not begin with the line "
+            f"'# @package {group}.<its name>'; without it, two choices are mixed into one"
         )
     targets: dict[Any, str] = {}
     for name, section in named.items():
         target = section.get("_target_") if isinstance(section, Mapping) else None
         if target in targets:
             raise UserError(
-                f"baseline.{name} is {target} a second time, as baseline.{targets[target]}; "
+                f"{group}.{name} is {target} a second time, as {group}.{targets[target]}; "
                 "leave it out"
             )
         if target:
             targets[target] = str(name)
-    return {f"baseline.{name}": section for name, section in named.items()}
+    return {f"{group}.{name}": section for name, section in named.items()}
 
 
 def check_stopping(content: Mapping[str, Any]) -> None:
@@ -172,9 +177,26 @@ def check_together(content: Mapping[str, Any]) -> None:
                 f"baseline.{name}.quantiles={section['quantiles']}, but task.quantiles={levels}; "
                 "leave it out: it follows the task"
             )
+    _check_sharpness(content)
     parameters = content["parameters"]
     if parameters["unfreeze_at"] is not None and not parameters["freeze"]:
         raise UserError(
             f"parameters.unfreeze_at={parameters['unfreeze_at']}, but parameters.freeze names "
             "nothing; give patterns there, or set unfreeze_at=null"
         )
+
+
+def _check_sharpness(content: Mapping[str, Any]) -> None:
+    """Sharpness-aware steps need the gradient of the whole step twice, at weights that move."""
+    sharpness, trainer = content["sharpness"], content["trainer"]
+    if not sharpness:
+        return
+    if trainer.get("strategy") == "fsdp":
+        reason = "trainer=fsdp divides the gradient, whose norm they need"
+    elif trainer.get("accumulate_grad_batches", 1) > 1:
+        reason = "trainer.accumulate_grad_batches divides the step, and the gradient comes twice"
+    elif trainer.get("precision") == "bf16-true":
+        reason = "trainer.precision=bf16-true rounds their small moves of the weights away"
+    else:
+        return
+    raise UserError(f"sharpness={sharpness}: {reason}; set sharpness=0")

@@ -115,6 +115,11 @@ def _train_alone(
 
 def _double(cfg: DictConfig, micro_batches: int) -> int:
     """Twice as many micro-batches in a step; UserError where a device would get no sample."""
+    if cfg.sharpness:
+        raise UserError(
+            f"memory runs out, and sharpness={cfg.sharpness} takes no micro-batches: the gradient "
+            "of the whole step comes twice; set sharpness=0, or a smaller loader.batch_size"
+        )
     doubled = 2 * micro_batches
     size = int(cfg.loader.batch_size)
     if doubled * devices.world(cfg) > size:

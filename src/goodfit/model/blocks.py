@@ -24,6 +24,33 @@ class Standardize(nn.Module):
         return (x.float() - self.mean) / self.std
 
 
+class StochasticDepth(nn.Module):
+    """What a residual block adds, left out for a whole sample with probability `share`.
+
+    Stochastic depth (Huang et al. 2016, arXiv 1603.09382). In training what is kept is divided by
+    1 - share, instead of multiplied by it in use: the expectation is the same.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, added: Tensor) -> Tensor:
+        """(B, ...) to the same shape; unchanged outside training."""
+        if not self.training or self.share == 0:
+            return added
+        drawn = torch.rand(len(added), *[1] * (added.ndim - 1), device=added.device)
+        return added * ((drawn >= self.share) / (1 - self.share)).to(added.dtype)
+
+
+def depths(last: float, blocks: int) -> list[float]:
+    """The share of each block: it rises evenly to `last`, for early features feed all later ones.
+
+    Huang et al. 2016, equation 4.
+    """
+    return [last * (block + 1) / blocks for block in range(blocks)]
+
+
 def _by_channel(values: tuple[float, ...], field: Field) -> Tensor:
     """() for one value, else (C, 1, ...): a number for each channel of a sample (C, ...)."""
     constants = torch.tensor(values, dtype=torch.float32)

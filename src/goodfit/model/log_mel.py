@@ -23,13 +23,28 @@ class LogMel(nn.Module):
     what follows the end of a sound: it is no part of it. `normalize="mean"` takes from each band
     its mean over the sound, and with it what a microphone or a line does to all sounds alike
     (cepstral mean subtraction, Atal 1974).
+
+    In training, a stretch of up to `mask_bands` of the bands and one of up to `mask_frames` of the
+    sound's frames take the mean of the sound (SpecAugment, Park et al. 2019, arXiv 1904.08779). Its
+    width is uniform between none and that share, then its place is. As a share of the sound's own
+    length the limit suits short and long ones (Park et al. 2020, arXiv 1912.05533).
     """
 
     bank: Tensor
     window: Tensor
 
-    def __init__(self, rate: int, *, bands: int, window: float, normalize: Normalize) -> None:
+    def __init__(
+        self,
+        rate: int,
+        *,
+        bands: int,
+        window: float,
+        normalize: Normalize,
+        mask_bands: float,
+        mask_frames: float,
+    ) -> None:
         super().__init__()
+        self.mask_bands, self.mask_frames = mask_bands, mask_frames
         self.size = max(round(rate * window), 2)
         self.normalize = normalize
         # made of what the configuration says: no part of the weights
@@ -51,7 +66,30 @@ class LogMel(nn.Module):
         use = mask[:, None].to(bands.dtype)
         if self.normalize == "mean":
             bands = bands - (bands * use).sum(2, keepdim=True) / use.sum(2, keepdim=True)
-        return bands * use, mask
+        bands = bands * use
+        if self.training and (self.mask_bands or self.mask_frames):
+            bands = self._hidden(bands, use)
+        return bands, mask
+
+    def _hidden(self, bands: Tensor, use: Tensor) -> Tensor:
+        """Bands (B, M, T) with stretches hidden; `use` (B, 1, T) is 1 inside of the sound."""
+        count = torch.full_like(use[:, 0, 0], bands.shape[1])
+        in_bands = stretch(count, self.mask_bands, bands.shape[1])
+        in_frames = stretch(use.sum((1, 2)), self.mask_frames, bands.shape[2])
+        is_hidden = in_bands[:, :, None] | in_frames[:, None]
+        mean = bands.sum((1, 2), keepdim=True) / (use.sum((1, 2), keepdim=True) * bands.shape[1])
+        return torch.where(is_hidden, mean * use, bands)
+
+
+def stretch(lengths: Tensor, share: float, size: int) -> Tensor:
+    """Places (B, size), true in one stretch inside the first `lengths` (B,) of them.
+
+    It has from 0 to `share` of that length, rounded down, each width as likely as any other.
+    """
+    width = (torch.rand_like(lengths) * ((share * lengths).floor() + 1)).floor()
+    begin = (torch.rand_like(lengths) * (lengths - width + 1)).floor()
+    place = torch.arange(size, device=lengths.device)
+    return (place >= begin[:, None]) & (place < (begin + width)[:, None])
 
 
 def mean_over(values: Tensor, mask: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from goodfit.contract import PAD, DataSpec
 from goodfit.errors import UserError
+from goodfit.model.blocks import StochasticDepth, depths
 from goodfit.schema import Count, Fraction
 
 Cache = tuple[Tensor, ...]  # keys and values (N, H, T, D / H) of each block in turn
@@ -44,7 +45,14 @@ class Seq2Seq(nn.Module):
     output_form = "sequence"
 
     def __init__(
-        self, spec: DataSpec, *, width: Count, heads: Count, blocks: Count, dropout: Fraction
+        self,
+        spec: DataSpec,
+        *,
+        width: Count,
+        heads: Count,
+        blocks: Count,
+        dropout: Fraction,
+        stochastic_depth: Fraction,
     ) -> None:
         super().__init__()
         if width % heads or width % 2:
@@ -56,9 +64,10 @@ class Seq2Seq(nn.Module):
         # Of this size logits start near one, and not near the root of the width
         self.table = nn.Parameter(torch.randn(spec.outputs, width) * width**-0.5)
         self.dropout = nn.Dropout(dropout)
-        self.encoder = nn.ModuleList(EncoderBlock(width, heads, dropout) for _ in range(blocks))
+        shares = depths(stochastic_depth, blocks)
+        self.encoder = nn.ModuleList(EncoderBlock(width, heads, dropout, each) for each in shares)
         self.encoded = nn.LayerNorm(width)
-        self.decoder = nn.ModuleList(DecoderBlock(width, heads, dropout) for _ in range(blocks))
+        self.decoder = nn.ModuleList(DecoderBlock(width, heads, dropout, each) for each in shares)
         self.decoded = nn.LayerNorm(width)
 
     def forward(self, source: Tensor, previous: Tensor) -> Tensor:
@@ -114,11 +123,12 @@ class Seq2Seq(nn.Module):
 class EncoderBlock(nn.Module):
     """Self-attention, then two layers on each token alone, each added to its own input."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, dropout: float, stochastic_depth: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.attention = Attention(width, heads)
-        self.feed = FeedForward(width, dropout)
+        self.feed = FeedForward(width, dropout, stochastic_depth)
+        self.skip = StochasticDepth(stochastic_depth)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -126,20 +136,21 @@ class EncoderBlock(nn.Module):
         normed = self.norm(x)
         keys_and_values = self.attention.keys_and_values(normed)
         attended = self.attention(normed, keys_and_values, mask=mask[:, None, None, :])
-        output: Tensor = self.feed(x + self.dropout(attended))
+        output: Tensor = self.feed(x + self.skip(self.dropout(attended)))
         return output
 
 
 class DecoderBlock(nn.Module):
     """Attention to the text so far and to the source, then two layers on each token alone."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, dropout: float, stochastic_depth: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.attention = Attention(width, heads)
         self.cross_norm = nn.LayerNorm(width)
         self.cross = Attention(width, heads)
-        self.feed = FeedForward(width, dropout)
+        self.feed = FeedForward(width, dropout, stochastic_depth)
+        self.skip = StochasticDepth(stochastic_depth)
         self.dropout = nn.Dropout(dropout)
 
     def forward(
@@ -160,13 +171,13 @@ class DecoderBlock(nn.Module):
             present = _longer(past, present)
         # a single token is behind all the others: it sees every one of them
         attended = self.attention(normed, present, is_causal=past is None)
-        x = x + self.dropout(attended)
+        x = x + self.skip(self.dropout(attended))
 
         # hypotheses of one source are for its keys what tokens are: queries side by side
         sources, tokens, width = len(mask), x.shape[1], x.shape[2]
         query = self.cross_norm(x).reshape(sources, -1, width)
         told = self.cross(query, cross, mask=mask[:, None, None, :])
-        x = x + self.dropout(told.reshape(-1, tokens, width))
+        x = x + self.skip(self.dropout(told.reshape(-1, tokens, width)))
         return self.feed(x), present
 
 
@@ -212,8 +223,9 @@ class Attention(nn.Module):
 class FeedForward(nn.Module):
     """Two layers on each token alone, added to their input."""
 
-    def __init__(self, width: int, dropout: float) -> None:
+    def __init__(self, width: int, dropout: float, stochastic_depth: float) -> None:
         super().__init__()
+        self.skip = StochasticDepth(stochastic_depth)
         self.norm = nn.LayerNorm(width)
         self.layers = nn.Sequential(
             nn.Linear(width, 4 * width),
@@ -225,7 +237,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to the same shape."""
-        output: Tensor = x + self.layers(self.norm(x))
+        output: Tensor = x + self.skip(self.layers(self.norm(x)))
         return output
 
 

@@ -28,12 +28,21 @@ class SoundCNN(nn.Module):
         bands: Count,
         window: Rate,
         normalize: Literal["none", "mean"],
+        mask_bands: Fraction,
+        mask_frames: Fraction,
         width: Count,
         stages: Count,
         dropout: Fraction,
     ) -> None:
         super().__init__()
-        self.bands = LogMel(spec.facts["rate"], bands=bands, window=window, normalize=normalize)
+        self.bands = LogMel(
+            spec.facts["rate"],
+            bands=bands,
+            window=window,
+            normalize=normalize,
+            mask_bands=mask_bands,
+            mask_frames=mask_frames,
+        )
         layers: list[nn.Module] = [nn.BatchNorm2d(1)]
         channels = 1
         for stage in range(stages):

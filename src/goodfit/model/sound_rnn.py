@@ -27,11 +27,20 @@ class SoundRNN(nn.Module):
         bands: Count,
         window: Rate,
         normalize: Literal["none", "mean"],
+        mask_bands: Fraction,
+        mask_frames: Fraction,
         width: Count,
         dropout: Fraction,
     ) -> None:
         super().__init__()
-        self.bands = LogMel(spec.facts["rate"], bands=bands, window=window, normalize=normalize)
+        self.bands = LogMel(
+            spec.facts["rate"],
+            bands=bands,
+            window=window,
+            normalize=normalize,
+            mask_bands=mask_bands,
+            mask_frames=mask_frames,
+        )
         self.scale = nn.BatchNorm1d(bands)
         self.reader = nn.GRU(bands, width, batch_first=True, bidirectional=True)
         self.dropout = nn.Dropout(dropout)

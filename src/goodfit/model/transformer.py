@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from goodfit.contract import UNKNOWN, DataSpec
 from goodfit.errors import UserError
+from goodfit.model.blocks import StochasticDepth, depths
 from goodfit.model.embedding import Wide, Words
 from goodfit.schema import Amount, Count, Fraction
 
@@ -38,6 +39,7 @@ class Transformer(nn.Module):
         embedding_dropout: Fraction,
         dropout: Fraction,
         head_dropout: Fraction,
+        stochastic_depth: Fraction,
     ) -> None:
         super().__init__()
         if width % heads:
@@ -54,7 +56,8 @@ class Transformer(nn.Module):
         self.position = nn.Parameter(torch.randn(length, width) * 0.02)
         self.embedding_dropout = ChannelDropout(embedding_dropout)
         self.head_dropout = nn.Dropout(head_dropout)
-        self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(blocks))
+        shares = depths(stochastic_depth, blocks)
+        self.blocks = nn.ModuleList(Block(width, heads, dropout, share) for share in shares)
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(2 * width, spec.outputs)
 
@@ -91,9 +94,10 @@ class Transformer(nn.Module):
 class Block(nn.Module):
     """Self-attention, then two layers on each token alone, each added to its own input."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, heads: int, dropout: float, stochastic_depth: float) -> None:
         super().__init__()
         self.heads = heads
+        self.skip = StochasticDepth(stochastic_depth)
         self.norm1 = nn.LayerNorm(width)
         self.norm2 = nn.LayerNorm(width)
         self.attend = nn.Linear(width, 3 * width)
@@ -117,8 +121,8 @@ class Block(nn.Module):
         )
         joined = attended.transpose(1, 2).reshape(batch, tokens, width)
 
-        x = x + self.dropout(self.project(joined))
-        output: Tensor = x + self.dropout(self.think(self.norm2(x)))
+        x = x + self.skip(self.dropout(self.project(joined)))
+        output: Tensor = x + self.skip(self.dropout(self.think(self.norm2(x))))
         return output
 
 

@@ -67,7 +67,8 @@ def stage_roots(content: Mapping[str, Any]) -> dict[str, Roots]:
         "train": Roots(
             reached=(
                 "goodfit.training.loop",
-                *targets("model", "task", "augment", "guard", "schedule"),
+                *targets("model", "task", "guard", "schedule"),
+                *(_module(section) for section in content["augment"].values()),
             ),
             alone=("goodfit.launch.session", "goodfit.launch.worker"),
         ),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from goodfit.config import check, gallery, numbers, tree
+from goodfit.config import check, gallery, regularization, tree
 from goodfit.errors import UserError
 from goodfit.launch import devices
 from goodfit.paths import Paths
@@ -82,7 +82,8 @@ class Tracking:
             UserError: no trial could train with it, its data are not prepared, or the study's
                 direction is not that of the score.
         """
-        cfg = OmegaConf.create(numbers.exact(tree.frozen(job)))
+        content, _ = regularization.settled(job, job.hydra.overrides.task)
+        cfg = OmegaConf.create(content)
         check.check(cfg)
         expected = _DIRECTIONS[check.mode(cfg)]
         direction = str(job.hydra.sweeper.direction).lower()

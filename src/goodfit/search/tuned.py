@@ -17,7 +17,7 @@ import yaml
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from goodfit.config import check, gallery, numbers, tree
+from goodfit.config import check, gallery, regularization, tree
 from goodfit.search import length
 from goodfit.system.files import write_text
 
@@ -39,6 +39,8 @@ _LEARNED = {
     "loader",
     "augment",
     "average",
+    "regularization",
+    "sharpness",
     "guard",
 }
 
@@ -80,7 +82,9 @@ def save(
         plain = sweep.context.config_loader.load_configuration(
             "config", [f"experiment={experiment}", f"tuned={experiment}"], RunMode.RUN
         )
-        check.check(OmegaConf.create(numbers.exact(tree.frozen(plain))))
+        chosen = [f"experiment={experiment}", f"tuned={experiment}"]
+        content, _ = regularization.settled(plain, chosen)
+        check.check(OmegaConf.create(content))
     except Exception as error:  # whatever a later `dvc repro` would stop at
         if earlier is None:
             path.unlink()

@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from goodfit.cli import claimed
-from goodfit.config import gallery, numbers, params, tree
+from goodfit.config import gallery, params, regularization
 from goodfit.config.check import check
 from goodfit.config.compose import compose, files, tuned
 from goodfit.errors import UserError, nearest
@@ -75,7 +75,9 @@ def _compose(name: str) -> dict[str, Any]:
     if tuned(Path(), chosen):
         print(f"{name}: with conf/tuned/{name}.yaml, which a sweep wrote")
     # frozen: what refers to the environment, such as a password, is not resolved into the file
-    content = numbers.exact(tree.frozen(compose(Path(), chosen)))
+    content, line = regularization.settled(compose(Path(), chosen), chosen)
+    if line:
+        print(f"{name}: {line}")
     gallery.check_watched(files(Path(), chosen), name)
     check(OmegaConf.create(content))
     return content

@@ -58,10 +58,14 @@ class Shard(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The rows (B,) of one batch, and what its loss counts in the step's mean."""
+    """The rows (B,) of one batch, what its loss counts in the step's mean, and its partners (B,).
+
+    These are None where nothing is mixed, or where the batch is the whole step.
+    """
 
     rows: Tensor
     weight: float = 1.0
+    partners: Tensor | None = None
 
 
 class Batches:
@@ -72,8 +76,9 @@ class Batches:
     training start an epoch at batch `begin()`. `size` samples make a step, however many processes
     and micro-batches share them. Without `epoch` the order is that of the file; with it, samples of
     a step are of similar length, where lengths differ. `units` (N,) are what the loss counts of
-    each sample, 1 where it is None. `pin` puts batches into memory from which a GPU copies by
-    itself.
+    each sample, 1 where it is None. With `paired` each sample has a partner to be mixed with, the
+    next one of its step, whichever part of the step holds that one. `pin` puts batches into memory
+    from which a GPU copies by itself.
     """
 
     def __init__(
@@ -86,6 +91,7 @@ class Batches:
         begin: Callable[[], int] | None = None,
         shard: Shard = Shard(),  # noqa: B008 - immutable
         units: Tensor | None = None,
+        paired: bool = False,
         workers: int = 0,
         pin: bool = False,
     ) -> None:
@@ -93,7 +99,7 @@ class Batches:
         assert not workers or on_cpu, "processes cannot read what lies on a device"
         self.data, self.size = data, size
         self.seed, self.epoch, self.begin = seed, epoch, begin
-        self.shard, self.units = shard, units
+        self.shard, self.units, self.paired = shard, units, paired
         self.workers, self.pin = workers, pin
 
     def __len__(self) -> int:
@@ -110,7 +116,11 @@ class Batches:
 
     def __getitem__(self, rows: Rows) -> Batch:
         # worker processes may not pin; DataLoader does it for them
-        return self.data.batch(rows.rows, rows.weight, pin=self.pin and not self.workers)
+        pin = self.pin and not self.workers
+        batch = self.data.batch(rows.rows, rows.weight, pin=pin)
+        if rows.partners is None:
+            return batch
+        return batch._replace(partner=self.data.batch(rows.partners, pin=pin))
 
     def state_dict(self) -> dict[str, Any]:
         """Empty: the trainer itself counts the batches of an epoch.
@@ -162,10 +172,12 @@ class Batches:
         batches = []
         for step in steps:
             parts = torch.tensor_split(step, count)
+            partners = torch.tensor_split(step.roll(-1), count) if self.paired else [None] * count
             # every `ranks`-th part, so that all ranks have equally many
-            for part in parts[self.shard.rank :: self.shard.ranks]:
-                whole = self._units_in(step)
-                batches.append(Rows(part, self._units_in(part) * count / whole if whole else 1.0))
+            for index in range(self.shard.rank, count, self.shard.ranks):
+                part, whole = parts[index], self._units_in(step)
+                weight = self._units_in(part) * count / whole if whole else 1.0
+                batches.append(Rows(part, weight, partners[index]))
         return batches
 
     def _units_in(self, rows: Tensor) -> float:
@@ -205,7 +217,8 @@ class DataModule(pl.LightningDataModule):
     """Batches of train and validation; it has no test data, which only evaluate may open.
 
     They hold the `inputs` that are named, all where none are. `units` says what the loss counts of
-    each sample, (B,), by its targets; 1 by default.
+    each sample, (B,), by its targets; 1 by default. `mixable` makes targets (B, ...) such that
+    their mean has a meaning, for an augmentation that mixes them.
 
     Raises:
         UserError: a batch or a split has fewer samples than there are parts to divide it into.
@@ -222,10 +235,12 @@ class DataModule(pl.LightningDataModule):
         augment: Augment = Nothing(),  # noqa: B008 - without a state
         inputs: Collection[str] | None = None,
         units: Callable[..., Tensor] | None = None,
+        mixable: Callable[[dict[str, Tensor]], dict[str, Tensor]] = dict,
     ) -> None:
         super().__init__()
         self.folder, self.batch_size, self.workers = folder, batch_size, workers
         self.seed, self.shard, self.augment = seed, shard, augment
+        self._mixable = mixable
         self.spec = DataSpec.read(folder / "spec.json")
         self.train, self.validation = (
             Packed(folder, split).only(
@@ -267,6 +282,7 @@ class DataModule(pl.LightningDataModule):
             begin=self._batches_done,
             shard=self.shard,
             units=self._train_units,
+            paired=self.augment.mixes,
             workers=self.workers,
             pin=self._pins(),
         )
@@ -305,9 +321,11 @@ class DataModule(pl.LightningDataModule):
         """
         if batch.rows.device == device:
             return batch
-        weights = batch.sample_weight
+        weights, partner = batch.sample_weight, batch.partner
         if weights is not None:
             weights = weights.to(device, non_blocking=True)
+        if partner is not None:
+            partner = self.transfer_batch_to_device(partner, device, dataloader_idx)
         return Batch(
             inputs=moved(batch.inputs, device),
             targets=moved(batch.targets, device),
@@ -315,6 +333,7 @@ class DataModule(pl.LightningDataModule):
             rows=batch.rows.to(device, non_blocking=True),
             weight=batch.weight,
             sample_weight=weights,
+            partner=partner,
         )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
@@ -322,8 +341,16 @@ class DataModule(pl.LightningDataModule):
         trainer = self.trainer
         if trainer is None or not trainer.training:
             return batch
+        if self.augment.mixes:
+            batch = self._with_mixable_targets(batch)
         numbers = PerSampleRandom(batch.rows, seed=self.seed, epoch=trainer.current_epoch)
         return self.augment(batch, numbers)
+
+    def _with_mixable_targets(self, batch: Batch) -> Batch:
+        partner = batch.partner
+        if partner is not None:
+            partner = self._with_mixable_targets(partner)
+        return batch._replace(targets=self._mixable(batch.targets), partner=partner)
 
     def _epoch(self) -> int:
         return self.trainer.current_epoch if self.trainer else 0

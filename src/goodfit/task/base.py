@@ -22,15 +22,15 @@ from goodfit.errors import UserError
 from goodfit.records import Answer, Chart
 from goodfit.task.epoch import EpochResults
 from goodfit.task.kept import Samples
-from goodfit.task.lean import LeanModule
 from goodfit.task.scores import Score, Statistics, mean_loss, with_weight
 from goodfit.task.sharding import shard
+from goodfit.task.stepping import Stepping
 
 Array = np.ndarray[Any, Any]
 Partial = Callable[..., Any]  # a function that waits for its first argument
 
 
-class Task(LeanModule):
+class Task(Stepping):
     """A network with the meaning of its output; never looks into `batch.inputs`.
 
     `kinds` are the kinds of target that the task fits. `scores` gives the direction, "max" or
@@ -43,7 +43,8 @@ class Task(LeanModule):
     outputs, H, W), or "sequence", (B, T, outputs). A task that reads a row takes those of an
     ensemble, too: a network that declares "members" gives (B, M, outputs) for M of them
     (docs/decisions/0032). Scores of an `additive` task are functions of the sums of statistics over
-    samples: an epoch then keeps a few numbers (docs/decisions/0024).
+    samples: an epoch then keeps a few numbers (docs/decisions/0024). A task that `mixes` takes
+    means of the targets that `mixable` gives, as mixup makes them of labels.
 
     The arguments of `loss` behind `output` are the names of the targets, and `units`, `statistics`
     and `watch` take the same. A score of an epoch is computed once, from the statistics of all its
@@ -58,6 +59,7 @@ class Task(LeanModule):
     network_methods: ClassVar[tuple[str, ...]] = ()
     output_form: ClassVar[str] = "row"
     additive: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
     # of the losses of test samples: at these a report shows samples beside the worst ones
     quantiles: ClassVar[tuple[float, ...]] = ()
     # whether `calibrate` learns something: it costs a pass over validation
@@ -153,6 +155,10 @@ class Task(LeanModule):
         has must not depend on the batch: what is ragged is reduced to sums.
         """
         return {"prediction": prediction, "target": target}
+
+    def mixable(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Targets (B, ...) of which a weighed mean is a target, too: by default as they are."""
+        return dict(targets)
 
     def watch(self, output: Tensor, **targets: Tensor) -> Statistics:
         """What `watch_metrics` need to know of each sample: (B, ...), of outputs (B, ...)."""
@@ -374,5 +380,6 @@ class Task(LeanModule):
                 one = self._as_one(output) if self.training else output
                 statistics = with_weight(self.watch(one, **batch.targets), weight)
         # what is kept is not divided among parts of a step: `reduce` counts units
-        results.add(Samples.of_step(step, self.global_rank, loss, units, statistics))
+        if not self.is_ascended:
+            results.add(Samples.of_step(step, self.global_rank, loss, units, statistics))
         return loss.sum() / units.sum() if weight is None else mean_loss(loss, units)

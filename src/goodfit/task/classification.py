@@ -45,6 +45,7 @@ class Classification(Tempered):
     """
 
     kinds = ("class",)
+    mixes = True
     scores = {  # noqa: RUF012 - read as a literal
         "accuracy": "max",
         "balanced_accuracy": "max",
@@ -145,6 +146,10 @@ class Classification(Tempered):
             label_smoothing=smoothing,
             reduction="none",
         )
+
+    def mixable(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Classes (B,) as probabilities (B, K)."""
+        return {"target": F.one_hot(targets["target"], self.spec.outputs).float()}
 
     def merge(self, output: Tensor) -> Tensor:
         """Logits (B, K) of the mean of the members' probabilities, of theirs (B, M, K)."""

@@ -31,6 +31,7 @@ class Multilabel(Tempered):
     """Cross-entropy of each label on logits (B, K); predictions are probabilities (B, K)."""
 
     kinds = ("labels",)
+    mixes = True
     scores = {  # noqa: RUF012 - read as a literal
         "f1_micro": "max",
         "f1_macro": "max",

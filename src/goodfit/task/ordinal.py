@@ -33,6 +33,7 @@ class Ordinal(Classification):
     """
 
     kinds = ("ordered",)
+    mixes = False
     scores = {  # noqa: RUF012 - read as a literal
         "distance": "min",
         "kappa": "max",

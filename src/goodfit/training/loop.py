@@ -108,7 +108,9 @@ def prepare(
         augment=build.augment(cfg),
         inputs=task.inputs,
         units=task.units,
+        mixable=task.mixable,
     )
+    task.sharpness = cfg.sharpness
     if shard.ranks > 1:
         synchronize_batchnorm(task, cuda=cfg.trainer.accelerator in ("gpu", "cuda"))
     return task, data
