@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from goodfit.config import tree
 from goodfit.config.check import check
 from goodfit.config.compose import compose
+from goodfit.config.regularization import settled
 from goodfit.evaluation.evidence import curve, gather
 from goodfit.evaluation.fit import kind
 from goodfit.evaluation.remedies import remedies
@@ -137,8 +138,8 @@ def test_a_remedy_is_an_override_that_changes_the_experiment(
 ) -> None:
     """Pasted behind the command it composes, passes every check, and differs from what was."""
     monkeypatch.chdir(tiny.ROOT)
-    before = compose(tiny.ROOT, [f"experiment={experiment}"])
-    config = tree.dotted(tree.frozen(before))
+    before, _ = settled(compose(tiny.ROOT, [f"experiment={experiment}"]), [])
+    config = tree.dotted(before)
     nothing_learned = replace(HEALTHY, on_train=Interval(0.0, -0.1, 0.1), lost=None)
     found = {
         remedy.override
@@ -151,9 +152,10 @@ def test_a_remedy_is_an_override_that_changes_the_experiment(
     }
     assert len(found) >= 4
     for override in found:
-        after = compose(tiny.ROOT, [f"experiment={experiment}", override])
-        check(after)
-        assert OmegaConf.to_container(after) != OmegaConf.to_container(before), override
+        given = [f"experiment={experiment}", override]
+        after, _ = settled(compose(tiny.ROOT, given), given)
+        check(OmegaConf.create(after))
+        assert after != before, override
 
 
 def test_nothing_learned_while_train_still_falls_asks_for_larger_steps_first() -> None:

@@ -16,13 +16,15 @@ Config = Mapping[str, Any]  # by dotted names
 
 
 def remedies(fit: Fit, evidence: Evidence, config: Config) -> tuple[Remedy, ...]:
-    """At most three; none for a good fit, and only options that the configuration has."""
+    """At most three; none for a good fit or a leak, and only options that the configuration has."""
     if fit is Fit.OVERFIT:
         found = _simpler(config)
     elif fit is Fit.DEGENERATE or (fit is Fit.UNDERFIT and evidence.on_train.low <= 0):
         found = _other_steps(evidence, config)
     elif fit is Fit.UNDERFIT:
         found = _stronger(config)
+    elif fit is Fit.TOO_FEW:
+        found = iter([Remedy("cv=5", "each sample of train and validation is held out once")])
     else:
         found = iter(())
     return tuple(found)[:_MOST]
@@ -30,6 +32,8 @@ def remedies(fit: Fit, evidence: Evidence, config: Config) -> tuple[Remedy, ...]
 
 def _simpler(config: Config) -> Iterator[Remedy]:
     """What leaves a network less room to learn its samples by heart."""
+    if config.get("regularization") != "strong":
+        yield Remedy("regularization=strong", "all that suits these data, at once")
     dropout = _number(config, "model.dropout")
     if dropout is not None and dropout < _LARGEST_DROPOUT:
         more = min(_LARGEST_DROPOUT, round(dropout + 0.2, 2))

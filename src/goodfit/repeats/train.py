@@ -107,7 +107,7 @@ def repeat(
 def _digest(cfg: DictConfig, data: Sequence[Path | None], seeds: Sequence[int]) -> str:
     """The same for a command that computes the same, here and after a stop."""
     own, world = Paths(cfg.name).prepared, devices.world(devices.resolved(cfg))
-    lines = [f"seeds {list(seeds)}", f"score {cfg.task.score}"]
+    lines = [f"seeds {list(seeds)}", f"score {cfg.task.score}", f"{cfg.evaluate.resamples} sets"]
     for folder in data:
         manifest = verify(folder or own, "train", "validation")
         lines += [f"{item}" for item in sorted(resume.facts(cfg, manifest, world).items())]
