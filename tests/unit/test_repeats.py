@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from goodfit.config.overrides import with_options
 from goodfit.errors import UserError
+from goodfit.paths import Paths
 from goodfit.records.interval import Interval
 from goodfit.repeats import train
 from goodfit.repeats.compare import compared
@@ -91,6 +92,34 @@ def test_a_run_of_seeds_is_read_from_mlflow_and_ties_with_itself(seeds_of: Any) 
         found = compared(one, one)
     assert found.outcome == 0
     assert found.difference.interval.value == 0
+
+
+def test_two_trainings_are_compared_on_the_same_validation_either_way(seeds_of: Any) -> None:
+    root, cfg, found = seeds_of
+    (folder,) = root.glob("build/repeats/tiny/*/")
+    sides = []
+    for seed in found.seeds:
+        model = folder / f"fold-0-seed-{seed}"
+        sides.append(Side(f"{seed}", "", folder=model, data=root / Paths(cfg.name).prepared))
+    there, back = compared(*sides), compared(*sides[::-1])
+    assert there.on.startswith("the same validation")
+    sign = 1 if found.mode == "max" else -1
+    first, second = (item.score for item in found.singles)
+    difference = there.difference.interval
+    assert difference.value == pytest.approx(sign * (first - second))
+    turned = back.difference.interval
+    assert (turned.low, turned.high) == pytest.approx((-difference.high, -difference.low))
+    assert back.difference.p == pytest.approx(there.difference.p)
+
+
+def test_trainings_on_other_data_are_refused(seeds_of: Any) -> None:
+    root, cfg, _ = seeds_of
+    (folder,) = root.glob("build/repeats/tiny/*/")
+    data = root / Paths(cfg.name).prepared
+    one = Side("a", "", folder=folder / "fold-0-seed-0", data=data)
+    other = replace(one, folder=folder / "fold-0-seed-1", data_sha256="0" * 64)
+    with pytest.raises(UserError, match="was trained on other data than"):
+        compared(one, other)
 
 
 def many(scores: Any, **changes: Any) -> Repeated:
