@@ -61,6 +61,19 @@ def raw(data: DataSet) -> dict[str, Path]:
     return {name: SAMPLES / source.filename for name, source in data.origins.items()}
 
 
+def augment_mixes(name: str) -> bool:
+    """Whether an augmentation mixes samples, targets and all."""
+    return bool(constants(section("augment", name))["mixes"])
+
+
+def augment_suits(name: str, case: str) -> bool:
+    """Whether an augmentation is for the inputs of a data set; one that mixes is for classes."""
+    changed = set(constants(section("augment", name))["inputs"])
+    if augment_mixes(name):
+        return kind(case) == "class" and gives(case) <= changed
+    return changed <= gives(case)
+
+
 def constants(content: dict[str, Any]) -> dict[str, Any]:
     """The constants of the class that a section names."""
     return _signature(content).constants

@@ -44,17 +44,15 @@ def changed(augment: str, batch: Batch, epoch: int = 0) -> Batch:
 
 def batches(augment: str, prepared: Prepared) -> list[Batch]:
     """A batch of each data set that the augmentation is for."""
-    declared = tiny.constants(tiny.section("augment", augment))
-    wanted = set(declared["inputs"])
-    if not declared["mixes"]:
-        cases = [case for case in tiny.cases() if wanted <= tiny.gives(case)]
-        return [Packed(prepared(case), "train").batch(torch.arange(8)) for case in cases]
     found = []
     for case in tiny.cases():
-        if tiny.kind(case) == "class" and tiny.gives(case) <= wanted:
-            batch = Packed(prepared(case), "train").batch(torch.arange(8))
+        if not tiny.augment_suits(augment, case):
+            continue
+        batch = Packed(prepared(case), "train").batch(torch.arange(8))
+        if tiny.augment_mixes(augment):  # as the task makes them before
             hard = batch.targets["target"]
-            found.append(batch._replace(targets={"target": F.one_hot(hard).float()}))
+            batch = batch._replace(targets={"target": F.one_hot(hard).float()})
+        found.append(batch)
     return found
 
 

@@ -35,7 +35,7 @@ def test_a_label_that_train_lacks_is_named_with_its_count(tmp_path: Path) -> Non
     rows = [f"{number},{'cat' if number % 2 else 'dog'}" for number in range(20)]
     # a single row is in the middle of its stratum: with these shares, that is validation
     message = refused(tmp_path, [*rows, "99,zebra"], test=0.4)
-    assert message == "labels 'zebra' (1 rows) never occur in train; known: cat, dog"
+    assert message == "labels 'zebra' (1 row) never occur in train; known: cat, dog"
 
 
 def test_too_few_rows_for_three_splits_are_counted(tmp_path: Path) -> None:

@@ -65,25 +65,28 @@ def check(cfg: DictConfig) -> None:
     Raises:
         UserError: the first thing that cannot be right, with what is.
     """
-    _check(cfg, tuple(ALLOWED))
-    # of a trained model, which may be older than this rule, it says nothing
-    check_stopping(OmegaConf.to_container(cfg, resolve=True))  # type: ignore[arg-type]
+    _check(cfg, tuple(ALLOWED), SECTIONS)
+    content: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    check_together(content)
+    check_stopping(content)
 
 
 def check_model(cfg: DictConfig) -> None:
     """As `check`, of a trained model: its baselines and augmentations are not looked at.
 
-    They may have been renamed or deleted since, for which nothing is trained again.
+    They may have been renamed or deleted since, for which nothing is trained again. Options of a
+    training that are newer than the model are no fault of it.
 
     Raises:
         UserError: as `check`.
     """
     kept = [str(key) for key in cfg if key not in (*SEVERAL, "other_baselines")]
-    _check(OmegaConf.masked_copy(cfg, kept), tuple(set(ALLOWED) - set(SEVERAL)))
+    sections = {name: expected for name, expected in SECTIONS.items() if name in cfg}
+    _check(OmegaConf.masked_copy(cfg, kept), tuple(set(ALLOWED) - set(SEVERAL)), sections)
 
 
-def _check(cfg: DictConfig, groups: tuple[str, ...]) -> None:
-    _check_sections(cfg, groups)
+def _check(cfg: DictConfig, groups: tuple[str, ...], others: Mapping[str, Any]) -> None:
+    _check_sections(cfg, [*groups, *others])
     content: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     named = {}
     for group in SEVERAL:
@@ -92,12 +95,11 @@ def _check(cfg: DictConfig, groups: tuple[str, ...]) -> None:
     sections |= named["augment"] | named["baseline"]
     for name, section in sections.items():
         _check_part(name, section)
-    for section, expected in SECTIONS.items():
+    for section, expected in others.items():
         check_value(section, expected, content[section])
 
     parts = {name: _part(section) for name, section in sections.items()}
     _check_network(parts)
-    check_together(content)
     methods = {name: parts[name] for name in named["baseline"]}
     _check_kind_of_target(content, parts, methods)
     _check_inputs(parts, methods)
@@ -164,14 +166,13 @@ def _group(section: str) -> str:
     return section.partition(".")[0]
 
 
-def _check_sections(cfg: DictConfig, groups: tuple[str, ...]) -> None:
+def _check_sections(cfg: DictConfig, known: Collection[str]) -> None:
     """Every section is there, and no other."""
     if OmegaConf.is_missing(cfg, "name"):
         raise UserError(
             "no experiment chosen: add experiment=<name>, "
             "or name=... with data=, model=, task=, baseline="
         )
-    known = [*groups, *SECTIONS]
     for key in sorted({str(key) for key in cfg} - set(known)):
         raise UserError(f"unknown key '{key}'.{nearest(key, set(known))}")
     for key in known:

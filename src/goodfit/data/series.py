@@ -110,7 +110,7 @@ class Series(DataSet):
         """
         path = raw["table"]
         cells = self.frame(path)
-        for told in cells.attrs["said"]:
+        for told in cells.attrs.get("said", ()):
             print(f"{path.name}: {told}")
         reading = long_rows.decided(path.name, cells, self.roles, self.columns, self.zone)
         reading = reading.with_gaps(self.gaps, self.longest_gap)
