@@ -127,6 +127,8 @@ def test_evidence_is_what_training_measured(trained: tuple[Path, DictConfig, Tra
         - (evidence.on_validation.value - evidence.validation.value)
     )
     assert (evidence.parameters, evidence.epochs) == (training.cost.trainable, training.epochs)
+    evidence.write(folder / "evidence.json")
+    assert Evidence.read(folder / "evidence.json") == evidence
 
 
 EXPERIMENTS = sorted(path.stem for path in (tiny.ROOT / "conf/experiment").glob("*.yaml"))

@@ -208,6 +208,6 @@ def curve(values: pd.Series[float], kept: int) -> Curve:
     from scipy import stats
 
     line = stats.linregress(np.arange(len(y)), y)
-    reach = stats.t.ppf(0.5 + LEVEL / 2, len(y) - 2) * line.stderr
-    slope = Interval(line.slope, line.slope - reach, line.slope + reach)
+    value, reach = float(line.slope), float(stats.t.ppf(0.5 + LEVEL / 2, len(y) - 2) * line.stderr)
+    slope = Interval(value, value - reach, value + reach)
     return Curve(epochs=len(y), slope=slope, gained=gained)
