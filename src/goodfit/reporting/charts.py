@@ -20,7 +20,7 @@ from goodfit.reporting.words import fixed
 WIDTH = 400.0
 LEFT, RIGHT = 46.0, 388.0  # ends of a horizontal axis
 LETTER = 6.3  # mean width of a letter at 12 px: SVG cannot measure text without a script
-STRONG_LETTER = 6.8  # of a strong one
+STRONG_LETTER = 7.2  # of a strong one
 ROUND_STEPS = (1, 2, 2.5, 5, 10)  # distances of ticks, times a power of ten
 
 

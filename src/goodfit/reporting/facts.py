@@ -18,6 +18,7 @@ from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.provenance import dvc
 from goodfit.records import TOO_FEW, Comparison, Evaluation, Manifest, Method, Role, Training
+from goodfit.records.fit import Fit
 from goodfit.records.interval import Interval
 from goodfit.reporting.charts import Row
 from goodfit.reporting.words import measured
@@ -45,6 +46,11 @@ BADGES = {
     -1: Badge("bad", "\N{MULTIPLICATION X}", "loses to"),
 }
 _TOO_FEW = Badge("tie", "?", TOO_FEW)
+_FITS = {
+    Fit.GOOD: ("good", "\N{CHECK MARK}"),
+    Fit.TOO_FEW: ("tie", "?"),
+    Fit.UNDERFIT: ("tie", "!"),
+}
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,15 @@ class Experiment:
         if self.evaluation.verdict.too_few:
             return _TOO_FEW
         return BADGES[self.evaluation.verdict.strong.outcome]
+
+    @property
+    def fit_badge(self) -> Badge | None:
+        """How well the network fits; None where its score is undefined on train or validation."""
+        judgement = self.evaluation.fit
+        if judgement is None:
+            return None
+        css_class, sign = _FITS.get(judgement.fit, ("bad", "!"))
+        return Badge(css_class, sign, str(judgement.fit))
 
     @property
     def verdict(self) -> str:
