@@ -68,6 +68,31 @@ class Parent(Record):
     run_id: str
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where trainings that belong together lie: what they gave in `root`, each in its folder."""
+
+    root: Path
+    planned: tuple[Planned, ...]
+
+    @property
+    def models(self) -> list[Path]:
+        """The folders of the models, by fold, then by seed."""
+        return [one.folder for one in self.planned]
+
+
+def place(cfg: DictConfig, *, folds: int | None, seeds: int | None) -> Place:
+    """Where `repeat` keeps what it trains; folds are prepared where they are not.
+
+    Raises:
+        UserError: the data cannot be divided so, or are not prepared.
+    """
+    values = _seeds(cfg, seeds)
+    data: list[Path | None] = [*fold_data.prepared(cfg, folds)] if folds else [None]
+    root = ROOT / cfg.name / _digest(cfg, data, values)
+    return Place(root, tuple(_planned(cfg, folds, data, values, root)))
+
+
 def repeat(
     cfg: DictConfig, *, folds: int | None, seeds: int | None, overrides: Sequence[str]
 ) -> Repeated:
@@ -81,9 +106,8 @@ def repeat(
             process trains the same.
         FailureError: a training could not be finished.
     """
-    values = [int(cfg.seed) + offset for offset in range(seeds or 1)]
-    data: list[Path | None] = [*fold_data.prepared(cfg, folds)] if folds else [None]
-    root = ROOT / cfg.name / _digest(cfg, data, values)
+    values, there = _seeds(cfg, seeds), place(cfg, folds=folds, seeds=seeds)
+    root, planned = there.root, there.planned
     with _claimed(root):
         if cfg.resume == "never":
             shutil.rmtree(root, ignore_errors=True)
@@ -92,7 +116,6 @@ def repeat(
             if runs.find(str(cfg.tracking.uri), found.run_id):
                 print(f"trained before, in run {found.run_id}; resume=never trains anew")
                 return found
-        planned = list(_planned(cfg, folds, data, values, root))
         with runs.run_status(_parent(cfg, root, folds, values, overrides)) as parent:
             print_devices(cfg, devices.resolved(cfg))
             singles = _train_all(planned, parent.run_id, overrides)
@@ -102,6 +125,10 @@ def repeat(
             found.write(root / result.FILE)
             _log(parent, root, found)
     return found
+
+
+def _seeds(cfg: DictConfig, count: int | None) -> list[int]:
+    return [int(cfg.seed) + offset for offset in range(count or 1)]
 
 
 def _digest(cfg: DictConfig, data: Sequence[Path | None], seeds: Sequence[int]) -> str:

@@ -1,0 +1,195 @@
+"""How well an experiment fits, and which remedies make it fit better, by validation alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from goodfit.config import gallery, tree
+from goodfit.config.check import check
+from goodfit.config.compose import compose
+from goodfit.config.regularization import settled
+from goodfit.errors import UserError
+from goodfit.evaluation.fit import judged
+from goodfit.paths import Paths
+from goodfit.predictor import Predictor
+from goodfit.records import Evaluation, Training
+from goodfit.records.fit import Fit, Judgement
+from goodfit.repeats.compare import WORDS
+from goodfit.repeats.train import place, repeat
+from goodfit.repeats.treat import Tried, mean_gap, treat
+from goodfit.reporting.fit import UNDEFINED, told
+from goodfit.search import tuned
+from goodfit.system import units
+
+_USAGE = """\
+python pipelines/diagnose.py experiment=<name> [group.key=value] [seeds=3] [keep=true]
+
+Says how well the experiment fits, and trains each remedy with the same seeds, compared on the same
+validation. keep=true writes the best one that is no tie to conf/tuned/<name>.yaml. Test is never
+opened."""
+_FEWEST_SEEDS = 2  # of one, no spread is known
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the command line asks for: overrides of conf/, and two options beside them."""
+
+    overrides: tuple[str, ...]
+    seeds: int = 3
+    keep: bool = False
+
+
+def main() -> int:
+    """Prints the judgement, then a row for each remedy: score, by how much it is better, gap.
+
+    Raises:
+        UserError: an override or option makes no sense, or nothing is prepared to train on.
+        FailureError: a training could not be finished.
+    """
+    arguments = sys.argv[1:]
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(_USAGE)
+        return 0
+    os.chdir(Path(sys.argv[0]).resolve().parents[1])
+    asked = _asked(arguments)
+    cfg = composed(asked.overrides)
+    if not Paths(cfg.name).prepared.is_dir():
+        command = gallery.command("prepare", cfg.name)
+        raise UserError(f"there is no {Paths(cfg.name).prepared}; make it with `{command}`")
+
+    judgement = _judgement(cfg, asked)
+    if judgement is None:
+        print(UNDEFINED)
+        return 0
+    print(f"{judgement.fit}: {' '.join(told(judgement))}", flush=True)
+    remedies = _to_try(judgement)
+    if not remedies:
+        print(_nothing_to_try(judgement))
+        return 0
+    tried = treat(composed, asked.overrides, remedies, asked.seeds)
+    print("\n".join(lines(tried, mean_gap(cfg, asked.seeds))))
+    _conclude(cfg, asked, tried)
+    return 0
+
+
+def composed(overrides: Sequence[str]) -> DictConfig:
+    """The configuration of overrides, checked.
+
+    Raises:
+        UserError: they make none.
+    """
+    content, _ = settled(compose(Path(), overrides), overrides)
+    cfg = OmegaConf.create(content)
+    check(cfg)
+    return cfg
+
+
+def lines(tried: Sequence[Tried], gap_before: float) -> list[str]:
+    """The table: what was, and each remedy beside it."""
+    width = max(len("as it is"), *(len(item.override) for item in tried))
+    before = tried[0].compared
+    first = f"{'as it is':<{width}}  {before.score} {before.second.text()}"
+    rows = [f"{first}; gap {units.number(gap_before, 3, sign=True)}"]
+    for item in tried:
+        found = item.compared
+        word = found.few or f"{WORDS[found.outcome]} what was"
+        by = found.difference.interval.text(sign=True)
+        score = f"{found.score} {found.first.text()}, better by {by}: {word}"
+        gap = units.number(item.gap, 3, sign=True)
+        rows.append(f"{item.override:<{width}}  {score}; gap {gap}")
+    return [*rows, f"  on {before.on}; it counts {before.counts}"]
+
+
+def _asked(arguments: Sequence[str]) -> _Asked:
+    """The options, and what is left for conf/.
+
+    Raises:
+        UserError: an option is no such value.
+    """
+    given = dict(item.split("=", 1) for item in arguments if item.startswith(("seeds=", "keep=")))
+    overrides = tuple(item for item in arguments if not item.startswith(("seeds=", "keep=")))
+    seeds, keep = given.get("seeds", "3"), given.get("keep", "false")
+    if not seeds.isdecimal() or int(seeds) < _FEWEST_SEEDS:
+        raise UserError(f"seeds={seeds}: expected a number of at least {_FEWEST_SEEDS}")
+    if keep not in ("true", "false"):
+        raise UserError(f"keep={keep}: expected true or false")
+    if keep == "true" and len(overrides) > 1:
+        raise UserError(
+            f"keep=true writes for the experiment as it is; leave out {' '.join(overrides[1:])}"
+        )
+    return _Asked(overrides, int(seeds), keep == "true")
+
+
+def _judgement(cfg: DictConfig, asked: _Asked) -> Judgement | None:
+    """That of evaluate where it measured the experiment as it is; else of the first seed's weights.
+
+    Evaluate knows the strong baseline, too.
+    """
+    before = repeat(cfg, folds=None, seeds=asked.seeds, overrides=asked.overrides)
+    model = place(cfg, folds=None, seeds=asked.seeds).models[0]
+    evaluation = Paths(cfg.name).evaluation / "evaluation.json"
+    if evaluation.is_file():
+        found = Evaluation.read(evaluation)
+        if found.weights_sha256 == Training.read(model / "train.json").weights_sha256:
+            return found.fit
+    print("\n".join(before.lines()), flush=True)
+    return judged(cfg, Paths(cfg.name).prepared, model, Predictor.load(model), strong=None)
+
+
+def _to_try(judgement: Judgement) -> list[str]:
+    """The overrides of the remedies; to hold out all samples in turn is none."""
+    if judgement.fit is Fit.TOO_FEW:
+        return []
+    return [item.override for item in judgement.remedies]
+
+
+def _nothing_to_try(judgement: Judgement) -> str:
+    if judgement.fit is Fit.LEAK:
+        return "No training mends that: the data card says what answers it."
+    if judgement.fit is Fit.TOO_FEW:
+        return "No remedy can be judged on so few; python pipelines/train.py ... cv=5 says more."
+    return "There is nothing to treat."
+
+
+def _conclude(cfg: DictConfig, asked: _Asked, tried: Sequence[Tried]) -> None:
+    """The best remedy that is no tie, and what keeps it."""
+    better = [item for item in tried if item.compared.outcome > 0]
+    if not better:
+        print("None is better than what was beyond chance.")
+        return
+    best = max(better, key=lambda item: item.compared.difference.interval.value)
+    if not asked.keep:
+        print(f"{best.override} is better; keep=true writes it to conf/tuned/{cfg.name}.yaml")
+        return
+    print(f"{_keep(cfg, best, asked.seeds)} holds {best.override}; deleting it goes back")
+
+
+def _keep(cfg: DictConfig, best: Tried, seeds: int) -> Path:
+    """Adds the remedy to what is tuned of the experiment."""
+    path = Path("conf/tuned") / f"{cfg.name}.yaml"
+    content = yaml.safe_load(path.read_text()) if path.exists() else None
+    groups: dict[str, str] = {}
+    for entry in (content or {}).pop("defaults", []):
+        groups |= {key.removeprefix("override /"): choice for key, choice in entry.items()}
+    values = tree.dotted(content) if content else {}
+    key, _, value = best.override.partition("=")
+    if Path("conf", key).is_dir():
+        groups[key] = value
+    else:
+        values[key] = yaml.safe_load(value)
+    found = best.compared
+    header = [
+        f"{best.override} made it fit better: {found.score} {found.first.text()} on validation, "
+        f"{found.second.text()} before,",
+        f"better by {found.difference.interval.text(sign=True)} over {seeds} seeds; "
+        f"delete this file to go back to conf/experiment/{cfg.name}.yaml.",
+    ]
+    tuned.write(path, tuned.Values({}, values, groups), header)
+    return path
