@@ -268,6 +268,7 @@ def test_a_missing_cell_is_refused_by_its_row_and_column_or_means_what_it_meant_
             with pytest.raises(CellsError) as error:
                 data.encode(data.received(asked, spec), spec)
             assert [fault[:2] for fault in error.value.faults] == [(2, column)]
+            assert "missing" in error.value.faults[0].problem
 
 
 def test_a_raw_example_is_encoded_without_its_target(case: str, prepared: Prepared) -> None:
