@@ -131,8 +131,10 @@ def test_of_what_was_not_asked_for_nothing_is_said_or_made(asked: Repository) ->
     assert [path.name for path in (asked.path / "models").iterdir()] == [OTHERS[0]]
 
 
-def test_git_sees_the_lock_of_the_gallery_and_nothing_else(asked: Repository) -> None:
-    assert changes(asked) == "?? gallery/dvc.lock\n"
+def test_git_sees_the_lock_of_the_gallery_what_opened_test_and_nothing_else(
+    asked: Repository,
+) -> None:
+    assert changes(asked) == "?? gallery/dvc.lock\n?? openings/\n"
 
 
 def test_overrides_of_params_yaml_hold_in_the_gallery(asked: Repository) -> None:
