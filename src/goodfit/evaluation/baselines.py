@@ -56,8 +56,7 @@ def answers(cfg: DictConfig, data: Path, task: Task) -> dict[str, Answered]:
     truths = {split: _truth(data, split) for split in asked}
 
     def statistics(of: Task, split: str, prediction: Tensor) -> Statistics:
-        truth = truths[split]
-        return with_weight(of.statistics(prediction, **truth.targets), truth.sample_weight)
+        return weighed_statistics(of, prediction, truths[split])
 
     def answered(role: Role, predictions: Mapping[str, np.ndarray[Any, Any]]) -> Answered:
         given = {split: as_prediction(values) for split, values in predictions.items()}
@@ -118,6 +117,11 @@ def _truth(data: Path, split: str) -> Batch:
     """The targets of a split as a task scores them, with the weights of its samples."""
     samples = Packed(data, split).only([])
     return samples.batch(torch.arange(len(samples)))
+
+
+def weighed_statistics(task: Task, prediction: Tensor, truth: Batch) -> Statistics:
+    """Statistics (N, ...) of predictions (N, ...) and true targets, with the samples' weights."""
+    return with_weight(task.statistics(prediction, **truth.targets), truth.sample_weight)
 
 
 def as_prediction(values: np.ndarray[Any, Any]) -> Tensor:

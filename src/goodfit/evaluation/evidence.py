@@ -18,7 +18,7 @@ from torch import Tensor
 
 from goodfit import build
 from goodfit.baseline.base import at
-from goodfit.evaluation.baselines import as_prediction
+from goodfit.evaluation.baselines import as_prediction, weighed_statistics
 from goodfit.evaluation.bootstrap import LEVEL, Resampled, Resamples, compare, interval, intervals
 from goodfit.evaluation.degenerate import same_answer
 from goodfit.predictor import Predictor
@@ -27,7 +27,7 @@ from goodfit.records.fit import Curve, Evidence
 from goodfit.records.interval import Interval
 from goodfit.store.arrays import Packed, read_arrays, read_targets
 from goodfit.task.base import Task
-from goodfit.task.scores import Statistics, weight_of, with_weight
+from goodfit.task.scores import Statistics, weight_of
 
 # samples of a split, evenly spaced: of 5,000 an accuracy is known to 0.014 at the worst; a network
 # that writes its answers takes a second for a few. Of train no more than of validation, which says
@@ -107,11 +107,10 @@ class _Methods:
         inputs = at(read_arrays(self._data / split, self._spec.inputs), rows.numpy())
         for title, values in task.trivial(self._targets, inputs, len(rows)).items():
             given = as_prediction(values)
-            known = task.statistics(given, **truth.targets)
-            known = with_weight(known, truth.sample_weight)
-            own = self._own.setdefault(title, task.calibrated(known))
-            known = own.statistics(own.recalibrated(given), **truth.targets)
-            methods[title] = with_weight(known, truth.sample_weight)
+            if title not in self._own:
+                self._own[title] = task.calibrated(weighed_statistics(task, given, truth))
+            own = self._own[title]
+            methods[title] = weighed_statistics(own, own.recalibrated(given), truth)
         if self._strong and split == "validation":
             statistics = self._strong.statistics
             methods[self._strong.title] = {

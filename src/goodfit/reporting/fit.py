@@ -8,6 +8,7 @@ from goodfit.records import FEWEST_UNITS
 from goodfit.records.fit import Curve, Evidence, Fit, Judgement
 from goodfit.records.interval import Interval
 from goodfit.reporting.words import fixed, measured, number, title
+from goodfit.system.units import counted
 
 UNDEFINED = "The score is undefined on train or validation, so the fit is not judged."
 
@@ -35,11 +36,8 @@ def _said(fit: Fit, evidence: Evidence) -> str:
     if fit is Fit.LEAK:
         return f"The score is not to be trusted: {'; '.join(evidence.leaks)}."
     if fit is Fit.TOO_FEW:
-        count, plural = evidence.units, "" if evidence.units == 1 else "s"
-        return (
-            f"Validation has {count} {evidence.unit}{plural}, it takes {FEWEST_UNITS}: a gap as "
-            "large as any may be luck."
-        )
+        there = counted(evidence.units, evidence.unit)
+        return f"Validation has {there}, it takes {FEWEST_UNITS}: a gap as large as any may be luck."
     if fit is Fit.UNDERFIT:
         return _underfit(evidence)
     if fit is Fit.OVERFIT:
@@ -102,9 +100,9 @@ def _curves(evidence: Evidence) -> Iterator[str]:
     """How both curves ended, and what that says about a longer training."""
     train, validation = evidence.train_curve, evidence.validation_curve
     if validation.slope is None or train.slope is None:
-        yield f"After {_counted(evidence.epochs, 'epoch')} no curve has an end to judge."
+        yield f"After {counted(evidence.epochs, 'epoch')} no curve has an end to judge."
         return
-    over = f"Over the last {_counted(validation.epochs, 'epoch')} validation {_ended(validation)}"
+    over = f"Over the last {counted(validation.epochs, 'epoch')} validation {_ended(validation)}"
     yield f"{over}; the loss of train {_ended(train)}."
 
 
@@ -125,7 +123,3 @@ def _size(evidence: Evidence) -> str:
         f"The network has {evidence.parameters:,} weights for {evidence.samples:,} samples of "
         f"train, {number(weights, 2)} for each."
     )
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

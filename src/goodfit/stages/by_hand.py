@@ -54,7 +54,7 @@ def by_hand(cfg: DictConfig, **repeats: Any) -> float | None:
 
 def _judge(cfg: DictConfig, model: Path) -> None:
     """Prints how well the network fits, and keeps it with the run."""
-    # not before: of several processes, those that only train wait for no baselines
+    # not before: of a launcher of several processes torch is not asked, nor of a trial
     from goodfit.evaluation.fit import judged
     from goodfit.predictor import Predictor
     from goodfit.reporting.fit import line
