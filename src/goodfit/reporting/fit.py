@@ -37,7 +37,9 @@ def _said(fit: Fit, evidence: Evidence) -> str:
         return f"The score is not to be trusted: {'; '.join(evidence.leaks)}."
     if fit is Fit.TOO_FEW:
         there = counted(evidence.units, evidence.unit)
-        return f"Validation has {there}, it takes {FEWEST_UNITS}: a gap as large as any may be luck."
+        return (
+            f"Validation has {there}, it takes {FEWEST_UNITS}: a gap as large as any may be luck."
+        )
     if fit is Fit.UNDERFIT:
         return _underfit(evidence)
     if fit is Fit.OVERFIT:
