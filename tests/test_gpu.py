@@ -131,6 +131,27 @@ def test_a_training_on_a_gpu_goes_on_where_it_was_cut(make: Make) -> None:
     assert curve("model") == pytest.approx(curve("whole"), rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"sharpness": 0.5},
+        {"augment": {"mixup": tiny.section("augment", "mixup")}},
+        {"augment": {"cutmix": tiny.section("augment", "cutmix")}},
+    ],
+    ids=["sharpness", "mixup", "cutmix"],
+)
+def test_what_regularizes_does_the_same_on_a_gpu(make: Make, section: dict[str, Any]) -> None:
+    sides = {}
+    for accelerator in ("cpu", "gpu"):
+        cfg = OmegaConf.merge(make(accelerator=accelerator), section)
+        assert isinstance(cfg, DictConfig)
+        fit(cfg, out=Path(accelerator))
+        sides[accelerator] = curve(accelerator)
+    fit(make(), out=Path("plain"))
+    assert sides["gpu"] == pytest.approx(sides["cpu"], rel=2e-3)
+    assert sides["gpu"] != pytest.approx(curve("plain"), rel=2e-3)
+
+
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_all_gpus_together_have_the_loss_curve_of_one(make: Make, strategy: str) -> None:
