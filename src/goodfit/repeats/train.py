@@ -24,12 +24,13 @@ from goodfit.errors import UserError
 from goodfit.evaluation.bootstrap import Resamples, intervals
 from goodfit.evaluation.repeated import over_folds, over_seeds
 from goodfit.launch import devices, resume
-from goodfit.launch.fit import fit, print_devices
+from goodfit.launch.fit import print_devices
 from goodfit.paths import Paths
 from goodfit.predictor import Predictor
 from goodfit.records import Training
 from goodfit.repeats import folds as fold_data
 from goodfit.repeats import result
+from goodfit.repeats.pool import Asked, Pool
 from goodfit.repeats.result import Repeated, Single
 from goodfit.store.arrays import Packed
 from goodfit.store.manifest import verify
@@ -53,6 +54,11 @@ class Planned:
     fold: int | None
     data: Path | None
     folder: Path  # of its model, once it is finished
+
+    @property
+    def facts(self) -> Path:
+        """The record of the training, there once it is finished."""
+        return self.folder / "train.json"
 
     @property
     def title(self) -> str:
@@ -94,12 +100,18 @@ def place(cfg: DictConfig, *, folds: int | None, seeds: int | None) -> Place:
 
 
 def repeat(
-    cfg: DictConfig, *, folds: int | None, seeds: int | None, overrides: Sequence[str]
+    cfg: DictConfig,
+    *,
+    folds: int | None,
+    seeds: int | None,
+    overrides: Sequence[str],
+    pool: Pool | None = None,
 ) -> Repeated:
     """The scores of every fold and seed on what each held out, their mean, and its interval.
 
     Seeds are seed, seed + 1, ... A finished training is not repeated by the same command; one that
-    was cut goes on. `overrides` are those of each training.
+    was cut goes on. `overrides` are those of each training. Without a `pool` of workers they are
+    trained here, one behind the other.
 
     Raises:
         UserError: the data cannot be divided so, configuration and data do not fit, or another
@@ -118,7 +130,7 @@ def repeat(
                 return found
         with runs.run_status(_parent(cfg, root, folds, values, overrides)) as parent:
             print_devices(cfg, devices.resolved(cfg))
-            singles = _train_all(planned, parent.run_id, overrides)
+            singles = _train_all(planned, parent.run_id, overrides, pool or Pool())
             found, resampled = _summed_up(cfg, folds, values, planned, singles, parent.run_id)
             if resampled is not None:
                 np.save(root / result.VALUES, resampled)
@@ -203,35 +215,35 @@ def _parent(
     return run
 
 
-def _train_all(planned: Sequence[Planned], parent: str, overrides: Sequence[str]) -> list[Training]:
+def _train_all(
+    planned: Sequence[Planned], parent: str, overrides: Sequence[str], pool: Pool
+) -> list[Training]:
     """What each training measured, in their order; those that are finished are not repeated."""
-    done: list[Training] = []
-    started, trained = time.monotonic(), 0
-    for index, one in enumerate(planned, 1):
-        facts = one.folder / "train.json"
-        if not facts.is_file():
-            trained += 1
-            fit(
-                one.cfg,
-                out=one.folder,
-                data=one.data,
-                overrides=[*overrides, f"seed={one.cfg.seed}"],
-                tags={"mlflow.parentRunId": parent, "goodfit.started_by": "fold"}
-                if one.fold
-                else {"mlflow.parentRunId": parent, "goodfit.started_by": "seed"},
-            )
-        done.append(Training.read(facts))
-        _print_progress(one, done[-1], index, len(planned), trained, time.monotonic() - started)
-    return done
+    left = [one for one in planned if not one.facts.is_file()]
+    done = len(planned) - len(left)
+    if done:
+        print(f"{done} of {len(planned)} trainings were finished before", flush=True)
+    started = time.monotonic()
+    asked = [_asked(one, parent, overrides) for one in left]
+    for count, index in enumerate(pool.train(asked), 1):
+        remaining = (time.monotonic() - started) / count * (len(left) - count)
+        _print_finished(left[index], done + count, len(planned), remaining)
+    return [Training.read(one.facts) for one in planned]
 
 
-def _print_progress(
-    one: Planned, training: Training, index: int, count: int, trained: int, seconds: float
-) -> None:
-    score = one.cfg.task.score
-    left = ""
-    if trained and index < count:
-        left = f", about {units.remaining(seconds / trained * (count - index))} left"
+def _asked(one: Planned, parent: str, overrides: Sequence[str]) -> Asked:
+    tags = {
+        "mlflow.parentRunId": parent,
+        "goodfit.started_by": "fold" if one.fold else "seed",
+    }
+    own = (*overrides, f"seed={one.cfg.seed}")
+    return Asked(one.title, one.cfg, one.folder, one.data, own, tags)
+
+
+def _print_finished(one: Planned, index: int, count: int, remaining: float) -> None:
+    """The score of a training, and about how many seconds the others will take."""
+    score, training = one.cfg.task.score, Training.read(one.facts)
+    left = f", about {units.remaining(remaining)} left" if index < count else ""
     value = units.number(training.scores[f"val/{score}"], 4)
     print(
         f"{one.title}: {score} {value} in {training.epochs} epochs ({index} of {count}{left})",

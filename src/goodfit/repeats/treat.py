@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from goodfit.records import Training
 from goodfit.repeats import result
 from goodfit.repeats.compare import Compared, compared
+from goodfit.repeats.pool import Pool
 from goodfit.repeats.result import Repeated
 from goodfit.repeats.sides import Side
 from goodfit.repeats.train import place, repeat
@@ -31,7 +32,11 @@ class Tried:
 
 
 def treat(
-    composed: Composed, overrides: Sequence[str], remedies: Sequence[str], seeds: int
+    composed: Composed,
+    overrides: Sequence[str],
+    remedies: Sequence[str],
+    seeds: int,
+    pool: Pool | None = None,
 ) -> list[Tried]:
     """Each of `remedies` beside the training of `overrides`, by the same `seeds` of both.
 
@@ -41,11 +46,11 @@ def treat(
         UserError: a remedy makes no configuration, or data do not fit.
         FailureError: a training could not be finished.
     """
-    before = _side(composed, overrides, seeds)
+    before = _side(composed, overrides, seeds, pool)
     tried = []
     for remedy in remedies:
         print(f"trying {remedy}", flush=True)
-        after = _side(composed, [*overrides, remedy], seeds)
+        after = _side(composed, [*overrides, remedy], seeds, pool)
         found = compared(after, before)
         tried.append(Tried(remedy, found, mean_gap(composed([*overrides, remedy]), seeds)))
     return tried
@@ -66,8 +71,8 @@ def mean_gap(cfg: DictConfig, seeds: int) -> float:
     return sign * float(np.mean(scores))
 
 
-def _side(composed: Composed, overrides: Sequence[str], seeds: int) -> Side:
+def _side(composed: Composed, overrides: Sequence[str], seeds: int, pool: Pool | None) -> Side:
     cfg = composed(overrides)
-    found: Repeated = repeat(cfg, folds=None, seeds=seeds, overrides=overrides)
+    found: Repeated = repeat(cfg, folds=None, seeds=seeds, overrides=overrides, pool=pool)
     _, values = result.read(place(cfg, folds=None, seeds=seeds).root)
     return Side(overrides[-1], overrides[-1], found, values)

@@ -17,15 +17,18 @@ from goodfit.config.compose import compose
 from goodfit.config.regularization import settled
 from goodfit.errors import UserError
 from goodfit.evaluation.fit import judged
+from goodfit.launch import devices, resume
 from goodfit.paths import Paths
 from goodfit.predictor import Predictor
 from goodfit.records import Evaluation, Training
 from goodfit.records.fit import Fit, Judgement
 from goodfit.repeats.compare import WORDS
+from goodfit.repeats.pool import Pool, pool
 from goodfit.repeats.train import place, repeat
 from goodfit.repeats.treat import Tried, mean_gap, treat
 from goodfit.reporting.fit import UNDEFINED, told
 from goodfit.search import tuned
+from goodfit.store.manifest import verify
 from goodfit.system import units
 
 _USAGE = """\
@@ -64,19 +67,24 @@ def main() -> int:
         command = gallery.command("prepare", cfg.name)
         raise UserError(f"there is no {Paths(cfg.name).prepared}; make it with `{command}`")
 
-    judgement = _judgement(cfg, asked)
+    with pool(cfg, asked.seeds) as workers:
+        _diagnose(cfg, asked, workers)
+    return 0
+
+
+def _diagnose(cfg: DictConfig, asked: _Asked, workers: Pool) -> None:
+    judgement = _judgement(cfg, asked, workers)
     if judgement is None:
         print(UNDEFINED)
-        return 0
+        return
     print(f"{judgement.fit}: {' '.join(told(judgement))}", flush=True)
     remedies = _to_try(judgement)
     if not remedies:
         print(_nothing_to_try(judgement))
-        return 0
-    tried = treat(composed, asked.overrides, remedies, asked.seeds)
+        return
+    tried = treat(composed, asked.overrides, remedies, asked.seeds, workers)
     print("\n".join(lines(tried, mean_gap(cfg, asked.seeds))))
     _conclude(cfg, asked, tried)
-    return 0
 
 
 def composed(overrides: Sequence[str]) -> DictConfig:
@@ -127,20 +135,41 @@ def _asked(arguments: Sequence[str]) -> _Asked:
     return _Asked(overrides, int(seeds), keep == "true")
 
 
-def _judgement(cfg: DictConfig, asked: _Asked) -> Judgement | None:
+def _judgement(cfg: DictConfig, asked: _Asked, workers: Pool) -> Judgement | None:
     """That of evaluate where it measured the experiment as it is; else of the first seed's weights.
 
     Evaluate knows the strong baseline, too.
     """
-    before = repeat(cfg, folds=None, seeds=asked.seeds, overrides=asked.overrides)
+    found = _evaluated(cfg)
+    if found:
+        return found.fit
+    before = repeat(cfg, folds=None, seeds=asked.seeds, overrides=asked.overrides, pool=workers)
     model = place(cfg, folds=None, seeds=asked.seeds).models[0]
-    evaluation = Paths(cfg.name).evaluation / "evaluation.json"
-    if evaluation.is_file():
-        found = Evaluation.read(evaluation)
-        if found.weights_sha256 == Training.read(model / "train.json").weights_sha256:
-            return found.fit
     print("\n".join(before.lines()), flush=True)
     return judged(cfg, Paths(cfg.name).prepared, model, Predictor.load(model), strong=None)
+
+
+def _evaluated(cfg: DictConfig) -> Evaluation | None:
+    """What evaluate measured of a training of this configuration on the data that are there.
+
+    By what decides a training, not by its weights: their last digits depend on the number of cores.
+    """
+    paths, config = Paths(cfg.name), Paths(cfg.name).model / "config.yaml"
+    if not (paths.evaluation / "evaluation.json").is_file() or not config.is_file():
+        return None
+    found = Evaluation.read(paths.evaluation / "evaluation.json")
+    manifest = verify(paths.prepared, "train", "validation")
+    of_weights = Training.read(paths.model / "train.json").weights_sha256
+    decisive = [
+        resume.facts(each, manifest, devices.world(each))
+        for each in (devices.resolved(cfg), tree.load(config))
+    ]
+    is_same = (
+        decisive[0] == decisive[1]
+        and found.weights_sha256 == of_weights
+        and found.test_sha256 == manifest.test_sha256
+    )
+    return found if is_same else None
 
 
 def _to_try(judgement: Judgement) -> list[str]:

@@ -10,6 +10,7 @@ from pydantic import Field, StrictInt
 
 from goodfit.config.values import check_value
 from goodfit.errors import UserError
+from goodfit.repeats.pool import pool
 from goodfit.repeats.train import repeat
 
 _AT_LEAST_TWO = Annotated[StrictInt, Field(ge=2, le=1000)] | None
@@ -37,7 +38,8 @@ def repeated(cfg: DictConfig, overrides: Sequence[str], **options: Any) -> float
         raise UserError(
             f"trainer.num_nodes={cfg.trainer.num_nodes}: cv= and seeds= train on one machine"
         )
-    found = repeat(cfg, folds=folds, seeds=seeds, overrides=overrides)
+    with pool(cfg, (folds or 1) * (seeds or 1)) as workers:
+        found = repeat(cfg, folds=folds, seeds=seeds, overrides=overrides, pool=workers)
     print("\n".join(found.lines()))
     print(f"run {found.run_id}; beside another: python pipelines/compare.py {found.run_id} <run>")
     return found.mean.value
