@@ -16,7 +16,7 @@ from goodfit.config.overrides import with_options
 from goodfit.errors import UserError
 from goodfit.paths import Paths
 from goodfit.records.interval import Interval
-from goodfit.repeats import train
+from goodfit.repeats import pool
 from goodfit.repeats.compare import compared
 from goodfit.repeats.result import Repeated, Single
 from goodfit.repeats.sides import Side, side
@@ -65,7 +65,7 @@ def test_the_same_command_trains_nothing_again_and_gives_the_same(
     root, cfg, found = seeds_of
     (summary,) = root.glob("build/repeats/tiny/*/repeats.json")
     summary.unlink()  # as if it was stopped after the last seed
-    monkeypatch.setattr(train, "fit", None)
+    monkeypatch.setattr(pool, "fit", None)
     assert repeat(cfg, folds=None, seeds=2, overrides=["experiment=tiny"]) == found
 
 
