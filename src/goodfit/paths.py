@@ -76,6 +76,11 @@ class Paths:
         return Path("report") / self.name / "index.html"
 
     @property
+    def fit(self) -> Path:
+        """What was asked of its fit by hand, and the page about that; no stage makes it."""
+        return Path("report") / self.name / "fit"
+
+    @property
     def registered(self) -> Path:
         """What register did, and why."""
         return Path("report") / self.name / "registered.json"

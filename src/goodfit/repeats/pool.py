@@ -27,6 +27,7 @@ from goodfit.launch import devices
 from goodfit.launch.fit import fit
 from goodfit.system import processes, signals
 from goodfit.system.hardware import cores
+from goodfit.system.units import counted
 
 _MEMORY = 2 * 2**30  # bytes that a worker may take: torch and Lightning 0.6 GB, and its training
 
@@ -118,7 +119,7 @@ def pool(cfg: DictConfig, trainings: int) -> Iterator[Pool]:
     from goodfit.launch import session  # noqa: F401 - imported once, before workers fork
 
     opened = Pool(_forked(count))
-    print(f"{count} trainings at once, each on {_threads(count)}", flush=True)
+    print(f"{count} trainings at once, each on {counted(_threads(count), 'core')}", flush=True)
     try:
         yield opened
     finally:
@@ -135,9 +136,9 @@ def _count(cfg: DictConfig, trainings: int) -> int:
     return max(1, min(trainings, len(cores()), fitting))
 
 
-def _threads(count: int) -> str:
-    threads = max(1, len(cores()) // count)
-    return f"{threads} core{'s' * (threads > 1)}"
+def _threads(count: int) -> int:
+    """The cores of each of so many workers."""
+    return max(1, len(cores()) // count)
 
 
 def _forked(count: int) -> list[_Worker]:
@@ -245,7 +246,7 @@ def _share_cores(count: int) -> None:
         return
     import torch
 
-    torch.set_num_threads(max(1, len(cores()) // count))
+    torch.set_num_threads(_threads(count))
 
 
 class Titled(io.TextIOBase):

@@ -39,7 +39,7 @@ def experiment_page(name: str, *, title: str | None = None, about: str | None = 
     evaluation = experiment.evaluation
     data = facts.data(experiment)
     labels = {"unit": experiment.unit, "step": experiment.step}
-    return _render(
+    return render(
         "experiment.html.j2",
         experiment=experiment,
         title=title or name,
@@ -75,8 +75,11 @@ def comparison_page(experiments: list[Experiment]) -> str:
         )
         has_page = Paths(experiment.name).page.exists()
         link = f"{experiment.name}/index.html" if has_page else None
-        rows.append({"experiment": experiment, "link": link, "intervals": intervals})
-    return _render("comparison.html.j2", rows=rows)
+        studies = (Paths(experiment.name).fit / "index.html").exists()
+        fit_link = f"{experiment.name}/fit/index.html" if studies else None
+        row = {"experiment": experiment, "link": link, "fit_link": fit_link}
+        rows.append(row | {"intervals": intervals})
+    return render("comparison.html.j2", rows=rows)
 
 
 def _verdict(experiment: Experiment) -> dict[str, str | None]:
@@ -307,5 +310,10 @@ def _environment() -> Environment:
     return environment
 
 
-def _render(template: str, **content: Any) -> str:
+def render(template: str, **content: Any) -> str:
+    """The HTML of a template, filled with `content`.
+
+    Raises:
+        UndefinedError: the template asks for what is not there.
+    """
     return _environment().get_template(template).render(**content)

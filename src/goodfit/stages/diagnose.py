@@ -21,13 +21,16 @@ from goodfit.launch import devices, resume
 from goodfit.paths import Paths
 from goodfit.predictor import Predictor
 from goodfit.records import Evaluation, Training
+from goodfit.records.diagnosed import Diagnosed, Treated
 from goodfit.records.fit import Fit, Judgement
+from goodfit.repeats import result
 from goodfit.repeats.compare import WORDS
 from goodfit.repeats.pool import Pool, pool
 from goodfit.repeats.train import place, repeat
 from goodfit.repeats.treat import Tried, mean_gap, treat
 from goodfit.reporting.fit import UNDEFINED, told
 from goodfit.search import tuned
+from goodfit.stages import studies
 from goodfit.store.manifest import verify
 from goodfit.system import units
 
@@ -83,8 +86,10 @@ def _diagnose(cfg: DictConfig, asked: _Asked, workers: Pool) -> None:
         print(_nothing_to_try(judgement))
         return
     tried = treat(composed, asked.overrides, remedies, asked.seeds, workers)
-    print("\n".join(lines(tried, mean_gap(cfg, asked.seeds))))
+    found = _diagnosed(cfg, asked, judgement, tried)
+    print("\n".join(lines(found)))
     _conclude(cfg, asked, tried)
+    studies.keep_diagnosed(found, asked.overrides)
 
 
 def composed(overrides: Sequence[str]) -> DictConfig:
@@ -99,20 +104,49 @@ def composed(overrides: Sequence[str]) -> DictConfig:
     return cfg
 
 
-def lines(tried: Sequence[Tried], gap_before: float) -> list[str]:
+def lines(found: Diagnosed) -> list[str]:
     """The table: what was, and each remedy beside it."""
-    width = max(len("as it is"), *(len(item.override) for item in tried))
-    before = tried[0].compared
-    first = f"{'as it is':<{width}}  {before.score} {before.second.text()}"
-    rows = [f"{first}; gap {units.number(gap_before, 3, sign=True)}"]
-    for item in tried:
-        found = item.compared
-        word = found.few or f"{WORDS[found.outcome]} what was"
-        by = found.difference.interval.text(sign=True)
-        score = f"{found.score} {found.first.text()}, better by {by}: {word}"
-        gap = units.number(item.gap, 3, sign=True)
+    width = max(len("as it is"), *(len(item.override) for item in found.treated))
+    gap = units.number(found.gap, 3, sign=True)
+    rows = [f"{'as it is':<{width}}  {found.score} {found.before.text()}; gap {gap}"]
+    for item in found.treated:
+        by, gap = item.better.text(sign=True), units.number(item.gap, 3, sign=True)
+        score = f"{found.score} {item.score.text()}, better by {by}: {item.word}"
         rows.append(f"{item.override:<{width}}  {score}; gap {gap}")
-    return [*rows, f"  on {before.on}; it counts {before.counts}"]
+    return [*rows, f"  on {found.on}; it counts {found.counts}"]
+
+
+def _diagnosed(
+    cfg: DictConfig, asked: _Asked, judgement: Judgement, tried: Sequence[Tried]
+) -> Diagnosed:
+    """What was found, for a terminal, the page, and MLflow."""
+    there, before = place(cfg, folds=None, seeds=asked.seeds), tried[0].compared
+    treated = []
+    for item in tried:
+        each = item.compared
+        treated.append(
+            Treated(
+                override=item.override,
+                score=each.first,
+                better=each.difference.interval,
+                outcome=each.outcome,
+                word=each.few or f"{WORDS[each.outcome]} what was",
+                gap=item.gap,
+            )
+        )
+    return Diagnosed(
+        experiment=str(cfg.name),
+        data_sha256=verify(Paths(cfg.name).prepared, "train", "validation").sha256,
+        fit=judgement.fit,
+        sentences=tuple(told(judgement)),
+        score=before.score,
+        before=before.second,
+        gap=mean_gap(cfg, asked.seeds),
+        treated=tuple(treated),
+        on=before.on,
+        counts=before.counts,
+        run_id=result.read(there.root)[0].run_id,
+    )
 
 
 def _asked(arguments: Sequence[str]) -> _Asked:

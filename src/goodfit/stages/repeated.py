@@ -12,6 +12,7 @@ from goodfit.config.values import check_value
 from goodfit.errors import UserError
 from goodfit.repeats.pool import pool
 from goodfit.repeats.train import repeat
+from goodfit.stages import studies
 
 _AT_LEAST_TWO = Annotated[StrictInt, Field(ge=2, le=1000)] | None
 
@@ -41,5 +42,6 @@ def repeated(cfg: DictConfig, overrides: Sequence[str], **options: Any) -> float
     with pool(cfg, (folds or 1) * (seeds or 1)) as workers:
         found = repeat(cfg, folds=folds, seeds=seeds, overrides=overrides, pool=workers)
     print("\n".join(found.lines()))
+    studies.keep_repeated(found, overrides)
     print(f"run {found.run_id}; beside another: python pipelines/compare.py {found.run_id} <run>")
     return found.mean.value
