@@ -100,11 +100,17 @@ def _of_repeats(found: Repeated) -> Study:
         title=f"{found.title[0].upper()}{found.title[1:]}",
         command=f"python pipelines/train.py experiment={found.experiment} {' '.join(asked)}",
         sentences=(f"{name} {found.mean.text()}: mean and 95 % interval of {found.title}.",),
-        notes=tuple(line.strip() for line in found.counted()),
+        notes=(" ".join(_sentence(line) for line in found.counted()),),
         chart=chart,
         table=Table(head=("fold", "seed", "epochs", name), rows=tuple(rows)),
         stale=None if found.folds else _stale(found.experiment, found.data),
     )
+
+
+def _sentence(line: str) -> str:
+    """A line of a terminal as a sentence."""
+    text = line.strip()
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _stale(name: str, data: Sequence[str]) -> str | None:
