@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from goodfit.data import plain_csv
+from goodfit.data import plain, plain_csv
 from goodfit.data.spill import Spill
 from goodfit.errors import UserError
 from goodfit.system.units import counted
@@ -101,9 +101,13 @@ def without_blanks(table: pd.DataFrame, spill: Spill) -> pd.DataFrame:
     blank = np.ones(len(table), bool)
 
     def stripped(name: Any) -> Any:
-        cells: pd.Series[Any] = table[name].str.strip()
-        spaced[name] = int((cells != table[name]).sum())
-        blank[blank] = (cells[blank] == "").to_numpy(bool)
+        cells: pd.Series[Any] = table[name]
+        spaced[name] = 0
+        if plain.may_have_spaces(cells):
+            cells = cells.str.strip()
+            spaced[name] = int((cells != table[name]).sum())
+        if blank.any():
+            blank[blank] = (cells[blank] == "").to_numpy(bool)
         # what is as it was lies where it lay
         return cells if spaced[name] else table[name]
 
