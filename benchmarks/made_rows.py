@@ -35,6 +35,7 @@ def table() -> Table:
         equal_rows="together",
         alike_labels="refuse",
         sheet=None,
+        encoding=None,
         group=None,
         time=None,
         gap=None,

@@ -37,7 +37,9 @@ def table(cls: type[Table] = Table, **options: Any) -> Table:
         "na_values": {},
         "equal_rows": "together",
         "alike_labels": "refuse",
-        **dict.fromkeys(("separator", "sheet", "group", "time", "gap", "assigned", "weight")),
+        **dict.fromkeys(
+            ("separator", "sheet", "encoding", "group", "time", "gap", "assigned", "weight")
+        ),
         "test": 0.25,
         "validation": 0.25,
         "split_seed": 0,

@@ -13,6 +13,7 @@ import pytest
 from made_tables import refused
 
 from goodfit.data import delimited, first_bytes, row_files, table_files
+from goodfit.data.encodings import Encoding
 from goodfit.errors import UserError
 
 CUT = "t.csv, cut at each comma: "
@@ -108,7 +109,7 @@ def test_what_is_no_text_is_named(tmp_path: Path, content: bytes, message: str) 
 def test_a_file_of_windows_is_refused_with_the_command_that_mends_it(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a;K\u00f6ln\n" + "1;2\n" * 20, "cp1252")
     with pytest.raises(UserError) as error:
-        delimited.cells(tmp_path / "t.csv")
+        delimited.cells(tmp_path / "t.csv", encoding=Encoding(None, ""))
     message, _, command = str(error.value).removesuffix("`)").partition(" (a file of Windows by `")
     assert message == "t.csv is not UTF-8 (byte 3); save it as CSV in UTF-8"
     mended = subprocess.run([*shlex.split(command), "t.csv"], cwd=tmp_path, stdout=subprocess.PIPE)

@@ -79,3 +79,12 @@ def test_what_is_in_both_is_counted_as_sets_count_it() -> None:
     ours[0, :8], ours[0, 8:] = theirs[0, :8], 7
     known = set(digests.as_list(theirs))
     assert digests.in_both(ours, theirs) == sum(each in known for each in digests.as_list(ours))
+
+
+def test_numbers_are_in_the_order_of_the_first_of_each() -> None:
+    rng = np.random.default_rng(0)
+    for different in (1, 7, 90, 10**6):
+        rows = rng.integers(0, different, 100)
+        known = digests.numbered(digests.of_columns([pd.Series(rows.astype(float))]))
+        assert known.tolist() == pd.factorize(rows)[0].tolist()
+    assert not len(digests.numbered(np.zeros((0, 16), np.uint8)))

@@ -23,7 +23,7 @@ import pytest
 from goodfit.data import features
 from goodfit.data.columns import Column
 from goodfit.data.faults import CellsError, Faults
-from goodfit.data.table_files import cells, parts
+from goodfit.data.table_files import Wanted, cells, parts
 from goodfit.errors import UserError
 
 ROWS = [
@@ -160,12 +160,12 @@ def test_what_is_no_cell_is_refused_by_its_column_or_left_out(
         cells(path)
     assert told in str(refused.value)
     assert "data.drop=[x]" in str(refused.value)
-    assert cells(path, drop=["x"]).to_numpy().tolist() == [["", "1"]]
+    assert cells(path, wanted=Wanted(["x"])).to_numpy().tolist() == [["", "1"]]
 
 
 def test_a_key_that_a_line_lacks_is_a_missing_cell(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"a": 1}\n{"b": "x", "a": 2.5}\n{"c": [1]}')
-    table = cells(tmp_path / "a.jsonl", drop=["c"])
+    table = cells(tmp_path / "a.jsonl", wanted=Wanted(["c"]))
     assert table[["a", "b"]].to_numpy().tolist() == [["1", ""], ["2.5", "x"]]
     with pytest.raises(UserError, match=r"column 'c' holds values such as \[1\]"):
         cells(tmp_path / "a.jsonl")
@@ -211,7 +211,10 @@ def test_a_formula_that_was_never_computed_is_named_and_its_column_can_be_left_o
         "a.xlsx, sheet 'May', cell B3: '=A3*2' was never computed; open and save the file in a "
         "spreadsheet program, or leave the column out ('data.drop=[\"twice x\"]')"
     )
-    assert cells(path, drop=["twice x"]).to_numpy().tolist() == [["1", "", "3"], ["2", "", "5"]]
+    assert cells(path, wanted=Wanted(["twice x"])).to_numpy().tolist() == [
+        ["1", "", "3"],
+        ["2", "", "5"],
+    ]
 
 
 def test_a_formula_that_was_never_computed_costs_its_row_alone_in_use(tmp_path: Path) -> None:
@@ -236,7 +239,7 @@ def test_a_formula_that_names_a_column_must_be_computed(tmp_path: Path) -> None:
     sheet.append(["x", '="y"&1'])
     book.save(tmp_path / "a.xlsx")
     with pytest.raises(UserError, match=r"cell B1: '=\"y\"&1' is to name a column"):
-        cells(tmp_path / "a.xlsx", drop=["y"])
+        cells(tmp_path / "a.xlsx", wanted=Wanted(["y"]))
 
 
 def test_a_formula_whose_result_is_an_empty_text_is_an_empty_cell(tmp_path: Path) -> None:
@@ -251,13 +254,39 @@ def test_a_formula_whose_result_is_an_empty_text_is_an_empty_cell(tmp_path: Path
     assert cells(tmp_path / "b.xlsx")["twice x"].tolist() == ["2", ""]
 
 
+@pytest.mark.parametrize("name", ["a.db", "a.parquet", "a.jsonl", "a.xlsx"])
+def test_what_is_no_cell_is_refused_where_it_is_needed_alone(tmp_path: Path, name: str) -> None:
+    """As by data sets of which no option leaves columns out: they say what may be done."""
+    path = tmp_path / name
+    if name == "a.db":
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("create table rows (x, other)")
+            connection.execute("insert into rows values (1, x'00')")
+    elif name == "a.parquet":
+        pd.DataFrame({"x": [1], "other": [[1, 2]]}).to_parquet(path)
+    elif name == "a.jsonl":
+        path.write_text('{"x": 1, "other": [1, 2]}\n')
+    else:
+        formulas(path)
+    other = "twice x" if name == "a.xlsx" else "other"
+    table = cells(path, wanted=Wanted(needed=["x"], drops=False))
+    assert table["x"].iloc[0] == "1"
+    assert set(table[other]) == {""}
+    for wanted in (Wanted(needed=[other], drops=False), Wanted([other], [other])):
+        with pytest.raises(UserError) as refused:
+            cells(path, wanted=wanted)
+        assert "data.drop" not in str(refused.value)
+    with pytest.raises(UserError, match=r"or leave the column out \('?data\.drop"):
+        cells(path)
+
+
 def test_bytes_of_a_database_are_left_out_with_their_column(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "a.db")) as connection, connection:
         connection.execute("create table rows (x, photo)")
         connection.execute("insert into rows values (1, x'00')")
     with pytest.raises(UserError, match=r"'photo' holds values such as .*data.drop=\[photo\]"):
         cells(tmp_path / "a.db")
-    assert cells(tmp_path / "a.db", drop=["photo"]).to_numpy().tolist() == [["1", ""]]
+    assert cells(tmp_path / "a.db", wanted=Wanted(["photo"])).to_numpy().tolist() == [["1", ""]]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def texts(**options: Any) -> Texts:
         "sources": {"table": Source(file="t.csv", sha256=None)},
         **{"text": "body", "label": "y", "length": 6, "min_count": 1, "alike_labels": "refuse"},
         **{"kind": "class", "order": [], "separator": None},
-        **dict.fromkeys(("sheet", "group", "time", "gap", "assigned", "weight")),
+        **dict.fromkeys(("sheet", "encoding", "group", "time", "gap", "assigned", "weight")),
         **{"test": 0.25, "validation": 0.25, "split_seed": 0},
     }
     return Texts(**defaults | options)

@@ -23,7 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from goodfit.data import plain_csv
+from goodfit.data import plain, plain_csv
+from goodfit.data.encodings import UTF8, Encoding, as_utf8
 from goodfit.data.spill import Spill
 from goodfit.errors import UserError
 from goodfit.system.units import counted
@@ -48,7 +49,7 @@ class Beginning(NamedTuple):
         return text.partition("\n")[2] if self.above else text
 
 
-def cells(raw: Path, spill: Spill | None = None) -> pd.DataFrame:
+def cells(raw: Path, spill: Spill | None = None, encoding: Encoding = UTF8) -> pd.DataFrame:
     """All cells (N rows) as text; the index counts blank rows, too.
 
     Blank rows are left out, for nothing can be learned of them; whoever asks a model gets an answer
@@ -56,25 +57,27 @@ def cells(raw: Path, spill: Spill | None = None) -> pd.DataFrame:
     called "Unnamed: <number>". Attributes: `spaced`, how many cells of each column had spaces
     around them, `first_row`, the number of the row below the header, and `said`, what a reader
     should know of the file. Of a plain file, memory holds what `spill` leaves
-    there; a file with quotes in cells, or of UTF-16, is read as a whole.
+    there; a file with quotes in cells, or not of UTF-8, is read as a whole. `encoding` is what the
+    user says of it.
 
     Raises:
-        UserError: the file is empty, no UTF-8 or UTF-16, has rows longer than the header, or two
-            columns of one name.
+        UserError: the file is empty, no UTF-8 or UTF-16 nor of the `encoding`, has rows longer than
+            the header, or two columns of one name.
     """
     spill = spill or Spill()
-    encoding, head = _head(raw)
+    text = _text(raw, encoding) if encoding.is_another else None
+    is_utf16, head = _head(raw) if text is None else (False, text)
     begin = beginning(raw.name, head)
     # pandas would rename the second of two equal names
     header = next(_rows(begin.below(head), begin.separator), [])
     check_header(raw.name, header)
     names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]
     table = None
-    if header:
+    if header and text is None:
         first_row = 2 + begin.above
         table = plain_csv.cells(raw, names, begin.separator, spill, first_row=first_row)
     if table is None:
-        text = _text(raw)
+        text = _text(raw, encoding) if text is None else text
         begin = beginning(raw.name, text)
         text = begin.below(text)
         check_header(raw.name, next(_rows(text, begin.separator), []))
@@ -84,7 +87,8 @@ def cells(raw: Path, spill: Spill | None = None) -> pd.DataFrame:
     table = without_blanks(table, spill)
     for name in table:
         _refuse_single_quotes(raw.name, table[name])
-    said = ["it is UTF-16"] if encoding == "utf-16" else []
+    said = ["it is UTF-16"] if is_utf16 else []
+    said += [f"it is read as {encoding.name}"] if encoding.is_another else []
     if begin.above or begin.separator != ",":
         by = ", as its first line says" if begin.above else ""
         said.append(f"cells are separated by a {SEPARATORS[begin.separator]}{by}")
@@ -101,9 +105,13 @@ def without_blanks(table: pd.DataFrame, spill: Spill) -> pd.DataFrame:
     blank = np.ones(len(table), bool)
 
     def stripped(name: Any) -> Any:
-        cells: pd.Series[Any] = table[name].str.strip()
-        spaced[name] = int((cells != table[name]).sum())
-        blank[blank] = (cells[blank] == "").to_numpy(bool)
+        cells: pd.Series[Any] = table[name]
+        spaced[name] = 0
+        if plain.may_have_spaces(cells):
+            cells = cells.str.strip()
+            spaced[name] = int((cells != table[name]).sum())
+        if blank.any():
+            blank[blank] = (cells[blank] == "").to_numpy(bool)
         # what is as it was lies where it lay
         return cells if spaced[name] else table[name]
 
@@ -143,24 +151,26 @@ def encoding_of(content: bytes) -> str:
     return "utf-16" if content.startswith(_UTF_16) else "utf-8-sig"
 
 
-def _head(raw: Path) -> tuple[str, str]:
-    """The encoding of a file, and its first rows; these empty where it does not have that."""
+def _head(raw: Path) -> tuple[bool, str]:
+    """Whether a file is UTF-16, and its first rows; these empty where it has no such letters."""
     opened = gzip.open if raw.suffix == ".gz" else open
     encoding = "utf-8-sig"
     try:
         with opened(raw, "rb") as begin:
             encoding = encoding_of(begin.read(2))
         with opened(raw, "rt", encoding=encoding) as stream:
-            return encoding, "".join(islice(stream, _SAMPLE + 1)).lstrip("\ufeff")
+            return encoding == "utf-16", "".join(islice(stream, _SAMPLE + 1)).lstrip("\ufeff")
     except (UnicodeError, EOFError, zlib.error, gzip.BadGzipFile):
-        return encoding, ""
+        return encoding == "utf-16", ""
 
 
-def _text(raw: Path) -> str:
+def _text(raw: Path, asked: Encoding) -> str:
     try:
         content = gzip.decompress(raw.read_bytes()) if raw.suffix == ".gz" else raw.read_bytes()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{raw.name} cannot be unpacked: {error}") from None
+    if asked.is_another:
+        content = as_utf8(raw.name, io.BytesIO(content), asked).read()
     encoding = encoding_of(content)
     try:
         # with the mark of byte order that Excel writes, or without; line ends as Python's reader
@@ -173,8 +183,8 @@ def _text(raw: Path) -> str:
             ) from None
         other = other_kind(content)
         where = f", but {other}" if other else f" (byte {error.start})"
-        how = "" if other else " (a file of Windows by `iconv -f CP1252 -t UTF-8`)"
-        raise UserError(f"{raw.name} is not UTF-8{where}; save it as CSV in UTF-8{how}") from None
+        how = "save it as CSV in UTF-8" if other else asked.advice
+        raise UserError(f"{raw.name} is not UTF-8{where}; {how}") from None
     if "\0" in text:
         place = len(text.partition("\0")[0].encode())
         kind = other_kind(text[:2].encode())

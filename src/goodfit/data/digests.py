@@ -85,12 +85,18 @@ def as_list(digests: Array) -> list[bytes]:
 
 def numbered(digests: Array) -> Array:
     """The number (N,) of each row's digest (N, 16), in the order in which they first appear."""
-    first: Array
-    first, second = (pd.factorize(lane)[0] for lane in _lanes(digests).T)
-    if not len(first):
-        return first
-    both: Array = pd.factorize(first * (second.max() + 1) + second)[0]
-    return both
+    lane = _lanes(digests)[:, 0]
+    # mostly few are there twice, and sorting finds them in a tenth of the time of a table of all
+    some = np.flatnonzero(are_repeated(lane))
+    first, second = (pd.factorize(each)[0] for each in _lanes(digests[some]).T)
+    both = pd.factorize(first * (second.max(initial=0) + 1) + second)[0]
+    # each row stands for itself, or the first one of its digest does
+    stands = np.arange(len(lane))
+    _, earliest = np.unique(both, return_index=True)
+    stands[some] = some[earliest[both]]
+    are_first: Array = stands == np.arange(len(lane))
+    numbers: Array = (are_first.cumsum() - 1)[stands]
+    return numbers
 
 
 def in_both(digests: Array, others: Array) -> int:
@@ -101,6 +107,13 @@ def in_both(digests: Array, others: Array) -> int:
         return 0
     known = set(as_list(others[are_in(theirs, ours[alike])]))
     return sum(digest in known for digest in as_list(digests[alike]))
+
+
+def are_repeated(values: Array) -> Array:
+    """Which of the values (N,) are there more than once."""
+    ordered = np.sort(values)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    return are_in(values, twice) if len(twice) else np.zeros(len(values), bool)
 
 
 def are_in(values: Array, others: Array) -> Array:

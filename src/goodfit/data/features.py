@@ -19,6 +19,7 @@ from goodfit.data import columns, dates, plain
 from goodfit.data.columns import MOST_CATEGORIES, Column
 from goodfit.data.faults import Faults, shown
 from goodfit.data.numbers import POINT
+from goodfit.data.ordered import quantiles
 
 Array = np.ndarray[Any, Any]
 Facts = Mapping[str, Any]
@@ -80,12 +81,11 @@ def knots(train: pd.DataFrame, columns: Mapping[str, Facts]) -> list[list[float]
 
 def _knots(values: Array) -> list[float]:
     """The quantiles of a feature (B,) that six digits tell apart."""
-    # of sorted values np.quantile takes a tenth of the time
     ordered = np.sort(values)
     if ((ordered == ordered[0]) | (ordered == ordered[-1])).all():
         return []
-    quantiles = np.quantile(ordered, np.linspace(0, 1, _QUANTILES))
-    return sorted({float(f"{quantile:.6g}") for quantile in quantiles})
+    places = np.linspace(0, 1, _QUANTILES)
+    return sorted({float(f"{each:.6g}") for each in quantiles(ordered, places)})
 
 
 def width(facts: Facts) -> int:
@@ -278,6 +278,8 @@ def _moments(values: pd.Series[Any], column: Column) -> Array:
 def _floats(values: pd.Series[Any], column: Column) -> Array:
     if pd.api.types.is_complex_dtype(values):
         return np.full(len(values), np.nan)
+    if values.dtype == np.float64:
+        return values.to_numpy()  # of which pandas would look for missing ones
     if pd.api.types.is_numeric_dtype(values):
         return np.asarray(values.to_numpy(float, na_value=np.nan))
     if column.kind == "number" and (column.notation, column.unit) == (POINT, ""):

@@ -9,13 +9,14 @@ Letters: N rows of the table, F columns.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from goodfit.data import digests
 from goodfit.data.faults import drop, override, shown
+from goodfit.data.near_rows import near_rows
+from goodfit.data.ordered import different, distance, quantiles
 from goodfit.data.split import SPLITS
 from goodfit.records import FINDING_ROWS, Finding
 from goodfit.system.units import counted
@@ -26,10 +27,9 @@ FEWEST = 30  # rows of a split in which a difference can be told
 _FAR = 15.0  # interquartile ranges from the median: hardly ever a value of any common distribution
 # the same of log(1 + x / median), where log-normal numbers end at 5.4 deviations
 _FAR_SHARES = 7.0
-_FEWEST_COLUMNS = 5  # of fewer, rows agree in all but one by chance
-_DIFFERENT = 0.8  # of the rows, without a column: where fewer are, they agree by chance
 _ALONE, _ALONE_NUMBER = 0.99, 0.97  # of the rows, or of the variance, that one column explains
 _PLAINLY_CHANCE = 1e-3
+_STEPS = 4096  # of a distribution function, which mostly tell
 _LEAVES = 64
 _FEW = 1000  # rows that tell at once of most columns that they are not constant
 _MOST = 20_000  # rows that are looked at where all would take long
@@ -112,7 +112,7 @@ def _far_off(rows: pd.DataFrame, inputs: Sequence[str]) -> list[Finding]:
             continue
         # sorted once, of a million in 10 ms, where each question by itself takes as long
         ordered = np.sort(values.dropna().to_numpy())
-        if _different(ordered) < FEWEST:
+        if different(ordered) < FEWEST:
             continue
         finding = _stands_for_another(values, ordered) or _beyond(values, ordered)
         found += [finding] if finding else []
@@ -126,7 +126,7 @@ def _stands_for_another(values: pd.Series[Any], ordered: Array) -> Finding | Non
         low, high = others[0], others[-1]
         distance = max(low - extreme, extreme - high)
         is_one = len(ordered) - len(others) == 1
-        if not is_one and distance > high - low and _different(others) >= FEWEST:
+        if not is_one and distance > high - low and different(others) >= FEWEST:
             at = np.flatnonzero(values == extreme)
             return Finding(
                 what=f"'{values.name}' is {extreme:g} in {counted(len(at), 'row')}, and in all "
@@ -154,7 +154,7 @@ def _beyond(values: pd.Series[Any], ordered: Array) -> Finding | None:
     # of a number that is mostly zero, by those that are not; what most are is in the middle
     others = _without(ordered, ordered[len(ordered) // 2])
     told = others if len(ordered) - len(others) > len(values) / 2 else ordered
-    low, middle, high = pd.Series(told).quantile([0.25, 0.5, 0.75])
+    low, middle, high = quantiles(told, np.array([0.25, 0.5, 0.75]))
     if max(middle - ordered[0], ordered[-1] - middle) <= _FAR * (high - low):
         return None
     is_far = (values - middle).abs() > _FAR * (high - low)
@@ -231,9 +231,13 @@ def _leaks(
     if min(known.sum(), (~known).sum()) < FEWEST:
         return []
     is_number = pd.api.types.is_float_dtype(train[label])
-    target = train[label].to_numpy()
+    # of texts, each comparison takes as long as of fifty numbers
+    target = train[label].to_numpy() if is_number else codes(train[label])
     tree = DecisionTreeRegressor if is_number else DecisionTreeClassifier
     dummy = DummyRegressor() if is_number else DummyClassifier(strategy="most_frequent")
+    # which looks at no input
+    guess = dummy.fit(target[known, None], target[known])
+    chance = guess.score(target[~known, None], target[~known])
     found = []
     for name in inputs:
         x = codes(train[name])[:, None]
@@ -241,7 +245,6 @@ def _leaks(
             x[known], target[known]
         )
         right = fitted.score(x[~known], target[~known])
-        chance = dummy.fit(x[known], target[known]).score(x[~known], target[~known])
         # of a rare class, always the other one is right as often
         if right >= (_ALONE_NUMBER if is_number else _ALONE) and 1 - right < 0.1 * (1 - chance):
             said = f"explains {right:.1%} of the variance" if is_number else f"tells {right:.1%}"
@@ -257,65 +260,19 @@ def _leaks(
 
 
 def _near_copies(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> list[Finding]:
-    """Rows of test that agree with one of train in all inputs but one, more than by chance.
-
-    Chance is that of columns that know nothing of each other.
-    """
-    from scipy.stats import poisson
-
-    if len(inputs) < _FEWEST_COLUMNS:
+    near = near_rows(rows, names, inputs, SURE)
+    if near is None:
         return []
-    weights = np.random.default_rng(0).integers(1, 2**63, len(inputs), dtype=np.uint64) | 1
-    # a sum, from which one column is taken out without hashing the others again
-    total, agree = np.zeros(len(rows), np.uint64), np.empty(len(inputs))
-    for place, name in enumerate(inputs):
-        hashes = _hashes(rows[name])
-        total += hashes * weights[place]
-        agree[place] = _agreement(hashes)  # that two rows agree in a column
-    near = np.zeros(len(rows), bool)
-    differing = dict.fromkeys(inputs, 0)
-    train, test = np.flatnonzero(names == "train"), np.flatnonzero(names == "test")
-    for place, name in enumerate(inputs):
-        # hashed again: those of all columns are as large as the table
-        rest = total - _hashes(rows[name]) * weights[place]
-        if _different(np.sort(rest)) < _DIFFERENT * len(rows):
-            continue
-        alike = test[digests.are_in(rest[test], rest[train])]
-        expected = len(train) * len(test) * np.delete(agree, place).prod()
-        if poisson.sf(len(alike) - 1, expected) >= SURE / len(inputs):
-            continue
-        differing[name] = len(alike)
-        near[alike] = True
-    if not near.any():
-        return []
-    name = max(differing, key=lambda key: differing[key])
     return [
         Finding(
-            what=f"{near.sum():,} rows of test agree with one of train in all but one column, "
-            f"mostly '{name}'",
-            rows=listed(np.flatnonzero(near)),
+            what=f"{len(near.places):,} rows of test agree with one of train in all but one "
+            f"column, mostly '{near.name}'",
+            rows=listed(near.places),
             cost="if they are the same case twice, test asks for what was learned by heart",
-            answer=f"{drop(name)}, or data.group=<what both have in common>",
+            answer=f"{drop(near.name)}, or data.group=<what both have in common>",
             leaks=True,
         )
     ]
-
-
-def _hashes(values: pd.Series[Any]) -> Array:
-    return pd.util.hash_pandas_object(values, index=False).to_numpy()
-
-
-def _agreement(values: Array) -> float:
-    """The probability that two of the hashes (N,) are equal."""
-    ordered = np.sort(values)
-    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-    counts = np.diff(ends, prepend=-1)
-    return float(((counts / len(values)) ** 2).sum())
-
-
-def _different(ordered: Array) -> int:
-    """How many of the values (N,), which are sorted, differ: 30 times as fast as `np.unique`."""
-    return int((ordered[1:] != ordered[:-1]).sum()) + bool(len(ordered))
 
 
 def _drift(rows: pd.DataFrame, names: Array, columns: Sequence[str]) -> list[Finding]:
@@ -352,16 +309,11 @@ def _is_chance(known: Array, asked: Array) -> bool:
     2 exp(-2 D^2 N M / (N + M)), which is near the probability where that is small: above 0.001 it
     is none of 1e-6. The probability itself takes eight times as long.
     """
-    sides: tuple[Literal["left", "right"], ...] = ("left", "right")
-    # the functions are farthest apart beside a step of either: one bound at each of the fewer steps
-    before, after = (
-        np.searchsorted(known, asked, side) / len(known)
-        - np.searchsorted(asked, asked, side) / len(asked)
-        for side in sides
-    )
-    apart = max(before.max(), -after.min())
     size = len(known) * len(asked) / (len(known) + len(asked))
-    return bool(2 * np.exp(-2 * size * apart**2) > _PLAINLY_CHANCE)
+    return any(
+        2 * np.exp(-2 * size * distance(known, asked, at) ** 2) > _PLAINLY_CHANCE
+        for at in (asked[:: 1 + len(asked) // _STEPS], asked)
+    )
 
 
 def _torn(groups: pd.Series[Any], names: Array) -> list[Finding]:

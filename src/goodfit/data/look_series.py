@@ -20,6 +20,7 @@ from goodfit.data.long_rows import Reading
 from goodfit.data.look import Seen, example
 from goodfit.data.regular import Run, filled
 from goodfit.data.series import Series
+from goodfit.data.table_files import Wanted
 from goodfit.errors import UserError
 from goodfit.schema import Source
 from goodfit.system.units import counted
@@ -79,13 +80,13 @@ def series(options: Mapping[str, Any], file: str) -> Series:
     return Series(**{**options, "sources": {"table": Source(file=file, sha256=None)}})
 
 
-def times(path: Path, sheet: str | None) -> list[str]:
+def times(path: Path, sheet: str | None, encoding: str | None) -> list[str]:
     """The columns of a file that hold dates: one of them may be the time.
 
     Raises:
         UserError: the file cannot be read.
     """
-    cells = table_files.cells(path, sheet=sheet)
+    cells = table_files.cells(path, sheet=sheet, encoding=encoding, wanted=Wanted(drops=False))
     found = []
     for name in map(str, cells):
         try:

@@ -84,6 +84,7 @@ class Mixed(Table):
         equal_rows: Equal,
         alike_labels: Literal["refuse", "join", "keep"],
         sheet: TextOrNone,
+        encoding: TextOrNone,
         group: TextOrNone,
         time: TextOrNone,
         gap: Gap,
@@ -109,7 +110,8 @@ class Mixed(Table):
         shares: dict[str, Any] = {"test": test, "validation": validation, "split_seed": split_seed}
         goal: dict[str, Any] = {"kind": kind, "order": order, "separator": separator}
         cells: dict[str, Any] = {"drop": drop, "missing": missing, "missing_in": needed}
-        cells |= {"alike_labels": alike_labels, "sheet": sheet, "columns": _of_table(columns)}
+        cells |= {"alike_labels": alike_labels, "sheet": sheet, "encoding": encoding}
+        cells |= {"columns": _of_table(columns)}
         cells |= {"weight": weight, "na_values": na_values, "equal_rows": equal_rows}
         cells |= {"group": group, "time": time, "gap": gap, "assigned": assigned}
         super().__init__(sources=sources, label=label, **goal, **cells, **shares)

@@ -36,6 +36,8 @@ class FileTable(Table):
     Other columns are left out: the input is the file.
     """
 
+    drops = False
+
     def __init__(self, *, names: str, **options: Any) -> None:
         # whatever the names look like
         as_texts: dict[str, Any] = {

@@ -27,6 +27,7 @@ class NamedImages(NamedFiles, Images):
         unnamed: Literal["refuse", "leave_out"],
         alike_labels: Literal["refuse", "join", "keep"],
         sheet: TextOrNone,
+        encoding: TextOrNone,
         group: TextOrNone,
         time: TextOrNone,
         gap: Gap,
@@ -46,7 +47,8 @@ class NamedImages(NamedFiles, Images):
         shares: dict[str, Any] = {"test": test, "validation": validation, "split_seed": split_seed}
         form: dict[str, Any] = {"size": size, "channels": channels, "resize": resize}
         columns: dict[str, Any] = {"label": label, "group": group, "time": time, "gap": gap}
-        columns |= {"assigned": assigned, "weight": weight, "sheet": sheet}
+        columns |= {"assigned": assigned, "weight": weight}
+        columns |= {"sheet": sheet, "encoding": encoding}
         super().__init__(
             sources=sources,
             max_pixels=max_pixels,

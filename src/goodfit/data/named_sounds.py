@@ -27,6 +27,7 @@ class NamedSounds(NamedFiles, Sounds):
         unnamed: Literal["refuse", "leave_out"],
         alike_labels: Literal["refuse", "join", "keep"],
         sheet: TextOrNone,
+        encoding: TextOrNone,
         group: TextOrNone,
         time: TextOrNone,
         gap: Gap,
@@ -43,7 +44,8 @@ class NamedSounds(NamedFiles, Sounds):
     ) -> None:
         shares: dict[str, Any] = {"test": test, "validation": validation, "split_seed": split_seed}
         columns: dict[str, Any] = {"label": label, "group": group, "time": time, "gap": gap}
-        columns |= {"assigned": assigned, "weight": weight, "sheet": sheet}
+        columns |= {"assigned": assigned, "weight": weight}
+        columns |= {"sheet": sheet, "encoding": encoding}
         super().__init__(
             sources=sources,
             rate=rate,

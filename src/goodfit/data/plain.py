@@ -23,6 +23,7 @@ Array = np.ndarray[Any, Any]
 Cells = pd.Series  # of texts
 _FEW = 1000
 _PART = 65_536  # cells that are made Python's objects at once
+_LAST_LETTER = 127 - 33  # of those of one byte that are no spaces, from "!" on
 _MOST_LETTERS = 15  # of a number that is no code
 _CODE = r"[+-]?0\d+|\+[\d .()/-]{7,}"
 _MANY_DIGITS = r"\d{16,}"
@@ -72,6 +73,27 @@ def texts(cells: Cells) -> pa.ChunkedArray | None:
         return None
     array = pa.array(cells.array)
     return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+
+
+def may_have_spaces(cells: Cells) -> bool:
+    """Whether a text of the cells (N,) may hold a space of any kind: by bytes up to 32 or from 128.
+
+    Of numbers none does, which their bytes tell in a fifth of the time of a look at each cell.
+    """
+    column = texts(cells)
+    if column is None:
+        return True
+    for chunk in column.chunks:
+        _, offsets, content = chunk.buffers()
+        if content is None:
+            continue
+        kind = np.int64 if pa.types.is_large_string(chunk.type) else np.int32
+        ends = np.frombuffer(offsets, kind)[[chunk.offset, chunk.offset + len(chunk)]]
+        letters = np.frombuffer(content, np.uint8)[slice(*ends)]
+        # one comparison for both: what is below 33 is above 222 then
+        if len(letters) and (letters - np.uint8(33)).max() > _LAST_LETTER:
+            return True
+    return False
 
 
 def are_finite(cells: Cells) -> bool:

@@ -60,11 +60,10 @@ def _is_plain(raw: Path, separator: str) -> bool:
 
 
 def _is_plain_text(lines: bytes, quoted: re.Pattern[bytes]) -> bool:
-    returns = lines.count(b"\r")
-    # of two letters a count takes eight times as long as of one
-    if b"\0" in lines or (returns and returns != lines.count(b"\r\n")):
+    # a search takes a tenth of the time of a count, and of one letter an eighth of that of two
+    if b"\0" in lines or (b"\r" in lines and lines.count(b"\r") != lines.count(b"\r\n")):
         return False
-    quotes = lines.count(b'"')
+    quotes = lines.count(b'"') if b'"' in lines else 0
     return not quotes or quotes == 2 * sum(1 for _ in quoted.finditer(lines))
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from goodfit.data import csv_rows, delimited
+from goodfit.data.encodings import UTF8, Encoding, as_utf8
 from goodfit.data.faults import shown
 from goodfit.errors import UserError
 
@@ -72,18 +73,22 @@ def format_of(path: Path) -> Format:
     return ENDINGS[ending]
 
 
-def parts(name: str, stream: BinaryIO, form: Format, size: int) -> Generator[Part, None, None]:
+def parts(
+    name: str, stream: BinaryIO, form: Format, size: int, encoding: Encoding = UTF8
+) -> Generator[Part, None, None]:
     """The rows of a file that `name` calls, `size` at a time; at least one part, maybe empty.
 
     Cells of a CSV file are texts, as they are written; its separator is an attribute of the rows.
     Values of JSON are as JSON has them, those of Parquet and Arrow of Arrow's types. A part has
-    the columns of those before it.
+    the columns of those before it. `encoding` is what the user says of a text.
 
     Raises:
         UserError: the file is not what its format says, or no row of its first part can be read.
     """
     compressed = name.lower().endswith(".gz")
     opened = cast(BinaryIO, gzip.GzipFile(fileobj=stream)) if compressed else stream
+    if encoding.is_another:
+        opened = as_utf8(name, opened, encoding)
     try:
         for number, part in enumerate(_READERS[form](name, opened, size)):
             if number == 0 and part.broken and len(part.broken) == len(part.rows):
@@ -94,7 +99,8 @@ def parts(name: str, stream: BinaryIO, form: Format, size: int) -> Generator[Par
             raise UserError(f"{name} begins as UTF-16 and is none; save it as UTF-8") from None
         other = delimited.other_kind(error.object)
         what = f", but {other}" if other else f" ({error.reason})"
-        raise UserError(f"{name} is not UTF-8{what}; save it as UTF-8") from None
+        how = "save it as UTF-8" if other else encoding.advice
+        raise UserError(f"{name} is not UTF-8{what}; {how}") from None
     except (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{name} cannot be read as {form}: {reason}") from None

@@ -71,6 +71,7 @@ class Series(DataSet):
         block: Whole,
         zone: TextOrNone,
         sheet: TextOrNone,
+        encoding: TextOrNone,
         calendar: Calendar,
         columns: Columns,
         scale: Literal["series", "none"],
@@ -86,12 +87,11 @@ class Series(DataSet):
             time=time, group=group, targets=targets, known=known, observed=observed
         )
         self.columns = {delimited.normal(name): read_as for name, read_as in columns.items()}
-        self.horizon, self.context = horizon, context
+        self.horizon, self.context, self.stride = horizon, context, stride or horizon
         self.train_stride, self.gap, self.block = train_stride, gap, block
-        self.stride = stride or horizon
         self.zone, self.calendar, self.scale = zone, calendar, scale
         self.gaps, self.longest_gap, self.short = gaps, longest_gap, short
-        self.sheet = sheet
+        self.form = dict[str, Any](sheet=sheet, encoding=encoding)
 
     def frame(self, raw: Path) -> pd.DataFrame:
         """The cells of a file of rows with named columns, as text.
@@ -99,7 +99,8 @@ class Series(DataSet):
         Raises:
             UserError: the file is not what its name says.
         """
-        return table_files.cells(raw, sheet=self.sheet)
+        wanted = table_files.Wanted(needed=self.roles.names, drops=False)
+        return table_files.cells(raw, **self.form, wanted=wanted)
 
     def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
         """Windows of all series that are in a split, (N,), by their first step ahead.

@@ -35,11 +35,7 @@ def stratified(
         UserError: the shares leave a split without rows.
     """
     rng = np.random.default_rng(seed)
-    if duplicate_group is None:
-        duplicate_group = np.arange(len(strata))
-    _, first, group_of, weight = np.unique(
-        duplicate_group, return_index=True, return_inverse=True, return_counts=True
-    )
+    first, group_of, weight = _groups(np.arange(len(strata)), duplicate_group)
     # by their first row: without duplicates, rows are shuffled as if nobody had looked for any
     order = np.argsort(first)
 
@@ -51,6 +47,19 @@ def stratified(
     groups = len(np.unique(strata[first]))
     of_each = f" ({len(first)} different inputs, {groups} groups of targets)"
     return _cut(position[group_of], test, validation, of_each)
+
+
+def _groups(alone: Array, groups: Array | None) -> tuple[Array, Array, Array]:
+    """The first row of each group (G,), the place of each row's group (N,), and the sizes (G,).
+
+    Without `groups` (N,), or where these are the numbers of the rows (N,), each is `alone`.
+    """
+    if groups is None or np.array_equal(groups, alone):
+        return alone, alone, np.ones(len(alone), int)
+    _, first, group_of, weight = np.unique(
+        groups, return_index=True, return_inverse=True, return_counts=True
+    )
+    return first, group_of, weight
 
 
 def joined(groups: Array, other: Array) -> Array:

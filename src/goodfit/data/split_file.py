@@ -24,7 +24,9 @@ def by_file(file: str, keys: pd.Series[Any], path: Path) -> pd.Series[Any]:
     Raises:
         UserError: it is no table with both columns, or not each key stands once in both files.
     """
-    cells, name = table_files.cells(path), str(keys.name)
+    name = str(keys.name)
+    wanted = table_files.Wanted((), {name, _SPLIT}, drops=False)
+    cells = table_files.cells(path, option="", wanted=wanted)
     for column in (name, _SPLIT):
         if column not in cells:
             raise UserError(

@@ -80,6 +80,7 @@ class Table(StratifiedDataSet):
     takes_any_cell = True
     generic = True
     hidden: ClassVar[tuple[str, ...]] = (BY_FILE,)
+    drops: ClassVar[bool] = True  # whether an option leaves columns out
 
     def __init__(
         self,
@@ -97,6 +98,7 @@ class Table(StratifiedDataSet):
         equal_rows: Equal,
         alike_labels: Literal["refuse", "join", "keep"],
         sheet: TextOrNone,
+        encoding: TextOrNone,
         group: TextOrNone,
         time: TextOrNone,
         gap: Gap,
@@ -107,16 +109,15 @@ class Table(StratifiedDataSet):
         split_seed: Whole,
     ) -> None:
         super().__init__(sources=sources, test=test, validation=validation, split_seed=split_seed)
-        named = [label] if isinstance(label, str) else label
-        self.goals = [delimited.normal(name) for name in named]
+        self.goals = list(map(delimited.normal, [label] if isinstance(label, str) else label))
         self.label, self.kind = " + ".join(self.goals), kind  # type: ignore[misc]
         self.separator, self.order, self.in_time = separator, list(order), bool(time)
         several.check_options(self.goals, kind, separator)
         self.columns = {delimited.normal(name): asked for name, asked in columns.items()}
         self.drop = [delimited.normal(name) for name in drop]
         self.missing = MissingCells(missing, missing_in, na_values)
-        self.alike_labels, self.sheet, self.equal_rows = alike_labels, sheet, equal_rows
-        self.weight = weight and delimited.normal(weight)
+        self.alike_labels, self.weight = alike_labels, weight and delimited.normal(weight)
+        self.equal_rows, self.form = equal_rows, dict[str, Any](sheet=sheet, encoding=encoding)
         file = sources["split"].filename if "split" in sources else None
         self.splitting = SplitColumns(group=group, time=time, assigned=assigned, gap=gap, file=file)
         tenths = "at random, each tenth of the numbers in the same proportion on every side"
@@ -167,7 +168,7 @@ class Table(StratifiedDataSet):
             table[self.label], more = target.labels(file, table[self.label], self.alike_labels)
             said += more
         for name, one in product(taken, several.unfolded(table[self.label], self.kind, self.goals)):
-            decided[name] = target.with_a_leak(decided[name], table[name], one)
+            decided[name] = target.with_a_leak(decided[name], table[name], one, self.drops)
         table.attrs = {**noted(decided), _TARGET: "; ".join(said)}
         return table
 
@@ -192,7 +193,7 @@ class Table(StratifiedDataSet):
             asked = self.columns.get(self.weight)
             decided[self.weight], weights = read_weight(cells[self.weight], asked, faults)
         faults.report(f"mend or drop them{self._advice(faults)}")
-        check_resolution(file, pd.DataFrame(rows, copy=False), self.goals)
+        check_resolution(file, pd.DataFrame(rows, copy=False), needed)
         return pd.DataFrame({**rows, **weights}, copy=False).reset_index(drop=True)
 
     def frame(self, raw: Path) -> pd.DataFrame:
@@ -202,9 +203,10 @@ class Table(StratifiedDataSet):
             UserError: the file is empty, is not what its name says, has rows longer than the
                 header, or two columns of one name.
         """
-        # what decides the split is no input, whether drop says so, too, or not
-        unread = [name for name in self.drop if name not in self.splitting.names]
-        return table_files.cells(raw, sheet=self.sheet, drop=unread, spill=self.spill)
+        named = [] if self.drops else self.columns  # the input
+        needed = {*self.goals, *self.splitting.names, self.weight, *named}
+        wanted = table_files.Wanted(self.drop, needed, self.drops)
+        return table_files.cells(raw, **self.form, wanted=wanted, spill=self.spill)
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
         """Mean and deviation of each number, the categories of each text column.
@@ -244,8 +246,7 @@ class Table(StratifiedDataSet):
 
     def _inputs(self, rows: pd.DataFrame) -> list[str]:
         """The columns that are inputs: not the target, nor what only decides the split."""
-        splitting = [name for name in self.splitting.names if name not in self.columns]
-        others = {self.label, BY_FILE, self.weight, *splitting}
+        others = {self.label, BY_FILE, self.weight, *set(self.splitting.names) - set(self.columns)}
         return [str(name) for name in rows if name not in others]
 
     def strata(self, rows: pd.DataFrame) -> Array:

@@ -18,6 +18,7 @@ from goodfit.data import features
 from goodfit.data.columns import Column, is_missing, missing_in
 from goodfit.data.delimited import normal
 from goodfit.data.faults import Faults, drop, override, shown
+from goodfit.data.ordered import different
 from goodfit.data.spill import Spill
 from goodfit.errors import UserError
 from goodfit.records import ColumnRead, Exhibit
@@ -128,12 +129,14 @@ def check_resolution(file: str, rows: pd.DataFrame, needed: Collection[str]) -> 
         UserError: one is; standardised, the others would all be one value.
     """
     for name in rows.select_dtypes("float"):
-        values = rows[name].dropna()
-        mean, std = values.mean(), values.std(ddof=0) or 1.0
-        some = values.iloc[:: 1 + len(values) // _MOST]
-        scores = ((some - mean) / std).astype(np.float32)
-        if 2 * scores.nunique() < some.nunique():
-            largest = values.iloc[int(values.abs().argmax())]
+        known = rows[name].to_numpy()
+        values = known[~np.isnan(known)]
+        if not len(values):
+            continue
+        some = np.sort(values[:: 1 + len(values) // _MOST])
+        scores = ((some - values.mean()) / (values.std() or 1.0)).astype(np.float32)
+        if 2 * different(scores) < different(some):
+            largest = values[np.abs(values).argmax()]
             without = "" if name in needed else f", or leave the column out ({drop(str(name))})"
             raise UserError(
                 f"{file}: column '{name}' holds {largest:g}, beside which its other values are all "

@@ -147,12 +147,18 @@ def field(target: pd.Series[Any], kind: str, order: Sequence[str], targets: Sequ
     return Field((), "float32", (float(target.mean()),), (float(target.std(ddof=0)),))
 
 
-def with_a_leak(column: Column, values: pd.Series[Any], target: pd.Series[Any]) -> Column:
-    """The column, which says so where its values (N,) are the target by another name."""
+def with_a_leak(
+    column: Column, values: pd.Series[Any], target: pd.Series[Any], drops: bool
+) -> Column:
+    """The column, which says so where its values (N,) are the target by another name.
+
+    `drops` is whether an option may leave it out.
+    """
     if not _tells(values, target):
         return column
     why = f"{column.why}; alone it tells '{target.name}' in every row"
-    return replace(column, why=f"{why}: if nobody knows it before, {drop(str(values.name))}")
+    answer = drop(str(values.name)) if drops else "the score is not to be had in use"
+    return replace(column, why=f"{why}: if nobody knows it before, {answer}")
 
 
 def _tells(values: pd.Series[Any], target: pd.Series[Any]) -> bool:

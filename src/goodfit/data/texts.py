@@ -6,6 +6,7 @@ Letters: N rows of the table, B rows that are encoded together, T tokens of each
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import pandas as pd
@@ -17,7 +18,7 @@ from goodfit.data.columns import Column
 from goodfit.data.delimited import normal
 from goodfit.data.faults import Faults
 from goodfit.data.table import Table
-from goodfit.records import Exhibit
+from goodfit.records import ColumnRead, Exhibit
 from goodfit.schema import Count, Fraction, Gap, Names, Source, TextOrNone, Whole
 
 
@@ -31,6 +32,7 @@ class Texts(Table):
     inputs = ("tokens", "mask")
     modality = "text"
     takes_any_cell = False
+    drops = False
 
     def __init__(
         self,
@@ -45,6 +47,7 @@ class Texts(Table):
         min_count: Count,
         alike_labels: Literal["refuse", "join", "keep"],
         sheet: TextOrNone,
+        encoding: TextOrNone,
         group: TextOrNone,
         time: TextOrNone,
         gap: Gap,
@@ -69,6 +72,7 @@ class Texts(Table):
             equal_rows="together",
             alike_labels=alike_labels,
             sheet=sheet,
+            encoding=encoding,
             group=group,
             time=time,
             gap=gap,
@@ -119,6 +123,11 @@ class Texts(Table):
     def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:
         """The text as it was written: its tokens (T,) do not tell words that train lacks."""
         return Exhibit(text=str(row[spec.facts["text"]]))
+
+    @staticmethod
+    def columns_read(spec: DataSpec) -> list[ColumnRead]:
+        """As of a table, and no option reads the column of texts otherwise."""
+        return [replace(column, otherwise=None) for column in Table.columns_read(spec)]
 
     def key(self, rows: pd.DataFrame) -> list[bytes]:
         """The words of each text: it is all that the network sees."""

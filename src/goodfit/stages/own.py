@@ -37,7 +37,8 @@ _CONF = Path("conf/data")
 _PATHS = ("name", "source", "split", "folder")  # taken letter by letter
 # columns and the like: taken as texts, whatever YAML would make of them
 _NAMES: tuple[str, ...] = ("target", "text", "image", "sound", "group", "time", "assigned", "sheet")
-_NAMES += ("weight", "drop", "known", "observed", "order")
+_NAMES += ("encoding", "weight", "drop", "known", "observed", "order")
+COLUMNS = ("text", "group", "time", "assigned", "weight")  # options that name a column
 _SHOWN = 60  # rows of the printed table
 _BETWEEN = 2  # letters before, between and behind the columns of a table
 _NARROW = 80  # letters of a terminal; in fewer, columns of a table are slits

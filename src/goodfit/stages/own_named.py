@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from goodfit.data import look, look_files, look_named, table_files
+from goodfit.data.table_files import Wanted
 from goodfit.errors import UserError
 from goodfit.stages import own, own_files
 from goodfit.stages.own import Looked
@@ -30,7 +31,9 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
     rest.pop("source")
     own.check_known(choice, rest, ["label"], usage)
 
-    cells = table_files.cells(table, sheet=rest.get("sheet"))
+    form: dict[str, Any] = {key: rest.get(key) for key in ("sheet", "encoding")}
+    needed = {column, target, *map(rest.get, own.COLUMNS)}
+    cells = table_files.cells(table, **form, wanted=Wanted((), needed, False))
     own.check_columns(table.name, cells, [column, target])
     kind = look.kind_of(cells[target], rest.get("kind"))
     given = {words[0]: column, "label": target, "kind": kind.kind} | rest | {"kind": kind.kind}

@@ -41,7 +41,7 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
     if rest.get("target") is None:
         raise UserError(f"target=... is missing\n{usage}")
     if rest.get("time") is None:
-        held = look_series.times(source, rest.get("sheet"))
+        held = look_series.times(source, rest.get("sheet"), rest.get("encoding"))
         raise UserError(
             f"time=... is missing: the column of the steps' times; {source.name} has dates in "
             f"{', '.join(held) or 'no column'}"

@@ -19,6 +19,7 @@ from goodfit.data.mixed import PLACE, Mixed
 from goodfit.data.spill import Spill
 from goodfit.data.split import SPLITS
 from goodfit.data.table import Table
+from goodfit.data.table_files import Wanted
 from goodfit.errors import UserError
 from goodfit.paths import PREPARED
 from goodfit.schema import Source
@@ -116,10 +117,12 @@ def opened(asked: Given) -> OwnTable:
     """
     options = own.with_defaults(asked.data, _options(asked))
     file = asked.source.name
-    drop = options.get("drop", [])
+    needed = [*asked.targets, *map(options.get, own.COLUMNS)]
+    wanted = Wanted(options.get("drop", []), needed, "drop" in options)
     # as of prepare, memory holds a part of a large file
     spill = Spill(PREPARED)
-    cells = table_files.cells(asked.source, sheet=options["sheet"], drop=drop, spill=spill)
+    form = {key: options[key] for key in ("sheet", "encoding")}
+    cells = table_files.cells(asked.source, **form, wanted=wanted, spill=spill)
     own.check_columns(file, cells, asked.targets)
     several = len(asked.targets) > 1
     kind = (

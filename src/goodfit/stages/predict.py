@@ -18,6 +18,7 @@ import pandas as pd
 from goodfit import build
 from goodfit.config import gallery
 from goodfit.data import file_rows, first_bytes, row_files, table_files
+from goodfit.data.encodings import Encoding
 from goodfit.data.faults import CellsError, Fault
 from goodfit.data.file_rows import Filled
 from goodfit.data.row_files import Format, Part
@@ -47,6 +48,7 @@ python pipelines/predict.py model=models:/<name>@champion <file> [--out <file>]
 (.sqlite), of which --sheet names one of several sheets or tables, or - for standard input, whose
 first bytes tell what it is. The answers stand beside its own columns, in the same order, and are
 called predicted_<name> where the file has a column <name>.
+--encoding cp1252 names the encoding of a text that is no UTF-8.
 --files <folder or archive> holds the images that a column names, beside others.
 Of a model of images or sounds it may be a folder of them, an archive (zip, tar) or
 one alone: the answers stand beside the name of each file. Without --out they go to standard output,
@@ -91,6 +93,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=STANDARD)
     parser.add_argument("--files", type=Path)
     parser.add_argument("--sheet")
+    parser.add_argument("--encoding")
     parser.add_argument("--replace", action="store_true")
     parser.add_argument("--format", choices=sorted(set(row_files.ENDINGS.values())))
     options = parser.parse_args(arguments)
@@ -131,7 +134,7 @@ def _input(options: argparse.Namespace, stack: ExitStack) -> tuple[Format, Read]
     Raises:
         UserError: the file cannot be read, or is none of those that are.
     """
-    path = options.file
+    path, encoding = options.file, Encoding(options.encoding, "--encoding ")
     if path != STANDARD and file_rows.is_files(path):
         return "csv", partial(_files, options=options)
     stream = stack.enter_context(_reading(path))
@@ -144,8 +147,10 @@ def _input(options: argparse.Namespace, stack: ExitStack) -> tuple[Format, Read]
         form = found or options.format or "csv"
     else:
         form = row_files.format_of(path)
+    if encoding.name is not None and form in ("parquet", "arrow"):
+        raise UserError(f"--encoding {encoding.name}: {path} is no text; leave it out")
     name = "standard input" if path == STANDARD else str(path)
-    return form, lambda _: row_files.parts(name, stream, form, PART)
+    return form, lambda _: row_files.parts(name, stream, form, PART, encoding)
 
 
 @contextmanager
