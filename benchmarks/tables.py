@@ -232,7 +232,9 @@ def mean_over_seeds(of_seeds: Sequence[Resampled]) -> Resampled:
     """
     values = np.mean([one.values for one in of_seeds], 0)
     value = float(np.mean([one.interval.value for one in of_seeds]))
-    return Resampled(interval(value, values), values, of_seeds[0].units, of_seeds[0].span)
+    first = of_seeds[0]
+    own = interval(value, values, first.alike)
+    return Resampled(own, values, first.units, first.alike, first.span)
 
 
 def page(tables: Sequence[Measured]) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from goodfit import build
 from goodfit.config import tree
-from goodfit.config.check import check_model
+from goodfit.config.check import check_model, with_later_options
 from goodfit.contract import DataSpec
 from goodfit.data.base import Encoded
 from goodfit.data.faults import CellsError, Fault
@@ -31,7 +31,7 @@ from goodfit.system.tensors import GrowingTensors, load_tensors, on_device
 from goodfit.task import weights
 from goodfit.task.base import Task
 from goodfit.task.dry_run import ones
-from goodfit.task.scores import Statistics, mean_loss, weight_of, with_weight
+from goodfit.task.scores import Statistics, mean_loss, weight_of, with_clusters, with_weight
 
 Tensors = dict[str, Tensor]  # (B, ...) each, by name
 Encode = Callable[[pd.DataFrame, DataSpec], Mapping[str, Encoded]]
@@ -82,7 +82,7 @@ class Predictor:
             raise UserError(f"{folder} is not a trained model: it lacks {', '.join(missing)}")
         _check_weights(folder)
 
-        cfg = tree.load(folder / "config.yaml")
+        cfg = with_later_options(tree.load(folder / "config.yaml"))
         check_model(cfg)
         spec = DataSpec.read(folder / "spec.json")
 
@@ -188,7 +188,7 @@ class Predictor:
             with torch.inference_mode():
                 known = task.uncalibrated(task.run(inputs, targets), **targets)
                 statistics.append(on_device(with_weight(known, batch.sample_weight), "cpu"))
-        task.calibrate(statistics.tensors())
+        task.calibrate(with_clusters(statistics.tensors(), validation.clusters))
 
     def _at_once(self) -> int:
         """How many rows are encoded together: of a table, each column costs as much as many cells.

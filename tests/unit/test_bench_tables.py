@@ -16,7 +16,7 @@ from goodfit.records.interval import Interval
 
 
 def resampled(value: float, values: list[float]) -> Resampled:
-    return Resampled(Interval(value, min(values), max(values)), np.array(values), 40, 1.0)
+    return Resampled(Interval(value, min(values), max(values)), np.array(values), 40, 40, 1.0)
 
 
 def network(outcome: int) -> tables.Network:

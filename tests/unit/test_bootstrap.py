@@ -8,7 +8,7 @@ import torch
 from scipy.stats import binom
 
 from goodfit.evaluation import bootstrap
-from goodfit.evaluation.bootstrap import Resampled, Resamples, compare, interval, intervals
+from goodfit.evaluation.bootstrap import Resampled, Resamples, compare, intervals
 
 N = 400
 ALONE = torch.arange(N)  # each sample is a cluster
@@ -90,12 +90,6 @@ def test_what_is_hard_for_both_cancels() -> None:
     first, second = (scored(p, target, draws) for p in (better, prediction))
     assert first.interval.low < second.interval.high
     assert compare(first, second, "max")[0] == 1
-
-
-def test_the_interval_holds_95_percent_of_the_values() -> None:
-    values = torch.linspace(0, 1, 1001).numpy()
-    central = interval(0.5, values)
-    assert (central.low, central.high) == pytest.approx((0.025, 0.975))
 
 
 def test_where_each_sample_is_a_cluster_it_is_the_plain_bootstrap() -> None:

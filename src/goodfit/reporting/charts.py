@@ -46,7 +46,10 @@ class Marker(NamedTuple):
 
 @dataclass(frozen=True)
 class Line:
-    """A curve; `css_class` is one of accent, truth, muted, other, ink."""
+    """A curve; `css_class` is one of accent, truth, muted, other, ink, band.
+
+    One without a name belongs to the one before it, and has no place in the legend.
+    """
 
     name: str
     x: Sequence[float]
@@ -318,7 +321,7 @@ def _interval(row: Row, x: Scale, y: float) -> list[Markup]:
 def _legend(curves: Sequence[Line], y: float, width: float) -> list[Markup]:
     """A stroke and a name for each curve, in one line; a name ends where the chart does."""
     parts, x = [], 4.0
-    for curve in curves:
+    for curve in (curve for curve in curves if curve.name):
         parts.append(horizontal(x, x + 18, y - 4, f"curve {curve.css_class}"))
         name = truncate(curve.name, int((width - x - 23) / LETTER))
         parts.append(text(x + 23, y, name, "small"))

@@ -264,8 +264,12 @@ def forecast(
     unit: str | None,
     step: str | None,
 ) -> Markup:
-    """One test sample: its past at steps up to 0, then truth and forecasts (T,) from step 1."""
-    css_classes = {"truth": "ink", "network": "accent"}
+    """One test sample: its past at steps up to 0, then truth and forecasts (T,) from step 1.
+
+    `low` and `high` among the curves are the ends of the network's interval.
+    """
+    css_classes = {"truth": "ink", "network": "accent", "low": "band", "high": "band"}
+    names = {"low": "interval", "high": ""}
     lines = []
     if len(past):
         lines.append(Line("past", range(1 - len(past), 1), past, "muted"))
@@ -274,7 +278,8 @@ def forecast(
         joined = [past[-1], *values] if len(past) else list(values)
         start = 0 if len(past) else 1
         steps = range(start, start + len(joined))
-        lines.append(Line(name, steps, joined, css_classes.get(name, "other")))
+        css_class = css_classes.get(name, "other")
+        lines.append(Line(names.get(name, name), steps, joined, css_class))
 
     distances = [abs(a - b) for a, b in zip(curves["network"], curves["truth"], strict=True)]
     error = statistics.fmean(distances)

@@ -25,6 +25,7 @@ _PARTS = Parts(
 )
 # exponential smoothing learns each past by itself: so many forecasts take a minute
 _MOST_SMOOTHED = 300
+_SHARE, _FEWEST = 0.9, 9  # of an interval, and how many forecasts of validation it takes
 _LENGTHS = (64, 12)
 
 
@@ -74,10 +75,16 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
             _CHOICE,
             {"sources": {"table": own.pinned(source)}} | chosen,
             _LENGTHS,
+            **_interval(counts),
             average=0.99,
             schedule={"warmup": 0.15},
         ),
     )
+
+
+def _interval(counts: Mapping[str, int]) -> dict[str, Any]:
+    """The section `task` for so many forecasts of each split: with an interval, if these can."""
+    return {"task": {"interval": _SHARE}} if counts["validation"] >= _FEWEST else {}
 
 
 def _fitting(counts: Mapping[str, int]) -> Parts:

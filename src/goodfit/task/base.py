@@ -66,6 +66,8 @@ class Task(Stepping):
     calibrates: bool = False
     # buffers that a file of weights from before them lacks: they stay as they are made
     may_lack: ClassVar[tuple[str, ...]] = ()
+    # options that a model's configuration from before them lacks, and what it was trained with
+    came_later: ClassVar[dict[str, Any]] = {}
 
     def __init__(
         self,
@@ -194,6 +196,7 @@ class Task(Stepping):
         """What the task takes from `uncalibrated` (N, ...) of validation, once weights are chosen.
 
         By default nothing. Kept in buffers, too; a task that does so says that it `calibrates`.
+        Among the statistics are the independent units of samples (`scores.clusters_of`).
         """
 
     def calibrated(self, validation: Statistics) -> Self:

@@ -10,16 +10,15 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
-import torch
 from torch import Tensor
 
 from goodfit.metrics.errors import mae, rmse
 from goodfit.metrics.weighted import mean_of_rows
 from goodfit.records import Answer, Chart
-from goodfit.task.base import Array, Task
+from goodfit.task.base import Array
 from goodfit.task.diagnostics import mean_of_equal, residuals
 from goodfit.task.scores import Score, Statistics, of_predictions
+from goodfit.task.several import SeveralNumbers
 
 # quantiles of the error among test samples: the worst ones alone would tell a wrong story
 _QUANTILES = {
@@ -29,11 +28,12 @@ _QUANTILES = {
 }
 
 
-class Forecasting(Task):
+class Forecasting(SeveralNumbers):
     """Absolute error, which the median minimizes; predictions (B, T) are in the series' unit."""
 
     kinds = ("series",)
-    scores = {"mae": "min", "rmse": "min", "mape": "min"}  # noqa: RUF012 - read as a literal
+    scores = {"mae": "min", "rmse": "min", "mape": "min", "interval_score": "min"}  # noqa: RUF012 - read as a literal
+    watched: ClassVar[dict[str, str]] = {"mae": "min", "rmse": "min", "mape": "min"}
     ranges: ClassVar[dict[str, tuple[float, float]]] = dict.fromkeys(scores, (0, math.inf))
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -45,16 +45,21 @@ class Forecasting(Task):
         standard_score = (target - field.mean[0]) / field.std[0]
         return (output - standard_score).abs().sum(1)
 
-    def units(self, target: Tensor) -> Tensor:
-        """The steps of each sample (B,), of values (B, T): the loss is a mean over steps."""
-        return torch.full((len(target),), float(target.shape[1]), device=target.device)
+    @property
+    def names(self) -> list[str]:
+        """The steps of the horizon: t1 .. tT."""
+        return [f"t{step + 1}" for step in range(self.spec.outputs)]
+
+    def error_unit(self, like: Tensor) -> Tensor:
+        """1: errors (N, T) are in the unit of the series."""
+        return like.new_ones(())
 
     def predict(self, output: Tensor) -> Tensor:
         """Values (B, T) in the unit of the series, from standard scores (B, T)."""
         field = self.spec.targets["target"]
         return output.float() * field.std[0] + field.mean[0]
 
-    def metrics(self) -> dict[str, Score]:
+    def watch_metrics(self) -> dict[str, Score]:
         """Mean absolute error, root mean squared error, mean absolute percentage error.
 
         Over all samples and steps of (N, T) against (N, T); the percentage is a fraction of one.
@@ -67,11 +72,6 @@ class Forecasting(Task):
                 "mape": lambda p, t, w: mean_of_rows((p - t).abs() / t.abs().clamp_min(1e-9), w),
             }
         )
-
-    def decode(self, prediction: Tensor) -> pd.DataFrame:
-        """Columns t1 .. tT, the steps of the horizon, of values (N, T)."""
-        columns = [f"t{step + 1}" for step in range(prediction.shape[1])]
-        return pd.DataFrame(prediction.tolist(), columns=columns)
 
     def same_answer(self, prediction: Tensor) -> str | None:
         """That all curves (N, T) are one, but for a hundredth of the series' deviation."""
@@ -101,7 +101,7 @@ class Forecasting(Task):
         }
 
     def diagnose(self, methods: Mapping[str, Statistics]) -> list[Chart]:
-        """Sizes of the network's errors, and errors by step ahead, of (N, T) against (N, T).
+        """Sizes of the network's errors, errors and coverage by step ahead, of (N, T) and (N, T).
 
         By step the network stands beside the strong baseline and the best of the trivial ones: a
         third would squeeze its curve.
@@ -116,6 +116,7 @@ class Forecasting(Task):
         return [
             residuals(methods[network]["prediction"], methods[network]["target"]),
             Chart("by_step", "Error by step", {"errors": [list(pair) for pair in shown.items()]}),
+            *self.coverage(methods[network], "steps ahead"),
         ]
 
     def typical(self, methods: Mapping[str, Statistics]) -> list[Chart]:
@@ -130,7 +131,7 @@ class Forecasting(Task):
             row = int(by_error[round(quantile * (len(by_error) - 1))])
             curves = {
                 "truth": target[row].tolist(),
-                "network": prediction[row].tolist(),
+                **self._curves(prediction[row]),
                 strong: methods[strong]["prediction"][row].tolist(),
             }
             title = f"Test sample {row}, {words}"
@@ -145,4 +146,12 @@ class Forecasting(Task):
 
     def answer(self, prediction: Tensor, target: Tensor) -> Answer:
         """Both curves, from (T,) and (T,); a forecast is near or far, not right or wrong."""
-        return Answer(curves=[("truth", target.tolist()), ("network", prediction.tolist())])
+        return Answer(curves=[("truth", target.tolist()), *self._curves(prediction).items()])
+
+    def _curves(self, prediction: Tensor) -> dict[str, list[float]]:
+        """The forecast (T,) of one sample by the name of a curve, between the interval's ends."""
+        curves = {"network": prediction.tolist()}
+        if self.interval is not None:
+            low, high = self.bounds(prediction[None])
+            curves |= {"low": low[0].tolist(), "high": high[0].tolist()}
+        return curves

@@ -23,7 +23,7 @@ from goodfit.system import units
 from goodfit.task.base import Array, Partial, Task
 from goodfit.task.conformal import chart, check_samples, interval_score, margin
 from goodfit.task.diagnostics import mean_of_equal, residuals, scatter
-from goodfit.task.scores import Score, Statistics, weight_of
+from goodfit.task.scores import Score, Statistics, clusters_of, weight_of
 
 
 class Quantile(Task):
@@ -100,7 +100,8 @@ class Quantile(Task):
             quantiles = number.unsqueeze(1) + self.spread
         if self.calibrates:
             misses = torch.maximum(quantiles[:, 0] - target, target - quantiles[:, -1])
-            self.margin = torch.tensor(margin(misses, self.coverage, weight))
+            clusters = clusters_of(validation)
+            self.margin = torch.tensor(margin(misses, self.coverage, weight, clusters))
 
     def bounds(self, prediction: Tensor) -> tuple[Tensor, Tensor]:
         """The calibrated interval's ends (N,) of quantiles (N, Q), one number where they cross."""

@@ -24,7 +24,7 @@ from goodfit.task.base import Array, Partial, Task
 from goodfit.task.conformal import chart, check_samples, interval_score, margin
 from goodfit.task.diagnostics import mean_of_equal, residuals, scatter
 from goodfit.task.scale import Scale
-from goodfit.task.scores import Score, Statistics, of_predictions, weight_of
+from goodfit.task.scores import Score, Statistics, clusters_of, of_predictions, weight_of
 
 
 class Regression(Task):
@@ -92,8 +92,13 @@ class Regression(Task):
         if self.interval is None:
             return
         predicted, target = (validation[name].cpu() for name in ("prediction", "target"))
-        distances = (self.scale.scores(predicted) - self.scale.scores(target)).abs()
-        self.margin = torch.tensor(margin(distances, self.interval, weight_of(validation)))
+        weight, clusters = weight_of(validation), clusters_of(validation)
+        distances = self.distances(predicted, target)
+        self.margin = torch.tensor(margin(distances, self.interval, weight, clusters))
+
+    def distances(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """How far predictions (N,) are from targets (N,), as the interval measures it."""
+        return (self.scale.scores(prediction) - self.scale.scores(target)).abs()
 
     def bounds(self, prediction: Tensor) -> tuple[Tensor, Tensor]:
         """The interval's lower and upper ends (N,) beside predictions (N,)."""

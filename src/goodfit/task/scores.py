@@ -19,6 +19,7 @@ from goodfit.contract import SAMPLE_WEIGHT
 from goodfit.metrics.weighted import wide
 
 Statistics = dict[str, Tensor]  # of samples, (B, ...) each
+_CLUSTER = "cluster"  # which independent unit a sample is of, for `Task.calibrate` alone
 Score = Callable[[Statistics], Tensor]
 # of predictions and targets, and the weights (N,) of samples, None where all count alike
 PairScore = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -69,6 +70,16 @@ def with_weight(statistics: Statistics, sample_weight: Tensor | None) -> Statist
 def weight_of(statistics: Statistics) -> Tensor | None:
     """The weights (N,) of the samples of statistics (N, ...), None where all count alike."""
     return statistics.get(SAMPLE_WEIGHT)
+
+
+def with_clusters(statistics: Statistics, clusters: Tensor) -> Statistics:
+    """Statistics (N, ...), and among them the independent unit (N,) that each sample is of."""
+    return {**statistics, _CLUSTER: clusters}
+
+
+def clusters_of(statistics: Statistics) -> Tensor | None:
+    """The independent units (N,) of statistics (N, ...), None where each sample is one."""
+    return statistics.get(_CLUSTER)
 
 
 def weighed(statistics: Statistics) -> Statistics:
