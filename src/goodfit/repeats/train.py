@@ -9,7 +9,7 @@ import hashlib
 import math
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,17 +47,24 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Planned:
-    """One training: its fold, from 1, or None; its data, None for the experiment's own."""
+    """One training: its fold, from 1, or None; its data, None for the experiment's own.
+
+    `given` are the overrides that are its own, of which one names the seed.
+    """
 
     cfg: DictConfig
     fold: int | None
     data: Path | None
     folder: Path  # of its model, once it is finished
+    given: tuple[str, ...]
+    started_by: str  # as MLflow tells it: fold, seed or share
 
     @property
     def title(self) -> str:
         """What messages call it."""
         seed = f"seed {self.cfg.seed}"
+        if self.started_by == "share":
+            return f"share {self.cfg.loader.share:g}, {seed}"
         return f"fold {self.fold}, {seed}" if self.fold else seed
 
 
@@ -89,7 +96,7 @@ def place(cfg: DictConfig, *, folds: int | None, seeds: int | None) -> Place:
     """
     values = _seeds(cfg, seeds)
     data: list[Path | None] = [*fold_data.prepared(cfg, folds)] if folds else [None]
-    root = ROOT / cfg.name / _digest(cfg, data, values)
+    root = ROOT / cfg.name / digest(cfg, data, values)
     return Place(root, tuple(_planned(cfg, folds, data, values, root)))
 
 
@@ -108,7 +115,7 @@ def repeat(
     """
     values, there = _seeds(cfg, seeds), place(cfg, folds=folds, seeds=seeds)
     root, planned = there.root, there.planned
-    with _claimed(root):
+    with claimed(root):
         if cfg.resume == "never":
             shutil.rmtree(root, ignore_errors=True)
         if (root / result.FILE).is_file():
@@ -118,7 +125,7 @@ def repeat(
                 return found
         with runs.run_status(_parent(cfg, root, folds, values, overrides)) as parent:
             print_devices(cfg, devices.resolved(cfg))
-            singles = _train_all(planned, parent.run_id, overrides)
+            singles = train_all(planned, parent.run_id, overrides)
             found, resampled = _summed_up(cfg, folds, values, planned, singles, parent.run_id)
             if resampled is not None:
                 np.save(root / result.VALUES, resampled)
@@ -131,10 +138,11 @@ def _seeds(cfg: DictConfig, count: int | None) -> list[int]:
     return [int(cfg.seed) + offset for offset in range(count or 1)]
 
 
-def _digest(cfg: DictConfig, data: Sequence[Path | None], seeds: Sequence[int]) -> str:
-    """The same for a command that computes the same, here and after a stop."""
+def digest(cfg: DictConfig, data: Sequence[Path | None], seeds: Sequence[int], *more: str) -> str:
+    """The same for a command that computes the same, here and after a stop; `more` decides, too."""
     own, world = Paths(cfg.name).prepared, devices.world(devices.resolved(cfg))
     lines = [f"seeds {list(seeds)}", f"score {cfg.task.score}", f"{cfg.evaluate.resamples} sets"]
+    lines += more
     for folder in data:
         manifest = verify(folder or own, "train", "validation")
         lines += [f"{item}" for item in sorted(resume.facts(cfg, manifest, world).items())]
@@ -142,7 +150,7 @@ def _digest(cfg: DictConfig, data: Sequence[Path | None], seeds: Sequence[int]) 
 
 
 @contextmanager
-def _claimed(root: Path) -> Iterator[None]:
+def claimed(root: Path) -> Iterator[None]:
     """In the block, no other process trains the same."""
     with claim(root.with_name(f".{root.name}.lock")) as process:
         if process:
@@ -165,7 +173,8 @@ def _planned(
             own = OmegaConf.merge(cfg, {"seed": seed, "tracking": {"run_name": name}})
             assert isinstance(own, DictConfig)
             fold = number if folds else None
-            yield Planned(own, fold, folder, root / f"fold-{fold or 0}-seed-{seed}")
+            where, kind = root / f"fold-{fold or 0}-seed-{seed}", "fold" if fold else "seed"
+            yield Planned(own, fold, folder, where, (f"seed={seed}",), kind)
 
 
 def _parent(
@@ -175,7 +184,28 @@ def _parent(
     seeds: Sequence[int],
     overrides: Sequence[str],
 ) -> runs.Run:
-    """The run that the same command began in, if this database has it; else a new one."""
+    """The run of folds and seeds, by `open_parent`."""
+    asked = [f"cv={folds}"] * bool(folds) + [f"seeds={len(seeds)}"] * (len(seeds) > 1)
+    tags = {
+        "goodfit.started_by": "cv" if folds else "seeds",
+        "goodfit.cv": str(folds or ""),
+        "goodfit.seeds": " ".join(map(str, seeds)),
+        "mlflow.source.name": "pipelines/train.py",
+    }
+    return open_parent(cfg, root, asked, overrides, tags)
+
+
+def open_parent(
+    cfg: DictConfig,
+    root: Path,
+    asked: Sequence[str],
+    overrides: Sequence[str],
+    tags: Mapping[str, str],
+) -> runs.Run:
+    """The run that the same command began in, if this database has it; else a new one.
+
+    A new one is named by the options that were `asked` for and what `overrides` change.
+    """
     uri, path = str(cfg.tracking.uri), root / "parent.json"
     if path.is_file():
         run = runs.find(uri, Parent.read(path).run_id)
@@ -184,26 +214,20 @@ def _parent(
             return run
         print("MLflow does not have its run any more; starting anew", flush=True)
     shutil.rmtree(root, ignore_errors=True)
-    asked = [f"cv={folds}"] * bool(folds) + [f"seeds={len(seeds)}"] * (len(seeds) > 1)
     told = changed(overrides)
     title = ", ".join([*asked, told] if told else asked)
     run = runs.start(
         uri,
         cfg.name,
         cfg.tracking.run_name or title,
-        tags={
-            "goodfit.started_by": "cv" if folds else "seeds",
-            "goodfit.cv": str(folds or ""),
-            "goodfit.seeds": " ".join(map(str, seeds)),
-            "mlflow.source.name": "pipelines/train.py",
-        },
+        tags=dict(tags),
         params=tree.dotted(tree.frozen(cfg)),
     )
     Parent(run.run_id).write(path)
     return run
 
 
-def _train_all(planned: Sequence[Planned], parent: str, overrides: Sequence[str]) -> list[Training]:
+def train_all(planned: Sequence[Planned], parent: str, overrides: Sequence[str]) -> list[Training]:
     """What each training measured, in their order; those that are finished are not repeated."""
     done: list[Training] = []
     started, trained = time.monotonic(), 0
@@ -215,10 +239,8 @@ def _train_all(planned: Sequence[Planned], parent: str, overrides: Sequence[str]
                 one.cfg,
                 out=one.folder,
                 data=one.data,
-                overrides=[*overrides, f"seed={one.cfg.seed}"],
-                tags={"mlflow.parentRunId": parent, "goodfit.started_by": "fold"}
-                if one.fold
-                else {"mlflow.parentRunId": parent, "goodfit.started_by": "seed"},
+                overrides=[*overrides, *one.given],
+                tags={"mlflow.parentRunId": parent, "goodfit.started_by": one.started_by},
             )
         done.append(Training.read(facts))
         _print_progress(one, done[-1], index, len(planned), trained, time.monotonic() - started)
