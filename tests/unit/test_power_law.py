@@ -16,7 +16,7 @@ from goodfit.evaluation.power_law import Measured, PowerLaw, measured
 
 Array = np.ndarray[Any, Any]
 SIZES = 4000 * np.array([0.1, 0.2, 0.4, 0.7, 1.0])
-TIMES = 500
+TIMES = 400
 
 
 def curve(level: float, drop: float, exponent: float, sizes: Array = SIZES) -> Array:
@@ -24,7 +24,12 @@ def curve(level: float, drop: float, exponent: float, sizes: Array = SIZES) -> A
 
 
 def of(errors: Array, deviation: float = 1e-3, **changes: Any) -> Measured:
-    known: dict[str, Any] = {"sizes": SIZES, "errors": errors, "freedom": 100.0, "least": 0.0}
+    known: dict[str, Any] = {
+        "sizes": SIZES,
+        "errors": errors,
+        "freedom": (100.0, 100.0),
+        "least": 0.0,
+    }
     known["covariance"] = np.eye(len(errors)) * deviation**2
     return Measured(**known | changes)
 
@@ -60,10 +65,10 @@ def test_of_a_score_without_a_best_the_level_may_be_negative() -> None:
 
 
 def test_of_two_sizes_the_interval_reaches_from_what_stays_to_what_falls_fast() -> None:
-    two = Measured(SIZES[3:], np.array([0.12, 0.1]), np.eye(2) * 1e-8, 100.0, 0.0)
+    two = Measured(SIZES[3:], np.array([0.12, 0.1]), np.eye(2) * 1e-8, (100.0, 100.0), 0.0)
     at = PowerLaw(two).at(8000)
     assert at.low < 0.07
-    assert at.high > 0.092
+    assert at.high > 0.085
 
 
 def test_a_curve_of_another_form_is_said_to_be_one_and_gets_a_wider_interval() -> None:
@@ -107,6 +112,9 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
+QUICK = ("samples and seeds", "samples that depend on each other")
+
+
 def simulated(
     rng: np.random.Generator,
     law: tuple[float, float, float],
@@ -132,7 +140,10 @@ def simulated(
     return measured(SIZES, wrong.mean(2), wrong @ counts.T, units, (0.0, 1.0))
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case",
+    [*QUICK, *(pytest.param(case, marks=pytest.mark.slow) for case in CASES if case not in QUICK)],
+)
 def test_the_intervals_hold_the_truth_as_often_as_they_say(case: str) -> None:
     """Of twice the data, and of the largest size by the smaller ones: 93 to 97 of 100 times."""
     rng = np.random.default_rng(1)
@@ -145,6 +156,5 @@ def test_the_intervals_hold_the_truth_as_often_as_they_say(case: str) -> None:
         of_last = known.covariance[4]
         largest = before.measures(SIZES[4], known.errors[4], of_last[:4], of_last[4])
         foretold.append(largest.low <= known.errors[4] <= largest.high)
-    print(case, np.mean(held), np.mean(foretold))
     assert 0.93 <= np.mean(held) <= 0.97
     assert 0.93 <= np.mean(foretold) <= 0.97

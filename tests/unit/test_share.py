@@ -136,5 +136,5 @@ def test_a_baseline_is_fitted_on_the_samples_of_the_network(prepared: Prepared) 
 
 @pytest.mark.parametrize("share", [0, -0.5, 1.5, "half", None])
 def test_a_share_outside_0_and_1_is_refused(share: Any) -> None:
-    with pytest.raises(UserError, match="loader.share"):
+    with pytest.raises(UserError, match=r"loader\.share"):
         check(tiny.cfg("breast_cancer", loader={"share": share}))

@@ -36,14 +36,15 @@ _ROUNDING = 1e-9  # of what equal errors, added up in another order, differ by
 class Measured:
     """Mean errors (K,) of S seeds at `sizes` (K,), rising, with their covariance (K, K).
 
-    The covariance counts samples and seeds; `freedom` are its degrees of freedom. No error is below
-    `least`, which is -inf where none is known.
+    The covariance counts samples and seeds; `freedom` are its degrees of freedom, and those of how
+    sizes differ, where what is alike at all sizes cancels. No error is below `least`, which is -inf
+    where none is known.
     """
 
     sizes: Array
     errors: Array
     covariance: Array
-    freedom: float
+    freedom: tuple[float, float]
     least: float
 
     def first(self, count: int) -> Measured:
@@ -85,19 +86,32 @@ def measured(
 
     least = limits[0] if math.isfinite(limits[0]) else float(mean.min())
     scale = np.maximum(mean - least, 1e-12) if math.isfinite(limits[0]) else np.ones(count)
-    of_seeds = _pooled(errors, scale) / seeds
-    # both count the interaction
-    np.fill_diagonal(of_seeds, np.diag(of_seeds) - np.minimum(interaction, np.diag(of_seeds)))
+    of_seeds = _pooled(errors, scale, seeds * interaction) / seeds
     covariance = of_samples + of_seeds
+    # what tells the spread of seeds holds the interaction, too
+    told, freedoms = of_seeds + np.diag(interaction), (count * (seeds - 1), max(units - 1, 1))
+    freedom = (
+        _satterthwaite(told, of_samples, freedoms),
+        _satterthwaite(_apart(told), _apart(of_samples), freedoms),
+    )
     span = limits[1] - limits[0]
     if not math.isfinite(span):
         span = float(np.abs(mean).max()) or 1.0
     covariance += _of_unseen(np.diag(covariance) <= (_ROUNDING * span) ** 2, span, units)
-    parts = np.trace(of_seeds) ** 2 / (count * (seeds - 1))
-    parts += np.trace(of_samples) ** 2 / max(units - 1, 1)
-    total = np.trace(of_seeds) + np.trace(of_samples)
-    freedom = total**2 / parts if parts else float(max(units - 1, 1))
-    return Measured(np.asarray(sizes, float), mean, covariance, float(freedom), limits[0])
+    return Measured(np.asarray(sizes, float), mean, covariance, freedom, limits[0])
+
+
+def _apart(covariance: Array) -> Array:
+    """The covariance (K, K) of what is left of errors when their mean is taken from them."""
+    rest = covariance - covariance.mean(0)
+    return np.asarray(rest - rest.mean(1, keepdims=True))
+
+
+def _satterthwaite(one: Array, other: Array, freedoms: tuple[int, int]) -> float:
+    """The degrees of freedom of a sum of two covariances (K, K) with their own (1946)."""
+    traces = float(np.trace(one)), float(np.trace(other))
+    parts = sum(trace**2 / freedom for trace, freedom in zip(traces, freedoms, strict=True))
+    return sum(traces) ** 2 / parts if parts else float(max(freedoms))
 
 
 def _of_unseen(silent: Array, span: float, units: int) -> Array:
@@ -108,15 +122,16 @@ def _of_unseen(silent: Array, span: float, units: int) -> Array:
     return np.asarray(deviation**2 * together * np.outer(silent, silent))
 
 
-def _pooled(errors: Array, scale: Array) -> Array:
+def _pooled(errors: Array, scale: Array, interaction: Array) -> Array:
     """The covariance (K, K) of what a seed changes in errors (K, S), in proportion to `scale` (K,).
 
-    One variance for all sizes, and one correlation for all pairs of them.
+    One variance for all sizes, and one correlation for all pairs of them. The `interaction` (K,) of
+    seeds and samples, by which seeds differ as well, is left to the samples.
     """
     count, seeds = errors.shape
     relative = (errors - errors.mean(1, keepdims=True)) / scale[:, None]
     products = relative @ relative.T / (seeds - 1)
-    variance = float(np.trace(products)) / count
+    variance = max(float(np.mean(np.diag(products) - interaction / scale**2)), 0.0)
     together = (products.sum() - np.trace(products)) / (count * (count - 1))
     correlation = min(max(together / variance, 0.0), _ALIKE) if variance else 0.0
     one = np.full((count, count), correlation)
@@ -160,7 +175,7 @@ class PowerLaw:
         return found
 
     def _fit(self, of: Measured) -> None:
-        from scipy.stats import f, t
+        from scipy.special import fdtrc
 
         self._of, self._largest = of, float(of.sizes[-1])
         self._inverse = np.linalg.inv(of.covariance)
@@ -177,11 +192,8 @@ class PowerLaw:
         misfit, self._best, theta = self._least_misfit()
         self._theta = theta
         left = len(of.sizes) - PARAMETERS
-        self.fits = left < 1 or float(f.sf(misfit / left, left, of.freedom)) >= _UNLIKELY
-        widened = 1.0 if self.fits else misfit / left
-        reach = float(t.ppf((1 + LEVEL) / 2, of.freedom)) ** 2
-        self._most = misfit + reach * widened
-        self._widened = widened
+        self.fits = left < 1 or float(fdtrc(left, of.freedom[1], misfit / left)) >= _UNLIKELY
+        self._least, self._widened = misfit, 1.0 if self.fits else misfit / left
 
     @property
     def parameters(self) -> tuple[float, float, float]:
@@ -192,12 +204,13 @@ class PowerLaw:
 
     def at(self, size: float) -> Interval:
         """The error that is expected at a size."""
-        return self._interval(np.ones(len(_EXPONENTS)), (size / self._largest) ** -_EXPONENTS)
+        level, drop = np.ones(len(_EXPONENTS)), (size / self._largest) ** -_EXPONENTS
+        return self._interval(level, drop, self._of.freedom[0])
 
     def gain(self, size: float, larger: float) -> Interval:
         """By how much the error is expected to fall from one size to a larger one."""
         falls = (size / self._largest) ** -_EXPONENTS - (larger / self._largest) ** -_EXPONENTS
-        return self._interval(np.zeros(len(_EXPONENTS)), falls)
+        return self._interval(np.zeros(len(_EXPONENTS)), falls, self._of.freedom[1])
 
     def measures(self, size: float, error: float, covariance: Array, variance: float) -> Interval:
         """What a mean error measured at a size will be, of `covariance` (K,) with those known."""
@@ -210,7 +223,7 @@ class PowerLaw:
             [np.ones(len(_EXPONENTS)), (size / self._largest) ** -_EXPONENTS], 1
         ) - np.einsum("gki,k->gi", self._design, known)
         shift = float(known @ self._of.errors)
-        return self._interval(weights[:, 0], weights[:, 1], noise, shift)
+        return self._interval(*weights.T, self._of.freedom[1], noise, shift)
 
     def _least_misfit(self) -> tuple[float, int, Array]:
         """The least misfit of all curves that are allowed, its exponent's place, and (a, b)."""
@@ -262,7 +275,12 @@ class PowerLaw:
         return found
 
     def _interval(
-        self, of_level: Array, of_drop: Array, noise: float = 0.0, shift: float = 0.0
+        self,
+        of_level: Array,
+        of_drop: Array,
+        freedom: float,
+        noise: float = 0.0,
+        shift: float = 0.0,
     ) -> Interval:
         """The ends of what is linear in (a, b) by weights (G,), plus `noise`, a variance.
 
@@ -270,11 +288,15 @@ class PowerLaw:
         b >= 0; a linear function has its ends where the ellipse is free, on an edge, or in the
         corner.
         """
+        from scipy.special import stdtrit
+
+        reach = float(stdtrit(freedom, (1 + LEVEL) / 2))
+        most = self._least + reach**2 * self._widened
         weights = np.stack([of_level, of_drop], 1)
         value = shift + float(weights[self._best] @ self._theta)
         ends = [value]
         for theta, misfit, spread in self._pieces():
-            room = self._most - misfit
+            room = most - misfit
             direction = np.einsum("gij,gj->gi", spread, weights)
             variance = np.einsum("gi,gi->g", weights, direction) + noise
             possible = room >= 0
