@@ -54,7 +54,13 @@ class LabelledSamples(Samples):
         weight = self.sample_weight
         if weight is None or (weight > 0).all():
             return self
-        rows = np.flatnonzero(weight)
+        return self.part(np.flatnonzero(weight))
+
+    def part(self, rows: Any) -> LabelledSamples:
+        """The samples at `rows` (M,), all where it is None."""
+        if rows is None:
+            return self
+        rows = np.asarray(rows)
         return LabelledSamples(
             at(self.inputs, rows),
             self.rows.iloc[rows].reset_index(drop=True),

@@ -16,6 +16,7 @@ from goodfit.schema import (
     Name,
     ParameterRules,
     Pretrained,
+    Proportion,
     Rate,
     Share,
     Whole,
@@ -73,6 +74,7 @@ class _Optimizer(_OpenSection):
 class _Loader(_ClosedSection):
     batch_size: Count
     workers: Whole
+    share: Proportion
 
 
 class _Checkpoint(_ClosedSection):

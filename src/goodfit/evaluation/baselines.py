@@ -18,13 +18,14 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from goodfit import build
-from goodfit.baseline.base import LabelledSamples, Samples
+from goodfit.baseline.base import Baseline, LabelledSamples, Samples
 from goodfit.contract import Batch, DataSpec
 from goodfit.records import Role
 from goodfit.store.arrays import Packed, read_arrays, read_targets
 from goodfit.task.base import Task
 from goodfit.task.epoch import score_rows
 from goodfit.task.scores import Statistics, with_clusters, with_weight
+from goodfit.training.share import rows_of_train
 
 
 class Answered(NamedTuple):
@@ -42,14 +43,15 @@ class Answered(NamedTuple):
 def answers(cfg: DictConfig, data: Path, task: Task) -> dict[str, Answered]:
     """The baselines by title: the best on validation first, then the other ones, then trivial ones.
 
-    Each is fitted on train; what it has to choose, and which of them is strong, is decided on
-    validation. Of test they are handed inputs alone.
+    Each is fitted on what the network is trained on; what it has to choose, and which of them is
+    strong, is decided on validation. Of test they are handed inputs alone.
 
     Raises:
         UserError: a file is missing or broken.
     """
     build.check_inputs(cfg, task.spec)
     train, validation = (labelled(data, split, task.spec) for split in ("train", "validation"))
+    train = train.part(rows_of_train(cfg, data))
     fitted_on = train.that_count()
     asked = {"validation": Samples(validation.inputs, validation.rows)}
     asked["test"] = _samples(data, "test", task.spec)
@@ -88,6 +90,17 @@ def answers(cfg: DictConfig, data: Path, task: Task) -> dict[str, Answered]:
     for title, predictions in trivial.items():
         ordered[title] = answered("trivial", predictions)
     return ordered
+
+
+def statistics_on_validation(
+    baseline: Baseline, train: LabelledSamples, validation: LabelledSamples, data: Path, task: Task
+) -> Statistics:
+    """The statistics (N, ...) on validation of what a baseline answers, once fitted on `train`."""
+    baseline.fit(train.that_count(), validation, task.spec)
+    given = as_prediction(baseline.predict(Samples(validation.inputs, validation.rows)))
+    truth = _truth(data, "validation")
+    own = task.calibrated(weighed_statistics(task, given, truth))
+    return weighed_statistics(own, own.recalibrated(given), truth)
 
 
 def strongest(validation: Mapping[str, float | None], task: Task) -> str:

@@ -204,8 +204,13 @@ def opened(interval: Interval, least: float, most: float, units: int) -> Interva
     width = interval.high - interval.low
     if not width <= _ROUNDING * max(abs(value), most - least):
         return interval
-    unseen = 1 - ((1 - LEVEL) / 2) ** (1 / units)
-    return Interval(value, value - unseen * (value - least), value + unseen * (most - value))
+    share = unseen(units)
+    return Interval(value, value - share * (value - least), value + share * (most - value))
+
+
+def unseen(units: int) -> float:
+    """The largest share that units of a kind may have, where of so many drawn ones none is."""
+    return float(1 - ((1 - LEVEL) / 2) ** (1 / units))
 
 
 _Values = dict[str, dict[str, np.ndarray[Any, Any]]]  # by method and score, (R,)

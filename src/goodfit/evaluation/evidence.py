@@ -29,6 +29,7 @@ from goodfit.records.interval import Interval
 from goodfit.store.arrays import Packed, read_arrays, read_targets
 from goodfit.task.base import Task
 from goodfit.task.scores import Statistics, weight_of
+from goodfit.training.share import rows_of_train
 
 # samples of a split, evenly spaced: of 5,000 an accuracy is known to 0.014 at the worst; a network
 # that writes its answers takes a second for a few. Of train no more than of validation, which says
@@ -58,7 +59,8 @@ def gather(
         UserError: a file is missing or broken.
     """
     task, times = predictor.task, cfg.evaluate.resamples
-    methods = _Methods(predictor, data, strong)
+    rows = rows_of_train(cfg, data)
+    methods = _Methods(predictor, data, rows, strong)
     validation = _scored(task, *methods.on("validation"), times, _VALIDATION)
     train = _scored(task, *methods.on("train"), times, _TRAIN)
     manifest = Manifest.read(data / "manifest.json")
@@ -71,7 +73,7 @@ def gather(
         **_of_training(cfg, task, model),
         unit=build.data_class(task.spec).cluster_of(task.spec),
         units=validation.units,
-        samples=manifest.samples("train"),
+        samples=manifest.samples("train") if rows is None else len(rows),
         same_answer=same_answer(predictor, Packed(data, "validation")),
         leaks=tuple(item.what for item in manifest.findings if item.leaks),
     )
@@ -87,10 +89,13 @@ class Split(NamedTuple):
 class _Methods:
     """What each method says of some samples of train and of validation, as statistics (N, ...)."""
 
-    def __init__(self, predictor: Predictor, data: Path, strong: Opponent | None) -> None:
+    def __init__(
+        self, predictor: Predictor, data: Path, train: Tensor | None, strong: Opponent | None
+    ) -> None:
         self._predictor, self._strong = predictor, strong
-        self._spec, self._data = predictor.spec, data
-        self._targets = read_targets(data / "train", self._spec)
+        self._spec, self._data, self._train = predictor.spec, data, train
+        targets = read_targets(data / "train", self._spec)
+        self._targets = targets if train is None else at(targets, train.numpy())
         self._own: dict[str, Task] = {}
         most = _MOST_WRITTEN if predictor.task.feeds else _MOST
         self._most = min(most, len(Packed(data, "validation")))
@@ -102,6 +107,8 @@ class _Methods:
         """
         task, packed = self._predictor.task, Packed(self._data, split)
         rows = _spaced(len(packed), self._most)
+        if split == "train" and self._train is not None:
+            rows = self._train[_spaced(len(self._train), self._most)]
         methods = {NETWORK: self._predictor.measure(packed, rows=rows).statistics}
         truth = packed.only([]).batch(rows)
         inputs = at(read_arrays(self._data / split, self._spec.inputs), rows.numpy())

@@ -87,6 +87,8 @@ def _of_run(run_id: str, uri: str, folder: Path) -> Side:
         raise UserError(f"run {run_id} is part of a sweep, which keeps no model")
     if tags.get("goodfit.started_by") == "fold":
         raise UserError(f"run {run_id} is one fold; compare all, by {tags['mlflow.parentRunId']}")
+    if tags.get("goodfit.started_by") == "curve":
+        raise UserError(f"run {run_id} is a learning curve; name one of the runs nested in it")
     if tags.get("goodfit.started_by") in ("cv", "seeds"):
         run.client.download_artifacts(run_id, result.ARTIFACTS, str(folder))
         repeated, values = result.read(folder / result.ARTIFACTS)

@@ -5,12 +5,9 @@ Letters: S seeds, R resampled sets.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import shutil
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,59 +16,27 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from goodfit import build
-from goodfit.config import tree
 from goodfit.errors import UserError
 from goodfit.evaluation.bootstrap import Resamples, intervals
 from goodfit.evaluation.repeated import over_folds, over_seeds
-from goodfit.launch import devices, resume
+from goodfit.launch import devices
 from goodfit.launch.fit import print_devices
 from goodfit.paths import Paths
 from goodfit.predictor import Predictor
 from goodfit.records import Training
 from goodfit.repeats import folds as fold_data
 from goodfit.repeats import result
-from goodfit.repeats.pool import Asked, Pool
+from goodfit.repeats.planned import Planned, claimed, digest, open_parent, train_all
+from goodfit.repeats.pool import Pool
 from goodfit.repeats.result import Repeated, Single
 from goodfit.store.arrays import Packed
 from goodfit.store.manifest import verify
-from goodfit.system import units
-from goodfit.system.claim import claim
-from goodfit.system.record import Record
 from goodfit.task.base import Task
 from goodfit.tracking import runs
-from goodfit.tracking.run_name import changed
 
 ROOT = Path("build/repeats")
 _ANY = (-math.inf, math.inf)  # the range of a score that declares none
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One training: its fold, from 1, or None; its data, None for the experiment's own."""
-
-    cfg: DictConfig
-    fold: int | None
-    data: Path | None
-    folder: Path  # of its model, once it is finished
-
-    @property
-    def facts(self) -> Path:
-        """The record of the training, there once it is finished."""
-        return self.folder / "train.json"
-
-    @property
-    def title(self) -> str:
-        """What messages call it."""
-        seed = f"seed {self.cfg.seed}"
-        return f"fold {self.fold}, {seed}" if self.fold else seed
-
-
-@dataclass(frozen=True)
-class Parent(Record):
-    """The run under which the trainings of a folder are nested."""
-
-    run_id: str
 
 
 @dataclass(frozen=True)
@@ -95,7 +60,7 @@ def place(cfg: DictConfig, *, folds: int | None, seeds: int | None) -> Place:
     """
     values = _seeds(cfg, seeds)
     data: list[Path | None] = [*fold_data.prepared(cfg, folds)] if folds else [None]
-    root = ROOT / cfg.name / _digest(cfg, data, values)
+    root = ROOT / cfg.name / digest(cfg, data, values)
     return Place(root, tuple(_planned(cfg, folds, data, values, root)))
 
 
@@ -120,7 +85,7 @@ def repeat(
     """
     values, there = _seeds(cfg, seeds), place(cfg, folds=folds, seeds=seeds)
     root, planned = there.root, there.planned
-    with _claimed(root):
+    with claimed(root):
         if cfg.resume == "never":
             shutil.rmtree(root, ignore_errors=True)
         if (root / result.FILE).is_file():
@@ -130,7 +95,7 @@ def repeat(
                 return found
         with runs.run_status(_parent(cfg, root, folds, values, overrides)) as parent:
             print_devices(cfg, devices.resolved(cfg))
-            singles = _train_all(planned, parent.run_id, overrides, pool or Pool())
+            singles = train_all(planned, parent.run_id, overrides, pool or Pool())
             found, resampled = _summed_up(cfg, folds, values, planned, singles, parent.run_id)
             if resampled is not None:
                 np.save(root / result.VALUES, resampled)
@@ -141,27 +106,6 @@ def repeat(
 
 def _seeds(cfg: DictConfig, count: int | None) -> list[int]:
     return [int(cfg.seed) + offset for offset in range(count or 1)]
-
-
-def _digest(cfg: DictConfig, data: Sequence[Path | None], seeds: Sequence[int]) -> str:
-    """The same for a command that computes the same, here and after a stop."""
-    own, world = Paths(cfg.name).prepared, devices.world(devices.resolved(cfg))
-    lines = [f"seeds {list(seeds)}", f"score {cfg.task.score}", f"{cfg.evaluate.resamples} sets"]
-    for folder in data:
-        manifest = verify(folder or own, "train", "validation")
-        lines += [f"{item}" for item in sorted(resume.facts(cfg, manifest, world).items())]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
-
-
-@contextmanager
-def _claimed(root: Path) -> Iterator[None]:
-    """In the block, no other process trains the same."""
-    with claim(root.with_name(f".{root.name}.lock")) as process:
-        if process:
-            raise UserError(
-                f"{root} is being trained by process {process}; wait for it, or stop it"
-            )
-        yield
 
 
 def _planned(
@@ -177,7 +121,8 @@ def _planned(
             own = OmegaConf.merge(cfg, {"seed": seed, "tracking": {"run_name": name}})
             assert isinstance(own, DictConfig)
             fold = number if folds else None
-            yield Planned(own, fold, folder, root / f"fold-{fold or 0}-seed-{seed}")
+            where, kind = root / f"fold-{fold or 0}-seed-{seed}", "fold" if fold else "seed"
+            yield Planned(own, fold, folder, where, (f"seed={seed}",), kind)
 
 
 def _parent(
@@ -187,68 +132,15 @@ def _parent(
     seeds: Sequence[int],
     overrides: Sequence[str],
 ) -> runs.Run:
-    """The run that the same command began in, if this database has it; else a new one."""
-    uri, path = str(cfg.tracking.uri), root / "parent.json"
-    if path.is_file():
-        run = runs.find(uri, Parent.read(path).run_id)
-        if run:
-            runs.mark_killed(run.client, run.experiment)
-            return run
-        print("MLflow does not have its run any more; starting anew", flush=True)
-    shutil.rmtree(root, ignore_errors=True)
+    """The run of folds and seeds, by `open_parent`."""
     asked = [f"cv={folds}"] * bool(folds) + [f"seeds={len(seeds)}"] * (len(seeds) > 1)
-    told = changed(overrides)
-    title = ", ".join([*asked, told] if told else asked)
-    run = runs.start(
-        uri,
-        cfg.name,
-        cfg.tracking.run_name or title,
-        tags={
-            "goodfit.started_by": "cv" if folds else "seeds",
-            "goodfit.cv": str(folds or ""),
-            "goodfit.seeds": " ".join(map(str, seeds)),
-            "mlflow.source.name": "pipelines/train.py",
-        },
-        params=tree.dotted(tree.frozen(cfg)),
-    )
-    Parent(run.run_id).write(path)
-    return run
-
-
-def _train_all(
-    planned: Sequence[Planned], parent: str, overrides: Sequence[str], pool: Pool
-) -> list[Training]:
-    """What each training measured, in their order; those that are finished are not repeated."""
-    left = [one for one in planned if not one.facts.is_file()]
-    done = len(planned) - len(left)
-    if done:
-        print(f"{done} of {len(planned)} trainings were finished before", flush=True)
-    started = time.monotonic()
-    asked = [_asked(one, parent, overrides) for one in left]
-    for count, index in enumerate(pool.train(asked), 1):
-        remaining = (time.monotonic() - started) / count * (len(left) - count)
-        _print_finished(left[index], done + count, len(planned), remaining)
-    return [Training.read(one.facts) for one in planned]
-
-
-def _asked(one: Planned, parent: str, overrides: Sequence[str]) -> Asked:
     tags = {
-        "mlflow.parentRunId": parent,
-        "goodfit.started_by": "fold" if one.fold else "seed",
+        "goodfit.started_by": "cv" if folds else "seeds",
+        "goodfit.cv": str(folds or ""),
+        "goodfit.seeds": " ".join(map(str, seeds)),
+        "mlflow.source.name": "pipelines/train.py",
     }
-    own = (*overrides, f"seed={one.cfg.seed}")
-    return Asked(one.title, one.cfg, one.folder, one.data, own, tags)
-
-
-def _print_finished(one: Planned, index: int, count: int, remaining: float) -> None:
-    """The score of a training, and about how many seconds the others will take."""
-    score, training = one.cfg.task.score, Training.read(one.facts)
-    left = f", about {units.remaining(remaining)} left" if index < count else ""
-    value = units.number(training.scores[f"val/{score}"], 4)
-    print(
-        f"{one.title}: {score} {value} in {training.epochs} epochs ({index} of {count}{left})",
-        flush=True,
-    )
+    return open_parent(cfg, root, asked, overrides, tags)
 
 
 def _summed_up(

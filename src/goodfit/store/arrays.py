@@ -33,11 +33,12 @@ class Packed:
     """The arrays of one split, memory-mapped: `inputs[name]` and `targets[name]`, N samples each.
 
     A dense one is a tensor (N, ...); a ragged one has its values and offsets. `sample_weight` (N,)
-    is how much each sample counts; None where all count alike.
+    is how much each sample counts; None where all count alike. A `part` of it has fewer samples.
     """
 
     def __init__(self, folder: Path, split: str) -> None:
         self._folder = folder / split
+        self._part: Tensor | None = None  # the rows (N,) of the arrays that are its samples
         spec = DataSpec.read(folder / "spec.json")
         self.inputs = _columns(self._folder, spec.inputs)
         self.targets = _columns(self._folder, spec.targets)
@@ -51,7 +52,7 @@ class Packed:
                 paging.disable_readahead(_values(array))
 
     def __len__(self) -> int:
-        return len(self._any)
+        return len(self._any) if self._part is None else len(self._part)
 
     def only(self, inputs: Collection[str]) -> Packed:
         """The same samples with these inputs alone: no other array is gathered, or moved.
@@ -64,6 +65,19 @@ class Packed:
         selected._arguments = frozenset(inputs)
         return selected
 
+    def part(self, rows: Tensor | None) -> Packed:
+        """The samples at `rows` (M,) alone, counted from 0 on in that order; all where it is None.
+
+        Nothing is copied: `inputs` and `targets` stay the arrays of the whole split.
+        """
+        if rows is None:
+            return self
+        taken = copy.copy(self)
+        taken._part = self._rows_at(rows)
+        if self.sample_weight is not None:
+            taken.sample_weight = self.sample_weight[rows]
+        return taken
+
     @property
     def size(self) -> int:
         """Bytes of all arrays."""
@@ -72,13 +86,17 @@ class Packed:
     @property
     def clusters(self) -> Tensor:
         """The cluster of each sample, (N,): those of the same one depend on each other."""
-        return _load(self._folder / f"{CLUSTERS}.npy")
+        clusters = _load(self._folder / f"{CLUSTERS}.npy")
+        return clusters if self._part is None else clusters[self._part]
 
     @property
     def lengths(self) -> Tensor | None:
         """The elements of each sample's ragged arrays, (N,); None where all samples are alike."""
         ragged = [array.lengths for array in self._all if isinstance(array, Ragged)]
-        return torch.stack(ragged).sum(0) if ragged else None
+        if not ragged:
+            return None
+        lengths = torch.stack(ragged).sum(0)
+        return lengths if self._part is None else lengths[self._part]
 
     @property
     def device(self) -> torch.device:
@@ -102,6 +120,8 @@ class Packed:
         there.targets = {name: array.to(device) for name, array in self.targets.items()}
         if self.sample_weight is not None:
             there.sample_weight = self.sample_weight.to(device)
+        if self._part is not None:
+            there._part = self._part.to(device)
         return there
 
     def batch(self, rows: Tensor, weight: float = 1.0, *, pin: bool = False) -> Batch:
@@ -109,16 +129,21 @@ class Packed:
 
         A ragged array `text` becomes `text` (B, L, ...) and `text_length` (B,).
         """
+        counts = self.sample_weight
+        if counts is not None:
+            counts = select(counts, rows, pin=pin)
+        rows = self._rows_at(rows)
         if self._exceeds_memory:
             for array in self._all:
                 _prefetch(array, rows)
         inputs = _gather(self.inputs, rows, pin)
         for name in inputs.keys() - self._arguments:
             del inputs[name]
-        counts = self.sample_weight
-        if counts is not None:
-            counts = select(counts, rows, pin=pin)
         return Batch(inputs, _gather(self.targets, rows, pin), rows, weight, counts)
+
+    def _rows_at(self, rows: Tensor) -> Tensor:
+        """Which rows of the arrays the samples at `rows` (B,) are."""
+        return rows if self._part is None else self._part[rows]
 
 
 def read_arrays(folder: Path, fields: Mapping[str, Field]) -> dict[str, Any]:

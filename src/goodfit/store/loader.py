@@ -216,7 +216,8 @@ def _sorted_in_windows(order: Tensor, lengths: Tensor, size: int, generator: Any
 class DataModule(pl.LightningDataModule):
     """Batches of train and validation; it has no test data, which only evaluate may open.
 
-    They hold the `inputs` that are named, all where none are. `units` says what the loss counts of
+    They hold the `inputs` that are named, all where none are, and of train the samples at `rows`
+    (M,), all where it is None. `units` says what the loss counts of
     each sample, (B,), by its targets; 1 by default. `mixable` makes targets (B, ...) such that
     their mean has a meaning, for an augmentation that mixes them.
 
@@ -234,6 +235,7 @@ class DataModule(pl.LightningDataModule):
         shard: Shard = Shard(),  # noqa: B008 - immutable
         augment: Augment = Nothing(),  # noqa: B008 - without a state
         inputs: Collection[str] | None = None,
+        rows: Tensor | None = None,
         units: Callable[..., Tensor] | None = None,
         mixable: Callable[[dict[str, Tensor]], dict[str, Tensor]] = dict,
     ) -> None:
@@ -248,6 +250,7 @@ class DataModule(pl.LightningDataModule):
             )
             for split in ("train", "validation")
         )
+        self.train = self.train.part(rows)
         if batch_size < shard.parts:
             raise UserError(
                 f"loader.batch_size={batch_size} cannot be shared "

@@ -41,6 +41,7 @@ from goodfit.training.freezing import Freezing, freeze, trainable
 from goodfit.training.pretrained import start_from
 from goodfit.training.progress import LearningCurves
 from goodfit.training.randomness import SeedEachStep
+from goodfit.training.share import rows_of_train
 from goodfit.training.trainer import make_trainer
 
 Row = dict[str, float]  # metrics by name
@@ -93,7 +94,8 @@ def prepare(
     """
     pl.seed_everything(cfg.seed, verbose=False)
     task = build.task(cfg, DataSpec.read(folder / "spec.json"))
-    targets = check_targets(task, folder, "train")
+    rows = rows_of_train(cfg, folder)
+    targets = check_targets(task, folder, "train", rows)
     held_out = check_targets(task, folder, "validation")
     task.learn(targets, held_out=_told_by(held_out))
     if not resumes:
@@ -102,11 +104,13 @@ def prepare(
             print(taken, flush=True)
     data = DataModule(
         folder,
-        **cfg.loader,
+        batch_size=cfg.loader.batch_size,
+        workers=cfg.loader.workers,
         seed=cfg.seed,
         shard=shard,
         augment=build.augment(cfg),
         inputs=task.inputs,
+        rows=rows,
         units=task.units,
         mixable=task.mixable,
     )
