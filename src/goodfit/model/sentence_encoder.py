@@ -1,0 +1,195 @@
+"""A BERT encoder whose states are averaged over a text: one vector for each sentence.
+
+Devlin et al. 2019; averaged as in Sentence-BERT (Reimers and Gurevych 2019). Modules have the names
+that files of BERT give them, so that such a file fits without a list of names.
+
+Letters: B batch, T tokens, N tokens of all texts without padding, D width, H heads, K outputs.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from goodfit.contract import DataSpec
+from goodfit.errors import UserError
+from goodfit.schema import Count, Fraction
+
+_EPSILON = 1e-12  # of BERT's LayerNorm: PyTorch's own is 1e-5
+
+
+class SentenceEncoder(nn.Module):
+    """BERT, the mean of its last states, and a linear head; `encode` gives the vectors alone.
+
+    It is made to start from pretrained weights; from its seed alone it needs far more texts than
+    `Transformer`. `dropout` is that of BERT, everywhere but in the head.
+
+    Raises:
+        UserError: `heads` does not divide `width`, or a text has more tokens than `positions`.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        *,
+        width: Count,
+        heads: Count,
+        blocks: Count,
+        positions: Count,
+        dropout: Fraction,
+        head_dropout: Fraction,
+    ) -> None:
+        super().__init__()
+        if width % heads:
+            raise UserError(f"model.heads={heads} does not divide model.width={width}")
+        tokens = spec.inputs["tokens"]
+        (length,) = tokens.fixed_shape
+        if length > positions:
+            raise UserError(
+                f"texts have up to {length} tokens, and model.positions={positions}; "
+                f"expected data.length={positions} or less"
+            )
+        self.bert = Bert(len(tokens.vocabulary), width, heads, blocks, positions, dropout)
+        self.head_dropout = nn.Dropout(head_dropout)
+        self.head = nn.Linear(width, spec.outputs)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """tokens (B, T) and mask (B, T), true where there is a token, to (B, K)."""
+        output: Tensor = self.head(self.head_dropout(self.encode(tokens, mask)))
+        return output
+
+    def encode(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """The vector of each text, (B, D): the mean of the states of its tokens (B, T)."""
+        texts = Texts.of(mask)
+        states = self.bert(tokens, texts)
+        mean: Tensor = texts.padded(states).sum(1) / texts.mask.sum(1, keepdim=True)
+        # a head starts with inputs of unit size, whatever that of the pretrained states is
+        return F.layer_norm(mean, mean.shape[-1:])
+
+
+class Texts(NamedTuple):
+    """Where the tokens of a batch lie: `mask` (B, T) without what is padding in all texts.
+
+    Layers that take each token alone are given (N, D), without padding: of a batch of 64 snippets
+    half is padding, and they are nine tenths of the work.
+    """
+
+    mask: Tensor
+    place: Tensor  # (N, 2): text and position of each token
+
+    @classmethod
+    def of(cls, mask: Tensor) -> Texts:
+        """Those of a mask (B, T), true where there is a token, of which texts have one at least."""
+        mask = mask[:, : int(mask.sum(1).max())]
+        return cls(mask, mask.nonzero())
+
+    def packed(self, x: Tensor) -> Tensor:
+        """(B, T, ...) to (N, ...)."""
+        return x[self.place[:, 0], self.place[:, 1]]
+
+    def padded(self, x: Tensor) -> Tensor:
+        """(N, ...) to (B, T, ...), 0 where no token is."""
+        whole = x.new_zeros(*self.mask.shape, *x.shape[1:])
+        return whole.index_put((self.place[:, 0], self.place[:, 1]), x)
+
+
+class Bert(nn.Module):
+    """Embeddings of tokens and places, then blocks of attention; without its pooling layer."""
+
+    def __init__(
+        self, words: int, width: int, heads: int, blocks: int, positions: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.embeddings = Embeddings(words, width, positions, dropout)
+        layers = nn.ModuleList(Block(width, heads, dropout) for _ in range(blocks))
+        self.encoder = nn.ModuleDict({"layer": layers})
+
+    def forward(self, tokens: Tensor, texts: Texts) -> Tensor:
+        """tokens (B, T) to states (N, D)."""
+        x = self.embeddings(tokens, texts)
+        for block in self.encoder["layer"]:  # type: ignore[union-attr]
+            x = block(x, texts)
+        return x
+
+
+class Embeddings(nn.Module):
+    """The sum of a token's vector, its place's, and that of the first of two sentences."""
+
+    def __init__(self, words: int, width: int, positions: int, dropout: float) -> None:
+        super().__init__()
+        self.word_embeddings = nn.Embedding(words, width, padding_idx=0)
+        self.position_embeddings = nn.Embedding(positions, width)
+        self.token_type_embeddings = nn.Embedding(2, width)  # no task here reads pairs
+        for table in (self.word_embeddings, self.position_embeddings, self.token_type_embeddings):
+            nn.init.normal_(table.weight, std=0.02)
+        self.LayerNorm = nn.LayerNorm(width, eps=_EPSILON)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor, texts: Texts) -> Tensor:
+        """tokens (B, T) to (N, D)."""
+        words = self.word_embeddings(texts.packed(tokens))
+        places = self.position_embeddings(texts.place[:, 1])
+        x: Tensor = self.LayerNorm(words + places + self.token_type_embeddings.weight[0])
+        return self.dropout(x)
+
+
+class Block(nn.Module):
+    """Self-attention, then two layers on each token alone; LayerNorm behind each sum."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = nn.ModuleDict(
+            {"self": Attention(width, heads, dropout), "output": Added(width, width, dropout)}
+        )
+        self.intermediate = nn.ModuleDict({"dense": nn.Linear(width, 4 * width)})
+        self.output = Added(4 * width, width, dropout)
+
+    def forward(self, x: Tensor, texts: Texts) -> Tensor:
+        """(N, D) to (N, D)."""
+        x = self.attention["output"](self.attention["self"](x, texts), x)
+        output: Tensor = self.output(F.gelu(self.intermediate["dense"](x)), x)
+        return output
+
+
+class Attention(nn.Module):
+    """Each token attends to those of its own text."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, texts: Texts) -> Tensor:
+        """(N, D) to (N, D)."""
+        query, key, value = (
+            texts.padded(layer(x)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for layer in (self.query, self.key, self.value)
+        )  # each (B, H, T, D / H)
+        attended = F.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=texts.mask[:, None, None, :],
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        return texts.packed(attended.transpose(1, 2).flatten(2))
+
+
+class Added(nn.Module):
+    """A linear layer, added to what a block got, and normalized."""
+
+    def __init__(self, inputs: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.dense = nn.Linear(inputs, width)
+        self.LayerNorm = nn.LayerNorm(width, eps=_EPSILON)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, residual: Tensor) -> Tensor:
+        """x (N, ...) and residual (N, D) to (N, D)."""
+        output: Tensor = self.LayerNorm(residual + self.dropout(self.dense(x)))
+        return output
