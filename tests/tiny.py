@@ -27,6 +27,7 @@ NOISE = {"dropout": 0.0, "noise": 0.0}  # hyperparameters that make training ran
 PARTS = ("model", "task", "baseline")  # what a data set decides
 # for a data set that nothing fits yet: its own contract test then says so, and not this module
 ANY_PART = {"model": "mlp", "task": "regression", "baseline": "svm"}
+ANY = {"data": QUICK} | ANY_PART
 SMALL = {
     "trainer": {"max_epochs": 3, "accelerator": "cpu", "devices": 1},
     "loader": {"batch_size": 16},
@@ -250,7 +251,10 @@ def _section(group: str, name: str) -> dict[str, Any]:
 def _defaults(chosen: dict[str, str]) -> dict[str, Any]:
     """The composed configuration with these choices of groups."""
     overrides = [f"{group}={name}" for group, name in chosen.items()]
-    return dict(_composed(("name=tiny", *overrides)))
+    composed = dict(_composed(("name=tiny", *overrides)))
+    # no weights: a test downloads nothing
+    untrained = _composed(("name=tiny", *(f"{group}={name}" for group, name in ANY.items())))
+    return composed | {key: untrained[key] for key in ("pretrained", "transfer")}
 
 
 @cache

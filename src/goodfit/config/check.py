@@ -15,6 +15,7 @@ from goodfit.config import signature, tree
 from goodfit.config.augmented import check_augmented
 from goodfit.config.sections import SECTIONS, SEVERAL, check_stopping, check_together, several
 from goodfit.config.signature import Signature
+from goodfit.config.transfer import check_layers
 from goodfit.config.values import annotated_type, check_value
 from goodfit.contract import LENGTH
 from goodfit.errors import UserError, nearest
@@ -69,6 +70,7 @@ def check(cfg: DictConfig) -> None:
     content: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     check_together(content)
     check_stopping(content)
+    check_layers(content)
 
 
 def check_model(cfg: DictConfig) -> None:

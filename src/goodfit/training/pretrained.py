@@ -20,7 +20,7 @@ from goodfit.paths import pretrained_path
 from goodfit.schema import Pretrained, Rename
 from goodfit.system.files import sha256
 from goodfit.system.tensors import load_tensors
-from goodfit.task.parameter_groups import matches
+from goodfit.task.layers import matches
 
 _EXPECTED = "expected what torch.save(model.state_dict(), path) or safetensors writes"
 # what torch.load raised for 12,000 texts, random bytes and files that were cut or had other bytes
