@@ -1,9 +1,10 @@
-"""A BERT encoder whose states are averaged over a text: one vector for each sentence.
+"""A BERT encoder whose states are averaged over a text: a vector of each layer for each sentence.
 
 Devlin et al. 2019; averaged as in Sentence-BERT (Reimers and Gurevych 2019). Modules have the names
 that files of BERT give them, so that such a file fits without a list of names.
 
-Letters: B batch, T tokens, N tokens of all texts without padding, D width, H heads, K outputs.
+Letters: B batch, T tokens, N tokens of all texts without padding, D width, H heads, L layers whose
+states are read, K outputs.
 """
 
 from __future__ import annotations
@@ -16,19 +17,25 @@ from torch import Tensor, nn
 
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
+from goodfit.model.blocks import Layers
 from goodfit.schema import Count, Fraction
 
 _EPSILON = 1e-12  # of BERT's LayerNorm: PyTorch's own is 1e-5
 
 
 class SentenceEncoder(nn.Module):
-    """BERT, the mean of its last states, and a linear head; `encode` gives the vectors alone.
+    """BERT, the mean of the states of its last `read` layers, and a linear head.
 
-    It is made to start from pretrained weights; from its seed alone it needs far more texts than
-    `Transformer`. `dropout` is that of BERT, everywhere but in the head.
+    Each layer tells something else (Tenney et al. 2019, "BERT Rediscovers the Classical NLP
+    Pipeline"): the last one of a network that was trained to compare sentences has lost some of
+    what they feel like. Before the head each feature is standardised by the batch, as for probes of
+    masked autoencoders (He et al. 2022, appendix A). Embeddings count as a layer. It is made to
+    start from pretrained weights; from its seed alone it needs far more texts than `Transformer`.
+    `dropout` is that of BERT, everywhere but in the head.
 
     Raises:
-        UserError: `heads` does not divide `width`, or a text has more tokens than `positions`.
+        UserError: `heads` does not divide `width`, a text has more tokens than `positions`, or
+            there are not so many layers as are to be `read`.
     """
 
     def __init__(
@@ -39,12 +46,18 @@ class SentenceEncoder(nn.Module):
         heads: Count,
         blocks: Count,
         positions: Count,
+        read: Count,
         dropout: Fraction,
         head_dropout: Fraction,
     ) -> None:
         super().__init__()
         if width % heads:
             raise UserError(f"model.heads={heads} does not divide model.width={width}")
+        if read > blocks + 1:
+            raise UserError(
+                f"model.read={read}, but there are {blocks + 1} layers: embeddings and "
+                f"model.blocks={blocks}"
+            )
         tokens = spec.inputs["tokens"]
         (length,) = tokens.fixed_shape
         if length > positions:
@@ -52,22 +65,36 @@ class SentenceEncoder(nn.Module):
                 f"texts have up to {length} tokens, and model.positions={positions}; "
                 f"expected data.length={positions} or less"
             )
+        self.blocks, self.read = blocks, read
         self.bert = Bert(len(tokens.vocabulary), width, heads, blocks, positions, dropout)
+        self.norm = nn.BatchNorm1d(read * width, affine=False)
         self.head_dropout = nn.Dropout(head_dropout)
-        self.head = nn.Linear(width, spec.outputs)
+        self.head = nn.Linear(read * width, spec.outputs)
+
+    @property
+    def layer_groups(self) -> Layers:
+        """Embeddings, each block, and the head."""
+        blocks = [(f"bert.encoder.layer.{place}.*",) for place in range(self.blocks)]
+        return (("bert.embeddings.*",), *blocks, ("head.*",))
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """tokens (B, T) and mask (B, T), true where there is a token, to (B, K)."""
-        output: Tensor = self.head(self.head_dropout(self.encode(tokens, mask)))
-        return output
+        return self.answer(self.features(tokens, mask))
 
-    def encode(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """The vector of each text, (B, D): the mean of the states of its tokens (B, T)."""
+    def features(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """What is below the head: for each text the mean of its tokens' states, (B, L D).
+
+        tokens (B, T) and mask (B, T); of the layers that are read, the last one stands last.
+        """
         texts = Texts.of(mask)
-        states = self.bert(tokens, texts)
-        mean: Tensor = texts.padded(states).sum(1) / texts.mask.sum(1, keepdim=True)
-        # a head starts with inputs of unit size, whatever that of the pretrained states is
-        return F.layer_norm(mean, mean.shape[-1:])
+        states = self.bert(tokens, texts)[-self.read :]
+        count = texts.mask.sum(1, keepdim=True)
+        return torch.cat([texts.padded(x).sum(1) / count for x in states], 1)
+
+    def answer(self, features: Tensor) -> Tensor:
+        """(B, L D) to (B, K)."""
+        output: Tensor = self.head(self.head_dropout(self.norm(features)))
+        return output
 
 
 class Texts(NamedTuple):
@@ -107,12 +134,12 @@ class Bert(nn.Module):
         layers = nn.ModuleList(Block(width, heads, dropout) for _ in range(blocks))
         self.encoder = nn.ModuleDict({"layer": layers})
 
-    def forward(self, tokens: Tensor, texts: Texts) -> Tensor:
-        """tokens (B, T) to states (N, D)."""
-        x = self.embeddings(tokens, texts)
+    def forward(self, tokens: Tensor, texts: Texts) -> list[Tensor]:
+        """tokens (B, T) to the states (N, D) of each layer."""
+        states = [self.embeddings(tokens, texts)]
         for block in self.encoder["layer"]:  # type: ignore[union-attr]
-            x = block(x, texts)
-        return x
+            states.append(block(states[-1], texts))
+        return states
 
 
 class Embeddings(nn.Module):

@@ -74,30 +74,33 @@ def pretrained(content: bytes, longest: int) -> Tokenizer:
     Marks such as BERT's [CLS] and [SEP] are among them, also where a text is cut.
 
     Raises:
-        UserError: the content is no tokenizer.json, its first token is no padding, or the extra
-            `text` is not installed.
+        UserError: the content is no tokenizer.json, its first token is no padding, the marks leave
+            no room, or the extra `text` is not installed.
     """
     with needs("text"):
         from tokenizers import Tokenizer
 
     try:
         tokenizer = Tokenizer.from_str(content.decode())
+        tokenizer.no_padding()  # the file may say that each text is padded to 128
         tokenizer.enable_truncation(longest)
     except Exception as error:  # the library raises nothing narrower
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"no tokenizer of at least {longest} tokens ({reason})") from None
+        raise UserError(f"no tokenizer.json of the library tokenizers ({reason})") from None
     first = tokenizer.id_to_token(PAD) or ""
     if "pad" not in first.lower():
         raise UserError(f"its token 0 is {first!r}; expected padding, as of BERT's")
+    marks = tokenizer.num_special_tokens_to_add(is_pair=False)
+    if longest <= marks:
+        raise UserError(f"{longest} tokens leave no room beside its {marks} marks of a text's ends")
     tokenizer.encode_special_tokens = True
-    tokenizer.no_padding()  # the file may say that each text is padded to 128
     return tokenizer
 
 
 def vocabulary(made: Tokenizer) -> tuple[str, ...]:
-    """The tokens by number, (V,)."""
-    by_text = made.get_vocab()
-    return tuple(sorted(by_text, key=by_text.__getitem__))
+    """The tokens by number, (V,); "" for a number that the file leaves out."""
+    numbers = range(max(made.get_vocab().values()) + 1)
+    return tuple(made.id_to_token(number) or "" for number in numbers)
 
 
 def begins_word(content: bytes) -> Array:

@@ -52,10 +52,10 @@ def describe(model: nn.Module, rules: ParameterRules) -> str | None:
 
 
 class Freezing(pl.Callback):
-    """BatchNorm of frozen layers keeps its averages; each epoch trains what the rules say.
+    """Frozen layers answer as in use; each epoch trains what the rules say.
 
-    A frozen layer is one whose parameters all are, so the same input gives the same output there as
-    before the training. Dropout stays: it changes nothing that is kept.
+    A frozen layer is one whose parameters all are. Its BatchNorm keeps its averages, and nothing is
+    dropped in it, so the same input gives the same output there as before the training.
     """
 
     def __init__(self, rules: ParameterRules) -> None:
@@ -74,8 +74,7 @@ class Freezing(pl.Callback):
         model = _network(pl_module)
         at_first = frozen_names(model, self.rules)
         frozen = frozen_names(model, self.rules, trainer.current_epoch)
-        still = _averaging_layers(model, frozen)
-        for layer in still:
+        for layer in frozen_layers(model, frozen):
             layer.eval()
         released = [
             weight
@@ -86,8 +85,10 @@ class Freezing(pl.Callback):
             return
         for weight in released:
             weight.requires_grad_(True)
-        for layer in _averaging_layers(model, at_first):
-            layer.train(layer not in still)
+        for layer in frozen_layers(model, at_first):
+            layer.train()
+        for layer in frozen_layers(model, frozen):
+            layer.eval()
         _wrap_again(trainer, pl_module)
 
 
@@ -104,28 +105,20 @@ def _wrap_again(trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         strategy.configure_ddp()
 
 
-def _averaging_layers(model: nn.Module, frozen: set[str]) -> list[nn.Module]:
-    """The layers with running statistics whose own parameters are frozen.
+def frozen_layers(model: nn.Module, frozen: set[str]) -> list[nn.Module]:
+    """The largest parts of a network whose parameters, of which there are some, are all frozen.
 
-    One without parameters of its own belongs to the module around it.
+    What has none of its own, such as dropout, belongs to the part around it.
     """
-    layers = []
+    layers: list[nn.Module] = []
+    names = [name for name, _ in model.named_parameters()]
+    inside: str | None = None
     for name, module in model.named_modules():
-        # not by class: BatchNorm over all ranks of a CPU is one of our own (batchnorm.py)
-        if getattr(module, "running_mean", None) is None:
+        if inside is not None and name.startswith(inside):
             continue
-        parameters = _nearest_parameters(model, name)
-        if parameters and parameters <= frozen:
+        prefix = f"{name}." if name else ""
+        own = [each for each in names if each.startswith(prefix)]
+        if own and frozen.issuperset(own):
             layers.append(module)
+            inside = prefix
     return layers
-
-
-def _nearest_parameters(model: nn.Module, name: str) -> set[str]:
-    """Names of the parameters of a module, or of the nearest one around it that has any."""
-    names = {parameter for parameter, _ in model.named_parameters()}
-    while name:
-        inside = {parameter for parameter in names if parameter.startswith(f"{name}.")}
-        if inside:
-            return inside
-        name = name.rpartition(".")[0]
-    return names
