@@ -64,6 +64,13 @@ class Packed:
         selected._arguments = frozenset(inputs)
         return selected
 
+    def given(self, inputs: dict[str, Tensor]) -> Packed:
+        """The same samples with other inputs, (N, ...) each, which lie in memory."""
+        other = copy.copy(self)
+        other.inputs = dict(inputs)
+        other._arguments = frozenset(inputs)
+        return other
+
     @property
     def size(self) -> int:
         """Bytes of all arrays."""
