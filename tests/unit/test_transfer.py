@@ -139,6 +139,17 @@ def test_a_network_brings_its_weights_and_a_way_to_go_on_from_them() -> None:
 
 
 @pytest.mark.usefixtures("repository")
+def test_a_network_for_texts_brings_the_tokens_of_its_weights_and_is_probed() -> None:
+    content, line = of("experiment=reviews", "model=sentence_encoder")
+    assert set(content["data"]["sources"]) == {"snippets", "tokenizer"}
+    package = content["pretrained"]["source"]["package"]
+    assert content["data"]["sources"]["tokenizer"]["package"] == package
+    assert line.startswith("transfer=probe sets parameters.train=head")
+    plain, _ = of("experiment=reviews_transfer", "model=transformer")
+    assert set(plain["data"]["sources"]) == {"snippets"}
+
+
+@pytest.mark.usefixtures("repository")
 def test_another_way_is_one_override_and_what_is_said_beside_it_stands() -> None:
     content, line = of(*NETWORK, "transfer=probe", "parameters.layer_decay=0.9")
     assert content["parameters"]["train"] == "head"
@@ -165,6 +176,10 @@ def test_from_scratch_no_weights_are_left_and_nothing_is_frozen() -> None:
         (
             ("experiment=reviews", "parameters.layer_decay=0.5", "parameters.train=gradual"),
             "parameters.train=gradual and parameters.layer_decay=0.5: Transformer declares no",
+        ),
+        (
+            ("experiment=mnist", "~tuned", "model=sentence_encoder"),
+            "the network brings a tokenizer, and Mnist reads no texts by one; choose data=texts",
         ),
         (("experiment=mnist", "parameters.layer_decay=0"), "parameters.layer_decay: expected"),
         (
