@@ -126,8 +126,11 @@ def tokenizer() -> bytes:
     """A tokenizer.json as BERT's, of letters and some words and endings of `texts`."""
     letters = "abcdefghijklmnopqrstuvwxyz!-'"
     words = ["account", "invoice", "refund", "password", "great", "thanks", "the", "##ed"]
-    known = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *letters, *(f"##{each}" for each in letters), *words]
-    marks = {name: {"id": name, "ids": [known.index(name)], "tokens": [name]} for name in known[2:4]}
+    known = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *letters, *(f"##{each}" for each in letters)]
+    known += words
+    marks = {}
+    for name in ("[CLS]", "[SEP]"):
+        marks[name] = {"id": name, "ids": [known.index(name)], "tokens": [name]}
     template = [
         {"SpecialToken": {"id": "[CLS]", "type_id": 0}},
         {"Sequence": {"id": "A", "type_id": 0}},

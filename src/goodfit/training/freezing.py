@@ -74,6 +74,8 @@ class Freezing(pl.Callback):
         model = _network(pl_module)
         at_first = frozen_names(model, self.rules)
         frozen = frozen_names(model, self.rules, trainer.current_epoch)
+        for layer in frozen_layers(model, at_first):
+            layer.train()
         for layer in frozen_layers(model, frozen):
             layer.eval()
         released = [
@@ -85,10 +87,6 @@ class Freezing(pl.Callback):
             return
         for weight in released:
             weight.requires_grad_(True)
-        for layer in frozen_layers(model, at_first):
-            layer.train()
-        for layer in frozen_layers(model, frozen):
-            layer.eval()
         _wrap_again(trainer, pl_module)
 
 
