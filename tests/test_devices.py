@@ -169,12 +169,19 @@ GROUPS = {
 }
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
-def test_two_processes_freeze_and_unfreeze_as_one_does(home: Home, strategy: str) -> None:
+GRADUAL = {"train": "gradual", "layer_decay": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "parameters"), [("ddp", GROUPS), ("fsdp", GROUPS), ("ddp", GRADUAL)]
+)
+def test_two_processes_freeze_and_unfreeze_as_one_does(
+    home: Home, strategy: str, parameters: dict[str, object]
+) -> None:
     """DDP exchanges only gradients that it knew of when it wrapped the network."""
-    fit(calm(home, parameters=GROUPS), out=Path("one"))
+    fit(calm(home, parameters=parameters), out=Path("one"))
     trainer = {"devices": 2, "strategy": strategy}
-    fit(calm(home, parameters=GROUPS, trainer=trainer), out=Path("two"))
+    fit(calm(home, parameters=parameters, trainer=trainer), out=Path("two"))
     assert curve("two", *KEYS) == pytest.approx(curve("one", *KEYS), abs=2e-5)
     one, two = (torch.load(f"{name}/weights.pt", weights_only=True) for name in ("one", "two"))
     assert all(torch.allclose(one[name], two[name], atol=1e-5) for name in one)

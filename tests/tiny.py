@@ -24,9 +24,12 @@ ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "tests" / "samples"
 QUICK = "breast_cancer"  # the data set whose network trains fastest
 NOISE = {"dropout": 0.0, "noise": 0.0}  # hyperparameters that make training random
+# networks as large as the weights that they start from, as tests make them
+LIGHT = {"sentence_encoder": {"width": 16, "heads": 2, "blocks": 2, "read": 2}}
 PARTS = ("model", "task", "baseline")  # what a data set decides
 # for a data set that nothing fits yet: its own contract test then says so, and not this module
 ANY_PART = {"model": "mlp", "task": "regression", "baseline": "svm"}
+ANY = {"data": QUICK} | ANY_PART
 SMALL = {
     "trainer": {"max_epochs": 3, "accelerator": "cpu", "devices": 1},
     "loader": {"batch_size": 16},
@@ -109,11 +112,12 @@ def takes(model: str) -> tuple[frozenset[str], frozenset[str]]:
 def models(case: str, task: str | None = None) -> tuple[str, ...]:
     """The networks that take what a data set gives, for one of its tasks, or for `task`.
 
-    One that takes anything, and so needs nothing, stands behind those that are made for it.
+    One that takes anything, and so needs nothing, stands behind those that are made for it, and one
+    that starts from weights behind those that do not.
     """
     wanted = (task,) if task is not None else tasks(case)
     fitting = []
-    for name in sorted(names("model"), key=lambda name: not takes(name)[0]):
+    for name in sorted(names("model"), key=lambda name: (not takes(name)[0], name in LIGHT)):
         if any(_is_pair(name, case, each) for each in wanted):
             fitting.append(name)
     return tuple(fitting)
@@ -185,9 +189,10 @@ def cfg(case: str, **changes: Any) -> DictConfig:
 
     content = _defaults({"data": case.partition("-")[0]} | ANY_PART | chosen)
     content |= {part: section(part, name) for part, name in chosen.items()}
+    content["data"] = section("data", case)
     if "baseline" in chosen:
         content["baseline"] = {chosen["baseline"]: content["baseline"]}
-    merged = OmegaConf.merge(content, SMALL, {"data": section("data", case)}, changes)
+    merged = OmegaConf.merge(content, SMALL, changes)
     assert isinstance(merged, DictConfig)
     return merged
 
@@ -244,13 +249,17 @@ def _section(group: str, name: str) -> dict[str, Any]:
         composed = OmegaConf.to_container(compose(f"{group}/{name}"), resolve=False)
     content: Any = composed[group]  # type: ignore[index, call-overload]
     # of these there may be several: each stands under its name
-    return dict(content[name] if group in SEVERAL else content)
+    content = dict(content[name] if group in SEVERAL else content)
+    return content | (LIGHT.get(name, {}) if group == "model" else {})
 
 
 def _defaults(chosen: dict[str, str]) -> dict[str, Any]:
     """The composed configuration with these choices of groups."""
     overrides = [f"{group}={name}" for group, name in chosen.items()]
-    return dict(_composed(("name=tiny", *overrides)))
+    composed = dict(_composed(("name=tiny", *overrides)))
+    # no weights: a test downloads nothing
+    untrained = _composed(("name=tiny", *(f"{group}={name}" for group, name in ANY.items())))
+    return composed | {key: untrained[key] for key in ("pretrained", "transfer")}
 
 
 @cache

@@ -25,6 +25,8 @@ END = 2  # the last token of every text that a network reads or writes
 # tokens of every vocabulary: behind the end of a text, and for a word that train lacks
 PAD, UNKNOWN = 0, 1
 LENGTH = "_length"  # ends the name under which a batch holds the lengths of a ragged field
+# in a batch instead of all inputs: what is below a head that alone is trained gives for them
+FEATURES = "_features"
 ASSETS = "assets"  # the folder of a spec's files, beside spec.json
 # how much each sample counts, (N,): so it is called beside targets and among statistics, which lack
 # it where all samples count alike (decision 0039)

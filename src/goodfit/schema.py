@@ -270,6 +270,9 @@ class ParameterRules(BaseModel):
     groups: tuple[ParameterGroup, ...]
     freeze: tuple[str, ...]
     unfreeze_at: Count | None
+    # by the order of layers that the network declares; models from before have none
+    train: Literal["all", "head", "gradual"] = "all"
+    layer_decay: Proportion = 1.0
 
 
 class Rename(BaseModel):

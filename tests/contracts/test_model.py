@@ -20,6 +20,7 @@ from goodfit.contract import END, PAD, Batch, DataSpec
 from goodfit.store.arrays import Packed
 from goodfit.task.base import Task
 from goodfit.task.beam import search
+from goodfit.task.layers import layer_of
 
 Prepared = Callable[[str], Path]
 fits = pytest.mark.parametrize(("model", "case"), tiny.pairs())
@@ -119,6 +120,23 @@ def test_gradient_reaches_every_parameter_within_three_steps(
     steps(task.train(), batch, 3)
     same = [name for name, value in task.named_parameters() if torch.equal(value, before[name])]
     assert same == []
+
+
+@fits
+def test_each_parameter_is_in_one_of_the_layers_that_it_declares_and_the_output_in_the_last(
+    model: str, case: str, prepared: Prepared
+) -> None:
+    task, batch = made(model, prepared(case), case)
+    if not hasattr(task.model, "layer_groups"):
+        pytest.skip("declares no layers")
+    places = layer_of(task.model)
+    assert set(places.values()) == set(range(len(task.model.layer_groups)))
+    # without the last layer's bias and weight, nothing depends on the input
+    with torch.no_grad():
+        for name, parameter in task.model.named_parameters():
+            if places[name] == max(places.values()):
+                parameter.zero_()
+    assert run(task.eval(), batch).abs().max() == 0
 
 
 @fits

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from goodfit.config import signature, tree
 from goodfit.config.check import check, hyperparameters
 from goodfit.config.compose import compose
+from goodfit.config.regularization import settled
 
 GROUPS = {path.name for path in (tiny.ROOT / "conf").iterdir() if path.is_dir()}
 PACKAGES = {path.parent.name for path in (tiny.ROOT / "src/goodfit").glob("*/__init__.py")}
@@ -86,18 +87,24 @@ def test_a_full_size_is_its_experiment_with_other_numbers(experiment: str) -> No
             assert full[group][name] == quick[group][name]
 
 
-def test_config_yaml_names_every_group() -> None:
-    content = yaml.safe_load((tiny.ROOT / "conf/config.yaml").read_text())
+def test_config_yaml_names_every_group_that_no_network_brings() -> None:
+    files = [tiny.ROOT / "conf/config.yaml", *(tiny.ROOT / "conf/model").glob("*.yaml")]
     named: set[str] = set()
-    for item in content["defaults"]:
-        if isinstance(item, dict):
-            named |= {key.removeprefix("optional ") for key in item}
+    for path in files:
+        for item in yaml.safe_load(path.read_text()).get("defaults", []):
+            if isinstance(item, dict):
+                named |= {key.removeprefix("/").partition("@")[0] for key in item}
     assert named >= GROUPS
 
 
 @experiments
-def test_every_experiment_passes_the_check(experiment: str) -> None:
-    check(OmegaConf.create(tree.frozen(compose(tiny.ROOT, [f"experiment={experiment}"]))))
+def test_every_experiment_passes_the_check(
+    experiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny.ROOT)
+    chosen = [f"experiment={experiment}"]
+    content, _ = settled(compose(tiny.ROOT, chosen), chosen)
+    check(OmegaConf.create(content))
 
 
 @experiments

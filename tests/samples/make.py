@@ -23,7 +23,7 @@ from PIL import Image
 from goodfit.data.breast_cancer import COLUMNS
 
 sys.path.insert(0, str(Path(__file__).parent))  # where it is imported by its path
-from media import clips, images, offers, pitches, radii, sounds
+from media import clips, images, offers, pitches, radii, sounds, tokenizer
 
 # which segments of a digital clock are lit for each digit: top, upper left, upper right, middle,
 # lower left, lower right, bottom
@@ -343,6 +343,7 @@ def contents() -> dict[str, bytes]:
         "elecdemand.pkl.compress": old_pickle(electricity()),
         "table.csv": table().encode(),
         "texts.csv": texts().encode(),
+        "tokenizer.json": tokenizer(),
         "series.csv": series().encode(),
         "offers.csv": offers().encode(),
         "Chicago.pkl.compress": old_pickle(stations()),

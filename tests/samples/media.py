@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 import wave
 import zipfile
@@ -119,3 +120,60 @@ def sounds() -> bytes:
             info = zipfile.ZipInfo(f"{name}/{number:02}.wav")
             archive.writestr(info, tone(rate, phase), zipfile.ZIP_DEFLATED)
     return stream.getvalue()
+
+
+def tokenizer() -> bytes:
+    """A tokenizer.json as BERT's, of letters and some words and endings of `texts`."""
+    letters = "abcdefghijklmnopqrstuvwxyz!-'"
+    words = ["account", "invoice", "refund", "password", "great", "thanks", "the", "##ed"]
+    known = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *letters, *(f"##{each}" for each in letters)]
+    known += words
+    marks = {}
+    for name in ("[CLS]", "[SEP]"):
+        marks[name] = {"id": name, "ids": [known.index(name)], "tokens": [name]}
+    template = [
+        {"SpecialToken": {"id": "[CLS]", "type_id": 0}},
+        {"Sequence": {"id": "A", "type_id": 0}},
+        {"SpecialToken": {"id": "[SEP]", "type_id": 0}},
+    ]
+    added = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    content = {
+        "version": "1.0",
+        # the published file says so, too: it is to be undone
+        "truncation": {"max_length": 8, "strategy": "LongestFirst", "stride": 0},
+        "padding": {
+            "strategy": {"Fixed": 8},
+            "direction": "Right",
+            "pad_to_multiple_of": None,
+            "pad_id": 0,
+            "pad_type_id": 0,
+            "pad_token": "[PAD]",
+        },
+        "added_tokens": [
+            {"id": place, "content": name, "special": True, **added}
+            for place, name in enumerate(known[:4])
+        ],
+        "normalizer": {
+            "type": "BertNormalizer",
+            "clean_text": True,
+            "handle_chinese_chars": True,
+            "strip_accents": None,
+            "lowercase": True,
+        },
+        "pre_tokenizer": {"type": "BertPreTokenizer"},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": template,
+            "pair": template,
+            "special_tokens": marks,
+        },
+        "decoder": None,
+        "model": {
+            "type": "WordPiece",
+            "unk_token": "[UNK]",
+            "continuing_subword_prefix": "##",
+            "max_input_chars_per_word": 100,
+            "vocab": {name: place for place, name in enumerate(known)},
+        },
+    }
+    return json.dumps(content).encode()

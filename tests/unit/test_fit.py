@@ -160,6 +160,17 @@ def test_nothing_learned_while_train_still_falls_asks_for_larger_steps_first() -
     assert remedies(Fit.DEGENERATE, HEALTHY, config)[0].override == "optimizer.lr=0.0001"
 
 
+def test_where_words_are_learned_from_few_texts_those_of_others_are_the_first_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tiny.ROOT)
+    config = tree.dotted(settled(compose(tiny.ROOT, ["experiment=reviews"]), [])[0])
+    assert remedies(Fit.OVERFIT, HEALTHY, config)[0].override == "model=sentence_encoder"
+    config |= {"model._target_": "goodfit.model.sentence_encoder.SentenceEncoder"}
+    overrides = [item.override for item in remedies(Fit.OVERFIT, HEALTHY, config)]
+    assert "model=sentence_encoder" not in overrides
+
+
 def test_half_a_width_is_one_that_the_heads_divide() -> None:
     config = {"model.width": 36, "model.heads": 4}
     overrides = [item.override for item in remedies(Fit.OVERFIT, HEALTHY, config)]

@@ -89,6 +89,15 @@ def test_weights_of_samples_stay_with_their_samples(prepared: Prepared) -> None:
     assert batch.sample_weight.tolist() == [4.5, 2.5]
 
 
+def test_other_inputs_of_a_part_stay_beside_their_targets(prepared: Prepared) -> None:
+    whole, rows = Packed(prepared("breast_cancer"), "train"), torch.tensor([5, 2, 7])
+    values = torch.tensor([[0.5], [0.2], [0.7]])
+    batch = whole.part(rows).given({"features": values}).batch(torch.tensor([2, 0]))
+    assert torch.equal(batch.inputs["features"], values[[2, 0]])
+    expected = whole.batch(torch.tensor([7, 5])).targets
+    assert all(torch.equal(batch.targets[name], expected[name]) for name in expected)
+
+
 def test_all_of_train_takes_no_rows_and_a_share_what_its_seed_draws(prepared: Prepared) -> None:
     folder = prepared("breast_cancer")
     assert rows_of_train(tiny.cfg("breast_cancer"), folder) is None

@@ -15,6 +15,8 @@ from goodfit.config import signature, tree
 from goodfit.config.augmented import check_augmented
 from goodfit.config.sections import SECTIONS, SEVERAL, check_stopping, check_together, several
 from goodfit.config.signature import Signature
+from goodfit.config.sources import check_sources
+from goodfit.config.transfer import check_layers
 from goodfit.config.values import annotated_type, check_value
 from goodfit.contract import LENGTH
 from goodfit.errors import UserError, nearest
@@ -69,6 +71,7 @@ def check(cfg: DictConfig) -> None:
     content: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     check_together(content)
     check_stopping(content)
+    check_layers(content)
 
 
 def check_model(cfg: DictConfig) -> None:
@@ -247,7 +250,7 @@ def _check_hyperparameters(key: str, target: str, section: Mapping[str, Any]) ->
         raise UserError(f"'{key}.{name}' is missing: {target} needs it")
 
     if key == "data" and isinstance(section["sources"], Mapping):
-        _check_sources(section["sources"], target, declared)
+        check_sources(section["sources"], target, declared)
     for name, expected_type in expected.items():
         check_value(f"{key}.{name}", expected_type, section[name])
 
@@ -264,16 +267,6 @@ def _check_class(key: str, target: str, declared: Signature) -> None:
             f"{key}._target_: {target} does not define {', '.join(declared.undefined)}; "
             "name a subclass that does"
         )
-
-
-def _check_sources(given: Mapping[str, Any], target: str, declared: Signature) -> None:
-    """The raw files that the data set reads are described, and no other."""
-    reads = [f"data.sources.{name}" for name in declared.constants["sources"]]
-    options = reads + [f"data.sources.{name}" for name in declared.constants["may_read"]]
-    for key in sorted({f"data.sources.{name}" for name in given} - set(options)):
-        raise UserError(f"unknown key '{key}' for {target}.{nearest(key, options)}")
-    for key in sorted(set(reads) - {f"data.sources.{name}" for name in given}):
-        raise UserError(f"'{key}' is missing: {target} reads it")
 
 
 def _check_foreign(key: str, target: str, section: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,6 +148,11 @@ def _unknown_key(key: str, root: Path) -> str:
         known += _keys_of_hydra()
 
     section = key.partition(".")[0]
+    if networks := _bringing(key, root):
+        return (
+            f"{key}= goes on from weights that the network brings; choose model={networks[0]}, or "
+            f"another one whose file in conf/model names /{key}"
+        )
     if key in known:
         return (
             f"unknown key '{key}': only another choice of {section}= has it; "
@@ -157,6 +163,16 @@ def _unknown_key(key: str, root: Path) -> str:
     if section == "trainer" and "." in key:
         close += f" What conf/ does not name of Lightning's Trainer is added: +{key}=..."
     return f"unknown key '{key}'.{close}"
+
+
+def _bringing(group: str, root: Path) -> list[str]:
+    """The networks whose files bring a choice of a group that conf/config.yaml does not name."""
+    networks = []
+    for name in _choices(root, "model"):
+        defaults = _mapping(root / "conf/model" / f"{name}.yaml").get("defaults", [])
+        keys = [key for item in defaults if isinstance(item, Mapping) for key in item]
+        networks += [name] * any(key.startswith(f"/{group}@") for key in keys)
+    return networks
 
 
 def _first_two_lines(text: str) -> str:

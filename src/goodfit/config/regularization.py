@@ -6,24 +6,26 @@ the composed configuration, for a file that Hydra merges can neither ask for a k
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
-from goodfit.config import numbers, read, signature, tree
+from goodfit.config import numbers, read, signature, transfer, tree
 from goodfit.config.augmented import misfit
+from goodfit.config.compose import tuned
+from goodfit.config.said import by_key, chosen_groups, put, said
 from goodfit.config.signature import Signature
 from goodfit.errors import UserError
 
-# files that may choose a level, in the order in which Hydra merges them
-_FILES = ("experiment", "size", "tuned")
 _GROUP, _AUGMENT = "regularization", "augment"
 
 
 def settled(cfg: DictConfig, overrides: Sequence[str]) -> tuple[dict[str, Any], str | None]:
-    """A composed configuration as plain values, with its level set, and a line that says what.
+    """A composed configuration as plain values, with its levels set, and lines that say what.
+
+    They are those of regularization, and of `transfer`.
 
     What is said where the level is chosen, or later, stands: of a level on the command line other
     overrides, of one in a file also its values and those of files merged behind it.
@@ -32,28 +34,33 @@ def settled(cfg: DictConfig, overrides: Sequence[str]) -> tuple[dict[str, Any], 
         UserError: the level sets nothing, or there are several.
     """
     content = tree.frozen(cfg)
-    line = None
+    overrides = [*overrides, *tuned(Path(), overrides)]
+    lines = []
+    if isinstance(content.get(transfer.GROUP), Mapping):
+        lines.append(transfer.set_way(content, overrides))
     if isinstance(content.get(_GROUP), Mapping):
-        line = _set_level(content, overrides)
-    return numbers.exact(content), line
+        lines.append(_set_level(content, overrides))
+    return numbers.exact(content), "\n".join(lines) or None
 
 
 def _set_level(content: dict[str, Any], overrides: Sequence[str]) -> str:
     table = content[_GROUP]
     level = content[_GROUP] = str(table["level"])
-    chosen = _by_key(overrides)
+    chosen = by_key(overrides)
     if chosen.get(_GROUP, "").startswith("["):
         raise UserError(f"{_GROUP}={chosen[_GROUP]}: expected one of none, light and strong")
-    said = set(_said(chosen))
+    others = set(said(_GROUP, overrides))
+    said_augment = any(key.partition(".")[0] == _AUGMENT for key in others)
+    said_augment |= _AUGMENT in chosen_groups(_GROUP, overrides)
 
     wanted = dict(_wanted(content, table))
     augments = _augments(content, table)
-    values = {key: value for key, value in wanted.items() if key not in said}
+    values = {key: value for key, value in wanted.items() if key not in others}
     for key, value in values.items():
-        _set(content, key, value)
+        put(content, key, value)
     told = [f"{key}={value}" for key, value in values.items()]
-    left = [key for key in wanted if key in said]
-    if augments and _AUGMENT in said:
+    left = [key for key in wanted if key in others]
+    if augments and said_augment:
         left.append(_AUGMENT)
     elif augments:
         content[_AUGMENT] = augments
@@ -128,66 +135,3 @@ def _section(augment: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def _signature(section: Any) -> Signature | None:
     target = section.get("_target_") if isinstance(section, Mapping) else None
     return signature.read(str(target)) if target else None
-
-
-def _said(chosen: Mapping[str, str]) -> Iterator[str]:
-    """The dotted keys that overrides set, and, where a file chooses the level, those of the files.
-
-    `augment` is among them where one of its keys, or the group, is.
-    """
-    keys: list[str] = []
-    for key, value in chosen.items():
-        keys.append(key)
-        if value.startswith("{"):
-            keys += [f"{key}.{name}" for name in _names(value)]
-    if _GROUP not in chosen:
-        for content in _files(chosen):
-            keys += tree.dotted(content)
-            if f"override /{_AUGMENT}" in _choices(content):
-                keys.append(_AUGMENT)
-    for key in keys:
-        yield _AUGMENT if key.partition(".")[0] == _AUGMENT else key
-
-
-def _files(chosen: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The file that chooses the level, and those that Hydra merges behind it."""
-    files = []
-    for folder in _FILES:
-        path = Path("conf", folder, f"{chosen.get(folder)}.yaml")
-        if path.is_file():
-            files.append(read.mapping(path))
-    choosing = [
-        place for place, file in enumerate(files) if f"override /{_GROUP}" in _choices(file)
-    ]
-    return files[choosing[-1] :] if choosing else []
-
-
-def _choices(file: Mapping[str, Any]) -> set[str]:
-    """The keys of a file's list of defaults."""
-    keys: set[str] = set()
-    for item in file.get("defaults", []):
-        keys |= item.keys() if isinstance(item, Mapping) else set()
-    return keys
-
-
-def _names(value: str) -> Collection[str]:
-    """The dotted keys of a mapping as an override writes it."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    (parsed,) = OverridesParser.create().parse_overrides([f"x={value}"])
-    return tree.dotted(parsed.value()).keys()
-
-
-def _by_key(overrides: Sequence[str]) -> dict[str, str]:
-    by_key = {}
-    for override in overrides:
-        key, _, value = override.partition("=")
-        by_key[key.lstrip("+~")] = value
-    return by_key
-
-
-def _set(content: dict[str, Any], dotted: str, value: Any) -> None:
-    *path, last = dotted.split(".")
-    for name in path:
-        content = content[name]
-    content[last] = value

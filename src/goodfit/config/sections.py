@@ -108,6 +108,7 @@ SECTIONS: dict[str, Any] = {
     "average": Fraction,
     "sharpness": Amount,
     "regularization": Literal["none", "light", "strong"] | None,
+    "transfer": Literal["probe", "finetune", "scratch"] | None,
     "resume": Literal["auto", "must", "never"],
     "loader": _Loader,
     "checkpoint": _Checkpoint,

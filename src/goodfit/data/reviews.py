@@ -12,13 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from goodfit.contract import DataSpec, Field
-from goodfit.data import split, table_texts, tokens
+from goodfit.data import pieces, split, table_texts, tokens
 from goodfit.data.base import Array, DataSet, check_columns, class_labels
 from goodfit.errors import UserError
 from goodfit.records import Exhibit
@@ -29,9 +29,13 @@ _WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?|[!?.,;:\"()$%&*-]")
 
 
 class Reviews(DataSet):
-    """Snippets as tokens, one for each word; a raw row has the column `text`."""
+    """Snippets as tokens, one for each word; a raw row has the column `text`.
+
+    Where there is the raw file `tokenizer`, tokens are its pieces of words.
+    """
 
     sources = ("snippets",)
+    may_read: ClassVar[tuple[str, ...]] = ("tokenizer",)
     inputs = ("tokens", "mask")
     kind = "class"
     modality = "text"
@@ -54,13 +58,16 @@ class Reviews(DataSet):
         super().__init__(sources=sources, test=test, validation=validation)
         self.length, self.min_count = length, min_count
         self.split_seed = split_seed
+        self._tokenizer: bytes | None = None  # `read` reads it
 
     def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
         """Reviews alone: the file also holds 1,097 plots, which have no verdict.
 
         Raises:
-            UserError: the file is no table, a column is missing, or a review has no text.
+            UserError: the file is no table, a column is missing, a review has no text, or there is
+                a tokenizer's file that is none.
         """
+        self._tokenizer = pieces.read(raw, self.length)
         path = raw["snippets"]
         try:
             rows = pd.read_csv(path, keep_default_na=False)
@@ -105,18 +112,20 @@ class Reviews(DataSet):
         return [text.strip().lower().encode() for text in rows["text"]]
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
-        """The words that occur at least `min_count` times in train, the most frequent first."""
-        vocabulary = tokens.vocabulary(train["text"], words, self.min_count)
+        """The words that occur at least `min_count` times in train, the most frequent first.
+
+        Where there is a tokenizer, its pieces: nothing is then learned of train but the labels.
+        """
+        content = self._tokenizer
+        known = () if content else tokens.vocabulary(train["text"], words, self.min_count)
         labels = class_labels(train)
         return DataSpec(
             data="goodfit.data.reviews.Reviews",
             kind=self.kind,
             outputs=len(labels),
-            inputs={
-                "tokens": Field((self.length,), "int64", vocabulary=vocabulary),
-                "mask": Field((self.length,), "bool"),
-            },
+            inputs=pieces.fields(content, known, self.length),
             targets={"target": Field((), "int64", labels=labels)},
+            assets=pieces.assets(content),
         )
 
     @staticmethod
@@ -127,7 +136,10 @@ class Reviews(DataSet):
             UserError: the column `text` is missing, or cells are, or they are no texts.
         """
         check_columns(rows, ["text"])
-        return tokens.encode(table_texts.all_there(rows["text"]), words, spec.inputs["tokens"])
+        texts = table_texts.all_there(rows["text"])
+        if spec.assets:
+            return pieces.encode(texts, spec)
+        return tokens.encode(texts, words, spec.inputs["tokens"])
 
     @staticmethod
     def show(sample: Mapping[str, Array], row: pd.Series[Any], spec: DataSpec) -> Exhibit:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
-from goodfit.contract import DataSpec, Field
-from goodfit.data import table_texts, target, tokens
+from goodfit.contract import DataSpec
+from goodfit.data import pieces, table_texts, target, tokens
 from goodfit.data.base import Array, check_columns
 from goodfit.data.columns import Column
 from goodfit.data.delimited import normal
@@ -26,9 +27,11 @@ class Texts(Table):
     """Rows of a table of which the column `text` is the input; the others are left out.
 
     A text is its first `length` words, each in small letters; words that occur less than
-    `min_count` times in train are one, "unknown". Files, targets and splits are as of a table.
+    `min_count` times in train are one, "unknown". Where there is the raw file `tokenizer`, its
+    pieces of words stand for words. Files, targets and splits are as of a table.
     """
 
+    may_read: ClassVar[tuple[str, ...]] = ("split", "tokenizer")
     inputs = ("tokens", "mask")
     modality = "text"
     takes_any_cell = False
@@ -83,22 +86,32 @@ class Texts(Table):
             split_seed=split_seed,
         )
         self.text, self.length, self.min_count = normal(text), length, min_count
+        self._tokenizer: bytes | None = None  # `read` reads it
+
+    def read(self, raw: Mapping[str, Path]) -> pd.DataFrame:
+        """The texts and what else is needed, as text.
+
+        Raises:
+            UserError: as `Table.read`, or there is a tokenizer's file that is none.
+        """
+        self._tokenizer = pieces.read(raw, self.length)
+        return super().read(raw)
 
     def fit(self, train: pd.DataFrame) -> DataSpec:
-        """The words of train, and the labels."""
+        """The words of train, or what a tokenizer knows, and the labels."""
         goal = target.field(train[self.label], self.kind, self.order, self.goals)
-        vocabulary = tokens.vocabulary(train[self.text], tokens.words, self.min_count)
-        said = f"texts of which the first {self.length} words are read"
-        said += table_texts.said_of_tokens(train[self.text])
+        content, texts = self._tokenizer, train[self.text]
+        known = () if content else tokens.vocabulary(texts, tokens.words, self.min_count)
+        unit = "pieces of words" if content else "words"
+        said = f"texts of which the first {self.length} {unit} are read"
+        said += table_texts.said_of_tokens(texts)
         return DataSpec(
             data=f"{type(self).__module__}.{type(self).__qualname__}",
             kind=self.kind,
             outputs=len(goal.labels) or len(goal.mean),
-            inputs={
-                "tokens": Field((self.length,), "int64", vocabulary=vocabulary),
-                "mask": Field((self.length,), "bool"),
-            },
+            inputs=pieces.fields(content, known, self.length),
             targets={"target": goal},
+            assets=pieces.assets(content),
             facts={
                 "text": self.text,
                 "columns": {self.text: {"kind": "text", "why": said, "missing": False}},
@@ -117,6 +130,8 @@ class Texts(Table):
         rows = rows.rename(columns=lambda column: normal(str(column)))
         check_columns(rows, [name])
         given = table_texts.all_there(rows[name])
+        if spec.assets:
+            return pieces.encode(given, spec)
         return tokens.encode(given, tokens.words, spec.inputs["tokens"])
 
     @staticmethod

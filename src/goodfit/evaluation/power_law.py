@@ -223,7 +223,8 @@ class PowerLaw:
             [np.ones(len(_EXPONENTS)), (size / self._largest) ** -_EXPONENTS], 1
         ) - np.einsum("gki,k->gi", self._design, known)
         shift = float(known @ self._of.errors)
-        return self._interval(*weights.T, self._of.freedom[1], noise, shift)
+        level, drop = weights.T
+        return self._interval(level, drop, self._of.freedom[1], noise, shift)
 
     def _least_misfit(self) -> tuple[float, int, Array]:
         """The least misfit of all curves that are allowed, its exponent's place, and (a, b)."""
@@ -290,8 +291,8 @@ class PowerLaw:
         """
         from scipy.special import stdtrit
 
-        reach = float(stdtrit(freedom, (1 + LEVEL) / 2))
-        most = self._least + reach**2 * self._widened
+        quantile = float(stdtrit(freedom, (1 + LEVEL) / 2))
+        most = self._least + quantile**2 * self._widened
         weights = np.stack([of_level, of_drop], 1)
         value = shift + float(weights[self._best] @ self._theta)
         ends = [value]

@@ -12,6 +12,7 @@ from goodfit.records.fit import Evidence, Fit, Remedy
 
 _MOST = 3
 _LARGEST_DROPOUT = 0.5
+_OF_WORDS = "goodfit.model.transformer.Transformer"  # which learns each word from train alone
 Config = Mapping[str, Any]  # by dotted names
 
 
@@ -32,6 +33,8 @@ def remedies(fit: Fit, evidence: Evidence, config: Config) -> tuple[Remedy, ...]
 
 def _simpler(config: Config) -> Iterator[Remedy]:
     """What leaves a network less room to learn its samples by heart."""
+    if config.get("model._target_") == _OF_WORDS:
+        yield Remedy("model=sentence_encoder", "it has read a billion sentences before yours")
     if config.get("regularization") != "strong":
         yield Remedy("regularization=strong", "all that suits these data, at once")
     dropout = _number(config, "model.dropout")

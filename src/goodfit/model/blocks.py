@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from goodfit.contract import Field
 
+# of a network from its input to its head: the patterns of each layer's parameters
+Layers = tuple[tuple[str, ...], ...]
+
 
 class Standardize(nn.Module):
     """(x - mean) / std with the constants of the train split, which are kept with the weights."""
@@ -49,6 +52,19 @@ def depths(last: float, blocks: int) -> list[float]:
     Huang et al. 2016, equation 4.
     """
     return [last * (block + 1) / blocks for block in range(blocks)]
+
+
+def layers_of(name: str, modules: nn.Sequential) -> Layers:
+    """The layers of a network's part `name`: each matrix, with the norms behind it."""
+    layers: list[tuple[str, ...]] = []
+    for index, module in enumerate(modules):
+        dimensions = [parameter.ndim for parameter in module.parameters()]
+        pattern = f"{name}.{index}.*"
+        if dimensions and max(dimensions) > 1:
+            layers.append((pattern,))
+        elif dimensions:
+            layers[-1] = (*layers[-1], pattern)
+    return tuple(layers)
 
 
 def _by_channel(values: tuple[float, ...], field: Field) -> Tensor:

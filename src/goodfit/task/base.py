@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from goodfit.contract import Batch, DataSpec
+from goodfit.contract import FEATURES, Batch, DataSpec
 from goodfit.errors import UserError
 from goodfit.records import Answer, Chart
 from goodfit.task.epoch import EpochResults
@@ -109,12 +109,12 @@ class Task(Stepping):
         The network is given `targets` only by a task that `feeds` it. Of an ensemble it is (B, M,
         ...) in training, for `losses`.
         """
-        output = self.model(**inputs)
+        output = self._network(inputs)
         return output if self.training else self._as_one(output)
 
     def infer(self, inputs: Mapping[str, Tensor]) -> Any:
         """The prediction (B, ...) of inputs (B, ...), in use and evaluation: without targets."""
-        return self.predict(self._as_one(self.model(**inputs)))
+        return self.predict(self._as_one(self._network(inputs)))
 
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -364,6 +364,12 @@ class Task(Stepping):
     def mode(self, name: str) -> str:
         """The direction in which a score improves: "max" or "min"."""
         return "min" if name == "loss" else {**self.scores, **self.watched}[name]
+
+    def _network(self, inputs: Mapping[str, Tensor]) -> Any:
+        """The network's output (B, ...); its head's, where the rest was computed before."""
+        if FEATURES in inputs:
+            return self.model.answer(inputs[FEATURES])  # type: ignore[operator]
+        return self.model(**inputs)
 
     def _as_one(self, output: Any) -> Any:
         """A network's output (B, ...), of an ensemble that of all members."""

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from goodfit.errors import UserError, nearest
 from goodfit.schema import ParameterRules
+from goodfit.task.layers import layer_of, matches
 
 _NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
@@ -40,14 +41,18 @@ def parameter_groups(model: nn.Module, rules: ParameterRules) -> Groups:
     """Every parameter of the network is in one group, with those that are stepped as it is.
 
     A group is what torch.optim takes, and has `lr_factor` besides. Of `rules.groups` the first that
-    matches a name counts. Its weight decay is that of weights: norms and biases have none under
-    `no_decay: norms_and_biases`, in whatever group. Frozen parameters belong to groups too:
-    optimizers pass over what has no gradient, and nothing moves when they are unfrozen.
+    matches a name counts. Below the head, `layer_decay` multiplies the factor once for each layer
+    (Howard and Ruder 2018, section 3.2; theirs is 1 / 2.6). Its weight decay is that of weights:
+    norms and biases have none under `no_decay: norms_and_biases`, in whatever group. Frozen
+    parameters belong to groups too: optimizers pass over what has no gradient, and nothing moves
+    when they are unfrozen.
     """
     undecayed = set(norms_and_biases(model)) if rules.no_decay == "norms_and_biases" else set()
+    decayed = _decayed_rates(model, rules)
     by_options: dict[tuple[float, float | None], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         lr_factor, weight_decay = _options(name, rules)
+        lr_factor *= decayed.get(name, 1.0)
         if name in undecayed:
             weight_decay = 0.0
         by_options.setdefault((lr_factor, weight_decay), []).append(parameter)
@@ -75,15 +80,23 @@ def norms_and_biases(model: nn.Module) -> Iterator[str]:
                 yield f"{prefix}.{name}" if prefix else name
 
 
-def frozen_names(model: nn.Module, rules: ParameterRules) -> set[str]:
-    """Names of the parameters that `rules.freeze` matches."""
+def frozen_names(model: nn.Module, rules: ParameterRules, epoch: float = 0) -> set[str]:
+    """Names of the parameters that are not trained in an epoch, counted from 0.
+
+    They are those that `rules.freeze` matches, and, of the layers that the network declares, all
+    but the head, or, with `train: gradual`, all but the head and one more each epoch (Howard and
+    Ruder 2018, section 3.3). At infinity they are those that are never trained.
+    """
     names = [name for name, _ in model.named_parameters()]
-    return {name for name in names if matches(name, rules.freeze)}
-
-
-def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Whether one of the patterns matches the whole name."""
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+    frozen: set[str] = set()
+    if rules.unfreeze_at is None or epoch < rules.unfreeze_at:
+        frozen = {name for name in names if matches(name, rules.freeze)}
+    if rules.train == "all":
+        return frozen
+    layers = layer_of(model)
+    head = max(layers.values())
+    first = head if rules.train == "head" else head - epoch
+    return frozen | {name for name, layer in layers.items() if layer < first}
 
 
 def check_patterns(model: nn.Module, rules: ParameterRules) -> None:
@@ -104,8 +117,9 @@ def check_patterns(model: nn.Module, rules: ParameterRules) -> None:
             )
 
     if rules.freeze and len(frozen_names(model, rules)) == len(names):
+        others = "" if rules.train == "all" else f", with train={rules.train},"
         raise UserError(
-            f"parameters.freeze={list(rules.freeze)} matches all parameters of "
+            f"parameters.freeze={list(rules.freeze)}{others} matches all parameters of "
             f"{type(model).__name__}; expected some that are left to train"
         )
 
@@ -116,6 +130,15 @@ def _options(name: str, rules: ParameterRules) -> tuple[float, float | None]:
         if fnmatchcase(name, group.names):
             return group.lr_factor, group.weight_decay
     return 1.0, None
+
+
+def _decayed_rates(model: nn.Module, rules: ParameterRules) -> dict[str, float]:
+    """By what `layer_decay` multiplies the rate of each parameter: 1 for the head's."""
+    if rules.layer_decay == 1:
+        return {}
+    layers = layer_of(model)
+    head = max(layers.values())
+    return {name: rules.layer_decay ** (head - layer) for name, layer in layers.items()}
 
 
 def _possible_patterns(names: Iterable[str]) -> set[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytorch_lightning as pl
 from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 from typing_extensions import override
 
 from goodfit.schema import ParameterRules
+from goodfit.task.layers import layer_of
 from goodfit.task.parameter_groups import frozen_names
 
 
@@ -17,9 +20,7 @@ def freeze(model: nn.Module, rules: ParameterRules, epoch: int) -> None:
     And before a checkpoint of that epoch is restored: under trainer=fsdp the optimizer's state is
     dropped, in silence, for parameters that have no gradient.
     """
-    if not _is_frozen(rules, epoch):
-        return
-    frozen = frozen_names(model, rules)
+    frozen = frozen_names(model, rules, epoch)
     for name, parameter in model.named_parameters():
         if name in frozen:
             parameter.requires_grad_(False)
@@ -27,7 +28,7 @@ def freeze(model: nn.Module, rules: ParameterRules, epoch: int) -> None:
 
 def trainable(model: nn.Module, rules: ParameterRules) -> int:
     """How many numbers of the network a training changes, from its first epoch or a later one."""
-    kept = frozen_names(model, rules) if rules.unfreeze_at is None else set()
+    kept = frozen_names(model, rules, math.inf)
     return sum(weight.numel() for name, weight in model.named_parameters() if name not in kept)
 
 
@@ -39,14 +40,22 @@ def describe(model: nn.Module, rules: ParameterRules) -> str | None:
     sizes = {name: weight.numel() for name, weight in model.named_parameters()}
     count = sum(sizes[name] for name in frozen)
     until = f"for {rules.unfreeze_at} epochs" if rules.unfreeze_at else "in all epochs"
-    return f"frozen {until}: {count:,} of {sum(sizes.values()):,} parameters"
+    line = f"{count:,} of {sum(sizes.values()):,} parameters"
+    if rules.train != "gradual":
+        return f"frozen {until}: {line}"
+    layers = max(layer_of(model).values()) + 1
+    named = f"; those of parameters.freeze {until}" if rules.freeze else ""
+    return (
+        f"frozen at first: {line}; of {layers} layers the head alone is trained in epoch 1, one "
+        f"more in each, all from epoch {layers} on{named}"
+    )
 
 
 class Freezing(pl.Callback):
-    """BatchNorm of frozen layers keeps its averages; after `unfreeze_at` epochs all is trained.
+    """Frozen layers answer as in use; each epoch trains what the rules say.
 
-    A frozen layer is one whose parameters all are, so the same input gives the same output there as
-    before the training. Dropout stays: it changes nothing that is kept.
+    A frozen layer is one whose parameters all are. Its BatchNorm keeps its averages, and nothing is
+    dropped in it, so the same input gives the same output there as before the training.
     """
 
     def __init__(self, rules: ParameterRules) -> None:
@@ -62,28 +71,23 @@ class Freezing(pl.Callback):
         self._apply(trainer, pl_module)
 
     def _apply(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not _is_frozen(self.rules, trainer.current_epoch):
-            self._unfreeze(trainer, pl_module)
-            return
         model = _network(pl_module)
-        for layer in _averaging_layers(model, frozen_names(model, self.rules)):
-            layer.eval()
-
-    def _unfreeze(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        model = _network(pl_module)
-        frozen = frozen_names(model, self.rules)
-        parameters = [weight for name, weight in model.named_parameters() if name in frozen]
-        if all(weight.requires_grad for weight in parameters):
-            return
-        for weight in parameters:
-            weight.requires_grad_(True)
-        for layer in _averaging_layers(model, frozen):
+        at_first = frozen_names(model, self.rules)
+        frozen = frozen_names(model, self.rules, trainer.current_epoch)
+        for layer in frozen_layers(model, at_first):
             layer.train()
+        for layer in frozen_layers(model, frozen):
+            layer.eval()
+        released = [
+            weight
+            for name, weight in model.named_parameters()
+            if name in at_first - frozen and not weight.requires_grad
+        ]
+        if not released:
+            return
+        for weight in released:
+            weight.requires_grad_(True)
         _wrap_again(trainer, pl_module)
-
-
-def _is_frozen(rules: ParameterRules, epoch: int) -> bool:
-    return rules.unfreeze_at is None or epoch < rules.unfreeze_at
 
 
 def _network(pl_module: pl.LightningModule) -> nn.Module:
@@ -99,28 +103,20 @@ def _wrap_again(trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         strategy.configure_ddp()
 
 
-def _averaging_layers(model: nn.Module, frozen: set[str]) -> list[nn.Module]:
-    """The layers with running statistics whose own parameters are frozen.
+def frozen_layers(model: nn.Module, frozen: set[str]) -> list[nn.Module]:
+    """The largest parts of a network whose parameters, of which there are some, are all frozen.
 
-    One without parameters of its own belongs to the module around it.
+    What has none of its own, such as dropout, belongs to the part around it.
     """
-    layers = []
+    layers: list[nn.Module] = []
+    names = [name for name, _ in model.named_parameters()]
+    inside: str | None = None
     for name, module in model.named_modules():
-        # not by class: BatchNorm over all ranks of a CPU is one of our own (batchnorm.py)
-        if getattr(module, "running_mean", None) is None:
+        if inside is not None and name.startswith(inside):
             continue
-        parameters = _nearest_parameters(model, name)
-        if parameters and parameters <= frozen:
+        prefix = f"{name}." if name else ""
+        own = [each for each in names if each.startswith(prefix)]
+        if own and frozen.issuperset(own):
             layers.append(module)
+            inside = prefix
     return layers
-
-
-def _nearest_parameters(model: nn.Module, name: str) -> set[str]:
-    """Names of the parameters of a module, or of the nearest one around it that has any."""
-    names = {parameter for parameter, _ in model.named_parameters()}
-    while name:
-        inside = {parameter for parameter in names if parameter.startswith(f"{name}.")}
-        if inside:
-            return inside
-        name = name.rpartition(".")[0]
-    return names

@@ -32,6 +32,7 @@ from goodfit.store.loader import DataModule, Shard
 from goodfit.store.suited import check_targets
 from goodfit.task.base import Task
 from goodfit.task.epoch import score_rows
+from goodfit.training import features
 from goodfit.training.averaging import moving_average
 from goodfit.training.batchnorm import synchronize_batchnorm
 from goodfit.training.checkpoint import BestAndLatest, load
@@ -181,13 +182,14 @@ def measure(cfg: DictConfig, data: DataModule, optimized: Optimized) -> Measured
     checkpoint = load(optimized.best)
     task = build.task(cfg, data.spec)
     task.load_state_dict(checkpoint["state_dict"])
-    if task.calibrates:
-        task.to(data.device)
-        Predictor(task, task.spec).calibrate(data.validation, data.eval_batch_size)
+    with features.kept(task, data):
+        if task.calibrates:
+            task.to(data.device)
+            Predictor(task, task.spec).calibrate(data.validation, data.eval_batch_size)
 
-    # an epoch's own scores of train were taken with dropout, augmentation and weights that changed
-    # meanwhile (decision 0004)
-    scores = score_kept_weights(task, data)
+        # an epoch's own scores of train were taken with dropout, augmentation and weights that
+        # changed meanwhile (decision 0004)
+        scores = score_kept_weights(task, data)
     cost = Cost(
         seconds=round(optimized.seconds, 2),
         parameters=sum(weight.numel() for weight in task.parameters()),
@@ -233,8 +235,10 @@ def _callbacks(cfg: DictConfig, task: Task) -> list[Callback]:
     if cfg.trainer.get("max_steps", -1) >= 0:
         callbacks.append(ValidateAtMaxSteps())
     rules = build.parameter_rules(cfg)
-    if rules.freeze:
+    if rules.freeze or rules.train != "all":
         callbacks.append(Freezing(rules))
+    if features.are_fixed(cfg, task.model):
+        callbacks.append(features.FeaturesOnce())
     if cfg.average:
         callbacks.append(WeightAveraging(avg_fn=moving_average(cfg.average)))
     return [*callbacks, *_early_stopping(cfg, task)]

@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from goodfit.errors import UserError, nearest
@@ -18,9 +20,9 @@ from goodfit.paths import pretrained_path
 from goodfit.schema import Pretrained, Rename
 from goodfit.system.files import sha256
 from goodfit.system.tensors import load_tensors
-from goodfit.task.parameter_groups import matches
+from goodfit.task.layers import matches
 
-_EXPECTED = "expected what torch.save(model.state_dict(), path) writes"
+_EXPECTED = "expected what torch.save(model.state_dict(), path) or safetensors writes"
 # what torch.load raised for 12,000 texts, random bytes and files that were cut or had other bytes
 _BROKEN = (RuntimeError, EOFError, LookupError, ValueError, AssertionError, struct.error)
 _MOST_NAMES = 4  # in a message
@@ -74,12 +76,15 @@ def _verify(path: Path, expected: str | None) -> None:
 
 
 def _read(path: Path) -> State:
-    """The tensors of the file by their names there."""
+    """The tensors of the file by their names there; one of safetensors is told by its name."""
     try:
-        content = load_tensors(path, advice=_EXPECTED)
+        if path.suffix == ".safetensors":
+            content = load_file(path)
+        else:
+            content = load_tensors(path, advice=_EXPECTED)
     except UserError:  # a ValueError, too
         raise
-    except _BROKEN:
+    except (*_BROKEN, SafetensorError):
         raise UserError(f"{path} is no file of tensors; {_EXPECTED}") from None
 
     if not isinstance(content, Mapping) or not content:
