@@ -114,7 +114,7 @@ def test_groups_in_another_order_of_their_keys_are_the_same_training(home: Home)
 def last_batch(cfg: DictConfig) -> int:
     from goodfit.store.loader import DataModule
 
-    data = DataModule(Path("data/prepared/tiny"), **cfg.loader, seed=0)
+    data = DataModule(Path("data/prepared/tiny"), batch_size=cfg.loader.batch_size, seed=0)
     return len(data.train_dataloader()) - 1
 
 
