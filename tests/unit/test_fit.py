@@ -168,6 +168,16 @@ def test_nothing_learned_while_train_still_falls_asks_for_larger_steps_first() -
     assert remedies(Fit.DEGENERATE, HEALTHY, config)[0].override == "optimizer.lr=0.0001"
 
 
+def test_few_images_are_told_apart_by_weights_that_know_others() -> None:
+    few = replace(HEALTHY, samples=500)
+    cnn = {"model._target_": "goodfit.model.cnn.CNN"}
+    assert remedies(Fit.OVERFIT, few, cnn)[0].override == "model=efficientnet"
+    assert remedies(Fit.UNDERFIT, few, cnn)[0].override == "model=efficientnet"
+    many = remedies(Fit.OVERFIT, replace(HEALTHY, samples=50_000), cnn)
+    mlp = remedies(Fit.OVERFIT, few, {"model._target_": "goodfit.model.mlp.MLP"})
+    assert "model=efficientnet" not in {item.override for item in (*many, *mlp)}
+
+
 def test_half_a_width_is_one_that_the_heads_divide() -> None:
     config = {"model.width": 36, "model.heads": 4}
     overrides = [item.override for item in remedies(Fit.OVERFIT, HEALTHY, config)]
