@@ -273,6 +273,7 @@ class ParameterRules(BaseModel):
     # by the order of layers that the network declares; models from before have none
     train: Literal["all", "head", "gradual"] = "all"
     layer_decay: Proportion = 1.0
+    freeze_batch_norm: Flag = False
 
 
 class Rename(BaseModel):

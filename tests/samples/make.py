@@ -23,7 +23,7 @@ from PIL import Image
 from goodfit.data.breast_cancer import COLUMNS
 
 sys.path.insert(0, str(Path(__file__).parent))  # where it is imported by its path
-from media import clips, images, offers, pitches, radii, sounds, tokenizer
+from media import clips, images, offers, pitches, radii, sounds, stamps, tokenizer
 
 # which segments of a digital clock are lit for each digit: top, upper left, upper right, middle,
 # lower left, lower right, bottom
@@ -352,8 +352,8 @@ def contents() -> dict[str, bytes]:
         "sounds.zip": sounds(),
         "radii.csv": radii().encode(),
         "pitches.csv": pitches().encode(),
-        "tuxpaint-stamps-default_2022.06.04-1.deb": clips(
-            "tuxpaint/stamps/x/{}_desc_{}.ogg", 12, "be bg ca el es fr ro ru", 0
+        "tuxpaint-stamps-default_2022.06.04-1.deb": stamps(
+            clips("tuxpaint/stamps/x/{}_desc_{}.ogg", 12, "be bg ca el es fr ro ru", 0)
         ),
         "klettres-data_4%3a22.12.3-1.deb": clips("klettres/{1}/alpha/{0}.ogg", 3, "es fr ru", 3),
         **{

@@ -33,6 +33,40 @@ def images() -> bytes:
     return stream.getvalue()
 
 
+def stamps(before: bytes) -> bytes:
+    """A tar with the pictures of three folders behind what it has: disks, frames and bars.
+
+    Of each folder 16 pictures have a caption; a fourth folder has one picture, and a mirrored copy
+    has no caption.
+    """
+    rng = np.random.default_rng(14)
+    stream = io.BytesIO(before)
+    y, x = np.indices((16, 16)) / 16 - 0.5
+    shapes = {
+        "animals": np.hypot(y, x) < 0.4,
+        "food": (np.maximum(abs(y), abs(x)) < 0.4) & (np.maximum(abs(y), abs(x)) > 0.2),
+        "plants": abs(x) < 0.15,
+    }
+    with tarfile.open(fileobj=stream, mode="a") as archive:
+        for folder, shown in [*shapes.items(), ("people", shapes["food"])]:
+            for number in range(16 if folder in shapes else 1):
+                name = f"{folder}/a/{'bcdfghjklmnpqrst'[number]}at"
+                layer = np.zeros((16, 16, 4), np.uint8)
+                layer[shown] = [*rng.integers(0, 120, 3), 255]
+                content = io.BytesIO()
+                Image.fromarray(layer).save(content, "PNG", optimize=True)
+                _add(archive, f"tuxpaint/stamps/{name}.png", content.getvalue())
+                _add(archive, f"tuxpaint/stamps/{name}.txt", f"{name}.\n".encode())
+        _add(archive, "tuxpaint/stamps/plants/a/bat_mirror.png", content.getvalue())
+    return stream.getvalue()
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(f"./usr/share/{name}")
+    info.size = len(content)
+    archive.addfile(info, io.BytesIO(content))
+
+
 def radii() -> str:
     """The table of the images' names, as beside their folder, with a number for each."""
     rng = np.random.default_rng(8)
@@ -100,9 +134,7 @@ def clips(names: str, texts: int, languages: str, start: float) -> bytes:
             for number in range(texts):
                 time = np.arange(100 + 4 * number) / 1000
                 content = tone(1000, (40 * pitch + 50 + start + number / 8) * time)
-                info = tarfile.TarInfo(f"./usr/share/{names.format(number, language)}")
-                info.size = len(content)
-                archive.addfile(info, io.BytesIO(content))
+                _add(archive, names.format(number, language), content)
     return stream.getvalue()
 
 

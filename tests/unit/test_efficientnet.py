@@ -21,7 +21,7 @@ from goodfit.config import tree
 from goodfit.config.compose import compose
 from goodfit.contract import DataSpec, Field
 from goodfit.model.centernet_lite import CenterNetLite
-from goodfit.model.efficientnet import EfficientNetLite0, _SameConv2d
+from goodfit.model.efficientnet import EfficientNet, EfficientNetLite0, _SameConv2d
 from goodfit.paths import pretrained_path
 from goodfit.system.files import sha256
 from goodfit.task.parameter_groups import check_patterns, frozen_names
@@ -48,6 +48,17 @@ def detector() -> CenterNetLite:
         targets={"classes": Field((None,), "int64", labels=("Tree",))},
     )
     return CenterNetLite(spec, width=8)
+
+
+def classifier(channels: int) -> EfficientNet:
+    spec = DataSpec(
+        data="made up",
+        kind="class",
+        outputs=3,
+        inputs={"image": Field((channels, 28, 28), "uint8")},
+        targets={"target": Field((), "int64", labels=("a", "b", "c"))},
+    )
+    return EfficientNet(spec, least_side=64, dropout=0.2)
 
 
 def named(state: dict[str, Tensor]) -> list[str]:
@@ -107,16 +118,25 @@ def crowns() -> DictConfig:
     return OmegaConf.create(tree.frozen(compose(tiny.ROOT, ["experiment=crowns"])))
 
 
-def test_crowns_takes_every_tensor_of_its_encoder_from_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("overrides", "tensors"),
+    [
+        (("experiment=crowns",), TENSORS),
+        (("experiment=mnist", "~tuned", "model=efficientnet"), TENSORS + 6),
+    ],
+)
+def test_every_tensor_of_the_encoder_is_taken_from_the_file(
+    overrides: tuple[str, ...], tensors: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file with the names of the real one stands where the experiment's own section looks."""
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(1)
     content = EfficientNetLite0().state_dict()
-    content |= {name: torch.zeros(shape) for name, shape in HEAD.items()}
+    content |= {name: torch.rand(shape) for name, shape in HEAD.items()}
+    averages = nn.BatchNorm2d(1280).state_dict()
+    content |= {f"_bn1.{name}": value for name, value in averages.items()}
     torch.save(content, "weights.pth")
-    cfg = crowns()
+    cfg = OmegaConf.create(tree.frozen(compose(tiny.ROOT, overrides)))
     cfg.pretrained.source.sha256 = sha256(Path("weights.pth"))
     section = build.pretrained(cfg)
     assert section.source is not None
@@ -125,15 +145,35 @@ def test_crowns_takes_every_tensor_of_its_encoder_from_the_file(
     Path("weights.pth").rename(place)
 
     torch.manual_seed(0)
-    network = detector()
+    network = detector() if len(overrides) == 1 else classifier(channels=1)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     line = start_from(network, section)
     assert line is not None
-    assert f"{TENSORS} tensors" in line
+    assert f"{tensors} tensors" in line
     for name, tensor in network.state_dict().items():
         of_file = content.get(name.removeprefix("backbone."))
         expected = before[name] if of_file is None else of_file
         assert torch.equal(tensor, expected), name
+
+
+def test_grey_is_the_colour_whose_channels_are_equal() -> None:
+    grey, colour = classifier(channels=1), classifier(channels=3)
+    colour.load_state_dict(grey.state_dict())
+    image = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8)
+    with torch.no_grad():
+        assert torch.equal(grey.eval()(image), colour.eval()(image.expand(-1, 3, -1, -1)))
+
+
+def test_a_small_image_is_enlarged_and_a_large_one_is_left() -> None:
+    network = classifier(channels=3).eval()
+    seen: list[Tensor] = []
+    network.backbone._conv_stem.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        for height, width in ((16, 32), (64, 48), (80, 70)):
+            network(torch.full((1, 3, height, width), 255, dtype=torch.uint8))
+    sides = [tuple(image.shape[2:]) for image in seen]
+    assert sides == [(64, 128), (85, 64), (80, 70)]
+    torch.testing.assert_close(seen[0], torch.ones(1, 3, 64, 128))  # as bright as before
 
 
 def test_crowns_freezes_the_first_blocks_and_all_norms_of_its_encoder() -> None:

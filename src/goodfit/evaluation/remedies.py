@@ -6,24 +6,25 @@ Docs: docs/overfitting.md.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from goodfit.records.fit import Evidence, Fit, Remedy
 
 _MOST = 3
 _LARGEST_DROPOUT = 0.5
-_OF_WORDS = "goodfit.model.transformer.Transformer"  # which learns each word from train alone
+_FEW_IMAGES, _FEW_TEXTS = 2_000, 20_000
 Config = Mapping[str, Any]  # by dotted names
 
 
 def remedies(fit: Fit, evidence: Evidence, config: Config) -> tuple[Remedy, ...]:
     """At most three; none for a good fit or a leak, and only options that the configuration has."""
     if fit is Fit.OVERFIT:
-        found = _simpler(config)
+        found = chain(_from_others(evidence, config), _simpler(config))
     elif fit is Fit.DEGENERATE or (fit is Fit.UNDERFIT and evidence.on_train.low <= 0):
         found = _other_steps(evidence, config)
     elif fit is Fit.UNDERFIT:
-        found = _stronger(config)
+        found = chain(_from_others(evidence, config), _stronger(config))
     elif fit is Fit.TOO_FEW:
         found = iter([Remedy("cv=5", "each sample of train and validation is held out once")])
     else:
@@ -31,10 +32,19 @@ def remedies(fit: Fit, evidence: Evidence, config: Config) -> tuple[Remedy, ...]
     return tuple(found)[:_MOST]
 
 
+def _from_others(evidence: Evidence, config: Config) -> Iterator[Remedy]:
+    """Few images or texts are told apart by what others have taught."""
+    network, samples = config.get("model._target_"), evidence.samples
+    if network == "goodfit.model.cnn.CNN" and samples < _FEW_IMAGES:
+        yield Remedy("model=efficientnet", "its weights know what a million photos have taught")
+    if network == "goodfit.model.transformer.Transformer" and samples < _FEW_TEXTS:
+        yield Remedy("model=sentence_encoder", "it has read a billion pairs of sentences before")
+
+
 def _simpler(config: Config) -> Iterator[Remedy]:
     """What leaves a network less room to learn its samples by heart."""
-    if config.get("model._target_") == _OF_WORDS:
-        yield Remedy("model=sentence_encoder", "it has read a billion sentences before yours")
+    if config.get("transfer") == "finetune":
+        yield Remedy("transfer=probe", "the head alone has less to learn by heart with")
     if config.get("regularization") != "strong":
         yield Remedy("regularization=strong", "all that suits these data, at once")
     dropout = _number(config, "model.dropout")
@@ -53,6 +63,8 @@ def _simpler(config: Config) -> Iterator[Remedy]:
 
 def _stronger(config: Config) -> Iterator[Remedy]:
     """What lets a network learn more."""
+    if config.get("transfer") == "probe":
+        yield Remedy("transfer=finetune", "all layers learn, the earlier ones by smaller steps")
     epochs = _number(config, "trainer.max_epochs")
     if epochs is not None:
         yield Remedy(f"trainer.max_epochs={2 * int(epochs)}", "twice the time to learn")

@@ -85,18 +85,26 @@ def frozen_names(model: nn.Module, rules: ParameterRules, epoch: float = 0) -> s
 
     They are those that `rules.freeze` matches, and, of the layers that the network declares, all
     but the head, or, with `train: gradual`, all but the head and one more each epoch (Howard and
-    Ruder 2018, section 3.3). At infinity they are those that are never trained.
+    Ruder 2018, section 3.3); and those of BatchNorm, with `freeze_batch_norm`. At infinity they are
+    those that are never trained.
     """
     names = [name for name, _ in model.named_parameters()]
-    frozen: set[str] = set()
+    frozen = set(_of_batch_norm(model)) if rules.freeze_batch_norm else set()
     if rules.unfreeze_at is None or epoch < rules.unfreeze_at:
-        frozen = {name for name in names if matches(name, rules.freeze)}
+        frozen |= {name for name in names if matches(name, rules.freeze)}
     if rules.train == "all":
         return frozen
     layers = layer_of(model)
     head = max(layers.values())
     first = head if rules.train == "head" else head - epoch
     return frozen | {name for name, layer in layers.items() if layer < first}
+
+
+def _of_batch_norm(model: nn.Module) -> Iterator[str]:
+    for prefix, module in model.named_modules():
+        if isinstance(module, _NormBase):
+            for name, _ in module.named_parameters(recurse=False):
+                yield f"{prefix}.{name}" if prefix else name
 
 
 def check_patterns(model: nn.Module, rules: ParameterRules) -> None:

@@ -235,7 +235,7 @@ def _callbacks(cfg: DictConfig, task: Task) -> list[Callback]:
     if cfg.trainer.get("max_steps", -1) >= 0:
         callbacks.append(ValidateAtMaxSteps())
     rules = build.parameter_rules(cfg)
-    if rules.freeze or rules.train != "all":
+    if rules.freeze or rules.freeze_batch_norm or rules.train != "all":
         callbacks.append(Freezing(rules))
     if features.are_fixed(cfg, task.model):
         callbacks.append(features.FeaturesOnce())
