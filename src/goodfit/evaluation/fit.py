@@ -3,7 +3,9 @@
 Docs: docs/overfitting.md. A network underfits where it does not come near what can be known of its
 training data, and overfits where too little of what it knows of them holds for others (Goodfellow,
 Bengio and Courville 2016, section 5.2). Both need a yardstick: here the best trivial baseline is
-nothing known, and the strong baseline something that can be known.
+nothing known, and the strong baseline something that can be known. Where a network lacks on train
+what is known of validation, and loses the rest, the larger part names it: avoidable bias and
+variance (Ng 2018, "Machine Learning Yearning", chapter 22).
 """
 
 from __future__ import annotations
@@ -57,6 +59,10 @@ def kind(evidence: Evidence) -> Fit:
         return Fit.TOO_FEW
     # it has not even learned by heart
     if evidence.on_train.low <= 0:
+        return Fit.UNDERFIT
+    # nor what the baseline knows of samples that it has not seen: more than what is lost there
+    bias = evidence.bias
+    if bias is not None and bias.low > 0 and bias.value > evidence.gap.value:
         return Fit.UNDERFIT
     lost = evidence.lost
     if lost is not None and lost.value >= _MOST_LOST and lost.low > 0:
