@@ -52,6 +52,7 @@ HEALTHY = Evidence(
 )
 BETTER, TIED, WORSE = (Interval(by, by - 0.02, by + 0.02) for by in (0.05, 0.0, -0.05))
 HALF_LOST = Interval(0.5, 0.4, 0.6)
+LACKS = {"lost": HALF_LOST, "than_strong": WORSE}
 
 
 @pytest.mark.parametrize(
@@ -64,12 +65,14 @@ HALF_LOST = Interval(0.5, 0.4, 0.6)
         ({"units": 30}, Fit.GOOD),
         ({"on_train": Interval(0.01, -0.01, 0.03), "lost": None}, Fit.UNDERFIT),
         ({"lost": HALF_LOST}, Fit.OVERFIT),
-        ({"lost": Interval(0.19, 0.1, 0.3)}, Fit.GOOD),
+        ({"lost": Interval(0.14, 0.1, 0.3)}, Fit.GOOD),
         ({"lost": Interval(0.5, -0.1, 1.1)}, Fit.GOOD),  # may be luck
+        ({"lost": Interval(0.5, -0.1, 1.1), "gap": Interval(0.2, 0.1, 0.3)}, Fit.OVERFIT),
         # more is lacking on train than is lost on validation, and the other way round
-        ({"lost": HALF_LOST, "bias": Interval(0.3, 0.2, 0.4)}, Fit.UNDERFIT),
-        ({"lost": HALF_LOST, "bias": Interval(0.01, 0.005, 0.015)}, Fit.OVERFIT),
-        ({"lost": HALF_LOST, "bias": Interval(0.3, -0.1, 0.7)}, Fit.OVERFIT),
+        (LACKS | {"bias": Interval(0.3, 0.2, 0.4)}, Fit.UNDERFIT),
+        (LACKS | {"bias": Interval(0.01, 0.005, 0.015)}, Fit.OVERFIT),
+        (LACKS | {"bias": Interval(0.3, -0.1, 0.7)}, Fit.OVERFIT),
+        (LACKS | {"bias": Interval(0.3, 0.2, 0.4), "than_strong": TIED}, Fit.OVERFIT),
         ({"than_strong": WORSE}, Fit.UNDERFIT),
         ({"than_strong": TIED}, Fit.GOOD),
         ({"validation_curve": RISING}, Fit.UNDERFIT),
