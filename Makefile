@@ -21,7 +21,7 @@ $(if $(MOVED),$(info $(MOVED)))
 endif
 endif
 
-.PHONY: repro gallery test test-slow faults mutants chaos doctor check format ui bench tables results
+.PHONY: repro gallery test test-slow faults mutants chaos doctor check format ui bench tables verdicts results
 
 repro: .venv/ready
 	@python pipelines/repro.py $(ONLY) $(if $(filter-out 0,$(KEEP_GOING)),--keep-going)
@@ -86,6 +86,10 @@ bench: .venv/ready
 # networks for tables against boosting, three seeds each: docs/tables.md; ONLY="cells credit" measures two anew
 tables: .venv/ready
 	python -m benchmarks.tables $(ONLY)
+
+# planted cases and the words that they get: the table of docs/overfitting.md; ONLY="'a pixel tells'" runs one
+verdicts: .venv/ready
+	python -m benchmarks.verdicts $(ONLY)
 
 # torch first: with it installed, nothing asks the registry for its largest build; the lock fits CPU and CUDA
 .venv/ready: pyproject.toml requirements.lock

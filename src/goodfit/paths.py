@@ -89,3 +89,8 @@ class Paths:
     def openings(self) -> Path:
         """Which models have opened its test sets: for git, as DVC would delete it with a stage."""
         return Path("openings") / f"{self.name}.txt"
+
+    @property
+    def shuffled(self) -> Path:
+        """What trainings on shuffled targets gave; each is of the data whose hash it holds."""
+        return Path("build/shuffled") / f"{self.name}.json"

@@ -19,12 +19,14 @@ from goodfit.config.regularization import settled
 from goodfit.evaluation.evidence import curve, gather
 from goodfit.evaluation.fit import kind
 from goodfit.evaluation.remedies import remedies
+from goodfit.evaluation.shuffled import keep
 from goodfit.paths import Paths
 from goodfit.predictor import Predictor
-from goodfit.records import Trained, Training
-from goodfit.records.fit import Curve, Evidence, Fit, Judgement
+from goodfit.records import Manifest, Trained, Training
+from goodfit.records.fit import Curve, Evidence, Fit, Judgement, Shuffled
 from goodfit.records.interval import Interval
 from goodfit.reporting.fit import told
+from goodfit.reporting.words import number
 
 pytestmark = pytest.mark.fault(61)
 LEVEL = Curve(epochs=5, slope=Interval(0.0, -0.01, 0.01), gained=0.5)
@@ -50,6 +52,7 @@ HEALTHY = Evidence(
 )
 BETTER, TIED, WORSE = (Interval(by, by - 0.02, by + 0.02) for by in (0.05, 0.0, -0.05))
 HALF_LOST = Interval(0.5, 0.4, 0.6)
+LACKS = {"lost": HALF_LOST, "than_strong": WORSE}
 
 
 @pytest.mark.parametrize(
@@ -62,8 +65,14 @@ HALF_LOST = Interval(0.5, 0.4, 0.6)
         ({"units": 30}, Fit.GOOD),
         ({"on_train": Interval(0.01, -0.01, 0.03), "lost": None}, Fit.UNDERFIT),
         ({"lost": HALF_LOST}, Fit.OVERFIT),
-        ({"lost": Interval(0.19, 0.1, 0.3)}, Fit.GOOD),
+        ({"lost": Interval(0.14, 0.1, 0.3)}, Fit.GOOD),
         ({"lost": Interval(0.5, -0.1, 1.1)}, Fit.GOOD),  # may be luck
+        ({"lost": Interval(0.5, -0.1, 1.1), "gap": Interval(0.2, 0.1, 0.3)}, Fit.OVERFIT),
+        # more is lacking on train than is lost on validation, and the other way round
+        (LACKS | {"bias": Interval(0.3, 0.2, 0.4)}, Fit.UNDERFIT),
+        (LACKS | {"bias": Interval(0.01, 0.005, 0.015)}, Fit.OVERFIT),
+        (LACKS | {"bias": Interval(0.3, -0.1, 0.7)}, Fit.OVERFIT),
+        (LACKS | {"bias": Interval(0.3, 0.2, 0.4), "than_strong": TIED}, Fit.OVERFIT),
         ({"than_strong": WORSE}, Fit.UNDERFIT),
         ({"than_strong": TIED}, Fit.GOOD),
         ({"validation_curve": RISING}, Fit.UNDERFIT),
@@ -121,6 +130,32 @@ def test_evidence_is_what_training_measured(trained: tuple[Path, DictConfig, Tra
     assert (evidence.parameters, evidence.epochs) == (training.cost.trainable, training.epochs)
     evidence.write(folder / "evidence.json")
     assert Evidence.read(folder / "evidence.json") == evidence
+
+
+def test_shuffled_targets_that_are_known_are_a_leak(
+    trained: tuple[Path, DictConfig, Trained], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, cfg, _ = trained
+    data = folder / Paths(cfg.name).prepared
+    found = Shuffled(
+        by="sample",
+        score="accuracy",
+        mode="max",
+        train=1.0,
+        validation=0.9,
+        chance=Interval(0.5, 0.4, 0.6),
+        probability=0.005,
+        steps=100,
+        data_sha256=Manifest.read(data / "manifest.json").sha256,
+    )
+    monkeypatch.chdir(tmp_path)
+    keep(cfg.name, found)
+    evidence = gather(cfg, data, folder / "model", Predictor.load(folder / "model"), None)
+    assert evidence is not None
+    assert evidence.leaks == (found.leak,)
+    better = evidence.validation.value - 0.9
+    said = told(Judgement(fit=Fit.LEAK, evidence=evidence, remedies=()))
+    assert any(f"with the true ones it is better by {number(better, 3)}." in line for line in said)
 
 
 EXPERIMENTS = sorted(path.stem for path in (tiny.ROOT / "conf/experiment").glob("*.yaml"))

@@ -56,7 +56,9 @@ def batches(cfg: DictConfig) -> int:
     from goodfit.store.loader import DataModule, Shard
 
     shard = Shard(micro_batches=cfg.trainer.accumulate_grad_batches)
-    data = DataModule(Path("data/prepared/tiny"), batch_size=cfg.loader.batch_size, seed=0, shard=shard)
+    data = DataModule(
+        Path("data/prepared/tiny"), batch_size=cfg.loader.batch_size, seed=0, shard=shard
+    )
     return len(data.train_dataloader())
 
 

@@ -56,12 +56,19 @@ def test_a_remedy_is_compared_with_what_was_by_the_same_seeds(
         (["seeds=1"], "seeds=1: expected a number of at least 2"),
         (["seeds=x"], "seeds=x: expected a number"),
         (["keep=yes"], "keep=yes: expected true or false"),
+        (["first_batch=1"], "first_batch=1: expected true or false"),
         (["model.width=8", "keep=true"], "leave out model.width=8"),
     ],
 )
 def test_an_option_that_cannot_be_meant_is_refused(options: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         diagnose._asked(["experiment=mnist", *options])
+
+
+@pytest.mark.parametrize(("option", "by"), [("true", "sample"), ("false", None), ("film", "film")])
+def test_targets_are_shuffled_by_sample_or_by_a_column(option: str, by: str | None) -> None:
+    asked = diagnose._asked(["experiment=reviews", f"shuffled={option}"])
+    assert (asked.shuffled, asked.overrides) == (by, ("experiment=reviews",))
 
 
 @pytest.mark.parametrize("remedy", ["model.dropout=0.5", "regularization=strong"])

@@ -18,6 +18,7 @@ from goodfit.data.faults import drop, override, shown
 from goodfit.data.near_rows import near_rows
 from goodfit.data.ordered import different, distance, quantiles
 from goodfit.data.split import SPLITS
+from goodfit.data.twins import twins
 from goodfit.records import FINDING_ROWS, Finding
 from goodfit.system.units import counted
 
@@ -48,7 +49,7 @@ def of_each(
         of_one = rows.assign(**{str(one.name): one})
         for item in findings(of_one, names, str(one.name), inputs, group):
             found.setdefault(item.what, item)
-    return list(found.values())
+    return [*found.values(), *twins(rows, names, inputs)]
 
 
 def findings(
@@ -245,8 +246,10 @@ def _leaks(
             x[known], target[known]
         )
         right = fitted.score(x[~known], target[~known])
-        # of a rare class, always the other one is right as often
-        if right >= (_ALONE_NUMBER if is_number else _ALONE) and 1 - right < 0.1 * (1 - chance):
+        chance = dummy.fit(x[known], target[known]).score(x[~known], target[~known])
+        # of a rare class, always the other one is right as often; one mistake more may be luck
+        wrong = 1 - right + (0 if is_number else 1 / len(x[~known]))
+        if right >= (_ALONE_NUMBER if is_number else _ALONE) and wrong < 0.1 * (1 - chance):
             said = f"explains {right:.1%} of the variance" if is_number else f"tells {right:.1%}"
             found.append(
                 Finding(

@@ -28,7 +28,9 @@ from goodfit.system.archive import file_names
 _PICTURE = re.compile(r"(.*/)?tuxpaint/stamps/(?P<path>[^/]+/.+)\.png")
 _FEWEST = 10  # pictures of a class
 # what tells the pictures of a series apart, before the thing that they show
-_COLOURS = re.compile(r"((black|blue|brown|green|pink|red|white|yellow)(?=[-_]|flag)([-_]and)?[-_]?)+")
+_COLOURS = re.compile(
+    r"((black|blue|brown|green|pink|red|white|yellow)(?=[-_]|flag)([-_]and)?[-_]?)+"
+)
 # all pictures of a folder are one set there: letters, chessmen, the coins of a country
 _SETS = "symbols"
 _LATIN = re.compile(r"alphabets/(english|german|spanish)/")  # the same letters, and a few more

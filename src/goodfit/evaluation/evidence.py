@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
@@ -21,6 +20,7 @@ from goodfit.baseline.base import at
 from goodfit.evaluation.baselines import as_prediction, weighed_statistics
 from goodfit.evaluation.bootstrap import Resampled, Resamples, compare, interval, intervals
 from goodfit.evaluation.degenerate import same_answer
+from goodfit.evaluation.shuffled import known, spaced
 from goodfit.evaluation.trend import FEWEST_POINTS, slope
 from goodfit.predictor import Predictor
 from goodfit.records import Manifest, Training
@@ -68,6 +68,8 @@ def gather(
     if not all(math.isfinite(score.interval.value) for score in scores):
         return None
 
+    runs = known(cfg.name, manifest.sha256)
+    told = [run.leak for run in runs if run.leak]
     return Evidence(
         **_compared(task, train, validation, strong),
         **_of_training(cfg, task, model),
@@ -75,7 +77,8 @@ def gather(
         units=validation.units,
         samples=manifest.samples("train") if rows is None else len(rows),
         same_answer=same_answer(predictor, Packed(data, "validation")),
-        leaks=tuple(item.what for item in manifest.findings if item.leaks),
+        leaks=(*(item.what for item in manifest.findings if item.leaks), *told),
+        shuffled=runs,
     )
 
 
@@ -106,9 +109,9 @@ class _Methods:
         Validation is asked for first: there each trivial baseline finds its threshold, if any.
         """
         task, packed = self._predictor.task, Packed(self._data, split)
-        rows = _spaced(len(packed), self._most)
+        rows = spaced(len(packed), self._most)
         if split == "train" and self._train is not None:
-            rows = self._train[_spaced(len(self._train), self._most)]
+            rows = self._train[spaced(len(self._train), self._most)]
         methods = {NETWORK: self._predictor.measure(packed, rows=rows).statistics}
         truth = packed.only([]).batch(rows)
         inputs = at(read_arrays(self._data / split, self._spec.inputs), rows.numpy())
@@ -156,6 +159,7 @@ def _compared(
         "lost": lost(train, validation, trivial, sign),
         "strong": strong.title if strong else None,
         "than_strong": compare(ours, validation.of[strong.title], mode)[1] if strong else None,
+        "bias": apart(validation.of[strong.title], on_train, sign) if strong else None,
     }
 
 
@@ -173,17 +177,11 @@ def _of_training(cfg: DictConfig, task: Task, model: Path) -> dict[str, Any]:
     }
 
 
-def _spaced(samples: int, most: int) -> Tensor:
-    """Rows (N,) of a split, at most so many: not the first ones, which may be those of a source."""
-    count = min(samples, most)
-    return torch.arange(count) * samples // count
-
-
-def apart(train: Resampled, validation: Resampled, sign: float) -> Interval:
-    """By how much train is better, where both are drawn by themselves."""
-    value = sign * (train.interval.value - validation.interval.value)
-    units = min(train.alike, validation.alike)
-    return interval(value, sign * (train.values - validation.values), units)
+def apart(one: Resampled, other: Resampled, sign: float) -> Interval:
+    """By how much the one is better, where both are drawn by themselves."""
+    value = sign * (one.interval.value - other.interval.value)
+    units = min(one.alike, other.alike)
+    return interval(value, sign * (one.values - other.values), units)
 
 
 def lost(train: Split, validation: Split, trivial: str, sign: float) -> Interval | None:

@@ -33,6 +33,53 @@ class Curve(Record):
     gained: float
 
 
+# of a score by chance, below which a network knows the answers otherwise: one in 200
+_SURE = 0.005
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shuffled(Record):
+    """What a network scores that was trained on shuffled targets, on such of train and validation.
+
+    Samples of a unit have the same targets: `by` is "sample", or a column. `chance` is the mean and
+    the middle 95 % of the score for targets that are drawn anew, and `probability` that by chance
+    it is as good.
+    """
+
+    by: str
+    score: str
+    mode: str  # of the score: "max" or "min" is better
+    train: float
+    validation: float
+    chance: Interval
+    probability: float
+    steps: int
+    data_sha256: str
+
+    @property
+    def leak(self) -> str | None:
+        """What shows that answers leak, for a reader; None where the score is chance."""
+        if self.probability > _SURE:
+            return None
+        way = (
+            "it has seen the same samples, or is told the answers by another way than its inputs"
+            if self.by == "sample"
+            else f"it knows again who a '{self.by}' is, and the splits share some"
+        )
+        return (
+            f"trained on targets shuffled by {self.by}, its {self.score} on such of validation is "
+            f"{self.validation:.3g}, where chance gives {self.chance.low:.3g} to "
+            f"{self.chance.high:.3g}: {way}"
+        )
+
+
+@dataclass(frozen=True)
+class ShuffledRuns(Record):
+    """What was found of an experiment, by each unit that was asked about."""
+
+    runs: tuple[Shuffled, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evidence(Record):
     """The numbers that a fit is judged by, of the kept weights and by one score.
@@ -40,8 +87,10 @@ class Evidence(Record):
     Differences are better above 0, whatever the direction of the score. `gap` is by how much train
     is better than validation. `on_train` and `on_validation` are by how much the network is better
     there than the best trivial baseline, and `lost` the share of the first that is not in the
-    second. `than_strong` compares with the strong baseline on validation, None where none was
-    asked. All intervals are over the independent `units` of validation, and those of train.
+    second. `than_strong` compares with the strong baseline on validation, and `bias` is by how much
+    that baseline is better there than the network on train, None where none was asked. All
+    intervals are over the independent `units` of validation, and those of train. `shuffled` are
+    trainings on shuffled targets, where somebody has asked for them.
     """
 
     score: str
@@ -54,6 +103,7 @@ class Evidence(Record):
     lost: Interval | None
     strong: str | None = None
     than_strong: Interval | None = None
+    bias: Interval | None = None
     train_curve: Curve
     validation_curve: Curve
     epochs: int
@@ -65,6 +115,7 @@ class Evidence(Record):
     parameters: int  # that are trained
     same_answer: str | None = None
     leaks: tuple[str, ...] = ()
+    shuffled: tuple[Shuffled, ...] = ()
 
 
 @dataclass(frozen=True)

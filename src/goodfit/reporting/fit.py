@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from goodfit.records import FEWEST_UNITS
-from goodfit.records.fit import Curve, Evidence, Fit, Judgement
+from goodfit.records.fit import Curve, Evidence, Fit, Judgement, Shuffled
 from goodfit.records.interval import Interval
 from goodfit.reporting.words import fixed, measured, number, title
 from goodfit.system.units import counted
@@ -26,7 +26,27 @@ def line(judgement: Judgement | None) -> str:
 def told(judgement: Judgement) -> list[str]:
     """What the judgement means here, then the evidence, a sentence each."""
     evidence = judgement.evidence
-    return [_said(judgement.fit, evidence), *_scores(evidence), *_curves(evidence), _size(evidence)]
+    shuffled = [_beside_shuffled(evidence, run) for run in evidence.shuffled]
+    scores = [*_scores(evidence), *shuffled]
+    return [_said(judgement.fit, evidence), *scores, *_curves(evidence), _size(evidence)]
+
+
+def of_shuffled(run: Shuffled) -> str:
+    """What a training on shuffled targets scored, beside chance."""
+    low, high = number(run.chance.low, 3), number(run.chance.high, 3)
+    return (
+        f"on targets shuffled by {run.by} the network scores {title(run.score)} "
+        f"{number(run.train, 3)} on train, learned by heart in {counted(run.steps, 'step')}, and "
+        f"{number(run.validation, 3)} on validation, where chance gives {low} to {high}"
+    )
+
+
+def _beside_shuffled(evidence: Evidence, run: Shuffled) -> str:
+    """By how much the network is better than one that had shuffled targets."""
+    sign = 1 if run.mode == "max" else -1
+    by = sign * (evidence.validation.value - run.validation)
+    said = of_shuffled(run)
+    return f"{said[0].upper()}{said[1:]}; with the true ones it is better by {number(by, 3)}."
 
 
 def _said(fit: Fit, evidence: Evidence) -> str:

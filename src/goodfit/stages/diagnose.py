@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,15 +31,24 @@ from goodfit.repeats.treat import Tried, mean_gap, treat
 from goodfit.reporting.fit import UNDEFINED, told
 from goodfit.search import tuned
 from goodfit.stages import studies
+from goodfit.stages.first_checks import check_first_batch, check_shuffled
 from goodfit.store.manifest import verify
+from goodfit.store.relabelled import SAMPLE
 from goodfit.system import units
 
 _USAGE = """\
 python pipelines/diagnose.py experiment=<name> [group.key=value] [seeds=3] [keep=true]
+python pipelines/diagnose.py experiment=<name> [group.key=value] first_batch=true
+python pipelines/diagnose.py experiment=<name> [group.key=value] shuffled=true
 
 Says how well the experiment fits, and trains each remedy with the same seeds, compared on the same
 validation. keep=true writes the best one that is no tie to conf/tuned/<name>.yaml. Test is never
-opened."""
+opened.
+
+first_batch=true looks whether the network can learn sixteen samples by heart, shuffled=true whether
+it falls to chance on shuffled targets, shuffled=<column> on such that all rows of a value share.
+Both train without regularization and for a short time, and end with 1 where they find a fault."""
+_OPTIONS = ("seeds", "keep", "first_batch", "shuffled")
 _FEWEST_SEEDS = 2  # of one, no spread is known
 
 
@@ -50,6 +59,8 @@ class _Asked:
     overrides: tuple[str, ...]
     seeds: int = 3
     keep: bool = False
+    first_batch: bool = False
+    shuffled: str | None = None  # by which unit
 
 
 def main() -> int:
@@ -65,11 +76,11 @@ def main() -> int:
         return 0
     os.chdir(Path(sys.argv[0]).resolve().parents[1])
     asked = _asked(arguments)
+    if asked.first_batch or asked.shuffled:
+        _check(asked)
+        return 0
     cfg = composed(asked.overrides)
-    if not Paths(cfg.name).prepared.is_dir():
-        command = gallery.command("prepare", cfg.name)
-        raise UserError(f"there is no {Paths(cfg.name).prepared}; make it with `{command}`")
-
+    _check_prepared(cfg)
     with pool(cfg, asked.seeds) as workers:
         _diagnose(cfg, asked, workers)
     return 0
@@ -155,18 +166,51 @@ def _asked(arguments: Sequence[str]) -> _Asked:
     Raises:
         UserError: an option is no such value.
     """
-    given = dict(item.split("=", 1) for item in arguments if item.startswith(("seeds=", "keep=")))
-    overrides = tuple(item for item in arguments if not item.startswith(("seeds=", "keep=")))
-    seeds, keep = given.get("seeds", "3"), given.get("keep", "false")
+    given = {}
+    for item in arguments:
+        name, equals, value = item.partition("=")
+        if equals and name in _OPTIONS:
+            given[name] = value
+    overrides = tuple(item for item in arguments if item.partition("=")[0] not in _OPTIONS)
+    seeds, shuffled = given.get("seeds", "3"), given.get("shuffled", "false")
     if not seeds.isdecimal() or int(seeds) < _FEWEST_SEEDS:
         raise UserError(f"seeds={seeds}: expected a number of at least {_FEWEST_SEEDS}")
-    if keep not in ("true", "false"):
-        raise UserError(f"keep={keep}: expected true or false")
-    if keep == "true" and len(overrides) > 1:
+    keep = _is_true("keep", given)
+    if keep and len(overrides) > 1:
         raise UserError(
             f"keep=true writes for the experiment as it is; leave out {' '.join(overrides[1:])}"
         )
-    return _Asked(overrides, int(seeds), keep == "true")
+    by = {"true": SAMPLE, "false": None}.get(shuffled, shuffled)
+    return _Asked(overrides, int(seeds), keep, _is_true("first_batch", given), by)
+
+
+def _is_true(name: str, given: Mapping[str, str]) -> bool:
+    value = given.get(name, "false")
+    if value not in ("true", "false"):
+        raise UserError(f"{name}={value}: expected true or false")
+    return value == "true"
+
+
+def _check(asked: _Asked) -> None:
+    """The two checks before hours are spent, without what keeps a network from learning by heart.
+
+    Raises:
+        UserError: nothing is prepared, an option makes no sense, or network and data do not fit.
+        FailureError: a check has found a fault.
+    """
+    given = [item for item in asked.overrides if not item.startswith("regularization=")]
+    cfg = composed([*given, "regularization=none"])
+    _check_prepared(cfg)
+    if asked.first_batch:
+        check_first_batch(cfg)
+    if asked.shuffled:
+        check_shuffled(cfg, asked.shuffled)
+
+
+def _check_prepared(cfg: DictConfig) -> None:
+    if not Paths(cfg.name).prepared.is_dir():
+        command = gallery.command("prepare", cfg.name)
+        raise UserError(f"there is no {Paths(cfg.name).prepared}; make it with `{command}`")
 
 
 def _judgement(cfg: DictConfig, asked: _Asked, workers: Pool) -> Judgement | None:

@@ -15,14 +15,16 @@ import pandas as pd
 
 from goodfit.contract import DataSpec
 from goodfit.data import digests, folds, near_copies
-from goodfit.data.base import Array, DataSet
+from goodfit.data.base import CLASSES, Array, DataSet
 from goodfit.data.files import FileDataSet
 from goodfit.data.folds import SIDES, Fold
+from goodfit.data.single_signs import single_signs
 from goodfit.data.spill import Spill
 from goodfit.data.split import NO_SPLIT, SPLITS, joined
 from goodfit.errors import UserError
-from goodfit.records import Copies, Manifest
+from goodfit.records import Copies, Finding, Manifest
 from goodfit.store import example
+from goodfit.store.arrays import read_arrays
 from goodfit.store.decode import decode_files, discard
 from goodfit.store.manifest import CLUSTERS, RAW_ROW, WEIGHTS, file_hashes
 from goodfit.store.pack import chunks, pack
@@ -71,7 +73,7 @@ def prepare(
             alike_after_encoding=alike,
             in_no_split=int((names == NO_SPLIT).sum()),
             columns=tuple(data.columns_read(spec)),
-            findings=() if fold else tuple(data.findings(rows, names)),
+            findings=() if fold else (*data.findings(rows, names), *_signs(part, spec)),
             left_out=left_out,
             **_hashed(part),
             **_counted(data, splits),
@@ -80,6 +82,16 @@ def prepare(
     if fold is None or fold.number == fold.count - 1:
         discard(work)
     return manifest
+
+
+def _signs(folder: Path, spec: DataSpec) -> list[Finding]:
+    """Pixels and words of train in `folder` that alone tell its classes."""
+    if spec.kind not in CLASSES:
+        return []
+    train = folder / "train"
+    (target,) = read_arrays(train, spec.targets).values()
+    clusters = np.load(train / f"{CLUSTERS}.npy")
+    return single_signs(read_arrays(train, spec.inputs), np.asarray(target), clusters, spec)
 
 
 def _hashed(folder: Path) -> dict[str, Any]:
