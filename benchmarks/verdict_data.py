@@ -256,7 +256,8 @@ def _of_sklearn(name: str) -> pd.DataFrame:
     if name != "diabetes":
         target = target.map(lambda code: str(loaded.target_names[code]))
     inputs = loaded.data.rename(columns=lambda column: column.replace(" ", "_"))
-    return inputs.assign(**{TARGET: target})
+    made: pd.DataFrame = inputs.assign(**{TARGET: target})
+    return made
 
 
 def _changed(rows: pd.DataFrame, changes: tuple[Change, ...], random: Random) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def _batches(cfg: DictConfig, train: Packed) -> Iterator[Batch]:
     """The batches of as many epochs as the experiment has, in another order each."""
     size, given = cfg.loader.batch_size, 0
     for epoch in range(cfg.trainer.max_epochs):
-        for batch in Batches(train, size, seed=cfg.seed, epoch=lambda now=epoch: now):
+        for batch in Batches(train, size, seed=cfg.seed, epoch=partial(int, epoch)):
             if given == _MOST_STEPS:
                 return
             given += 1

@@ -5,6 +5,7 @@ Letters: N samples of train and validation together, M samples of a split, B of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def units(folder: Path, by: str) -> dict[str, Array]:
     return {"train": number[:first], "validation": number[first:]}
 
 
-def drawn(of_split: dict[str, Array], seed: int) -> dict[str, Tensor]:
+def drawn(of_split: Mapping[str, Array], seed: int) -> dict[str, Tensor]:
     """A donor (M,) for each sample of both splits: a row of train, drawn anew for each unit."""
     count = 1 + max(int(numbers.max()) for numbers in of_split.values())
     random = np.random.default_rng(seed)
