@@ -6,9 +6,10 @@ import csv
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from goodfit.data import csv_rows
+from goodfit.data import csv_rows, plain_csv, row_files
 
 OPEN = 'has a quote (") that is opened and not closed'
 
@@ -79,3 +80,24 @@ def test_a_cell_beyond_all_bounds_spoils_its_line(monkeypatch: pytest.MonkeyPatc
     got = rows(f"1,{'x' * 101}\n2,y\n")
     assert got[0][1:] == (1, "cannot be read: field larger than field limit (100)")
     assert got[1] == (["2", "y"], 2, "")
+
+
+LATER = ["", "\n", "5;6;7\n", '"5;\n6";7\n', "5\n", ";\n", " ;x\n", "5;6\r", "\0;1\n", "5;6"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("later", LATER)
+@pytest.mark.parametrize("header", ["a;b", '"a";b', "a;"])
+def test_plain_lines_are_the_rows_that_others_are_one_by_one(
+    header: str, later: str, end: str
+) -> None:
+    lines = [header + end, *(f"{row};ä {row}{end}" for row in range(7)), later]
+    content = "".join(lines).encode()
+    given = list(row_files.parts("t.csv", io.BytesIO(content), "csv", 3))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain_csv, "rows", lambda *_: None)
+        expected = list(row_files.parts("t.csv", io.BytesIO(content), "csv", 3))
+    for part, other in zip(given, expected, strict=True):
+        assert part.rows.attrs == other.rows.attrs
+        pd.testing.assert_frame_equal(part.rows, other.rows)
+        assert part[1:] == other[1:]

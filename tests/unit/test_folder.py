@@ -58,6 +58,14 @@ def test_a_folder_anywhere_becomes_an_archive_of_all_its_files(photos: Path) -> 
         }
 
 
+def test_how_much_is_packed_is_said_before(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "dogs/film.mov").write_bytes(bytes(2 * 10**6))
+    fetched(source(photos))
+    assert capsys.readouterr().out.startswith(f"packing {photos}: 4 files, 2.0 MB\n")
+
+
 def test_the_folder_is_not_written_to(photos: Path) -> None:
     before = state(photos)
     fetched(source(photos))

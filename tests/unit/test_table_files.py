@@ -23,6 +23,7 @@ import pytest
 from goodfit.data import features
 from goodfit.data.columns import Column
 from goodfit.data.faults import CellsError, Faults
+from goodfit.data.table_cells import read_as
 from goodfit.data.table_files import Wanted, cells, parts
 from goodfit.errors import UserError
 
@@ -230,6 +231,33 @@ def test_a_formula_that_was_never_computed_costs_its_row_alone_in_use(tmp_path: 
             faults.report("mend")
         said = f"'=A3*2' (cell B3, never computed) is not {expected}"
         assert refused.value.faults == ((2, "twice x", said),)
+
+
+@pytest.mark.parametrize("error", ["#DIV/0!", "#REF!", "#NAME?", "#N/A", "#NUM!"])
+def test_what_a_spreadsheet_could_not_compute_is_missing(tmp_path: Path, error: str) -> None:
+    """Among numbers and texts, in a workbook and in the CSV file that it is saved as."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["ratio", "town", "y"])
+    for row in range(60):
+        sheet.append(
+            [error if row == 7 else row / 7, error if row == 9 else f"t{row % 3}", "ab"[row % 2]]
+        )
+    assert sheet["A9"].data_type == "e"
+    book.save(tmp_path / "t.xlsx")
+    pd.DataFrame(list(sheet.values)[1:], columns=["ratio", "town", "y"]).to_csv(
+        tmp_path / "t.csv", index=False
+    )
+    for name in ("t.xlsx", "t.csv"):
+        rows = made_tables.table().read({"table": tmp_path / name})
+        assert np.flatnonzero(rows["ratio"].isna()).tolist() == [7]
+        assert np.flatnonzero(rows["town"] == "").tolist() == [9]
+        decided = read_as(rows)
+        assert all(
+            f"1 of 60 cells is missing ({error!r})" in decided[each].why
+            for each in ("ratio", "town")
+        )
 
 
 def test_a_formula_that_names_a_column_must_be_computed(tmp_path: Path) -> None:

@@ -18,17 +18,20 @@ from goodfit.data import dates, numbers, plain, unread
 from goodfit.data.faults import override
 from goodfit.data.numbers import POINT, Notation
 from goodfit.data.plain import Counted
+from goodfit.data.sheets import ERRORS
 from goodfit.schema import ReadAs
 
 Kind = Literal["number", "category", "boolean", "date"]
 Cells = pd.Series  # of texts, without spaces around them
 
 # what stands for "not known" where numbers or dates are expected, compared in small letters
-MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "?", "-", "--"})
+MISSING = frozenset({"", "na", "n/a", "<na>", "nan", "null", "none", "?", "-", "--"}).union(
+    error.lower() for error in ERRORS
+)
 # among texts, what pandas reads as missing, too, letter by letter: "none" and "-" may be answers
 MISSING_TEXTS = frozenset(
-    {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "None"}
-)
+    {"", "NA", "N/A", "n/a", "<NA>", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "None"}
+).union(ERRORS)
 # the notation of texts in which "NA" may be Namibia, because the user says that they are texts
 LITERAL = "literal"
 BOOLEANS = {"true": 1.0, "false": 0.0}

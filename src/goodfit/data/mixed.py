@@ -106,15 +106,13 @@ class Mixed(Table):
         split_seed: Whole,
     ) -> None:
         self.texts, self.photo = _looked_into(columns, sources)
-        needed = {**missing_in, **({self.photo: "refuse"} if self.photo else {})}
         shares: dict[str, Any] = {"test": test, "validation": validation, "split_seed": split_seed}
-        goal: dict[str, Any] = {"kind": kind, "order": order, "separator": separator}
-        cells: dict[str, Any] = {"drop": drop, "missing": missing, "missing_in": needed}
+        cells: dict[str, Any] = {"drop": drop, "missing_in": _missing_in(missing_in, self.photo)}
         cells |= {"alike_labels": alike_labels, "sheet": sheet, "encoding": encoding}
-        cells |= {"columns": _of_table(columns)}
-        cells |= {"weight": weight, "na_values": na_values, "equal_rows": equal_rows}
-        cells |= {"group": group, "time": time, "gap": gap, "assigned": assigned}
-        super().__init__(sources=sources, label=label, **goal, **cells, **shares)
+        cells |= {"columns": _of_table(columns), "weight": weight, "na_values": na_values}
+        cells |= {"equal_rows": equal_rows, "missing": missing, "group": group, "time": time}
+        cells |= {"kind": kind, "order": order, "separator": separator, "gap": gap}
+        super().__init__(sources=sources, label=label, assigned=assigned, **cells, **shares)
         self.length, self.min_count, self.ending, self.unnamed = length, min_count, ending, unnamed
         form: dict[str, Any] = {"size": size, "channels": channels, "resize": resize}
         form |= {"max_pixels": max_pixels, "near_copies": near_copies, "faults": faults}
@@ -310,6 +308,11 @@ class Mixed(Table):
     def _advice(self, faults: Faults) -> str:
         # nothing stands for an image that is not there
         return "" if self.photo in faults.columns else super()._advice(faults)
+
+
+def _missing_in(asked: MissingIn, photo: str | None) -> MissingIn:
+    """What is said of single columns: nothing stands for an image that is not there."""
+    return {**asked, **({photo: "refuse"} if photo else {})}
 
 
 def _looked_into(

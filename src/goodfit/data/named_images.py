@@ -47,8 +47,8 @@ class NamedImages(NamedFiles, Images):
         shares: dict[str, Any] = {"test": test, "validation": validation, "split_seed": split_seed}
         form: dict[str, Any] = {"size": size, "channels": channels, "resize": resize}
         columns: dict[str, Any] = {"label": label, "group": group, "time": time, "gap": gap}
-        columns |= {"assigned": assigned, "weight": weight}
-        columns |= {"sheet": sheet, "encoding": encoding}
+        columns |= {"kind": kind, "alike_labels": alike_labels}
+        columns |= {"assigned": assigned, "weight": weight, "sheet": sheet, "encoding": encoding}
         super().__init__(
             sources=sources,
             max_pixels=max_pixels,
@@ -58,13 +58,6 @@ class NamedImages(NamedFiles, Images):
             **form,
             **shares,
         )
-        self.table = FileTable(
-            names=image,
-            sources=sources,
-            kind=kind,
-            alike_labels=alike_labels,
-            **columns,
-            **shares,
-        )
+        self.table = FileTable(names=image, sources=sources, **columns, **shares)
         self.kind, self.rule = kind, self.table.rule  # type: ignore[misc]
         self.ending, self.unnamed, self.in_time = ending, unnamed, self.table.in_time

@@ -5,12 +5,11 @@ Letters: N values, K of them.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
-_SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 
 
 def different(ordered: Array) -> int:
@@ -40,11 +39,16 @@ def distance(known: Array, asked: Array, at: Array) -> float:
     function only rises. At all of `asked` it is the distance itself, that of Kolmogorov and
     Smirnov.
     """
-    before, after = (
-        [np.searchsorted(sample, at, side) / len(sample) for sample in (known, asked)]
-        for side in _SIDES
-    )
-    # left of a value, and right of the one before it; below the first that is 0, behind the last 1
-    high, asked_high = (np.append(one, 1.0) for one in before)
-    low, asked_low = (np.append(0.0, one) for one in after)
+    low, high = _around(known, at)
+    asked_low, asked_high = _around(asked, at)
     return float(max((high - asked_low).max(), (asked_high - low).max()))
+
+
+def _around(sample: Array, at: Array) -> tuple[Array, Array]:
+    """The distribution function of a sorted sample (N,) between values `at` (K,), (K + 1,) each.
+
+    At least and at most: right of the value below, and left of the one above.
+    """
+    after = np.searchsorted(sample, at, "right") / len(sample)
+    before = np.searchsorted(sample, at, "left") / len(sample)
+    return np.append(0.0, after), np.append(before, 1.0)

@@ -20,6 +20,7 @@ import pyarrow.csv
 
 from goodfit.data.spill import Spill
 
+_NOT_PLAIN = ('"', "\0", "\n\n", "\n\r\n")
 _BLOCK = 8 * 2**20  # bytes that are read at once
 
 
@@ -40,6 +41,30 @@ def cells(
             return _frame(pa.ipc.open_file(spill.mapped(lambda to: _copy(reader, to))).read_all())
     except pa.ArrowInvalid:
         return None
+
+
+def rows(lines: Sequence[str], width: int, separator: str) -> pd.DataFrame | None:
+    """The cells (N, `width`) of lines that are a row each; None where one may be something else.
+
+    Without quotes and blank lines, Arrow and Python's reader cut them in the same way; where a row
+    has more or fewer cells, Arrow refuses it.
+    """
+    text = "".join(lines)
+    if any(mark in text for mark in _NOT_PLAIN) or text[:1] in ("", "\r", "\n"):
+        return None
+    if "\r" in text and text.count("\r") != text.count("\r\n"):
+        return None
+    content, names = text.encode(), [str(place) for place in range(width)]
+    try:
+        table = pa.csv.read_csv(
+            pa.BufferReader(content),
+            pa.csv.ReadOptions(column_names=names, block_size=len(content) + 1, use_threads=False),
+            pa.csv.ParseOptions(delimiter=separator, quote_char=False),
+            _as_texts(names),
+        )
+    except pa.ArrowInvalid:
+        return None
+    return _frame(table) if len(table) == len(lines) else None
 
 
 def _is_plain(raw: Path, separator: str) -> bool:
@@ -74,10 +99,13 @@ def _rows(
         raw,
         pa.csv.ReadOptions(column_names=list(names), skip_rows=first_row - 1, block_size=_BLOCK),
         pa.csv.ParseOptions(delimiter=separator, ignore_empty_lines=False),
-        pa.csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.large_string()), strings_can_be_null=False
-        ),
+        _as_texts(names),
     )
+
+
+def _as_texts(names: Sequence[str]) -> pa.csv.ConvertOptions:
+    types = dict.fromkeys(names, pa.large_string())
+    return pa.csv.ConvertOptions(column_types=types, strings_can_be_null=False)
 
 
 def _copy(reader: pa.csv.CSVStreamingReader, to: BinaryIO) -> None:

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from goodfit.data import csv_rows, delimited
+from goodfit.data import csv_rows, delimited, plain_csv
 from goodfit.data.encodings import UTF8, Encoding, as_utf8
 from goodfit.data.faults import shown
 from goodfit.errors import UserError
@@ -141,7 +141,11 @@ def _csv_parts(name: str, text: TextIO, size: int) -> Iterator[Part]:
     start = "".join(head)
     separator, above = delimited.beginning(name, start)
     spaced = delimited.has_spaces_before_quotes(start, separator)
-    rows = csv_rows.rows(chain(head[above:], text), separator, spaced=spaced, above=above)
+    coming = chain(head[above:], text)
+    # what a quote in the header's line opens, the next one may close
+    is_plain = '"' not in "".join(head[above : above + 1]) and not spaced
+    begin = islice(coming, 1) if is_plain else coming
+    rows = csv_rows.rows(begin, separator, spaced=spaced, above=above)
     header, line, problem = next(rows, ([], 1, ""))
     if not header:
         raise UserError(f"{name} is empty")
@@ -150,6 +154,16 @@ def _csv_parts(name: str, text: TextIO, size: int) -> Iterator[Part]:
     delimited.check_header(name, header)
 
     first = True
+    while is_plain:
+        some = list(islice(coming, size))
+        plain = plain_csv.rows(some, len(header), separator)
+        if plain is None:  # nor may be what follows: a quote opens what a later line closes
+            rows = csv_rows.rows(chain(some, coming), separator, spaced=spaced, above=line)
+            break
+        plain.columns = pd.Index(header)
+        plain.attrs = {"separator": separator}
+        yield Part(plain, list(range(line + 1, line + 1 + len(some))), f"{name}, line")
+        line, first = line + len(some), False
     while True:
         cells, numbers, broken = _csv_cells(rows, len(header), size)
         if cells or first:

@@ -16,6 +16,10 @@ from goodfit.system.extras import needs
 
 DATABASES = (".sqlite", ".sqlite3", ".db")
 WORKBOOKS = (".xlsx", ".xlsm")
+# what a spreadsheet has in the place of a result that it could not compute
+ERRORS = frozenset(
+    {"#N/A", "#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!"}
+)
 TO_COMPUTE = "open and save the file in a spreadsheet program"
 
 

@@ -22,8 +22,9 @@ from goodfit.paths import INBOX, PRETRAINED, RAW, pretrained_path
 from goodfit.schema import Source
 from goodfit.store.progress import Progress
 from goodfit.system.files import file_lock, replacing_folder, sha256
-from goodfit.system.folder import archive_digest, pack
+from goodfit.system.folder import archive_digest, files, pack
 from goodfit.system.secrets import redact
+from goodfit.system.units import counted, size
 
 # a line with a reason, of pip, of apt-get, of npm before and since its version 10
 _ERROR = re.compile(r"ERROR|E: |npm (ERR!|error) (?!code )")
@@ -155,6 +156,9 @@ def _pack_folder(folder: Path, target: Path) -> None:
     """Writes all files of a folder into one zip."""
     if not folder.is_dir():
         raise OSError("it is no folder")
+    found = files(folder)
+    bytes_of_all = sum(path.stat().st_size for _, path in found)
+    print(f"packing {folder}: {counted(len(found), 'file')}, {size(bytes_of_all)}", flush=True)
     pack(folder, target, Progress(f"packing {folder}", None, "file").show)
 
 
