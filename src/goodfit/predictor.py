@@ -18,7 +18,8 @@ from torch import Tensor
 
 from goodfit import build
 from goodfit.config import tree
-from goodfit.config.check import check_model, with_later_options
+from goodfit.config.check import check_model
+from goodfit.config.older import with_later_options
 from goodfit.contract import DataSpec
 from goodfit.data.base import Encoded
 from goodfit.data.faults import CellsError, Fault

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import binom
+from small_tasks import NUMBER, made
 
 from goodfit.evaluation import bootstrap
 from goodfit.evaluation.bootstrap import Resampled, Resamples, compare, intervals
+from goodfit.task.scores import MeanScore, with_weight
 
 N = 400
 ALONE = torch.arange(N)  # each sample is a cluster
@@ -241,3 +243,36 @@ def test_scores_of_a_corpus_on_resampled_test_sets_are_those_of_sacrebleu() -> N
         ):
             expected = function(hypotheses, references).score
             assert drawn[name].values[index] == pytest.approx(expected, rel=1e-9), name
+
+
+@pytest.mark.parametrize("weight", [None, torch.rand(60, generator=torch.Generator())])
+@pytest.mark.parametrize(("name", "score"), [("regression", "rmse"), ("regression", "mae")])
+def test_scores_of_means_have_the_values_that_rows_give(
+    name: str, score: str, weight: torch.Tensor | None
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    prediction, target = torch.randn(2, 60, generator=generator)
+    statistics = with_weight({"prediction": prediction, "target": target}, weight)
+    task = made(name, NUMBER)
+    draws = Resamples(torch.arange(60) // 4, 50, 0, weight)
+    by_mean = task.metrics()[score]
+    assert isinstance(by_mean, MeanScore)
+    found = [
+        intervals({score: each}, {"a": statistics}, draws, additive=False)["a"][score]
+        for each in (by_mean, by_mean.whole)
+    ]
+    assert found[0].values == pytest.approx(found[1].values, rel=1e-5)
+    assert found[0].interval.value == found[1].interval.value
+    assert found[0].interval.low == pytest.approx(found[1].interval.low, rel=1e-5)
+
+
+def test_an_accuracy_is_a_mean_of_right_answers() -> None:
+    prediction, target = answers(0.8, 3)
+    statistics = {"prediction": prediction, "target": target}
+    by_mean = MeanScore(METRICS["accuracy"], lambda s: s["prediction"].argmax(1) == s["target"])
+    draws = Resamples(ALONE // 3, 200, 0)
+    one, other = (
+        intervals({"accuracy": score}, {"a": statistics}, draws, additive=False)["a"]["accuracy"]
+        for score in (by_mean, METRICS["accuracy"])
+    )
+    assert one.values == pytest.approx(other.values, abs=1e-6)

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from small_tasks import made, spec
 from torch import Tensor
 
-from goodfit.config.check import with_later_options
+from goodfit.config.older import with_later_options
 from goodfit.contract import DataSpec, Field
 from goodfit.errors import UserError
 from goodfit.evaluation.champion import _alike
@@ -166,9 +166,9 @@ def test_a_validation_that_is_too_small_is_refused_with_what_to_do() -> None:
 
 
 def test_new_series_get_an_interval_where_validation_can_calibrate_one() -> None:
-    assert own_series._interval({"validation": own_series._FEWEST - 1}) == {}
-    asked = own_series._interval({"validation": own_series._FEWEST})
-    assert asked == {"task": {"interval": 0.9}}
+    assert "task" not in own_series._sections({"validation": own_series._FEWEST - 1})
+    asked = own_series._sections({"validation": own_series._FEWEST})
+    assert asked["task"] == {"interval": 0.9}
     several("forecasting", SERIES, **asked["task"]).learn({}, held_out=own_series._FEWEST)
 
 

@@ -172,6 +172,25 @@ def test_the_run_is_named_after_the_trial_and_nested_in_the_sweeps(home: Home, b
     assert tags == {"mlflow.parentRunId": "abc", "goodfit.trial": "0", "goodfit.study": "s"}
 
 
+@pytest.mark.parametrize("confirms", [False, True])
+def test_a_confirmation_is_told_how_well_it_fits_and_leaves_no_model(
+    home: Home, begin: Any, confirms: bool
+) -> None:
+    trial, running = begin(NEVER)
+    cfg = home()
+    if confirms:
+        trial.study.set_user_attr("repeats", "s")
+    with running:
+        score = objective(cfg, [])
+    run = only_run(cfg.tracking.uri)
+    assert score == fit(cfg).score
+    assert ("goodfit.fit" in run.data.tags) == confirms
+    assert ("fit_gap" in run.data.metrics) == confirms
+    assert run.info.status == "FINISHED"
+    client = database.connect(cfg.tracking.uri)
+    assert "model" not in [item.path for item in client.list_artifacts(run.info.run_id)]
+
+
 RANK = """
 import json, os, sys
 import pytorch_lightning as pl, torch.distributed

@@ -88,18 +88,6 @@ def check_model(cfg: DictConfig) -> None:
     _check(OmegaConf.masked_copy(cfg, kept), tuple(set(ALLOWED) - set(SEVERAL)), sections)
 
 
-def with_later_options(cfg: DictConfig) -> DictConfig:
-    """The configuration of a trained model, with the options of its task that are newer than it.
-
-    They say what it was trained with, before there was a choice.
-    """
-    declared = signature.read(str(cfg.get("task", {}).get("_target_", "")))
-    if declared is None:
-        return cfg
-    options = {**declared.constants.get("came_later", {}), **cfg.task}
-    return OmegaConf.merge(cfg, {"task": options})  # type: ignore[return-value]
-
-
 def _check(cfg: DictConfig, groups: tuple[str, ...], others: Mapping[str, Any]) -> None:
     _check_sections(cfg, [*groups, *others])
     content: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]

@@ -22,7 +22,7 @@ from goodfit.metrics.weighted_arrays import effective
 from goodfit.records.interval import Interval
 from goodfit.store.progress import Progress
 from goodfit.task.epoch import score_rows
-from goodfit.task.scores import Score, SortedScore, Statistics, weighed
+from goodfit.task.scores import MeanScore, Score, SortedScore, Statistics, weighed, weight_of
 
 LEVEL = 0.95  # of all intervals; pages and docs say so in words
 # draws that are in memory at once, of 8 bytes each: 1,000 test sets of a million samples are 8 GB
@@ -33,6 +33,7 @@ _ROUNDING = 1e-6  # of what float32 makes of equal numbers, added up in another 
 NO_EVIDENCE = math.exp(-5.5)
 _MOST_SKEWED = 0.15  # an acceleration: beyond, draws are too few to tell where its tail ends
 _ANY = (-math.inf, math.inf)  # the range of a score that declares none
+Array = np.ndarray[Any, Any]
 Scores = dict[str, "Resampled"]
 Ranges = Mapping[str, tuple[float, float]]
 
@@ -46,7 +47,7 @@ class Resampled:
     """
 
     interval: Interval
-    values: np.ndarray[Any, Any]
+    values: Array
     units: int
     alike: int
     span: float
@@ -155,7 +156,7 @@ def intervals(
     weights that they have. `ranges` has the least and the most that a score can be, where it has
     them.
     """
-    resample = _from_sums if additive else _from_rows
+    resample = _from_sums if additive else _from_samples
     values = resample(metrics, methods, draws)
     on_test = {
         title: score_rows(metrics, statistics, additive=additive)
@@ -174,7 +175,7 @@ def intervals(
 
 def _resampled(
     value: float,
-    values: np.ndarray[Any, Any],
+    values: Array,
     limits: tuple[float, float],
     largest: float,
     draws: Resamples,
@@ -213,7 +214,33 @@ def unseen(units: int) -> float:
     return float(1 - ((1 - LEVEL) / 2) ** (1 / units))
 
 
-_Values = dict[str, dict[str, np.ndarray[Any, Any]]]  # by method and score, (R,)
+_Values = dict[str, dict[str, Array]]  # by method and score, (R,)
+
+
+def _from_samples(
+    metrics: Mapping[str, Score], methods: Mapping[str, Statistics], draws: Resamples
+) -> _Values:
+    """The values (R,) of scores of samples: by their means where these tell, else by rows."""
+    means = {name: score for name, score in metrics.items() if isinstance(score, MeanScore)}
+    others = {name: score for name, score in metrics.items() if name not in means}
+    values: _Values = {title: {} for title in methods}
+    if others:
+        values = _from_rows(others, methods, draws)
+    for title, statistics in methods.items():
+        for name, score in means.items():
+            values[title][name] = _from_means(score, statistics, draws)
+    return values
+
+
+def _from_means(score: MeanScore, statistics: Statistics, draws: Resamples) -> Array:
+    """The values (R,) of a score of means: counts of clusters, (R, C), times their two sums."""
+    rows = wide(score.of_rows(statistics))
+    weight = weight_of(statistics)
+    weights = torch.ones_like(rows) if weight is None else wide(weight)
+    of_clusters = draws.sums(torch.stack([rows * weights, weights], 1))
+    sums = torch.cat([counts @ of_clusters for counts in draws.counts()])
+    values: Array = score.of_mean(sums[:, 0] / sums[:, 1]).numpy()
+    return values
 
 
 def _from_rows(
@@ -281,7 +308,7 @@ def _unflattened(sums: Tensor, statistics: Statistics) -> Statistics:
     return named
 
 
-def interval(value: float, values: np.ndarray[Any, Any], units: int) -> Interval:
+def interval(value: float, values: Array, units: int) -> Interval:
     """The value with a 95 % interval by its resampled values (R,), of so many units of one size.
 
     These are percentiles, moved by what is known to make plain ones cover too seldom. Of few units
@@ -302,7 +329,7 @@ def interval(value: float, values: np.ndarray[Any, Any], units: int) -> Interval
     return Interval(float(value), float(low), float(high))
 
 
-def _acceleration(values: np.ndarray[Any, Any]) -> float:
+def _acceleration(values: Array) -> float:
     """A sixth of the skewness of values (N,), 0 where all are alike."""
     distances = values - values.mean() if len(values) else values
     deviation = float(np.sqrt(np.mean(distances**2))) if len(values) else 0.0

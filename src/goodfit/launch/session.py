@@ -274,7 +274,11 @@ def _save(session: Session, optimized: Optimized, measured: Measured) -> Path | 
     run = session.run
     attach.log_training(run, measured.scores, measured.cost)
     if not session.job.keep:
-        return None  # the end of the run, which follows, flushes
+        folder = session.job.out
+        if folder:  # for whoever asked to look at it: it is not sent
+            folder.mkdir(parents=True)
+            _write_model(session, optimized, measured, folder)
+        return folder  # the end of the run, which follows, flushes
 
     run.flush()
     folder = session.job.out or Path("build/runs") / run.run_id

@@ -347,8 +347,8 @@ class Job(Record):
     """What a training is asked for besides its configuration; it reaches the workers as JSON.
 
     `out` is the model's folder, None for build/runs/<run>. Without `keep` only the run's numbers
-    and texts stay: a trial of a sweep is judged by its score alone. `data` is the folder of the
-    prepared data, None for the experiment's own.
+    and texts are sent, and no files stay but in `out`, where it is given. `data` is the folder of
+    the prepared data, None for the experiment's own.
     """
 
     out: Path | None = None

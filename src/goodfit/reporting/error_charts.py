@@ -264,10 +264,7 @@ def forecast(
     unit: str | None,
     step: str | None,
 ) -> Markup:
-    """One test sample: its past at steps up to 0, then truth and forecasts (T,) from step 1.
-
-    `low` and `high` among the curves are the ends of the network's interval.
-    """
+    """One test sample: its past at steps up to 0, then truth, forecasts and interval from 1."""
     css_classes = {"truth": "ink", "network": "accent", "low": "band", "high": "band"}
     names = {"low": "interval", "high": ""}
     lines = []

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 
-from goodfit.errors import PrunedError
+from goodfit.errors import PrunedError, UserError
 from goodfit.launch.fit import fit
+from goodfit.paths import Paths
+from goodfit.records import Training
 from goodfit.search.listener import parent_run_id
+from goodfit.tracking import attach, runs
 from goodfit.tracking.run_name import changed
 from hydra_plugins.hydra_optuna_sweeper import trial as trials
 
@@ -33,7 +38,12 @@ def objective(cfg: DictConfig, overrides: Sequence[str]) -> float | None:
         name = cfg.tracking.run_name or _name(trial, overrides)
         cfg = OmegaConf.merge(cfg, {"tracking": {"run_name": name}})  # type: ignore[assignment]
     try:
-        trained = fit(cfg, overrides=overrides, tags=tags, keep=False)
+        with tempfile.TemporaryDirectory() as folder:
+            # a trial that is no confirmation is compared by its score, and leaves no weights
+            out = Path(folder) / "model" if trial and _is_repetition(trial) else None
+            trained = fit(cfg, overrides=overrides, tags=tags, keep=False, out=out)
+            if trained and trained.folder:
+                _judge(cfg, trained.folder)
     except PrunedError as error:
         if trial is None:
             raise
@@ -41,13 +51,32 @@ def objective(cfg: DictConfig, overrides: Sequence[str]) -> float | None:
     return trained.score if trained else None
 
 
+def _judge(cfg: DictConfig, model: Path) -> None:
+    """Keeps with the run of a confirmation how well its network fits."""
+    from goodfit.evaluation.fit import judged  # imports torch, which a launcher does not need
+    from goodfit.predictor import Predictor
+
+    try:
+        data = Paths(str(cfg.name)).prepared
+        judgement = judged(cfg, data, model, Predictor.load(model), strong=None)
+        run = runs.find(str(cfg.tracking.uri), Training.read(model / "train.json").run_id)
+        if judgement and run:
+            attach.log_fit(run, judgement)
+    except UserError as error:  # its score stands, whether or not the fit can be told
+        print(f"the run does not hold how well it fits: {error}", flush=True)
+
+
+def _is_repetition(trial: optuna.Trial) -> bool:
+    """Whether a sweep confirms its best trials with it."""
+    return "repeats" in trial.study.user_attrs
+
+
 def _tags(trial: optuna.Trial, uri: str) -> dict[str, str]:
     """Which trial the run is; with them it is nested in the sweep's run."""
-    is_repetition = "repeats" in trial.study.user_attrs
     tags = {
         "goodfit.trial": str(trial.number),
         "goodfit.study": trial.study.study_name,
-        "goodfit.started_by": "confirmation" if is_repetition else "trial",
+        "goodfit.started_by": "confirmation" if _is_repetition(trial) else "trial",
     }
     parent = parent_run_id(trial.study, uri)
     if parent:
@@ -57,7 +86,7 @@ def _tags(trial: optuna.Trial, uri: str) -> dict[str, str]:
 
 def _name(trial: optuna.Trial, overrides: Sequence[str]) -> str:
     """The run's name: the values that the trial has chosen."""
-    if "repeats" in trial.study.user_attrs:
+    if _is_repetition(trial):
         return f"again: {changed(overrides)}"
     values = [f"{key}={_short(value)}" for key, value in trial.params.items()]
     return f"trial {trial.number}: {', '.join(values)}"

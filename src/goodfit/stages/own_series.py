@@ -75,16 +75,15 @@ def looked(name: str, content: dict[str, Any], here: Path, usage: str) -> Looked
             _CHOICE,
             {"sources": {"table": own.pinned(source)}} | chosen,
             _LENGTHS,
-            **_interval(counts),
-            average=0.99,
-            schedule={"warmup": 0.15},
+            **_sections(counts),
         ),
     )
 
 
-def _interval(counts: Mapping[str, int]) -> dict[str, Any]:
-    """The section `task` for so many forecasts of each split: with an interval, if these can."""
-    return {"task": {"interval": _SHARE}} if counts["validation"] >= _FEWEST else {}
+def _sections(counts: Mapping[str, int]) -> dict[str, Any]:
+    """How to train for so many forecasts of each split: with an interval, if validation can."""
+    task = {"task": {"interval": _SHARE}} if counts["validation"] >= _FEWEST else {}
+    return {**task, "average": 0.99, "schedule": {"warmup": 0.15}}
 
 
 def _fitting(counts: Mapping[str, int]) -> Parts:

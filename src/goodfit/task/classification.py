@@ -28,7 +28,7 @@ from goodfit.schema import Costs, Fraction
 from goodfit.task.base import Array, Partial
 from goodfit.task.costs import by_probabilities, cheapest_threshold, check_label, of_mistakes
 from goodfit.task.diagnostics import confusion, shown_classes
-from goodfit.task.scores import Score, SortedScore, Statistics, weight_of
+from goodfit.task.scores import MeanScore, Score, SortedScore, Statistics, weight_of
 from goodfit.task.temperature import Tempered
 
 # of train: a network that always gives the most frequent label has a better accuracy than this
@@ -198,7 +198,10 @@ class Classification(Tempered):
         """
         classes = self.spec.outputs
         scores: dict[str, Score] = {
-            "accuracy": lambda s: accuracy(_decided(s), s["target"], weight_of(s)),
+            "accuracy": MeanScore(
+                lambda s: accuracy(_decided(s), s["target"], weight_of(s)),
+                lambda s: _decided(s) == s["target"],
+            ),
             "balanced_accuracy": lambda s: balanced_accuracy(
                 _decided(s), s["target"], classes, weight_of(s)
             ),

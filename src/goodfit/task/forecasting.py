@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from goodfit.metrics.errors import mae, rmse
@@ -17,7 +18,7 @@ from goodfit.metrics.weighted import mean_of_rows
 from goodfit.records import Answer, Chart
 from goodfit.task.base import Array
 from goodfit.task.diagnostics import mean_of_equal, residuals
-from goodfit.task.scores import Score, Statistics, of_predictions
+from goodfit.task.scores import Score, Statistics, of_errors, of_predictions
 from goodfit.task.several import SeveralNumbers
 
 # quantiles of the error among test samples: the worst ones alone would tell a wrong story
@@ -64,14 +65,13 @@ class Forecasting(SeveralNumbers):
 
         Over all samples and steps of (N, T) against (N, T); the percentage is a fraction of one.
         """
-        return of_predictions(
-            {
-                "mae": mae,
-                "rmse": rmse,
-                # a true value of 0 would divide by zero
-                "mape": lambda p, t, w: mean_of_rows((p - t).abs() / t.abs().clamp_min(1e-9), w),
-            }
+        scores = of_predictions(
+            # a true value of 0 would divide by zero
+            {"mape": lambda p, t, w: mean_of_rows((p - t).abs() / t.abs().clamp_min(1e-9), w)}
         )
+        scores["mae"] = of_errors(mae, torch.abs)
+        scores["rmse"] = of_errors(rmse, torch.square, torch.sqrt)
+        return scores
 
     def same_answer(self, prediction: Tensor) -> str | None:
         """That all curves (N, T) are one, but for a hundredth of the series' deviation."""

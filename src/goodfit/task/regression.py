@@ -24,7 +24,14 @@ from goodfit.task.base import Array, Partial, Task
 from goodfit.task.conformal import chart, check_samples, interval_score, margin
 from goodfit.task.diagnostics import mean_of_equal, residuals, scatter
 from goodfit.task.scale import Scale
-from goodfit.task.scores import Score, Statistics, clusters_of, of_predictions, weight_of
+from goodfit.task.scores import (
+    Score,
+    Statistics,
+    clusters_of,
+    of_errors,
+    of_predictions,
+    weight_of,
+)
 
 
 class Regression(Task):
@@ -130,7 +137,9 @@ class Regression(Task):
 
         Of numbers (N,) against numbers (N,); of the interval's ends (N,) the mean interval score.
         """
-        scores = of_predictions({"rmse": rmse, "mae": mae, "r2": r2})
+        scores = of_predictions({"r2": r2})
+        scores["rmse"] = of_errors(rmse, torch.square, torch.sqrt)
+        scores["mae"] = of_errors(mae, torch.abs)
         if self.interval is not None:
             scores["interval_score"] = partial(_interval_score, coverage=self.interval)
         return scores

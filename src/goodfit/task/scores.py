@@ -49,6 +49,37 @@ class SortedScore:
         return lambda drawn: of_weights(drawn.to(weights.device) * weights)
 
 
+@dataclass(frozen=True)
+class MeanScore:
+    """A score that the mean over samples of one number of each determines.
+
+    `whole` is the score () of statistics (N, ...). `of_rows` are those numbers (N,), of which
+    `of_mean` makes scores (R,) from means (R,): so a thousand resampled sets cost one product.
+    """
+
+    whole: Score
+    of_rows: Callable[[Statistics], Tensor]
+    of_mean: Callable[[Tensor], Tensor] = torch.Tensor.double
+
+    def __call__(self, statistics: Statistics) -> Tensor:
+        """The score () of statistics (N, ...)."""
+        return self.whole(statistics)
+
+
+def of_errors(
+    function: PairScore,
+    of_error: Callable[[Tensor], Tensor],
+    of_mean: Callable[[Tensor], Tensor] = torch.Tensor.double,
+) -> MeanScore:
+    """A score of predictions and targets (N, ...) as the mean of what `of_error` makes of each."""
+
+    def of_rows(statistics: Statistics) -> Tensor:
+        errors = of_error(wide(statistics["prediction"]) - wide(statistics["target"]))
+        return errors.reshape(len(errors), -1).mean(1)
+
+    return MeanScore(_of_prediction(function), of_rows, of_mean)
+
+
 def of_predictions(functions: Mapping[str, PairScore]) -> dict[str, Score]:
     """Scores of `prediction` and `target` among the statistics, as torchmetrics has them."""
     return {name: _of_prediction(function) for name, function in functions.items()}
