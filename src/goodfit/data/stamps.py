@@ -1,9 +1,8 @@
 """Tux Paint's stamps: 763 pictures in twelve folders, photos and drawings, of Debian's package.
 
-They are of one of twelve kinds (animals, clothes, food, ...) by the folder that they lie in. Folders
-of fewer than ten pictures are left out (military, people, medical, naturalforces: 22 pictures), and
-so are mirrored copies, the only pictures without a caption of their own. GPL-2: no copy is kept
-here.
+The folder is the class: animals, clothes, food, ... Those of fewer than ten pictures are left out
+(military, people, medical, naturalforces: 22 pictures), and so are mirrored copies, the only
+pictures without a caption of their own. GPL-2: no copy is kept here.
 
 Letters: N pictures.
 """
@@ -28,7 +27,9 @@ from goodfit.system.archive import file_names
 _PICTURE = re.compile(r"(.*/)?tuxpaint/stamps/(?P<path>[^/]+/.+)\.png")
 _FEWEST = 10  # pictures of a class
 # what tells the pictures of a series apart, before the thing that they show
-_COLOURS = re.compile(r"((black|blue|brown|green|pink|red|white|yellow)(?=[-_]|flag)([-_]and)?[-_]?)+")
+_COLOURS = re.compile(
+    r"((black|blue|brown|green|pink|red|white|yellow)(?=[-_]|flag)([-_]and)?[-_]?)+"
+)
 # all pictures of a folder are one set there: letters, chessmen, the coins of a country
 _SETS = "symbols"
 _LATIN = re.compile(r"alphabets/(english|german|spanish)/")  # the same letters, and a few more

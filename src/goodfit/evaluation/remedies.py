@@ -19,6 +19,7 @@ Config = Mapping[str, Any]  # by dotted names
 
 def remedies(fit: Fit, evidence: Evidence, config: Config) -> tuple[Remedy, ...]:
     """At most three; none for a good fit or a leak, and only options that the configuration has."""
+    found: Iterator[Remedy]
     if fit is Fit.OVERFIT:
         found = chain(_from_other_images(evidence, config), _simpler(config))
     elif fit is Fit.DEGENERATE or (fit is Fit.UNDERFIT and evidence.on_train.low <= 0):
