@@ -35,8 +35,8 @@ def images() -> bytes:
 def stamps(before: bytes) -> bytes:
     """A tar with the pictures of three folders behind what it has: disks, frames and bars.
 
-    Of each folder 16 pictures, two of a series, have a caption; a fourth folder has one picture, and a mirrored copy
-    has no caption.
+    Of each folder 16 pictures, two of a series, have a caption; a fourth folder has one picture,
+    and a mirrored copy has no caption.
     """
     rng = np.random.default_rng(14)
     stream = io.BytesIO(before)
