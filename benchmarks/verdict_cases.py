@@ -121,7 +121,7 @@ CASES: dict[tuple[Fit, ...], tuple[Case, ...]] = {
         ),
         Case("a pixel tells", digits(sample(700), of.corner), "trainer.max_epochs=2", True),
         Case("test in train", table("breast_cancer", of.doubled("test", 1.0)), _APART, True),
-        Case("validation in train", table("digits", of.doubled("validation", 1.0)), _APART),
+        Case("validation in train", table("digits", of.doubled("validation", 1.0)), _APART, True),
         Case("half of it in train", table("diabetes", of.doubled("validation", 0.5)), _APART),
         Case(
             "near copies in train",

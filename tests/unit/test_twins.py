@@ -54,6 +54,21 @@ def test_whole_numbers_agree_by_chance() -> None:
     assert twins(clean().round() // 2, NAMES, INPUTS) == []
 
 
+@pytest.mark.parametrize("levels", [10, 14, 20, 30])
+def test_numbers_on_a_grid_agree_by_chance(levels: int) -> None:
+    drawn = np.random.default_rng(levels).integers(0, levels, (len(NAMES), 3))
+    rows = pd.DataFrame(drawn.astype(float), columns=INPUTS[:3])
+    assert twins(rows, NAMES, INPUTS[:3]) == []
+
+
+def test_copies_of_whole_numbers_are_found() -> None:
+    drawn = np.random.default_rng(0).integers(0, 17, (len(NAMES), 8)).astype(float)
+    drawn[NAMES == "validation"] = drawn[NAMES == "train"][: (NAMES == "validation").sum()]
+    columns = [f"x{number}" for number in range(8)]
+    (finding,) = twins(pd.DataFrame(drawn, columns=columns), NAMES, columns)
+    assert finding.what.startswith("100% of validation have a twin in train")
+
+
 def test_points_of_a_line_are_near_each_other() -> None:
     """In one dimension one in ten is a twin by chance: less than the border."""
     line = pd.Series(np.random.default_rng(0).normal(size=len(NAMES)))

@@ -20,7 +20,7 @@ _RATIO = 0.1
 _SHARE = 0.2  # of the rows that are asked about; by chance 0.01 of those that fill a plane
 _FEWEST_COLUMNS = 3
 _MOST_ASKED, _MOST_KNOWN, _AT_ONCE = 500, 20_000, 100
-_FEWEST_VALUES, _LOOKED_AT = 20, 1_000  # different ones of a column that measures, in so many rows
+_FEWEST_VALUES, _LOOKED_AT = 10, 1_000  # different ones of a column that measures, in so many rows
 
 
 def twins(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> list[Finding]:
@@ -37,13 +37,16 @@ def twins(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> list[Findi
     if len(measured) < _FEWEST_COLUMNS or len(known) < _FEWEST_VALUES:
         return []
     values, scale = _standardised(train[measured])
+    # numbers on a coarse grid agree by chance, and do so within train, too
+    by_chance = _is_equal(_nearest(values[:_MOST_ASKED], values, themselves=1)).mean()
     found = []
     for split in ("validation", "test"):
         asked = np.sort(random.permutation(np.flatnonzero(names == split))[:_MOST_ASKED])
-        ratios = _ratios(scale(rows[measured].iloc[asked]), values)
-        have = asked[ratios < _RATIO]
-        if len(have) and len(have) >= _SHARE * len(asked):
-            found.append(_finding(split, len(have) / len(asked), have))
+        squares = _nearest(scale(rows[measured].iloc[asked]), values, themselves=0)
+        have = squares[:, 0] < _RATIO**2 * squares[:, 1]
+        share = have.mean() - min(by_chance, _is_equal(squares).mean()) if len(asked) else 0.0
+        if share >= _SHARE:
+            found.append(_finding(split, have.mean(), asked[have]))
     return found
 
 
@@ -75,17 +78,22 @@ def _standardised(train: pd.DataFrame) -> tuple[Array, Callable[[pd.DataFrame], 
     return scale(train), scale
 
 
-def _ratios(asked: Array, known: Array) -> Array:
-    """The distance to the nearest by that to the second nearest, (M,), of (M, F) to (T, F)."""
-    ratios = np.empty(len(asked))
+def _nearest(asked: Array, known: Array, themselves: int) -> Array:
+    """Squared distances (M, 2) of rows (M, F) to the two nearest of (T, F), but `themselves`."""
+    nearest = np.empty((len(asked), 2))
     for at in range(0, len(asked), _AT_ONCE):
         part = asked[at : at + _AT_ONCE]
         # of differences: expanded, squares of what is near would cancel
         squares = np.zeros((len(part), len(known)))
         for column in range(known.shape[1]):
             squares += (part[:, column, None] - known[None, :, column]) ** 2
-        first, second = np.partition(squares, 1, axis=1)[:, :2].T
-        # where all three are equal, chance or not, neither is nearer
-        ratios[at : at + _AT_ONCE] = np.sqrt(first / np.where(second > 0, second, np.inf))
-        ratios[at : at + _AT_ONCE][second == 0] = 1.0
-    return ratios
+        last = themselves + 1
+        ordered = np.sort(np.partition(squares, last, axis=1)[:, : last + 1], axis=1)
+        nearest[at : at + _AT_ONCE] = ordered[:, themselves:]
+    return nearest
+
+
+def _is_equal(squares: Array) -> Array:
+    """Which rows (M,) equal one other row, and no second one, by squared distances (M, 2)."""
+    equal: Array = (squares[:, 0] == 0) & (squares[:, 1] > 0)
+    return equal
