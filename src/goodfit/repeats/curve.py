@@ -77,7 +77,7 @@ def shares_of(cfg: DictConfig, asked: Sequence[float], seeds: int) -> Shares:
     spec = DataSpec.read(data / "spec.json")
     clusters, targets = Packed(data, "train").clusters, read_targets(data / "train", spec)
     latest, unit = build.data_class(spec).in_time, build.data_class(spec).cluster_of(spec)
-    units = len(clusters.unique())
+    units = len(np.unique(clusters.numpy()))
     if len(asked) < FEWEST_SHARES:
         raise UserError(
             f"shares={_listed(asked)} is one size; a curve takes two at least: shares=0.1,0.3,1"
