@@ -115,7 +115,7 @@ def _satterthwaite(one: Array, other: Array, freedoms: tuple[int, int]) -> float
 
 
 def _of_unseen(variances: Array, span: float, units: int) -> Array:
-    """The covariance (K, K) of units that are not there, at sizes whose `variances` (K,) are less."""
+    """The covariance (K, K) of units that are not there, where `variances` (K,) are less."""
     deviation = unseen(units) * span / _NORMAL
     silent = variances < deviation**2
     together = np.full((len(silent), len(silent)), _ALIKE)
