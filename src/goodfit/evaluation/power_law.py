@@ -29,7 +29,6 @@ _UNLIKELY = 0.05
 _ALIKE = 0.95  # the largest correlation: of 1 the covariance has no inverse
 _FACTORS = (0.25, 4.0)  # by which a variance is corrected at the most
 _NORMAL = 1.96  # standard deviations to the end of a 95 % interval
-_ROUNDING = 1e-9  # of what equal errors, added up in another order, differ by
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,9 @@ def measured(
     a spread from two or three seeds; subsets of one seed lie in each other, so its errors may be
     off together at all sizes: the correlation is pooled as well.
 
-    A variance of zero, as where all of the `units` are answered rightly, becomes that of units that
-    are not there (`bootstrap.unseen`), which may err by the width of `limits`, at all sizes alike.
+    Where all of the `units` are answered rightly, or nearly all, resampled sets hardly differ. A
+    variance less than that of units that are not there (`bootstrap.unseen`), which may err by the
+    width of `limits`, gets it added, at all such sizes alike.
 
     Raises:
         ValueError: there are fewer than two seeds or two sizes.
@@ -97,7 +97,7 @@ def measured(
     span = limits[1] - limits[0]
     if not math.isfinite(span):
         span = float(np.abs(mean).max()) or 1.0
-    covariance += _of_unseen(np.diag(covariance) <= (_ROUNDING * span) ** 2, span, units)
+    covariance += _of_unseen(np.diag(covariance), span, units)
     return Measured(np.asarray(sizes, float), mean, covariance, freedom, limits[0])
 
 
@@ -114,9 +114,10 @@ def _satterthwaite(one: Array, other: Array, freedoms: tuple[int, int]) -> float
     return sum(traces) ** 2 / parts if parts else float(max(freedoms))
 
 
-def _of_unseen(silent: Array, span: float, units: int) -> Array:
-    """The covariance (K, K) of units that are not there, at sizes that are `silent` (K,)."""
+def _of_unseen(variances: Array, span: float, units: int) -> Array:
+    """The covariance (K, K) of units that are not there, where `variances` (K,) are less."""
     deviation = unseen(units) * span / _NORMAL
+    silent = variances < deviation**2
     together = np.full((len(silent), len(silent)), _ALIKE)
     np.fill_diagonal(together, 1.0)
     return np.asarray(deviation**2 * together * np.outer(silent, silent))

@@ -74,7 +74,11 @@ def digest(cfg: DictConfig, data: Sequence[Path | None], seeds: Sequence[int], *
 
 @contextmanager
 def claimed(root: Path) -> Iterator[None]:
-    """In the block, no other process trains the same."""
+    """In the block, no other process trains the same.
+
+    Raises:
+        UserError: one does.
+    """
     with claim(root.with_name(f".{root.name}.lock")) as process:
         if process:
             raise UserError(
