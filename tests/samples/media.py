@@ -154,6 +154,21 @@ def sounds() -> bytes:
     return stream.getvalue()
 
 
+# of a tokenizer as BERT's: marks around a text, and small letters
+_TEMPLATE = [
+    {"SpecialToken": {"id": "[CLS]", "type_id": 0}},
+    {"Sequence": {"id": "A", "type_id": 0}},
+    {"SpecialToken": {"id": "[SEP]", "type_id": 0}},
+]
+_NORMALIZER = {
+    "type": "BertNormalizer",
+    "clean_text": True,
+    "handle_chinese_chars": True,
+    "strip_accents": None,
+    "lowercase": True,
+}
+
+
 def tokenizer() -> bytes:
     """A tokenizer.json as BERT's, of letters and some words and endings of `texts`."""
     letters = "abcdefghijklmnopqrstuvwxyz!-'"
@@ -163,11 +178,6 @@ def tokenizer() -> bytes:
     marks = {}
     for name in ("[CLS]", "[SEP]"):
         marks[name] = {"id": name, "ids": [known.index(name)], "tokens": [name]}
-    template = [
-        {"SpecialToken": {"id": "[CLS]", "type_id": 0}},
-        {"Sequence": {"id": "A", "type_id": 0}},
-        {"SpecialToken": {"id": "[SEP]", "type_id": 0}},
-    ]
     added = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     content = {
         "version": "1.0",
@@ -185,18 +195,12 @@ def tokenizer() -> bytes:
             {"id": place, "content": name, "special": True, **added}
             for place, name in enumerate(known[:4])
         ],
-        "normalizer": {
-            "type": "BertNormalizer",
-            "clean_text": True,
-            "handle_chinese_chars": True,
-            "strip_accents": None,
-            "lowercase": True,
-        },
+        "normalizer": _NORMALIZER,
         "pre_tokenizer": {"type": "BertPreTokenizer"},
         "post_processor": {
             "type": "TemplateProcessing",
-            "single": template,
-            "pair": template,
+            "single": _TEMPLATE,
+            "pair": _TEMPLATE,
             "special_tokens": marks,
         },
         "decoder": None,

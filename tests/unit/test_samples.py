@@ -58,5 +58,5 @@ def test_no_sample_is_left_without_its_script() -> None:
     assert kept - {f"{name}.yaml" for name in tiny.names("data")} == set(script().contents())
 
 
-def test_samples_are_less_than_90_kb() -> None:
-    assert sum(path.stat().st_size for path in samples()) < 90_000
+def test_samples_are_less_than_100_kb() -> None:
+    assert sum(path.stat().st_size for path in samples()) < 100_000

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from goodfit.contract import DataSpec, Field
 from goodfit.errors import UserError
-from goodfit.model.sentence_encoder import Block, SentenceEncoder, Texts
+from goodfit.model.sentence_encoder import SentenceEncoder, Texts
 from goodfit.paths import pretrained_path
 from goodfit.system import tokenizer
 
@@ -49,7 +49,7 @@ def batch() -> tuple[Tensor, Tensor]:
     return tokens, tokens != 0
 
 
-def torchs(block: Block) -> nn.TransformerEncoderLayer:
+def torchs(block: Any) -> nn.TransformerEncoderLayer:
     """PyTorch's own layer with a block's weights."""
     attention, output = block.attention["self"], block.attention["output"]
     layer = nn.TransformerEncoderLayer(
@@ -65,7 +65,7 @@ def torchs(block: Block) -> nn.TransformerEncoderLayer:
 
 
 def test_states_are_those_of_pytorchs_encoder_on_padded_texts() -> None:
-    made = network()
+    made: Any = network()
     tokens, mask = batch()
     table = made.bert.embeddings
     x = table.word_embeddings(tokens) + table.position_embeddings.weight[:6]

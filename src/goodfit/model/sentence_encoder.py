@@ -196,8 +196,9 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, texts: Texts) -> Tensor:
         """(N, D) to (N, D)."""
+        batch, longest = texts.mask.shape
         query, key, value = (
-            torch.unflatten(texts.padded(layer(x)), -1, (self.heads, -1)).transpose(1, 2)
+            texts.padded(layer(x)).view(batch, longest, self.heads, -1).transpose(1, 2)
             for layer in (self.query, self.key, self.value)
         )  # each (B, H, T, D / H)
         attended = F.scaled_dot_product_attention(
