@@ -111,6 +111,10 @@ class EfficientNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, H, W) of any number type to (B, K)."""
+        return self.answer(self.features(image))
+
+    def features(self, image: Tensor) -> Tensor:
+        """What is below the head: (B, C, H, W) of any number type to (B, 1280)."""
         x = image.float()
         if self.copies > 1:
             x = x.expand(-1, self.copies, -1, -1)
@@ -118,7 +122,10 @@ class EfficientNet(nn.Module):
             factor = self.least_side / shorter
             sides = [round(side * factor) for side in x.shape[2:]]
             x = F.interpolate(x, sides, mode="bilinear", antialias=True)
-        features = self.backbone.top(x.contiguous(memory_format=torch.channels_last))
+        return self.backbone.top(x.contiguous(memory_format=torch.channels_last))
+
+    def answer(self, features: Tensor) -> Tensor:
+        """(B, 1280) to (B, K)."""
         output: Tensor = self.head(self.dropout(features))
         return output
 
@@ -178,5 +185,9 @@ class _SameConv2d(nn.Conv2d):
 
 
 def _norm(features: int) -> nn.BatchNorm2d:
-    """With the constants of the original, in PyTorch's meaning of the momentum."""
-    return nn.BatchNorm2d(features, eps=1e-3, momentum=0.01)
+    """With the epsilon of the original, and PyTorch's own momentum of 0.1.
+
+    That of the original, 0.01, is for hundreds of thousands of steps: after a few hundred from
+    scratch its averages are still near those that they began with.
+    """
+    return nn.BatchNorm2d(features, eps=1e-3)

@@ -17,6 +17,7 @@ from goodfit.repeats.curve import FEWEST_SHARES, FILE, curve, shares_of
 from goodfit.repeats.pool import pool
 from goodfit.reporting import learning_curve_picture
 from goodfit.reporting.learning_curve import lines
+from goodfit.stages import studies
 from goodfit.stages.diagnose import composed
 from goodfit.tracking import runs
 
@@ -75,6 +76,7 @@ def main() -> int:
     told = lines(found)
     _log(str(cfg.tracking.uri), root, found, told)
     print("\n".join(told))
+    studies.keep_curve(found, root / PICTURE, asked.overrides)
     print(f"picture: {root / PICTURE}; run {found.run_id}")
     return 0
 

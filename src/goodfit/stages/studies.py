@@ -1,23 +1,31 @@
 """What was asked about an experiment's fit is kept, and told on a page of its own.
 
-cv=5, seeds=5 and diagnose.py of an experiment as conf/ has it leave their answers beside its
-report, in a folder that no stage of DVC makes: asking changes nothing that `dvc repro` looks at.
+cv=5, seeds=5, diagnose.py and learning_curve.py of an experiment as conf/ has it leave their
+answers beside its report, in a folder that no stage of DVC makes: asking changes nothing that
+`dvc repro` looks at.
 """
 
 from __future__ import annotations
 
+import base64
+import shutil
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from markupsafe import Markup
 
 from goodfit.paths import Paths
 from goodfit.records import Manifest
+from goodfit.records.curve import LearningCurve
 from goodfit.records.diagnosed import Diagnosed
 from goodfit.repeats.result import Repeated
-from goodfit.reporting import charts, words
+from goodfit.reporting import charts, learning_curve, words
 from goodfit.reporting.studies import Study, Table, page
 from goodfit.stages.report import write_comparison
 from goodfit.system import units
 from goodfit.system.files import write_text
 
+_CURVE, _PICTURE = "curve.json", "curve.png"
 _DIAGNOSED, _FOLDS, _SEEDS = "diagnosed.json", "folds.json", "seeds.json"
 
 
@@ -35,6 +43,15 @@ def keep_diagnosed(found: Diagnosed, overrides: Sequence[str]) -> None:
         _write_page(found.experiment)
 
 
+def keep_curve(found: LearningCurve, picture: Path, overrides: Sequence[str]) -> None:
+    """Keeps a learning curve and its picture, where they are of the experiment as it is."""
+    if _as_it_is(overrides):
+        folder = Paths(found.experiment).fit
+        found.write(folder / _CURVE)
+        shutil.copyfile(picture, folder / _PICTURE)
+        _write_page(found.experiment)
+
+
 def _as_it_is(overrides: Sequence[str]) -> bool:
     return all(item.startswith("experiment=") for item in overrides)
 
@@ -48,11 +65,28 @@ def _write_page(name: str) -> None:
 
 def _studies(name: str) -> Iterator[Study]:
     folder = Paths(name).fit
+    if (folder / _CURVE).is_file():
+        yield _of_curve(LearningCurve.read(folder / _CURVE), folder / _PICTURE)
     if (folder / _DIAGNOSED).is_file():
         yield _of_remedies(Diagnosed.read(folder / _DIAGNOSED))
     for file in (_FOLDS, _SEEDS):
         if (folder / file).is_file():
             yield _of_repeats(Repeated.read(folder / file))
+
+
+def _of_curve(found: LearningCurve, picture: Path) -> Study:
+    """Scores by the size of train, and where they lead."""
+    title = f"{words.title(found.score)} by samples of train"
+    data = base64.b64encode(picture.read_bytes()).decode()
+    image = Markup('<img src="data:image/png;base64,{}" alt="{}" style="max-width:100%">')
+    return Study(
+        title="Learning curve",
+        command=f"python pipelines/learning_curve.py experiment={found.experiment}",
+        sentences=tuple(learning_curve.told(found)),
+        notes=(" ".join(_sentence(line) for line in learning_curve.counts(found)),),
+        chart=image.format(data, title),
+        stale=_stale(found.experiment, [found.data_sha256]),
+    )
 
 
 def _of_remedies(found: Diagnosed) -> Study:
