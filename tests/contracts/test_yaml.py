@@ -119,8 +119,11 @@ def test_an_experiment_says_only_what_differs_from_the_defaults(experiment: str)
     for item in content.pop("defaults"):
         for key, name in item.items():  # what overrides nothing is added
             chosen = key.removeprefix("override ")
-            groups.append(f"{'' if chosen != key else '+'}{chosen.removeprefix('/')}={name}")
-    plain = compose(tiny.ROOT, ["name=x", *groups])
+            group = chosen.removeprefix("/").partition("@")[0]
+            groups.append(f"{'' if chosen != key else '+'}{group}={name}")
+    # with what `transfer` and `regularization` set: an experiment may take that back
+    overrides = ["name=x", *groups]
+    plain = OmegaConf.create(settled(compose(tiny.ROOT, overrides), overrides)[0])
 
     del content["name"]
     repeated = []

@@ -44,6 +44,8 @@ def task(kind: type[Task], outputs: int, **facts: object) -> Task:
     options = plain if kind is Classification else {}
     if kind is Regression:
         options = {"transform": "none", "interval": None}
+    if kind is Forecasting:
+        options = {"interval": None}
     parts = {"monitor": "loss", "score": "loss", "optimizer": None, "schedule": None}
     return kind(torch.nn.Identity(), spec("x", outputs, **facts), **parts, **options)
 

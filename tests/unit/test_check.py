@@ -198,10 +198,12 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from goodfit.config.check import check
 from goodfit.config.compose import compose
-from goodfit.config.tree import frozen
+from goodfit.config.regularization import settled
 
 for path in Path("conf/experiment").glob("*.yaml"):
-    check(OmegaConf.create(frozen(compose(Path(), [f"experiment={path.stem}"]))))
+    overrides = [f"experiment={path.stem}"]
+    content, _ = settled(compose(Path(), overrides), overrides)
+    check(OmegaConf.create(content))
 heavy = {"torch", "pytorch_lightning", "mlflow", "optuna", "pandas", "sklearn"}
 print(sorted(heavy & set(sys.modules)))
 """

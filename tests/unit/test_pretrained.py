@@ -15,7 +15,6 @@ import torch
 from cutting import case, cut, same, weights
 from mlflow import MlflowClient
 from omegaconf import DictConfig
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from goodfit import build
@@ -159,26 +158,6 @@ def test_weights_that_nobody_fetched_are_refused(
     section = Pretrained(**from_file(Path("x.pt")), rename=(), fresh=())
     with pytest.raises(UserError, match=r"does not exist; training or pipelines/fetch\.py brings"):
         start_from(Network(), section)
-
-
-def test_a_file_of_safetensors_is_taken_as_one_of_torch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    torch.save(content(), "x.pt")
-    save_file(content(), "x.safetensors")
-    (_, of_torch, _), (_, after, line) = start(Path("x.pt")), start(Path("x.safetensors"))
-    assert all(torch.equal(after[name], of_torch[name]) for name in of_torch)
-    assert line.startswith("starting from x.safetensors")
-
-
-def test_a_file_that_only_calls_itself_safetensors_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    torch.save(content(), "x.safetensors")
-    with pytest.raises(UserError, match=r"x\.safetensors is no file of tensors; expected what"):
-        start(Path("x.safetensors"))
 
 
 def test_of_another_file_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

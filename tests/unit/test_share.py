@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from omegaconf import DictConfig, OmegaConf
 
 from goodfit import build
 from goodfit.config.check import check
@@ -119,12 +120,15 @@ def test_weeks_of_a_series_are_the_latest(prepared: Prepared) -> None:
 def test_what_a_task_learns_of_targets_is_learned_of_the_share(prepared: Prepared) -> None:
     """Targets of the others are no more known than in a smaller file."""
     folder = prepared("table-number")
-    cfg = tiny.cfg("table-number", loader={"share": 0.3})
+    whole = tiny.cfg("table-number", task="regression")
+    whole.task.transform = "yeojohnson"
+    cfg = OmegaConf.merge(whole, {"loader": {"share": 0.3}})
+    assert isinstance(cfg, DictConfig)
     task, data = loop.prepare(cfg, folder, Shard())
     rows = rows_of_train(cfg, folder)
     assert rows is not None
     assert len(data.train) == len(rows)
-    learned, _ = loop.prepare(tiny.cfg("table-number"), folder, Shard())
+    learned, _ = loop.prepare(whole, folder, Shard())
     buffers, of_all = (dict(each.named_buffers()) for each in (task, learned))
     assert any(not torch.equal(buffers[name], of_all[name]) for name in buffers)
 

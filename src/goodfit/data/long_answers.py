@@ -122,11 +122,11 @@ def forecasts(rows: pd.DataFrame, answers: pd.DataFrame, facts: Facts) -> pd.Dat
         for prefix, title in _TITLES.items()
         if f"{prefix}t1" in answers
     }
-    values = {
-        prefix: answers[[f"{prefix}t{step + 1}" for step in range(horizon)]].to_numpy(float)
-        for prefix in _TITLES
-        if f"{prefix}t1" in answers
-    }
+    values = {}
+    for prefix in _TITLES:
+        if f"{prefix}t1" in answers:
+            steps = [f"{prefix}t{step + 1}" for step in range(horizon)]
+            values[prefix] = answers[steps].to_numpy(float)
 
     columns = [roles.time, *([roles.group] if roles.group else []), *titles.values()]
     tables: dict[tuple[str, int], dict[str, Any]] = {}

@@ -81,8 +81,8 @@ def _alike(network: Statistics, champion: Statistics) -> tuple[Statistics, Stati
     names = network.keys() & champion.keys()
     if not names or any(network[name].shape != champion[name].shape for name in names):
         raise UserError("its answers were kept in another form")
-    ours, theirs = ({name: of[name] for name in sorted(names)} for of in (network, champion))
-    return ours, theirs
+    kept = sorted(names)
+    return {name: network[name] for name in kept}, {name: champion[name] for name in kept}
 
 
 def _read(evaluation: Path, prefix: str) -> Statistics:

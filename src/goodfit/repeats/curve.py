@@ -91,18 +91,17 @@ def shares_of(cfg: DictConfig, asked: Sequence[float], seeds: int) -> Shares:
                 f"which {before:g} and {share:g} are both {one}; name fewer shares, further apart"
             )
     values = tuple(int(cfg.seed) + offset for offset in range(seeds))
-    rows = tuple(
-        tuple(rows_of(clusters, share, seed=seed, latest=latest) for seed in values)
-        for share in asked
-    )
-    for share, of_seeds in zip(asked, rows, strict=True):
-        for seed, taken in zip(values, of_seeds, strict=True):
+    sizes, rows = [], []
+    for share, count in zip(asked, counts, strict=True):
+        of_seeds = []
+        for seed in values:
+            taken = rows_of(clusters, share, seed=seed, latest=latest)
             _check_targets(f"share {share:g}, seed {seed}", targets, taken, spec)
-    sizes = tuple(
-        Size(share=share, units=count, samples=float(np.mean([len(each) for each in of_seeds])))
-        for share, count, of_seeds in zip(asked, counts, rows, strict=True)
-    )
-    return Shares(sizes, values, rows, spec, latest)
+            of_seeds.append(taken)
+        samples = float(np.mean(list(map(len, of_seeds))))
+        sizes.append(Size(share=share, units=count, samples=samples))
+        rows.append(tuple(of_seeds))
+    return Shares(tuple(sizes), values, tuple(rows), spec, latest)
 
 
 def curve(

@@ -40,7 +40,7 @@ def counts(found: LearningCurve) -> list[str]:
 def _table(found: LearningCurve) -> Iterator[str]:
     """A row for each size: the mean score of each method with its interval."""
     titles = [method.title for method in found.methods]
-    columns = [[mean.text() for mean in method.means] for method in found.methods]
+    columns = [list(map(Interval.text, method.means)) for method in found.methods]
     widths = [
         max(len(title), *map(len, column)) for title, column in zip(titles, columns, strict=True)
     ]

@@ -58,9 +58,8 @@ def _draw(axes: Axes, found: LearningCurve, method: MethodCurve, index: int) -> 
         axes.plot(xs, ys, style, color=colour, lw=1.6 if is_main else 0.9)
     if is_main:
         xs = [point.samples for point in method.curve]
-        low, high = (
-            [getattr(point.score, end) for point in method.curve] for end in ("low", "high")
-        )
+        low = [point.score.low for point in method.curve]
+        high = [point.score.high for point in method.curve]
         axes.fill_between(xs, low, high, color=colour, alpha=0.13, lw=0)
 
 
@@ -92,9 +91,8 @@ def _label(axes: Axes, found: LearningCurve) -> None:
 
 def _limit(axes: Axes, found: LearningCurve) -> None:
     """The axis ends a little beyond all means and their intervals: a wide band runs out of it."""
-    bounds = [
-        end for method in found.methods for mean in method.means for end in (mean.low, mean.high)
-    ]
+    means = [mean for method in found.methods for mean in method.means]
+    bounds = [mean.low for mean in means] + [mean.high for mean in means]
     bounds += [point.score.value for method in found.methods[:2] for point in method.curve]
     margin = 0.06 * (max(bounds) - min(bounds) or 1.0)
     axes.set_ylim(min(bounds) - margin, max(bounds) + margin)

@@ -77,8 +77,7 @@ class Batches:
     and micro-batches share them. Without `epoch` the order is that of the file; with it, samples of
     a step are of similar length, where lengths differ. `units` (N,) are what the loss counts of
     each sample, 1 where it is None. With `paired` each sample has a partner to be mixed with, the
-    next one of its step, whichever part of the step holds that one. `pin` puts batches into memory
-    from which a GPU copies by itself.
+    next one of its step, in whichever part. `pin` puts batches where a GPU copies them by itself.
     """
 
     def __init__(
@@ -217,9 +216,8 @@ class DataModule(pl.LightningDataModule):
     """Batches of train and validation; it has no test data, which only evaluate may open.
 
     They hold the `inputs` that are named, all where none are, and of train the samples at `rows`
-    (M,), all where it is None. `units` says what the loss counts of
-    each sample, (B,), by its targets; 1 by default. `mixable` makes targets (B, ...) such that
-    their mean has a meaning, for an augmentation that mixes them.
+    (M,), all where it is None. `units` says what the loss counts of each sample, (B,), by its
+    targets; 1 by default. `mixable` makes targets whose mean has a meaning, for mixing them.
 
     Raises:
         UserError: a batch or a split has fewer samples than there are parts to divide it into.
