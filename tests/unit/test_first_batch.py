@@ -37,7 +37,9 @@ def nothing(task: Task, batch: Batch) -> None:
     """All stays as it is."""
 
 
-@pytest.mark.parametrize("case", ["breast_cancer", "electricity", "mnist"])
+@pytest.mark.parametrize(
+    "case", ["breast_cancer", "mnist", pytest.param("electricity", marks=pytest.mark.slow)]
+)
 def test_a_healthy_network_learns_the_batch_by_heart(case: str, prepared: Prepared) -> None:
     cfg = tiny.calm(tiny.cfg(case, optimizer={"lr": 3e-3}))
     found = first_batch(cfg, prepared(case))

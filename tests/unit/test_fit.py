@@ -161,6 +161,7 @@ def test_shuffled_targets_that_are_known_are_a_leak(
 EXPERIMENTS = sorted(path.stem for path in (tiny.ROOT / "conf/experiment").glob("*.yaml"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_a_remedy_is_an_override_that_changes_the_experiment(
     experiment: str, monkeypatch: pytest.MonkeyPatch
