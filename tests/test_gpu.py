@@ -152,6 +152,18 @@ def test_what_regularizes_does_the_same_on_a_gpu(make: Make, section: dict[str, 
     assert sides["gpu"] != pytest.approx(curve("plain"), rel=2e-3)
 
 
+def test_a_probe_asks_its_network_once_on_a_gpu_too(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for accelerator in ("cpu", "gpu"):
+        cfg = make(accelerator=accelerator)
+        cfg.model = tiny.section("model", "efficientnet")
+        cfg.augment, cfg.parameters.train = {"none": tiny.section("augment", "none")}, "head"
+        fit(tiny.calm(cfg), out=Path(accelerator))
+        assert "samples were computed once" in capsys.readouterr().out
+    assert curve("gpu") == pytest.approx(curve("cpu"), rel=5e-3)
+
+
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_all_gpus_together_have_the_loss_curve_of_one(make: Make, strategy: str) -> None:
