@@ -81,7 +81,7 @@ def fetched() -> None:
     """
     from goodfit import build
     from goodfit.paths import Paths
-    from goodfit.stages.diagnose import composed
+    from goodfit.stages.asked import composed
     from goodfit.store.fetch import fetch
 
     for name in EXPERIMENTS:
@@ -115,7 +115,7 @@ def judge(root: Path, case: Case, seed: int) -> Judgement:
     from goodfit.launch.fit import fit
     from goodfit.paths import Paths
     from goodfit.predictor import Predictor
-    from goodfit.stages.diagnose import composed
+    from goodfit.stages.asked import composed
     from goodfit.store.prepare import prepare
 
     folder = Path("raw").resolve()

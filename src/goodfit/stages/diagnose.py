@@ -9,12 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from goodfit.config import gallery, tree
-from goodfit.config.check import check
-from goodfit.config.compose import compose
-from goodfit.config.regularization import settled
+from goodfit.config import tree
 from goodfit.errors import UserError
 from goodfit.evaluation.fit import judged
 from goodfit.launch import devices, resume
@@ -31,6 +28,7 @@ from goodfit.repeats.treat import Tried, mean_gap, treat
 from goodfit.reporting.fit import UNDEFINED, told
 from goodfit.search import tuned
 from goodfit.stages import studies
+from goodfit.stages.asked import check_prepared, composed, divided
 from goodfit.stages.first_checks import check_first_batch, check_shuffled
 from goodfit.store.manifest import verify
 from goodfit.store.relabelled import SAMPLE
@@ -80,7 +78,7 @@ def main() -> int:
         _check(asked)
         return 0
     cfg = composed(asked.overrides)
-    _check_prepared(cfg)
+    check_prepared(cfg)
     with pool(cfg, asked.seeds) as workers:
         _diagnose(cfg, asked, workers)
     return 0
@@ -101,18 +99,6 @@ def _diagnose(cfg: DictConfig, asked: _Asked, workers: Pool) -> None:
     print("\n".join(lines(found)))
     _conclude(cfg, asked, tried)
     studies.keep_diagnosed(found, asked.overrides)
-
-
-def composed(overrides: Sequence[str]) -> DictConfig:
-    """The configuration of overrides, checked.
-
-    Raises:
-        UserError: they make none.
-    """
-    content, _ = settled(compose(Path(), overrides), overrides)
-    cfg = OmegaConf.create(content)
-    check(cfg)
-    return cfg
 
 
 def lines(found: Diagnosed) -> list[str]:
@@ -166,12 +152,7 @@ def _asked(arguments: Sequence[str]) -> _Asked:
     Raises:
         UserError: an option is no such value.
     """
-    given = {}
-    for item in arguments:
-        name, equals, value = item.partition("=")
-        if equals and name in _OPTIONS:
-            given[name] = value
-    overrides = tuple(item for item in arguments if item.partition("=")[0] not in _OPTIONS)
+    given, overrides = divided(arguments, _OPTIONS)
     seeds, shuffled = given.get("seeds", "3"), given.get("shuffled", "false")
     if not seeds.isdecimal() or int(seeds) < _FEWEST_SEEDS:
         raise UserError(f"seeds={seeds}: expected a number of at least {_FEWEST_SEEDS}")
@@ -200,17 +181,11 @@ def _check(asked: _Asked) -> None:
     """
     given = [item for item in asked.overrides if not item.startswith("regularization=")]
     cfg = composed([*given, "regularization=none"])
-    _check_prepared(cfg)
+    check_prepared(cfg)
     if asked.first_batch:
         check_first_batch(cfg)
     if asked.shuffled:
         check_shuffled(cfg, asked.shuffled)
-
-
-def _check_prepared(cfg: DictConfig) -> None:
-    if not Paths(cfg.name).prepared.is_dir():
-        command = gallery.command("prepare", cfg.name)
-        raise UserError(f"there is no {Paths(cfg.name).prepared}; make it with `{command}`")
 
 
 def _judgement(cfg: DictConfig, asked: _Asked, workers: Pool) -> Judgement | None:

@@ -9,16 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from goodfit.config import gallery
 from goodfit.errors import UserError
-from goodfit.paths import Paths
 from goodfit.records.curve import LearningCurve
 from goodfit.repeats.curve import FEWEST_SHARES, FILE, curve, shares_of
 from goodfit.repeats.pool import pool
 from goodfit.reporting import learning_curve_picture
 from goodfit.reporting.learning_curve import lines
 from goodfit.stages import studies
-from goodfit.stages.diagnose import composed
+from goodfit.stages.asked import check_prepared, composed, divided
 from goodfit.tracking import runs
 
 _USAGE = """\
@@ -65,10 +63,7 @@ def main() -> int:
             "resume=must is about one training; a curve goes on by itself, and resume=never starts "
             "anew"
         )
-    if not Paths(cfg.name).prepared.is_dir():
-        command = gallery.command("prepare", cfg.name)
-        raise UserError(f"there is no {Paths(cfg.name).prepared}; make it with `{command}`")
-
+    check_prepared(cfg)
     with pool(cfg, len(asked.shares) * asked.seeds) as workers:
         shares = shares_of(cfg, asked.shares, asked.seeds)
         found, root = curve(cfg, shares, asked.overrides, workers)
@@ -87,9 +82,7 @@ def _asked(arguments: Sequence[str]) -> _Asked:
     Raises:
         UserError: an option is no such value.
     """
-    options = ("seeds=", "shares=")
-    given = dict(item.split("=", 1) for item in arguments if item.startswith(options))
-    overrides = tuple(item for item in arguments if not item.startswith(options))
+    given, overrides = divided(arguments, ("seeds", "shares"))
     seeds = given.get("seeds", "3")
     if not seeds.isdecimal() or not _FEWEST_SEEDS <= int(seeds) <= _MOST_SEEDS:
         raise UserError(f"seeds={seeds}: expected a number from {_FEWEST_SEEDS} to {_MOST_SEEDS}")
