@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.distance import cdist
 
 from goodfit.data.twins import twins
 
@@ -80,3 +81,24 @@ def test_missing_cells_are_no_distance_to_their_mean() -> None:
     rows = with_twins("validation", 0.5, 0.0)
     rows.loc[::50, "x1"] = np.nan
     assert len(twins(rows, NAMES, INPUTS)) == 1
+
+
+def test_each_twin_is_found_as_by_all_distances() -> None:
+    """Of more rows than are held at once, with numbers of different sizes and missing cells."""
+    drawn = np.random.default_rng(0)
+    names = np.array((["train"] * 4 + ["test"]) * 400)
+    values = drawn.normal(size=(len(names), 4)) * [1e-3, 1, 50, 1e6] + [0, 0, 1e3, 1e9]
+    held_out = np.flatnonzero(names == "test")
+    noise = np.geomspace(1e-9, 1, len(held_out))[:, None] * drawn.normal(size=(len(held_out), 4))
+    again = values[drawn.permutation(np.flatnonzero(names == "train"))[: len(held_out)]]
+    values[held_out] = again + noise * values.std(0)
+    values[::70, 1] = np.nan
+
+    train = values[names == "train"]
+    scaled = np.nan_to_num((values - np.nanmean(train, 0)) / np.nanstd(train, 0))
+    squares = cdist(scaled[held_out], scaled[names == "train"], "sqeuclidean")
+    nearest = np.sort(squares, axis=1)
+    have = nearest[:, 0] < 0.01 * nearest[:, 1]
+    (finding,) = twins(pd.DataFrame(values, columns=[*"abcd"]), names, [*"abcd"])
+    assert finding.what.startswith(f"{have.mean():.0%} of test have a twin")
+    assert finding.rows == tuple(held_out[have][: len(finding.rows)] + 1)

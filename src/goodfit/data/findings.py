@@ -67,7 +67,7 @@ def findings(
     others = [name for name in inputs if name not in gaps]
     is_train = names == "train"
     found = [*_constants(rows, is_train, others), *_far_off(rows, inputs), *gaps.values()]
-    found += _leaks(_some(rows, is_train), label, inputs, group) if label else []
+    found += _leaks(rows, _some(is_train), label, inputs, group) if label else []
     found += _near_copies(rows, names, inputs)
     found += _drift(rows, units, [*others, label] if label else others)
     if group:
@@ -75,10 +75,10 @@ def findings(
     return found
 
 
-def _some(rows: pd.DataFrame, wanted: Array) -> pd.DataFrame:
-    """At most 20,000 of the rows (N, columns) that are `wanted` (N,)."""
+def _some(wanted: Array) -> Array:
+    """The places of at most 20,000 of the rows that are `wanted` (N,)."""
     places = pd.Series(np.flatnonzero(wanted))
-    return rows.iloc[places.sample(min(len(places), _MOST), random_state=0)]
+    return places.sample(min(len(places), _MOST), random_state=0).to_numpy()
 
 
 def _constants(rows: pd.DataFrame, is_train: Array, inputs: Sequence[str]) -> list[Finding]:
@@ -219,21 +219,22 @@ def _gaps(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> dict[str, 
 
 
 def _leaks(
-    train: pd.DataFrame, label: str, inputs: Sequence[str], group: str | None
+    rows: pd.DataFrame, train: Array, label: str, inputs: Sequence[str], group: str | None
 ) -> list[Finding]:
-    """Columns that alone predict the target, by a tree on half of train (N,), or of its groups."""
+    """Columns that alone predict the target, by a tree on half of some rows (M,), or groups."""
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     if len(train) < 2 * FEWEST:
         return []
-    unit_of = np.arange(len(train)) if group is None else pd.factorize(train[group])[0]
+    unit_of = np.arange(len(train)) if group is None else pd.factorize(rows[group].iloc[train])[0]
     known = unit_of < (unit_of.max() + 1) // 2
     if min(known.sum(), (~known).sum()) < FEWEST:
         return []
-    is_number = pd.api.types.is_float_dtype(train[label])
+    goal = rows[label].iloc[train]
+    is_number = pd.api.types.is_float_dtype(goal)
     # of texts, each comparison takes as long as of fifty numbers
-    target = train[label].to_numpy() if is_number else codes(train[label])
+    target = goal.to_numpy() if is_number else codes(goal)
     tree = DecisionTreeRegressor if is_number else DecisionTreeClassifier
     dummy = DummyRegressor() if is_number else DummyClassifier(strategy="most_frequent")
     # which looks at no input
@@ -241,7 +242,7 @@ def _leaks(
     chance = guess.score(target[~known, None], target[~known])
     found = []
     for name in inputs:
-        x = codes(train[name])[:, None]
+        x = codes(rows[name].iloc[train])[:, None]
         fitted = tree(max_leaf_nodes=_LEAVES, min_samples_leaf=3, random_state=0).fit(
             x[known], target[known]
         )

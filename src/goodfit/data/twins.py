@@ -5,7 +5,7 @@ Letters: N rows of a table, F columns, M rows that are asked about, T rows of tr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,9 @@ Array = np.ndarray[Any, Any]
 _RATIO = 0.1
 _SHARE = 0.2  # of the rows that are asked about; by chance 0.01 of those that fill a plane
 _FEWEST_COLUMNS = 3
-_MOST_ASKED, _MOST_KNOWN, _AT_ONCE = 500, 20_000, 100
+_MOST_ASKED, _MOST_KNOWN = 500, 20_000
+_AT_ONCE = 250  # rows of train that are held beside those that are asked about
+_LIKELY = 8  # of train, for each row that is asked about: of them the nearest two are found exactly
 _FEWEST_VALUES, _LOOKED_AT = 10, 1_000  # different ones of a column that measures, in so many rows
 
 
@@ -32,17 +34,16 @@ def twins(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> list[Findi
     """
     random = np.random.default_rng(0)
     known = random.permutation(np.flatnonzero(names == "train"))[:_MOST_KNOWN]
-    train = rows.iloc[known]
-    measured = [name for name in inputs if _measures(train[name])]
-    if len(measured) < _FEWEST_COLUMNS or len(known) < _FEWEST_VALUES:
+    columns = {name: rows[name] for name in inputs if _measures(rows[name], known)}
+    if len(columns) < _FEWEST_COLUMNS or len(known) < _FEWEST_VALUES:
         return []
-    values, scale = _standardised(train[measured])
+    scaled = [_Scaled(column, known) for column in columns.values()]
     # numbers on a coarse grid agree by chance, and do so within train, too
-    by_chance = _is_equal(_nearest(values[:_MOST_ASKED], values, themselves=1)).mean()
+    by_chance = _is_equal(_nearest(scaled, known[:_MOST_ASKED], known, themselves=1)).mean()
     found = []
     for split in ("validation", "test"):
         asked = np.sort(random.permutation(np.flatnonzero(names == split))[:_MOST_ASKED])
-        squares = _nearest(scale(rows[measured].iloc[asked]), values, themselves=0)
+        squares = _nearest(scaled, asked, known, themselves=0)
         have = squares[:, 0] < _RATIO**2 * squares[:, 1]
         share = have.mean() - min(by_chance, _is_equal(squares).mean()) if len(asked) else 0.0
         if share >= _SHARE:
@@ -50,9 +51,9 @@ def twins(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> list[Findi
     return found
 
 
-def _measures(values: pd.Series[Any]) -> bool:
+def _measures(values: pd.Series[Any], known: Array) -> bool:
     is_number = pd.api.types.is_float_dtype(values)
-    return is_number and values.iloc[:_LOOKED_AT].nunique() >= _FEWEST_VALUES
+    return is_number and values.iloc[known[:_LOOKED_AT]].nunique() >= _FEWEST_VALUES
 
 
 def _finding(split: str, share: float, have: Array) -> Finding:
@@ -65,32 +66,61 @@ def _finding(split: str, share: float, have: Array) -> Finding:
     )
 
 
-def _standardised(train: pd.DataFrame) -> tuple[Array, Callable[[pd.DataFrame], Array]]:
-    """The columns (T, F) in deviations, and what makes such of other rows; no value is the mean."""
-    known = train.to_numpy(np.float64)
-    mean, std = np.nanmean(known, 0), np.nanstd(known, 0)
-    std = np.where(std > 0, std, 1.0)
+class _Scaled:
+    """A column (N,) in standard deviations of train, taken where it lies; no value is the mean."""
 
-    def scale(rows: pd.DataFrame) -> Array:
-        scaled: Array = np.nan_to_num((rows.to_numpy(np.float64) - mean) / std)
-        return scaled
+    def __init__(self, values: pd.Series[Any], known: Array) -> None:
+        self.values = values.to_numpy()
+        train = self.values[known].astype(np.float64)
+        self.mean, std = np.nanmean(train), np.nanstd(train)
+        self.std = std if std > 0 else 1.0
 
-    return scale(train), scale
+    def at(self, places: Array) -> Array:
+        """The values of some rows, as many and in the shape of their places."""
+        scaled: Array = (self.values[places].astype(np.float64) - self.mean) / self.std
+        return np.nan_to_num(scaled, copy=False)
 
 
-def _nearest(asked: Array, known: Array, themselves: int) -> Array:
-    """Squared distances (M, 2) of rows (M, F) to the two nearest of (T, F), but `themselves`."""
-    nearest = np.empty((len(asked), 2))
-    for at in range(0, len(asked), _AT_ONCE):
-        part = asked[at : at + _AT_ONCE]
-        # of differences: expanded, squares of what is near would cancel
-        squares = np.zeros((len(part), len(known)))
-        for column in range(known.shape[1]):
-            squares += (part[:, column, None] - known[None, :, column]) ** 2
-        last = themselves + 1
-        ordered = np.sort(np.partition(squares, last, axis=1)[:, : last + 1], axis=1)
-        nearest[at : at + _AT_ONCE] = ordered[:, themselves:]
-    return nearest
+def _nearest(scaled: Sequence[_Scaled], asked: Array, known: Array, themselves: int) -> Array:
+    """Squared distances (M, 2) of rows (M,) to the two nearest of (T,), but `themselves`.
+
+    A table need not be in memory: of train, 250 rows are at a time.
+    """
+    likely = _likely(scaled, asked, known)
+    squares = np.zeros(likely.shape)
+    for column in scaled:
+        squares += (column.at(asked)[:, None] - column.at(likely)) ** 2
+    return np.sort(squares, axis=1)[:, themselves : themselves + 2]
+
+
+def _likely(scaled: Sequence[_Scaled], asked: Array, known: Array) -> Array:
+    """The rows of train (M, 8) near each row (M,), by |x|^2 + |y|^2 - 2 xy, for which BLAS is made.
+
+    Of what is near, the terms cancel: to 1e-15 of |x|^2, which misses a row where nine others are
+    nearer than that.
+    """
+    near, rows = _together(scaled, asked), np.empty((len(asked), 0), int)
+    squares = np.empty((len(asked), 0))
+    for at in range(0, len(known), _AT_ONCE):
+        places = known[at : at + _AT_ONCE]
+        part = _together(scaled, places)
+        # |x|^2 is the same for all that a row is compared with
+        more = (part**2).sum(1) - 2 * near @ part.T
+        squares = np.hstack([squares, more])
+        rows = np.hstack([rows, np.broadcast_to(places, more.shape)])
+        if squares.shape[1] > _LIKELY:
+            best = np.argpartition(squares, _LIKELY - 1, axis=1)[:, :_LIKELY]
+            squares = np.take_along_axis(squares, best, axis=1)
+            rows = np.take_along_axis(rows, best, axis=1)
+    return rows
+
+
+def _together(scaled: Sequence[_Scaled], places: Array) -> Array:
+    """Some rows (M,) of all columns, as (M, F)."""
+    taken = np.empty((len(places), len(scaled)))
+    for at, column in enumerate(scaled):
+        taken[:, at] = column.at(places)
+    return taken
 
 
 def _is_equal(squares: Array) -> Array:
