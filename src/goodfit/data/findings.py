@@ -264,18 +264,17 @@ def _leaks(
 
 
 def _near_copies(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> list[Finding]:
-    near = near_rows(rows, names, inputs, SURE)
-    if near is None:
-        return []
     return [
         Finding(
-            what=f"{len(near.places):,} rows of test agree with one of train in all but one "
-            f"column, mostly '{near.name}'",
+            what=f"{len(near.places):,} rows of {near.split} agree with one of train in all but "
+            f"one column, mostly '{near.name}'",
             rows=listed(near.places),
-            cost="if they are the same case twice, test asks for what was learned by heart",
+            cost=f"if they are the same case twice, {near.split} asks for what was learned by "
+            "heart",
             answer=f"{drop(near.name)}, or data.group=<what both have in common>",
             leaks=True,
         )
+        for near in near_rows(rows, names, inputs, SURE)
     ]
 
 
