@@ -74,9 +74,8 @@ def moved_copy(whole: Repository, path: Path) -> Repository:
 
 def make(path: Path) -> Repository:
     """Copies the project's files to `path`, puts samples where fetch looks, and commits."""
-    skip = shutil.ignore_patterns(
-        "__pycache__", "cache", "tmp", "*.egg-info", "config.local", "tuned"
-    )
+    # with bytecode: the first command would compile 400 files, for 2 s
+    skip = shutil.ignore_patterns("cache", "tmp", "*.egg-info", "config.local", "tuned")
     for name in FILES:
         source = ROOT / name
         if source.is_dir():

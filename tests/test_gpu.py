@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from goodfit.launch.fit import fit
 from goodfit.store import loader
+from goodfit.training import datamodule
 
 pytestmark = [
     pytest.mark.gpu,
@@ -94,7 +95,7 @@ def test_data_that_do_not_fit_come_from_the_host_and_give_the_same_curve(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit(make(), out=Path("near"))
-    monkeypatch.setattr(loader, "fits", lambda size, free: False)
+    monkeypatch.setattr(datamodule, "fits", lambda size, free: False)
     seen = Devices()
     fit(make(), out=Path("far"), callbacks=[seen])
     assert (seen.arrays, seen.batches) == ({"cpu"}, {"cuda"})
@@ -102,7 +103,7 @@ def test_data_that_do_not_fit_come_from_the_host_and_give_the_same_curve(
 
 
 def test_batches_from_the_host_start_from_pinned_memory(make: Make) -> None:
-    data = loader.DataModule(Path("data/prepared/tiny"), batch_size=16, seed=0)
+    data = datamodule.DataModule(Path("data/prepared/tiny"), batch_size=16, seed=0)
     batch = next(iter(loader.Batches(data.train, 16, epoch=lambda: 0, pin=True)))
     assert all(
         array.is_pinned() for array in (*batch.inputs.values(), *batch.targets.values(), batch.rows)

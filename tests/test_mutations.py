@@ -5,6 +5,7 @@ watches nothing.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -42,33 +43,46 @@ def test_a_guard_is_there_to_be_turned_off(mutant: dict[str, Any]) -> None:
     assert (ROOT / mutant["file"]).read_text().count(mutant["old"]) == 1
 
 
-@pytest.mark.mutation
-@each
-def test_with_the_guard_off_its_test_fails(mutant: dict[str, Any], tmp_path: Path) -> None:
-    copy(tmp_path)
-    file = tmp_path / mutant["file"]
-    file.write_text(file.read_text().replace(mutant["old"], mutant["new"]))
-    code = run_pytest(tmp_path, mutant["test"].split())
-    assert code == 1, (tmp_path / "said").read_text()[-3000:]
-
-
-@pytest.mark.mutation
-def test_with_every_guard_on_a_copy_passes(tmp_path: Path) -> None:
-    """What fails in a copy fails because of the guard, not because of how it is run."""
-    copy(tmp_path)
-    code = run_pytest(tmp_path, ["tests/unit/test_taken_up.py", "tests/unit/test_registry.py"])
-    assert code == 0, (tmp_path / "said").read_text()[-3000:]
-
-
-def copy(target: Path) -> None:
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of the repository, as they are."""
+    folder = tmp_path_factory.mktemp("whole")
     for name in COPIED:
         # with bytecode: of files that are as they were, it is valid, and saves half a second each
         skip = shutil.ignore_patterns("cache", "tmp", "*.egg-info", "config.local")
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, target / name, ignore=skip)
+            shutil.copytree(source, folder / name, ignore=skip)
         else:
-            shutil.copy(source, target)
+            shutil.copy(source, folder / name)
+    return folder
+
+
+@pytest.mark.mutation
+@each
+def test_with_the_guard_off_its_test_fails(
+    mutant: dict[str, Any], whole: Path, tmp_path: Path
+) -> None:
+    link(whole, tmp_path)
+    file = tmp_path / mutant["file"]
+    mutated = file.read_text().replace(mutant["old"], mutant["new"])
+    file.unlink()  # it is the file of `whole`, too
+    file.write_text(mutated)
+    code = run_pytest(tmp_path, mutant["test"].split())
+    assert code == 1, (tmp_path / "said").read_text()[-3000:]
+
+
+@pytest.mark.mutation
+def test_with_every_guard_on_a_copy_passes(whole: Path, tmp_path: Path) -> None:
+    """What fails in a copy fails because of the guard, not because of how it is run."""
+    link(whole, tmp_path)
+    code = run_pytest(tmp_path, ["tests/unit/test_taken_up.py", "tests/unit/test_registry.py"])
+    assert code == 0, (tmp_path / "said").read_text()[-3000:]
+
+
+def link(whole: Path, target: Path) -> None:
+    """Copies in a tenth of the time: tests write to none of these files."""
+    shutil.copytree(whole, target, copy_function=os.link, dirs_exist_ok=True)
 
 
 def run_pytest(folder: Path, tests: list[str]) -> int | None:

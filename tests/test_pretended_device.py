@@ -33,6 +33,7 @@ from goodfit.store import loader
 from goodfit.store.arrays import Packed
 from goodfit.task.base import Task
 from goodfit.training.batchnorm import synchronize_batchnorm
+from goodfit.training.lightning_task import LightningTask
 
 Prepared = Callable[[str], Path]
 Make = Callable[..., DictConfig]
@@ -56,11 +57,11 @@ def start(model: str, case: str, folder: Path, device: torch.device) -> tuple[Ta
 
 def steps(task: Task, data: Packed, device: torch.device) -> list[float]:
     """Losses of three steps of the experiment's optimizer; each must lie on the device."""
-    optimizer = task._optimizer(task.model)
+    optimizer, module = task.optimizer(task.model), LightningTask(task)
     losses = []
     for step in range(3):
         batch = data.only(task.inputs).batch(torch.arange(16, device=device))
-        loss = task.training_step(batch, step)
+        loss = module.training_step(batch, step)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -21,8 +21,9 @@ from goodfit.paths import Paths
 from goodfit.predictor import Predictor
 from goodfit.records import Evaluation, Training
 from goodfit.stages import evaluate, report
-from goodfit.store.loader import DataModule, Shard
+from goodfit.store.loader import Shard
 from goodfit.store.prepare import prepare
+from goodfit.training.datamodule import DataModule
 
 pytestmark = pytest.mark.slow
 Home = Callable[..., DictConfig]

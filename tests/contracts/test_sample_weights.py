@@ -23,6 +23,7 @@ from goodfit.store.arrays import Packed
 from goodfit.task.base import Task
 from goodfit.task.epoch import score_rows
 from goodfit.task.scores import Statistics, with_weight
+from goodfit.training.lightning_task import LightningTask
 
 # they choose features or bins by rows that count alike, or their weights have another scale
 _OF_ROWS = {
@@ -125,7 +126,7 @@ def test_loss_and_gradient_are_those_of_copies(name: str, case: str, prepared: P
     for copied in (False, True):
         task, train = made(name, case, prepared)
         batch = weighed_and_copied(train)[copied]
-        loss = task.training_step(batch, 0)
+        loss = LightningTask(task).training_step(batch, 0)
         loss.backward()
         losses.append(float(loss.detach()))
         gradients.append(torch.cat([each.grad.flatten() for each in task.model.parameters()]))
@@ -141,10 +142,10 @@ def test_an_epoch_has_the_loss_and_scores_of_copies(
     for copied in (False, True):
         task, train = made(name, case, prepared)
         batch = weighed_and_copied(train)[copied]
-        half = count(batch.targets) // 2
+        half, module = count(batch.targets) // 2, LightningTask(task)
         for step, part in enumerate((slice(half), slice(half, None))):
-            task.training_step(_part(batch, part), step)
-        rows.append(task.reduce("train"))
+            module.training_step(_part(batch, part), step)
+        rows.append(module.reduce("train"))
     assert rows[0] == pytest.approx(rows[1], rel=1e-4, abs=1e-5)
 
 
@@ -157,7 +158,7 @@ def test_weights_of_one_change_no_digit_of_the_loss(
         task, train = made(name, case, prepared)
         ones = None if weight is None else torch.full((len(train),), weight)
         batch = train.batch(torch.arange(len(train)))._replace(sample_weight=ones)
-        losses.append(task.training_step(batch, 0))
+        losses.append(LightningTask(task).training_step(batch, 0))
     assert torch.equal(*losses)
 
 
@@ -168,7 +169,7 @@ def test_a_batch_that_weighs_nothing_moves_nothing(
 ) -> None:
     task, train = made(name, case, prepared)
     batch = train.batch(torch.arange(5))._replace(sample_weight=torch.zeros(5))
-    loss = task.training_step(batch, 0)
+    loss = LightningTask(task).training_step(batch, 0)
     loss.backward()
     assert float(loss.detach()) == 0
     assert all(bool((each.grad == 0).all()) for each in task.model.parameters())

@@ -16,6 +16,7 @@ from torch import Tensor
 from goodfit.task.base import Task
 from goodfit.task.epoch import score_rows, totals
 from goodfit.task.kept import Samples
+from goodfit.training.lightning_task import LightningTask
 
 # a share is best at one, an error at zero
 BEST = {"r2": 1.0, "accuracy": 1.0, "f1": 1.0, "auroc": 1.0, "map": 1.0, "ap50": 1.0}
@@ -203,21 +204,22 @@ def test_the_scores_of_an_epoch_do_not_depend_on_the_batches(
 ) -> None:
     folder = prepared(case)
     task, targets = made(name, case, folder)
-    of_kind = answers.of(task)
+    of_kind, module = answers.of(task), LightningTask(task)
     guess = of_kind.spoiled(task, targets, 0.3)
     output = of_kind.output(task, targets, 0.3) if task.watched else guess
     losses = torch.arange(count(targets)).float()
     rows = []
     for size in (7, count(targets)):
-        task._results["val"].clear()
+        module._results["val"].clear()
         for part in torch.arange(count(targets)).split(size):
             truth = targets_of(folder, part)
             if task.watched:
                 kept = task.watch(answers.as_long(task, output[part], truth), **truth)
             else:
                 kept = task.statistics(guess[part], **truth)
-            task._results["val"].add(Samples.of_step(0, 0, losses[part], task.units(**truth), kept))
-        rows.append(task.reduce("val"))
+            units = task.units(**truth)
+            module._results["val"].add(Samples.of_step(0, 0, losses[part], units, kept))
+        rows.append(module.reduce("val"))
     assert rows[0] == pytest.approx(rows[1], rel=1e-5)
     mean = float(losses.sum() / task.units(**targets).sum())  # of all units, not of samples
     assert rows[0]["val/loss"] == pytest.approx(mean, rel=1e-5)

@@ -16,8 +16,9 @@ from goodfit import build
 from goodfit.augment.base import Augment
 from goodfit.augment.per_sample_random import PerSampleRandom
 from goodfit.contract import Batch
-from goodfit.store.loader import DataModule
 from goodfit.task.classification import Classification
+from goodfit.training.datamodule import DataModule
+from goodfit.training.lightning_task import LightningTask
 
 
 class Soft(Augment):
@@ -63,7 +64,7 @@ def kept(
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
-    trainer.fit(task, datamodule=data)
+    trainer.fit(LightningTask(task), datamodule=data)
     assert 0 <= trainer.callback_metrics["train/accuracy"] <= 1
     assert torch.equal(data.train.targets["target"], before[0])
     assert torch.equal(data.train.inputs["numbers"], before[1])

@@ -18,25 +18,25 @@ from torch import Tensor
 from goodfit.contract import Batch
 from goodfit.predictor import Predictor
 from goodfit.store.arrays import Packed
-from goodfit.store.loader import DataModule
 from goodfit.task import epoch
-from goodfit.task.base import Task
 from goodfit.task.epoch import EpochResults, score_rows
 from goodfit.task.kept import Samples
 from goodfit.task.regression import Regression
+from goodfit.training.datamodule import DataModule
+from goodfit.training.lightning_task import LightningTask
 from goodfit.training.loop import score_kept_weights
 
 CPU = torch.device("cpu")
 
 
-def gaussian() -> Task:
+def gaussian() -> LightningTask:
     torch.manual_seed(0)
-    return Gaussian(Line(replace(NUMBER, outputs=2)), NUMBER, **NUMBER_PARTS)
+    return LightningTask(Gaussian(Line(replace(NUMBER, outputs=2)), NUMBER, **NUMBER_PARTS))
 
 
-def regression() -> Task:
+def regression() -> LightningTask:
     torch.manual_seed(0)
-    return Regression(Line(NUMBER), NUMBER, **NUMBER_PARTS)
+    return LightningTask(Regression(Line(NUMBER), NUMBER, **NUMBER_PARTS))
 
 
 def batches(samples: int, size: int) -> list[Batch]:
@@ -47,13 +47,13 @@ def batches(samples: int, size: int) -> list[Batch]:
     return [Batch({"numbers": part}, {"target": truth}, torch.arange(0)) for part, truth in parts]
 
 
-def steps(task: Task, split: str, parts: list[Batch], first: int = 0) -> None:
-    """The task's own steps, without a trainer."""
+def steps(task: LightningTask, split: str, parts: list[Batch], first: int = 0) -> None:
+    """Its own steps, without a trainer."""
     for index, batch in enumerate(parts, first):
         task._step(split, batch, index)
 
 
-def saved(task: Task) -> bytes:
+def saved(task: LightningTask) -> bytes:
     """What the task adds to a checkpoint, as bytes of a file."""
     checkpoint: dict[str, Any] = {}
     task.on_save_checkpoint(checkpoint)
@@ -62,9 +62,9 @@ def saved(task: Task) -> bytes:
     return stream.getvalue()
 
 
-def resumed(make: Any, content: bytes) -> Task:
+def resumed(make: Any, content: bytes) -> LightningTask:
     """A new task that goes on from a checkpoint, which is read as data alone."""
-    task: Task = make()
+    task: LightningTask = make()
     task.on_load_checkpoint(torch.load(io.BytesIO(content), weights_only=True))
     return task
 
@@ -75,8 +75,8 @@ def test_scores_from_sums_are_those_of_all_rows(size: int) -> None:
     steps(task, "val", parts)
     whole = batches(100, 100)[0]
     with torch.no_grad():
-        output = task.run(whole.inputs, whole.targets)
-        loss = task.loss(output, **whole.targets).double().mean()
+        output = task.task.run(whole.inputs, whole.targets)
+        loss = task.task.loss(output, **whole.targets).double().mean()
         squared = (output[:, 0] - whole.targets["target"]).double() ** 2
     row = task.reduce("val")
     assert row["val/loss"] == pytest.approx(float(loss), rel=1e-6)
@@ -97,7 +97,7 @@ def test_counts_beyond_float32_are_exact() -> None:
 def test_an_additive_epoch_of_200_000_samples_is_a_few_numbers() -> None:
     words = 50
     large = replace(TEXT, outputs=words)
-    task = Spelling(Speller(large), large, **PARTS)
+    task = LightningTask(Spelling(Speller(large), large, **PARTS))
     numbers, target = torch.randn(1000, 3), torch.ones(1000, TOKENS, dtype=torch.int64)
     batch = Batch({"numbers": numbers}, {"target": target}, torch.arange(0))
     before = len(saved(task))
@@ -167,7 +167,7 @@ def test_nothing_that_is_kept_holds_a_graph() -> None:
         def predict(self, output: Tensor) -> Tensor:
             return output.squeeze(-1)
 
-    task = Same(Line(NUMBER), NUMBER, **NUMBER_PARTS)
+    task = LightningTask(Same(Line(NUMBER), NUMBER, **NUMBER_PARTS))
     loss = task.training_step(batches(10, 10)[0], 0)
     assert loss.requires_grad
     kept = task._results["train"]._kept.samples()
@@ -201,14 +201,15 @@ def cut_on_rank(rank: int, make: Any, bound: int) -> dict[str, Any]:
     return {**rows, "content": content}
 
 
-def steps_of(task: Task, parts: list[Batch], *, rank: int, first: int = 0) -> None:
-    """Steps with results of this rank, which without a trainer the task does not know."""
+def steps_of(module: LightningTask, parts: list[Batch], *, rank: int, first: int = 0) -> None:
+    """Steps with results of this rank, which without a trainer it does not know."""
+    task = module.task
     for index, batch in enumerate(parts, first):
         with torch.no_grad():
             output = task.run(batch.inputs, batch.targets)
             statistics = task.watch(output, **batch.targets)
             loss, units = task.loss(output, **batch.targets), task.units(**batch.targets)
-        task._results["train"].add(Samples.of_step(index, rank, loss, units, statistics))
+        module._results["train"].add(Samples.of_step(index, rank, loss, units, statistics))
 
 
 @pytest.mark.slow
@@ -290,7 +291,7 @@ def test_the_prediction_of_a_fed_network_is_what_it_writes_by_itself(tmp_path: P
 
 
 def test_train_of_a_fed_task_is_watched_by_its_loss() -> None:
-    task = Spelling(Speller(TEXT), TEXT, **PARTS)
+    task = LightningTask(Spelling(Speller(TEXT), TEXT, **PARTS))
     target = torch.ones(4, TOKENS, dtype=torch.int64)
     batch = Batch({"numbers": torch.randn(4, 3)}, {"target": target}, torch.arange(0))
     steps(task, "train", [batch])

@@ -17,8 +17,8 @@ from goodfit import build
 from goodfit.contract import DataSpec
 from goodfit.launch.fit import fit
 from goodfit.system.files import read_json
-from goodfit.task.base import Task
 from goodfit.training.freezing import Freezing
+from goodfit.training.lightning_task import LightningTask
 
 Home = Callable[..., DictConfig]
 State = dict[str, Tensor]
@@ -42,8 +42,8 @@ class States(pl.Callback):
         self.states: list[State] = []
 
     def on_train_epoch_end(self, trainer: pl.Trainer, task: pl.LightningModule) -> None:
-        assert isinstance(task, Task)
-        self.states.append({name: x.clone() for name, x in task.model.state_dict().items()})
+        assert isinstance(task, LightningTask)
+        self.states.append({name: x.clone() for name, x in task.task.model.state_dict().items()})
 
 
 @pytest.mark.parametrize("average", [0.0, 0.9])
@@ -112,7 +112,7 @@ def test_groups_in_another_order_of_their_keys_are_the_same_training(home: Home)
 
 
 def last_batch(cfg: DictConfig) -> int:
-    from goodfit.store.loader import DataModule
+    from goodfit.training.datamodule import DataModule
 
     data = DataModule(Path("data/prepared/tiny"), batch_size=cfg.loader.batch_size, seed=0)
     return len(data.train_dataloader()) - 1
@@ -143,10 +143,11 @@ def test_a_part_of_which_all_parameters_are_frozen_answers_as_in_use(
     freeze: list[str], still: set[str]
 ) -> None:
     rules: Any = {"no_decay": "none", "groups": [], "freeze": freeze, "unfreeze_at": None}
-    task = pl.LightningModule()
-    task.model = Layers()
+    task: Any = nn.Module()
+    task.model, task.additive, task.feeds = Layers(), False, ()
+    module = LightningTask(task)
     trainer = pl.Trainer(logger=False, enable_checkpointing=False, accelerator="cpu")
     Freezing(build.parameter_rules(DictConfig({"parameters": rules}))).on_train_epoch_start(
-        trainer, task
+        trainer, module
     )
     assert {name for name, module in task.model.named_modules() if not module.training} == still

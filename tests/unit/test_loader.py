@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from goodfit.errors import UserError
-from goodfit.store import loader
 from goodfit.store.arrays import Packed
-from goodfit.store.loader import Batches, DataModule, Shard, fits
+from goodfit.store.loader import Batches, Shard
+from goodfit.training import datamodule
+from goodfit.training.datamodule import DataModule, fits
 
 Prepared = Callable[[str], Path]
 
@@ -124,7 +125,7 @@ def module(
 ) -> DataModule:
     """Data for a trainer with a pretended device: "meta" tensors have shapes and no content."""
     move = Packed.to
-    monkeypatch.setattr(loader, "_free_bytes", lambda device: free)
+    monkeypatch.setattr(datamodule, "_free_bytes", lambda device: free)
     monkeypatch.setattr(Packed, "to", lambda self, device: move(self, torch.device("meta")))
     data = DataModule(folder, batch_size=16, seed=0, workers=workers)
     strategy = SimpleNamespace(root_device=torch.device(device))
@@ -169,7 +170,7 @@ def test_what_is_free_is_asked_for_before_the_first_split_takes_of_it(
 ) -> None:
     data = module(folder, monkeypatch, free=10**9)
     data.train_dataloader()
-    monkeypatch.setattr(loader, "_free_bytes", lambda device: 0)
+    monkeypatch.setattr(datamodule, "_free_bytes", lambda device: 0)
     assert data.val_dataloader().data.targets["target"].device.type == "meta"
 
 

@@ -26,8 +26,8 @@ from goodfit.errors import UserError
 from goodfit.launch.fit import fit
 from goodfit.search.listener import check_names, parent_attribute
 from goodfit.search.objective import objective
-from goodfit.store.loader import DataModule
 from goodfit.tracking import database, runs
+from goodfit.training.datamodule import DataModule
 from hydra_plugins.hydra_optuna_sweeper import trial as trials
 from hydra_plugins.hydra_optuna_sweeper._constraints import Constraint
 from hydra_plugins.hydra_optuna_sweeper._space import Space
@@ -196,10 +196,11 @@ import json, os, sys
 import pytorch_lightning as pl, torch.distributed
 from omegaconf import OmegaConf
 from goodfit import build
-from goodfit.store.loader import DataModule
+from goodfit.training.datamodule import DataModule
 from goodfit.errors import PrunedError
 from goodfit.paths import Paths
 from goodfit.launch.trial import current_judge
+from goodfit.training.lightning_task import LightningTask
 from goodfit.training.pruning import Pruning
 
 cfg = OmegaConf.load(sys.argv[1])
@@ -214,7 +215,7 @@ trainer = pl.Trainer(
     enable_checkpointing=False, use_distributed_sampler=False,
 )
 try:
-    trainer.fit(task, datamodule=data)
+    trainer.fit(LightningTask(task), datamodule=data)
     end = "complete"
 except PrunedError as error:
     end = str(error)

@@ -20,9 +20,9 @@ from goodfit.data.faults import CellsError
 from goodfit.errors import UserError
 from goodfit.predictor import Predictor
 from goodfit.store.arrays import Packed
-from goodfit.store.loader import DataModule
 from goodfit.store.prepare import assign_splits
 from goodfit.task.forecasting import Forecasting
+from goodfit.training.datamodule import DataModule
 
 Prepared = Callable[[str], Path]
 

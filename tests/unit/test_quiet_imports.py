@@ -1,13 +1,19 @@
-"""An import does nothing: only a call of `quiet_lightning` changes what Lightning says."""
+"""An import does nothing, and whoever uses a model does not wait for what trained it."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
+
+from goodfit import build
+
+SOURCE = tiny.ROOT / "src/goodfit"
 
 ASK = """
 import importlib, json, logging, sys, warnings
@@ -52,3 +58,34 @@ def test_importing_training_leaves_loggers_and_warnings_of_lightning_as_they_are
     assert levels
     assert filters
     assert changed == {module: [{}, []] for module in modules}
+
+
+USE = """
+import importlib, sys
+from pathlib import Path
+
+import pandas
+
+model, rows, *modules = sys.argv[1:]
+for module in modules:
+    importlib.import_module(module)
+from goodfit.predictor import Predictor
+
+print(len(Predictor.load(Path(model)).predict(pandas.read_parquet(rows))))
+print([name for name in sys.modules if name.startswith(("pytorch_lightning", "lightning_fabric"))])
+"""
+
+
+def test_a_model_is_used_evaluated_and_registered_without_lightning(
+    trained: Any, tmp_path: Path
+) -> None:
+    """Its import took 4 s of the 8 before the first answer."""
+    folder, cfg, _ = trained
+    data = build.data_set(cfg)
+    data.read(tiny.raw(data)).head(7).to_parquet(tmp_path / "rows.parquet")
+    tasks = [f"goodfit.task.{path.stem}" for path in (SOURCE / "task").glob("[a-z]*.py")]
+    stages = [f"goodfit.stages.{name}" for name in ("evaluate", "predict", "register", "report")]
+    files = [str(folder / "model"), str(tmp_path / "rows.parquet")]
+    command = [sys.executable, "-c", USE, *files, *tasks, *stages]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "7\n[]\n", done.stderr[-2000:]

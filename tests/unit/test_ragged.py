@@ -20,11 +20,12 @@ from goodfit.contract import DataSpec, Field
 from goodfit.data.base import Encoded
 from goodfit.errors import UserError
 from goodfit.store.arrays import Packed, collate, read_arrays
-from goodfit.store.loader import Batches, DataModule, Shard
+from goodfit.store.loader import Batches, Shard
 from goodfit.store.pack import pack
 from goodfit.store.prepare import assign_splits, prepare
 from goodfit.store.ragged import MOST_PADDED, Ragged
 from goodfit.system.files import read_json
+from goodfit.training.datamodule import DataModule
 
 LENGTHS = [3, 1, 4, 1, 5, 2]
 

@@ -53,7 +53,8 @@ def test_a_training_that_goes_on_is_the_same_bit_by_bit(
 
 def batches(cfg: DictConfig) -> int:
     """How many batches an epoch has, micro-batches counted."""
-    from goodfit.store.loader import DataModule, Shard
+    from goodfit.store.loader import Shard
+    from goodfit.training.datamodule import DataModule
 
     shard = Shard(micro_batches=cfg.trainer.accumulate_grad_batches)
     data = DataModule(

@@ -18,8 +18,8 @@ from goodfit.config.check import check
 from goodfit.contract import DataSpec
 from goodfit.errors import UserError
 from goodfit.store.arrays import Packed
-from goodfit.task.base import Task
-from goodfit.task.stepping import ascend
+from goodfit.training.lightning_task import LightningTask
+from goodfit.training.stepping import ascend
 
 RADIUS = 0.3
 
@@ -34,16 +34,15 @@ def test_all_weights_together_move_by_the_radius_up_the_gradient() -> None:
 
 
 @pytest.fixture
-def task(prepared: Callable[[str], Path]) -> Task:
+def task(prepared: Callable[[str], Path]) -> LightningTask:
     """A network with dropout, ready for a step."""
     torch.manual_seed(0)
     spec = DataSpec.read(prepared("breast_cancer") / "spec.json")
     made = build.task(tiny.cfg("breast_cancer", model="mlp"), spec)
-    made.sharpness = RADIUS
-    return made.train()
+    return LightningTask(made, RADIUS).train()
 
 
-def backward(task: Task, prepared: Callable[[str], Path]) -> Callable[[], Any]:
+def backward(task: LightningTask, prepared: Callable[[str], Path]) -> Callable[[], Any]:
     """Leaves the gradient of a batch, as Lightning's closure does."""
     batch = Packed(prepared("breast_cancer"), "train").batch(torch.arange(16))
 
@@ -57,7 +56,7 @@ def backward(task: Task, prepared: Callable[[str], Path]) -> Callable[[], Any]:
 
 
 def test_a_step_is_that_of_the_gradient_at_the_moved_weights(
-    task: Task, prepared: Callable[[str], Path]
+    task: LightningTask, prepared: Callable[[str], Path]
 ) -> None:
     by_hand = copy.deepcopy(task)
     optimizer = torch.optim.SGD(task.parameters(), 0.1)
@@ -81,7 +80,9 @@ def test_a_step_is_that_of_the_gradient_at_the_moved_weights(
         assert torch.allclose(old - 0.1 * weight.grad, stepped, atol=1e-6)
 
 
-def test_an_epoch_counts_each_sample_once(task: Task, prepared: Callable[[str], Path]) -> None:
+def test_an_epoch_counts_each_sample_once(
+    task: LightningTask, prepared: Callable[[str], Path]
+) -> None:
     optimizer = torch.optim.SGD(task.parameters(), 0.1)
     plain = copy.deepcopy(task)
     torch.manual_seed(1)
@@ -94,7 +95,7 @@ def test_an_epoch_counts_each_sample_once(task: Task, prepared: Callable[[str], 
 def test_running_statistics_move_once_a_step(prepared: Callable[[str], Path]) -> None:
     torch.manual_seed(0)
     spec = DataSpec.read(prepared("mnist") / "spec.json")
-    task = build.task(tiny.cfg("mnist", model="cnn"), spec).train()
+    task = LightningTask(build.task(tiny.cfg("mnist", model="cnn"), spec), RADIUS).train()
     batch = Packed(prepared("mnist"), "train").batch(torch.arange(8))
 
     def closure() -> None:
@@ -102,8 +103,7 @@ def test_running_statistics_move_once_a_step(prepared: Callable[[str], Path]) ->
         task._step("train", batch, 0).backward()
 
     plain = copy.deepcopy(task)
-    plain.model(**batch.inputs)
-    task.sharpness = RADIUS
+    plain.task.model(**batch.inputs)
     task.optimizer_step(0, 0, torch.optim.SGD(task.parameters(), 0.0), closure)
     once, twice = (
         {name: value for name, value in each.named_buffers() if "running" in name}

@@ -18,6 +18,7 @@ from goodfit.model.tabm import Bends, TabM
 from goodfit.predictor import Predictor
 from goodfit.store.arrays import Packed
 from goodfit.task.base import Task
+from goodfit.training.lightning_task import LightningTask
 
 Prepared = Callable[[str], Path]
 TASKS = [
@@ -131,9 +132,10 @@ def test_the_loss_of_validation_is_the_log_loss_of_the_mean(prepared: Prepared) 
 
 def test_scores_of_a_training_step_are_those_of_the_mean(prepared: Prepared) -> None:
     task, batch = made("regression", "table-number", prepared("table-number"))
-    task.on_train_epoch_start()
-    task.training_step(batch, 0)
-    row = task.reduce("train")
+    module = LightningTask(task)
+    module.on_train_epoch_start()
+    module.training_step(batch, 0)
+    row = module.reduce("train")
     error = task.eval().infer(batch.inputs) - batch.targets["target"]
     assert row["train/rmse"] == pytest.approx(error.square().mean().sqrt().item(), rel=1e-5)
 

@@ -36,8 +36,6 @@ from goodfit.system.units import counted
 from goodfit.task.base import Task
 from goodfit.task.epoch import score_rows
 from goodfit.task.scores import with_weight
-from goodfit.training import loop
-from goodfit.training.plain_steps import steps
 
 DRAWS = 199  # with none of them as good, the probability by chance is 1 / 200
 _MOST_STEPS = 2_000
@@ -55,6 +53,10 @@ def shuffled(cfg: DictConfig, folder: Path, by: str) -> Shuffled:
         UserError: validation has too few units, no column has that name, or network and data do
             not fit.
     """
+    # Lightning comes with them: 4 s that whoever only reads what was found need not wait
+    from goodfit.training import loop
+    from goodfit.training.plain_steps import steps
+
     of_split = units(folder, by)
     there = len(np.unique(of_split["validation"]))
     if there < FEWEST_UNITS:

@@ -37,7 +37,7 @@ from goodfit.provenance import environment
 from goodfit.provenance.environment import Commit
 from goodfit.records import Job, Trained, Training
 from goodfit.store.fetch import fetch_weights
-from goodfit.store.loader import DataModule, Shard
+from goodfit.store.loader import Shard
 from goodfit.store.manifest import verify
 from goodfit.system import allocator, memory, signals
 from goodfit.system.files import replacing_folder, sha256
@@ -48,6 +48,7 @@ from goodfit.tracking import attach, describe, runs
 from goodfit.tracking.database import reachable
 from goodfit.training import freezing, loop
 from goodfit.training.checkpoint_files import read_note, step_checkpoints
+from goodfit.training.datamodule import DataModule
 from goodfit.training.loop import Measured, Optimized
 from goodfit.training.pruning import Pruning
 from goodfit.training.trainer import quiet_lightning

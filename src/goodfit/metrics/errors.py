@@ -1,5 +1,7 @@
 """Sizes of errors of numbers, of samples that need not count alike.
 
+torchmetrics is imported where it computes: that takes 1.5 s, which a prediction need not wait for.
+
 Letters: N samples, T numbers of each.
 """
 
@@ -7,7 +9,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchmetrics.functional import mean_absolute_error, mean_squared_error, r2_score
 
 from goodfit.metrics.weighted import column_sums, mean_of_rows, wide
 
@@ -15,6 +16,8 @@ from goodfit.metrics.weighted import column_sums, mean_of_rows, wide
 def rmse(prediction: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     """The root mean squared error () of (N,) or (N, T) against as many, with weights (N,)."""
     if weight is None:
+        from torchmetrics.functional import mean_squared_error
+
         return mean_squared_error(prediction.flatten(), target.flatten(), squared=False)
     return mean_of_rows((prediction - target).square(), weight).sqrt()
 
@@ -22,6 +25,8 @@ def rmse(prediction: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
 def mae(prediction: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     """The mean absolute error () of (N,) or (N, T) against as many, with weights (N,)."""
     if weight is None:
+        from torchmetrics.functional import mean_absolute_error
+
         return mean_absolute_error(prediction.flatten(), target.flatten())
     return mean_of_rows((prediction - target).abs(), weight)
 
@@ -34,6 +39,8 @@ def r2(prediction: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     if weight is not None:
         return r2_of_each(prediction[:, None], target[:, None], weight)[0]
     if len(target) > 1:
+        from torchmetrics.functional import r2_score
+
         return r2_score(prediction, target)
     # torchmetrics refuses a single sample, which is the whole of a very small test set
     return (prediction == target).float().mean()

@@ -17,20 +17,16 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from goodfit.contract import FEATURES, Batch, DataSpec
+from goodfit.contract import FEATURES, DataSpec
 from goodfit.errors import UserError
 from goodfit.records import Answer, Chart
-from goodfit.task.epoch import EpochResults
-from goodfit.task.kept import Samples
-from goodfit.task.scores import Score, Statistics, mean_loss, with_weight
-from goodfit.task.sharding import shard
-from goodfit.task.stepping import Stepping
+from goodfit.task.scores import Score, Statistics
 
 Array = np.ndarray[Any, Any]
 Partial = Callable[..., Any]  # a function that waits for its first argument
 
 
-class Task(Stepping):
+class Task(nn.Module):
     """A network with the meaning of its output; never looks into `batch.inputs`.
 
     `kinds` are the kinds of target that the task fits. `scores` gives the direction, "max" or
@@ -87,16 +83,9 @@ class Task(Stepping):
         self.inputs = tuple(name for name in spec.arguments(spec.inputs) if name in takes)
         self.monitor = monitor
         self.score = score
-        self._optimizer = optimizer
-        self._schedule = schedule
-        self._sharded = False
+        self.optimizer = optimizer
+        self.schedule = schedule
         self.has_members = getattr(model, "output_form", "row") == "members"
-        # scores of each step of train would double the step of a network that writes texts, by
-        # further passes over (B, T, V): where it is fed, train is watched by its loss alone
-        self._results = {
-            "train": EpochResults("train", additive=self.additive, scored=not self.feeds),
-            "val": EpochResults("val", additive=self.additive),
-        }
 
     @staticmethod
     def outputs(spec: DataSpec, **options: Any) -> int:
@@ -110,11 +99,11 @@ class Task(Stepping):
         ...) in training, for `losses`.
         """
         output = self._network(inputs)
-        return output if self.training else self._as_one(output)
+        return output if self.training else self.as_one(output)
 
     def infer(self, inputs: Mapping[str, Tensor]) -> Any:
         """The prediction (B, ...) of inputs (B, ...), in use and evaluation: without targets."""
-        return self.predict(self._as_one(self._network(inputs)))
+        return self.predict(self.as_one(self._network(inputs)))
 
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
@@ -275,78 +264,10 @@ class Task(Stepping):
     def answer(self, prediction: Tensor, target: Tensor) -> Answer:
         """Truth and prediction of one sample for a reader, from one row of (N, ...) each: (...)."""
 
-    def configure_model(self) -> None:
-        """Under trainer=fsdp the network is sharded.
-
-        Lightning calls this hook once for each stage, so only the first call shards.
-        """
-        mesh = getattr(self, "_device_mesh", None)  # set by Lightning's ModelParallelStrategy alone
-        if mesh is None or self._sharded:
-            return
-        shard(self.model, mesh["data_parallel"])
-        self._sharded = True
-
     def forward(self, **inputs: Tensor) -> Tensor:
         """The network's raw output, (B, ...), of inputs (B, ...)."""
         output: Tensor = self.model(**inputs)
         return output
-
-    def training_step(self, batch: Batch, step: int) -> Tensor:
-        """The loss () to minimize: the batch's mean, times the weight of a shared batch.
-
-        A batch that is split among devices or micro-batches is weighted so that the mean over its
-        parts is the mean of the whole.
-        """
-        loss = self._step("train", batch, step)
-        return loss if batch.weight == 1.0 else loss * batch.weight
-
-    # Lightning asks in every step which arguments it takes: 20 microseconds without this
-    training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]
-
-    def validation_step(self, batch: Batch, step: int) -> None:
-        """Keeps statistics; nothing is reduced before the epoch ends."""
-        self._step("val", batch, step)
-
-    def on_train_epoch_start(self) -> None:
-        """A training epoch starts with no results."""
-        self._results["train"].clear()
-
-    def on_validation_epoch_start(self) -> None:
-        """A validation epoch starts with no results."""
-        self._results["val"].clear()
-
-    def on_validation_epoch_end(self) -> None:
-        """Logs loss and scores of both splits.
-
-        Lightning validates inside the training epoch, after its last step, so train is complete.
-        """
-        row = self.reduce("val")
-        if not self._results["train"].is_empty:  # it is where a trainer only validates
-            row |= self.reduce("train")
-            row["gap/loss"] = row["val/loss"] - row["train/loss"]
-        self._results["train"].clear()
-        # size one: the row is the whole epoch's, so there is no mean over batches to weight
-        self.log_dict(row, batch_size=1)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the results of the epoch so far: its scores need them after a resume."""
-        checkpoint["results"] = self._results["train"].state()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restores the results of the epoch so far."""
-        self._results["train"].load(checkpoint["results"], self.global_rank)
-
-    def reduce(self, split: str) -> dict[str, float]:
-        """Loss and scores of all ranks' samples since the epoch began, by name."""
-        row = self._results[split].reduce(self.watch_metrics(), self.device)
-        return {f"{split}/{name}": value for name, value in row.items()}
-
-    def configure_optimizers(self) -> Any:
-        """Optimizer and schedule of the configuration; the schedule advances at every step."""
-        optimizer = self._optimizer(self.model)
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = self._schedule(optimizer, total_steps=steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def leave_out(self, score: str, needs: str) -> None:
         """As it is configured, the task has no such score.
@@ -371,24 +292,6 @@ class Task(Stepping):
             return self.model.answer(inputs[FEATURES])  # type: ignore[operator]
         return self.model(**inputs)
 
-    def _as_one(self, output: Any) -> Any:
-        """A network's output (B, ...), of an ensemble that of all members."""
+    def as_one(self, output: Any) -> Any:
+        """A network's output (B, ...), of an ensemble that of all its members together."""
         return self.merge(output) if self.has_members else output
-
-    def _step(self, split: str, batch: Batch, step: int) -> Tensor:
-        """The mean loss () of a batch, whose statistics are kept."""
-        output, weight = self.run(batch.inputs, batch.targets), batch.sample_weight
-        loss, units = self.losses(output, batch.targets), self.units(**batch.targets)
-        if weight is not None:
-            loss, units = loss * weight, units * weight
-
-        statistics: Statistics = {}
-        results = self._results[split]
-        if results.scored:
-            with torch.no_grad():
-                one = self._as_one(output) if self.training else output
-                statistics = with_weight(self.watch(one, **batch.targets), weight)
-        # what is kept is not divided among parts of a step: `reduce` counts units
-        if not self.is_ascended:
-            results.add(Samples.of_step(step, self.global_rank, loss, units, statistics))
-        return loss.sum() / units.sum() if weight is None else mean_loss(loss, units)

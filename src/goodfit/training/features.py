@@ -19,9 +19,10 @@ from typing_extensions import override
 
 from goodfit.contract import FEATURES
 from goodfit.store.arrays import Packed, moved
-from goodfit.store.loader import DataModule
 from goodfit.system import paging, signals
 from goodfit.task.base import Task
+from goodfit.training.datamodule import DataModule
+from goodfit.training.lightning_task import LightningTask
 
 _LARGEST_SHARE = 0.25  # of the memory, which holds them beside all that a training needs
 
@@ -52,10 +53,11 @@ class FeaturesOnce(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # weights are on the device and those of a checkpoint restored; no batch was gathered yet
         data = trainer.datamodule  # type: ignore[attr-defined]
-        assert isinstance(pl_module, Task)
+        assert isinstance(pl_module, LightningTask)
         assert isinstance(data, DataModule)
+        task = pl_module.task
         started = time.monotonic()
-        first = _features(pl_module, data.train, torch.arange(1))
+        first = _features(task, data.train, torch.arange(1))
         samples = len(data.train) + len(data.validation)
         size = samples * first.nbytes
         if size > _LARGEST_SHARE * paging.memory_limit():
@@ -63,10 +65,10 @@ class FeaturesOnce(pl.Callback):
         splits = []
         for split in (data.train, data.validation):
             parts = torch.split(torch.arange(len(split)), data.eval_batch_size)
-            values = torch.cat([_features(pl_module, split, rows) for rows in parts])
+            values = torch.cat([_features(task, split, rows) for rows in parts])
             splits.append(split.given({FEATURES: values}))
         data.take(*splits)
-        pl_module.inputs = (FEATURES,)
+        task.inputs = (FEATURES,)
         if trainer.is_global_zero:
             seconds = time.monotonic() - started
             print(
@@ -100,7 +102,7 @@ def _features(task: Task, split: Packed, rows: Tensor) -> Tensor:
     model: Any = task.model
     modes = {name: module.training for name, module in model.named_modules()}
     model.eval()
-    inputs = moved(split.batch(rows).inputs, task.device)
+    inputs = moved(split.batch(rows).inputs, next(model.parameters()).device)
     features: Tensor = model.features(**inputs).cpu()
     for name, module in model.named_modules():
         module.training = modes[name]

@@ -12,6 +12,7 @@ from typing_extensions import override
 from goodfit.schema import ParameterRules
 from goodfit.task.layers import layer_of
 from goodfit.task.parameter_groups import frozen_names
+from goodfit.training.lightning_task import LightningTask
 
 
 def freeze(model: nn.Module, rules: ParameterRules, epoch: int) -> None:
@@ -91,8 +92,8 @@ class Freezing(pl.Callback):
 
 
 def _network(pl_module: pl.LightningModule) -> nn.Module:
-    assert isinstance(pl_module.model, nn.Module)
-    return pl_module.model
+    assert isinstance(pl_module, LightningTask)
+    return pl_module.task.model
 
 
 def _wrap_again(trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

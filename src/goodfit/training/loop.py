@@ -28,7 +28,7 @@ from goodfit.metrics.weighted_arrays import effective
 from goodfit.predictor import Predictor
 from goodfit.records import Cost
 from goodfit.store.arrays import Packed
-from goodfit.store.loader import DataModule, Shard
+from goodfit.store.loader import Shard
 from goodfit.store.suited import check_targets
 from goodfit.task.base import Task
 from goodfit.task.epoch import score_rows
@@ -37,8 +37,10 @@ from goodfit.training.averaging import moving_average
 from goodfit.training.batchnorm import synchronize_batchnorm
 from goodfit.training.checkpoint import BestAndLatest, load
 from goodfit.training.checkpoint_files import read_note
+from goodfit.training.datamodule import DataModule
 from goodfit.training.ending import ValidateAtMaxSteps
 from goodfit.training.freezing import Freezing, freeze, trainable
+from goodfit.training.lightning_task import LightningTask, task_state
 from goodfit.training.pretrained import start_from
 from goodfit.training.progress import LearningCurves
 from goodfit.training.randomness import SeedEachStep
@@ -115,7 +117,6 @@ def prepare(
         units=task.units,
         mixable=task.mixable,
     )
-    task.sharpness = cfg.sharpness
     if shard.ranks > 1:
         synchronize_batchnorm(task, cuda=cfg.trainer.accelerator in ("gpu", "cuda"))
     return task, data
@@ -156,7 +157,8 @@ def optimize(
     epoch = _epoch(checkpoint) if checkpoint else 0
     freeze(task.model, build.parameter_rules(cfg), epoch)
     try:
-        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        module = LightningTask(task, cfg.sharpness)
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except MisconfigurationException as error:
         raise UserError(f"the section trainer does not fit the data: {error}") from error
     checkpoints.stop_clock()
@@ -181,7 +183,7 @@ def measure(cfg: DictConfig, data: DataModule, optimized: Optimized) -> Measured
     """
     checkpoint = load(optimized.best)
     task = build.task(cfg, data.spec)
-    task.load_state_dict(checkpoint["state_dict"])
+    task.load_state_dict(task_state(checkpoint))
     with features.kept(task, data):
         if task.calibrates:
             task.to(data.device)

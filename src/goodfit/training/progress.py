@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from goodfit.system import units
 from goodfit.task.base import Task
+from goodfit.training.lightning_task import LightningTask
 
 # at least between two lines: one in two seconds shows that a training is alive, more is noise
 SECONDS_BETWEEN_EPOCH_LINES = 2.0
@@ -80,7 +81,7 @@ class LearningCurves(pl.Callback):
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, Task)
+        assert isinstance(pl_module, LightningTask)
         row = {name: float(value) for name, value in trainer.callback_metrics.items()}
         group = trainer.optimizers[0].param_groups[0]
         row["lr"] = float(group["lr"] / group["lr_factor"])  # of `optimizer.lr`, whatever the group
@@ -92,7 +93,7 @@ class LearningCurves(pl.Callback):
             return
         last = trainer.current_epoch + 1 == trainer.max_epochs or trainer.should_stop
         if last or time.monotonic() - self._last_line > SECONDS_BETWEEN_EPOCH_LINES:
-            self._print(trainer, self._metrics(pl_module, row))
+            self._print(trainer, self._metrics(pl_module.task, row))
 
     def _print(self, trainer: pl.Trainer, metrics: str) -> None:
         """A line: where the training is, its metrics, its throughput."""

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from typing_extensions import override
 
 from goodfit.errors import PrunedError
-from goodfit.task.base import Task
+from goodfit.training.lightning_task import LightningTask
 
 
 class Judge(Protocol):
@@ -48,8 +48,8 @@ class Pruning(pl.Callback):
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, Task)
-        value = float(trainer.callback_metrics[f"val/{pl_module.monitor}"])
+        assert isinstance(pl_module, LightningTask)
+        value = float(trainer.callback_metrics[f"val/{pl_module.task.monitor}"])
         stop = self.judge is not None and self.judge.report(value, self._validations)
         self._validations += 1
         reason = f"at epoch {trainer.current_epoch + 1}" if stop else None

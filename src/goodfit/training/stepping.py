@@ -27,7 +27,7 @@ class Stepping(pl.LightningModule):
     have averaged each of them.
     """
 
-    sharpness: float = 0.0
+    sharpness: float
     # whether the weights are for now those of the second gradient
     is_ascended: bool = False
     # the norm () of the step's gradient, which the guard has computed and clipping takes
