@@ -29,9 +29,9 @@ from goodfit.augment.per_sample_random import PerSampleRandom
 from goodfit.contract import DataSpec
 from goodfit.errors import NonFiniteLossError
 from goodfit.launch.fit import fit
-from goodfit.store import loader
 from goodfit.store.arrays import Packed
 from goodfit.task.base import Task
+from goodfit.training import datamodule
 from goodfit.training.batchnorm import synchronize_batchnorm
 from goodfit.training.lightning_task import LightningTask
 
@@ -144,7 +144,7 @@ def make(
         _AcceleratorConnector, "_choose_gpu_accelerator_backend", staticmethod(lambda: pretend.NAME)
     )
     monkeypatch.setattr(_AcceleratorConnector, "_choose_strategy", choose)
-    monkeypatch.setattr(loader, "_free_bytes", lambda device: 10**9)
+    monkeypatch.setattr(datamodule, "_free_bytes", lambda device: 10**9)
 
     def made(accelerator: str = "gpu", **changes: Any) -> DictConfig:
         trainer = {"accelerator": accelerator, "devices": 1}
@@ -204,7 +204,7 @@ def test_a_training_on_a_device_is_that_of_the_cpu_bit_by_bit(
     make: Make, monkeypatch: pytest.MonkeyPatch, free: int, arrays: str
 ) -> None:
     """With data that live there, as with data that come from the host."""
-    monkeypatch.setattr(loader, "_free_bytes", lambda device: free)
+    monkeypatch.setattr(datamodule, "_free_bytes", lambda device: free)
     near = fit(make("cpu", augment="affine", average=0.9), out=Path("near"))
     with pretend.Pretend() as seen:
         watch = Watch(seen)

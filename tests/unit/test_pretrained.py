@@ -41,8 +41,8 @@ class Start(pl.Callback):
         self.state: State = {}
         self.loss: float | None = None
 
-    def on_train_start(self, trainer: pl.Trainer, task: Any) -> None:
-        self.state = {name: value.clone() for name, value in task.model.state_dict().items()}
+    def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
+        self.state = {name: value.clone() for name, value in module.task.model.state_dict().items()}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int

@@ -75,17 +75,19 @@ def check(cfg: DictConfig) -> None:
 
 
 def check_model(cfg: DictConfig) -> None:
-    """As `check`, of a trained model: its baselines and augmentations are not looked at.
+    """As `check`, of a trained model: its baselines, augmentations and trainer's arguments are not looked at.
 
-    They may have been renamed or deleted since, for which nothing is trained again. Options of a
-    training that are newer than the model are no fault of it.
+    They may have been renamed or deleted since, for which nothing is trained again, or not be
+    installed. Options of a training that are newer than the model are no fault of it.
 
     Raises:
         UserError: as `check`.
     """
-    kept = [str(key) for key in cfg if key not in (*SEVERAL, "other_baselines")]
-    sections = {name: expected for name, expected in SECTIONS.items() if name in cfg}
-    _check(OmegaConf.masked_copy(cfg, kept), tuple(set(ALLOWED) - set(SEVERAL)), sections)
+    check_allowed("trainer", str(OmegaConf.select(cfg, "trainer._target_")))
+    unused = {*SEVERAL, "other_baselines", "trainer"}
+    kept = [str(key) for key in cfg if key not in unused]
+    sections = {name: expected for name, expected in SECTIONS.items() if name in kept}
+    _check(OmegaConf.masked_copy(cfg, kept), tuple(set(ALLOWED) - unused), sections)
 
 
 def _check(cfg: DictConfig, groups: tuple[str, ...], others: Mapping[str, Any]) -> None:

@@ -31,7 +31,6 @@ MODEL_CODE = Path(__file__).with_name("pyfunc.py")
 # itself, are added
 REQUIREMENTS = (
     "torch",
-    "pytorch-lightning",
     "torchmetrics",
     "numpy",
     "pandas",

@@ -154,8 +154,7 @@ def optimize(
         callbacks=[*_callbacks(cfg, task), *callbacks, curves, checkpoints],
     )
 
-    epoch = _epoch(checkpoint) if checkpoint else 0
-    freeze(task.model, build.parameter_rules(cfg), epoch)
+    freeze(task.model, build.parameter_rules(cfg), _epoch(checkpoint))
     try:
         module = LightningTask(task, cfg.sharpness)
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -224,8 +223,10 @@ def _told_by(targets: Mapping[str, Any]) -> int:
     return len(next(iter(targets.values()))) if weight is None else effective(weight)
 
 
-def _epoch(checkpoint: Path) -> int:
-    """The epoch that a checkpoint was written in."""
+def _epoch(checkpoint: Path | None) -> int:
+    """The epoch that a checkpoint was written in, the first without one."""
+    if checkpoint is None:
+        return 0
     note = read_note(checkpoint)
     assert note is not None  # whoever goes on from it has verified it
     return note.epoch
