@@ -75,10 +75,11 @@ def check(cfg: DictConfig) -> None:
 
 
 def check_model(cfg: DictConfig) -> None:
-    """As `check`, of a trained model: its baselines, augmentations and trainer's arguments are not looked at.
+    """As `check`, of a trained model: what serves its training alone is not looked at.
 
-    They may have been renamed or deleted since, for which nothing is trained again, or not be
-    installed. Options of a training that are newer than the model are no fault of it.
+    Baselines and augmentations may have been renamed or deleted since, for which nothing is trained
+    again, and the trainer's library need not be installed. Options of a training that are newer
+    than the model are no fault of it.
 
     Raises:
         UserError: as `check`.
