@@ -199,6 +199,7 @@ class Watch(pl.Callback):
         self.steps.append((after[0] - self.before[0], after[1] - self.before[1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("free", "arrays"), [(10**9, pretend.DEVICE.type), (0, "cpu")])
 def test_a_training_on_a_device_is_that_of_the_cpu_bit_by_bit(
     make: Make, monkeypatch: pytest.MonkeyPatch, free: int, arrays: str
@@ -218,6 +219,7 @@ def test_a_training_on_a_device_is_that_of_the_cpu_bit_by_bit(
     assert far.score == near.score
 
 
+@pytest.mark.slow
 def test_a_step_waits_twice_and_sends_nothing(make: Make) -> None:
     """For the loss and for the norm of the gradient, which the guard looks at before the step."""
     with pretend.Pretend() as seen:
@@ -227,6 +229,7 @@ def test_a_step_waits_twice_and_sends_nothing(make: Make) -> None:
     assert watch.steps
 
 
+@pytest.mark.slow
 def test_a_training_on_a_device_goes_on_where_it_was_cut(make: Make) -> None:
     with pretend.Pretend():
         fit(make(augment="affine"), out=Path("whole"))
@@ -235,6 +238,7 @@ def test_a_training_on_a_device_goes_on_where_it_was_cut(make: Make) -> None:
     assert curve("model") == curve("whole")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guard", tiny.names("guard"))
 def test_every_guard_sees_a_broken_loss_on_a_device(
     make: Make, guard: str, capsys: pytest.CaptureFixture[str]

@@ -199,6 +199,7 @@ def fitted(name: str, folder: Path) -> tuple[Baseline, DataSpec, LabelledSamples
     return method, spec, test
 
 
+@pytest.mark.slow
 @baselines
 def test_a_baseline_predicts_in_the_form_of_a_network(
     baseline: str, case: str, prepared: Prepared
@@ -216,6 +217,7 @@ def test_a_baseline_predicts_in_the_form_of_a_network(
         assert prediction.sum(1) == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 @baselines
 def test_a_baseline_answers_a_sample_whatever_the_others_are(
     baseline: str, case: str, prepared: Prepared
@@ -229,6 +231,7 @@ def test_a_baseline_answers_a_sample_whatever_the_others_are(
     np.testing.assert_allclose(alone, same, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(62)
 @pytest.mark.parametrize(
     ("baseline", "case"),

@@ -119,6 +119,7 @@ def test_scores_are_others_than_without_weights(name: str, case: str, prepared: 
         assert value != pytest.approx(other[title], rel=1e-6), title
 
 
+@pytest.mark.slow
 @weighed
 @pytest.mark.fault(74)
 def test_loss_and_gradient_are_those_of_copies(name: str, case: str, prepared: Prepared) -> None:
@@ -134,6 +135,7 @@ def test_loss_and_gradient_are_those_of_copies(name: str, case: str, prepared: P
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 @weighed
 def test_an_epoch_has_the_loss_and_scores_of_copies(
     name: str, case: str, prepared: Prepared
@@ -217,6 +219,7 @@ def answers_of(
     return method.predict(Samples(validation.inputs, validation.rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "case"), weighing_baselines())
 @pytest.mark.fault(74)
 def test_a_baseline_answers_as_if_fitted_to_copies(

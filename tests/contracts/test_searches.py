@@ -64,6 +64,7 @@ def test_each_end_of_each_range_makes_a_right_configuration(search: str, experim
     assert options.direction == {"min": "minimize", "max": "maximize"}[check.mode(cfg)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("search", "experiment"), PAIRS)
 def test_a_search_names_a_study_of_its_own(search: str, experiment: str) -> None:
     with initialize_config_dir(str(tiny.ROOT / "conf"), version_base="1.3", job_name="goodfit"):
@@ -73,6 +74,7 @@ def test_a_search_names_a_study_of_its_own(search: str, experiment: str) -> None
     assert cfg.hydra.sweeper.study_name == f"{experiment}-{search}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["tpe", "random", "grid", "cmaes", "qmc", "gp", "nsgaii"])
 def test_every_sampler_can_be_chosen_for_a_search(sampler: str) -> None:
     assert sweeper(
@@ -80,6 +82,7 @@ def test_every_sampler_can_be_chosen_for_a_search(sampler: str) -> None:
     ).sampler._target_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pruner", ["median", "hyperband", "percentile", "patient", "threshold", "none"]
 )

@@ -57,6 +57,7 @@ SEQUENCES: list[list[list[str]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", SEQUENCES)
 def test_each_job_of_a_row_is_what_hydra_composes(
     loader: ConfigLoaderImpl, jobs: list[list[str]]

@@ -28,6 +28,7 @@ def check_mistake(done: sweeping.Done, *messages: str) -> None:
     assert not sweeping.lines(done.folder / "ran")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "messages"),
     [
@@ -115,6 +116,7 @@ def wrong(cfg: DictConfig, trial: Any) -> None:
     trial.suggest_int("x", 0, trial.params["nowhere"])
 
 
+@pytest.mark.slow
 def test_a_study_is_resumed_with_its_own_space_and_direction(sweep: Sweep, tmp_path: Path) -> None:
     sweep(note, "x=range(1,9)", "hydra.sweeper.n_trials=1")
     (tmp_path / "ran").unlink()

@@ -29,6 +29,7 @@ atexit.register(lambda: print("heavy:", sorted(heavy & set(sys.modules))))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--help"], []])
 def test_a_run_that_is_no_sweep_imports_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
     folder = sweeping.app(tmp_path, "return 0.0")
@@ -49,6 +50,7 @@ def fails_at_3(cfg: DictConfig) -> float:
     return float(cfg.x) + 10 * float(cfg.y)
 
 
+@pytest.mark.slow
 def test_the_output_is_a_line_for_each_trial_and_a_table(sweep: Sweep) -> None:
     done = sweep(fails_at_3, "x=choice(1,2,3)", "y=choice(0,1)", "hydra/sweeper/sampler=grid")
     # no control characters, though the job's error has some
@@ -101,6 +103,7 @@ def count(cfg: DictConfig) -> float:
     return float(len(cfg.x))
 
 
+@pytest.mark.slow
 def test_a_list_of_names_is_shown_in_the_table(sweep: Sweep) -> None:
     """Rich would take [relu,tanh] for a style."""
     done = sweep(count, "x=choice([gelu],[relu,tanh])", "hydra/sweeper/sampler=grid")
@@ -121,6 +124,7 @@ def test_without_scikit_learn_a_sweep_ends_without_importances(
     assert importances(study) == {}
 
 
+@pytest.mark.slow
 def test_on_a_terminal_the_summary_stays_below(tmp_path: Path) -> None:
     sweeper = {"params": {"x": "1,2"}, "n_trials": 2}
     folder = sweeping.app(

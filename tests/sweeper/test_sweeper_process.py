@@ -99,6 +99,7 @@ def threads(cfg: DictConfig) -> float:
     return float(os.environ["OMP_NUM_THREADS"])
 
 
+@pytest.mark.slow
 def test_workers_share_the_cores_of_a_system_without_affinity(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:

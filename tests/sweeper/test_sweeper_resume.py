@@ -123,6 +123,7 @@ def die_once(cfg: DictConfig) -> float:
     return 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.fault(16)
 def test_an_interrupted_trial_is_retried(sweep: Sweep) -> None:
     done = sweep(die_once, "x=interval(0.0,1.0)", "hydra.sweeper.n_trials=2")

@@ -72,6 +72,7 @@ def note(cfg: DictConfig) -> float:
     return float(cfg.x)
 
 
+@pytest.mark.slow
 def test_a_point_outside_a_constraint_is_pruned_without_a_run(sweep: Sweep, tmp_path: Path) -> None:
     options = ["hydra.sweeper.constraints=['x * y <= 4', 'x >= 2']", "hydra/sweeper/sampler=grid"]
     done = sweep(note, "x=choice(1,2,3)", "y=choice(1,2)", *options)
@@ -117,6 +118,7 @@ def test_a_fact_outside_a_constraint_prunes_the_trial(sweep: Sweep, way: str, sa
     assert done.results.best_params.x == max(key for key in states if key < 3)
 
 
+@pytest.mark.slow
 def test_a_constraint_over_a_given_value_is_kept(sweep: Sweep, tmp_path: Path) -> None:
     sweep(
         note,
@@ -137,6 +139,7 @@ def test_a_constraint_on_what_no_job_tells_fails_the_trial(sweep: Sweep) -> None
     assert missing in done.err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_constraint_on_a_range_that_another_trial_has_fails_none(sweep: Sweep) -> None:
     conditions = [{"when": {"y": "a"}, "params": {"x": "interval(0.5,0.9)"}}]
     options = {

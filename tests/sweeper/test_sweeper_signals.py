@@ -81,6 +81,7 @@ def test_afterwards_signals_mean_what_they_meant_before() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fails", "code"), [(True, 1), (False, 130)])
 def test_workers_are_gone_when_the_sweep_is_said_to_be_stopped(
     tmp_path: Path, fails: bool, code: int

@@ -47,6 +47,7 @@ def quoted(word: str) -> str:
     return f"'{inner}'"
 
 
+@pytest.mark.slow
 def test_a_word_reaches_the_job_letter_by_letter(sweep: Sweep, tmp_path: Path) -> None:
     arguments = f"x={','.join(quoted(word) for word in WORDS)}"
     done = sweep(note, arguments, "hydra/sweeper/sampler=grid", "hydra.sweeper.n_trials=50")
@@ -67,6 +68,7 @@ def test_a_cast_changes_what_the_job_gets(sweep: Sweep, tmp_path: Path) -> None:
     assert [(item["x"], item["y"]) for item in got(tmp_path)] == [("1", 1.0), ("2", 1.0)]
 
 
+@pytest.mark.slow
 def test_keys_are_added_and_deleted(sweep: Sweep, tmp_path: Path) -> None:
     sweep(note, "+new=choice(1,2)", "++x=choice(3,4)", "~y", "+z=5", "hydra.sweeper.n_trials=1")
     (item,) = got(tmp_path)
@@ -128,6 +130,7 @@ def words(cfg: DictConfig, trial: Any) -> None:
     trial.suggest_categorical("x", ["a,b", "c d", "choice(1)"])
 
 
+@pytest.mark.slow
 def test_a_word_that_a_function_suggests_reaches_the_job(
     sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +145,7 @@ def test_a_word_that_a_function_suggests_reaches_the_job(
     assert len(got(tmp_path)) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -67,6 +67,7 @@ def ending(cfg: DictConfig) -> Any:
     return ENDS[cfg.x]()
 
 
+@pytest.mark.slow
 @pytest.mark.fault(17)
 def test_each_way_to_fail_has_its_reason_and_the_others_go_on(sweep: Sweep, tmp_path: Path) -> None:
     done = sweep(
@@ -153,6 +154,7 @@ def slow(cfg: DictConfig) -> float:
     return 0.0
 
 
+@pytest.mark.slow
 def test_a_slow_job_does_not_hold_up_the_others(sweep: Sweep, tmp_path: Path) -> None:
     done = sweep(slow, "x=0,1,2,3", "hydra/sweeper/sampler=grid", "hydra.sweeper.n_jobs=2")
     assert done.states() == [TrialState.COMPLETE] * 4
@@ -262,6 +264,7 @@ def test_a_dead_worker_is_seen_though_its_child_lives(sweep: Sweep, tmp_path: Pa
     assert [trial.user_attrs["reason"] for trial in done.trials] == ["killed by SIGKILL"]
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_told_to_stop_as_a_trial_starts_leaves_no_thread_to_wait_for(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -304,6 +307,7 @@ def write_and_be_stopped(cfg: DictConfig) -> float:
     return 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("at", "job"), [("suggest", pid), ("job", write_and_be_stopped)])
 def test_a_trial_that_is_told_to_stop_in_the_midst_of_a_commit_has_not_failed(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch, at: str, job: Callable[[DictConfig], float]

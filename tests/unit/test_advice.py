@@ -96,6 +96,7 @@ def test_messages_give_commands_of_each_program() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.fault(46)
 @pytest.mark.parametrize(("place", "command"), COMMANDS, ids=[f"{p} {c}" for p, c in COMMANDS])
 def test_a_command_in_a_message_is_taken_by_its_program(

@@ -48,6 +48,7 @@ def test_a_round_that_takes_what_the_last_one_freed_asks_the_kernel_for_no_page(
     assert faults("kept") < 20 < 200 < faults("plain")
 
 
+@pytest.mark.slow
 def test_a_new_tensor_is_not_filled_though_algorithms_are_deterministic() -> None:
     code = """
 import torch
@@ -86,6 +87,7 @@ def test_a_process_is_tuned_once(monkeypatch: pytest.MonkeyPatch) -> None:
     gc.unfreeze()
 
 
+@pytest.mark.slow
 def test_only_what_is_alive_at_the_first_call_is_left_out_of_the_search_for_garbage() -> None:
     gc.unfreeze()
     first = Ring()

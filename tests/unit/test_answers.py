@@ -23,6 +23,7 @@ from goodfit.store import answers
 SAMPLES = [case for case in tiny.cases() if build.data_set(tiny.cfg(case)).row_is_sample]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SAMPLES)
 def test_rows_of_every_data_set_are_answered_as_lines_of_json(
     case: str, prepared: Callable[[str], Path], tmp_path: Path

@@ -102,6 +102,7 @@ def statistics(
     return detections[..., 4], detections[..., 5], found, one_hot.sum(1)[:, 1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [1, 3])
 @pytest.mark.parametrize("seed", range(20))
 def test_average_precision_equals_that_of_pycocotools(seed: int, classes: int) -> None:

@@ -53,6 +53,7 @@ def test_in_evaluation_nothing_changes(cuda: bool) -> None:
     assert torch.equal(synchronized.eval()(images), plain(images))
 
 
+@pytest.mark.slow
 def test_two_ranks_normalize_over_the_samples_of_both(tmp_path: Path) -> None:
     compare_ranks_with_one(tmp_path, cuda=False)
 

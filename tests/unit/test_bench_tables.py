@@ -68,6 +68,7 @@ def test_the_page_counts_wins_ties_and_losses(
     assert text.count("| `c` | auroc | 0.81 | 0.91 | 0.8") == len(tables.NETWORKS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", tables.TABLES)
 def test_each_table_is_an_experiment_with_the_same_hyperparameters(name: str) -> None:
     """One set for all: what a table may have of its own is its batch and how long it may take."""

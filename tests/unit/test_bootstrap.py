@@ -155,6 +155,7 @@ def test_the_draws_do_not_depend_on_how_many_are_in_memory(
     assert all(torch.equal(*pair) for pair in zip(rows, again, strict=True))
 
 
+@pytest.mark.slow
 def test_draws_of_a_million_samples_are_never_all_in_memory() -> None:
     draws = Resamples(torch.arange(1_000_000), 1000, 0)
     assert len(draws) == 1000

@@ -48,6 +48,7 @@ def samples(seed: int, count: int) -> LabelledSamples:
     return LabelledSamples({"image": images.transpose(0, 3, 1, 2)}, rows, targets)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("baseline", [Blobs, HogSvm])
 def test_a_baseline_finds_disks_on_images_that_it_has_not_seen(baseline: type[Baseline]) -> None:
     method, test = baseline(), samples(2, 8)

@@ -17,6 +17,7 @@ from goodfit.errors import UserError
 Prepared = Callable[[str], Path]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "changes", "message"),
     [

@@ -45,6 +45,7 @@ def runs_of(cfg: DictConfig) -> list[str]:
     return [run.info.status for run in client.search_runs([experiment.experiment_id])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loader", [{}, {"workers": 2}])
 def test_a_thread_trains_what_the_main_thread_trains(
     home: Home, trained: Any, tmp_path: Path, loader: dict[str, int]

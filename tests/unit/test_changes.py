@@ -129,6 +129,7 @@ EDITS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.fault(55)
 @pytest.mark.parametrize("case", EDITS)
 def test_a_clone_with_the_patch_has_the_same_code(project: Path, case: str) -> None:

@@ -290,6 +290,7 @@ def test_what_is_like_nothing_gets_the_list() -> None:
     assert nearest("xyz", ["width", "depth"]) == " Known: depth, width."
 
 
+@pytest.mark.slow
 @pytest.mark.fault(20)
 def test_composing_and_checking_imports_nothing_heavy() -> None:
     done = subprocess.run(

@@ -51,6 +51,7 @@ def test_a_shallow_clone_and_a_worktree_are_all_right(
         assert list(checkout.notes()) == []
 
 
+@pytest.mark.slow
 def test_without_git_repository_the_way_out_is_one(project: Path) -> None:
     shutil.rmtree(project / ".git")
     with pytest.raises(UserError, match=r"no git repository, which DVC wants .* `git init && git"):
@@ -76,6 +77,7 @@ def test_a_folder_that_another_repository_does_not_have_is_refused(
     checkout.check(["mnist"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["data", "data/raw", "models", "report", "report/mnist"])
 def test_outputs_behind_a_link_are_refused_with_what_to_do(
     project: Path, tmp_path: Path, name: str
@@ -88,6 +90,7 @@ def test_outputs_behind_a_link_are_refused_with_what_to_do(
         checkout.check(["mnist"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["build", "data/inbox", "mlruns", ".dvc/cache"])
 def test_what_dvc_does_not_keep_may_be_elsewhere(project: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "disk").mkdir()
@@ -96,6 +99,7 @@ def test_what_dvc_does_not_keep_may_be_elsewhere(project: Path, tmp_path: Path, 
     checkout.check(["mnist"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["data", "build", "mlruns", ".dvc/cache"])
 def test_a_link_to_a_disk_that_is_not_there_is_told(project: Path, name: str) -> None:
     shutil.rmtree(project / name, ignore_errors=True)

@@ -72,6 +72,7 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "argument"),
     [

@@ -148,6 +148,7 @@ def test_the_same_training_in_a_clone_that_shares_mlflow_is_refused(
     fit(cfg, out=tmp_path / "model")  # the other process is gone
 
 
+@pytest.mark.slow
 @pytest.mark.fault(35)
 def test_a_training_that_goes_on_is_refused_where_another_clone_is_at_it(
     home: Callable[..., DictConfig], tmp_path: Path
@@ -167,6 +168,7 @@ def test_a_training_that_goes_on_is_refused_where_another_clone_is_at_it(
     assert done.run_id == cut_run.info.run_id
 
 
+@pytest.mark.slow
 @pytest.mark.fault(35)
 def test_a_run_that_is_evaluated_hinders_no_training(
     home: Callable[..., DictConfig], tmp_path: Path

@@ -58,6 +58,7 @@ def test_a_python_without_goodfit_says_how_to_get_it(root: Path, script: str) ->
     assert (done.returncode, done.stdout) == (2, "")
 
 
+@pytest.mark.slow
 @pytest.mark.fault(20)
 @pytest.mark.parametrize(
     ("script", "arguments", "message"),
@@ -147,6 +148,7 @@ def test_help_lists_every_group_and_choice_at_once(root: Path) -> None:
     assert seconds < 1.5
 
 
+@pytest.mark.slow
 def test_a_composed_experiment_is_a_file_that_the_check_accepts(root: Path) -> None:
     assert call(root, "compose", "mnist").returncode == 0
     done = call(root, "train", "build/mnist.json")

@@ -56,6 +56,7 @@ def edit(tree: Path, file: str, text: str = "\n# edited\n") -> None:
         stream.write(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "file",
     ["training/loop.py", "model/cnn.py", "model/blocks.py", "system/files.py", "task/base.py"],
@@ -68,6 +69,7 @@ def test_a_reachable_file_changes_the_hash(tree: Path, file: str) -> None:
     assert {key for key in after if after[key] != before.get(key)} == {name}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "file", ["model/rnn.py", "evaluation/evaluate.py", "baseline/svm.py", "data/reviews.py"]
 )
@@ -90,6 +92,7 @@ def test_no_file_of_a_room_that_only_records_is_behind_the_weights(room: str) ->
     assert [name for name in files if name.startswith(f"goodfit.{room}.")] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "file",
     [
@@ -115,6 +118,7 @@ def test_how_files_are_fetched_is_not_behind_the_weights(tree: Path) -> None:
     assert code(tree, roots) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "file"),
     [

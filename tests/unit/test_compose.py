@@ -100,6 +100,7 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, text: str, mes
         tree.load(tmp_path / "x.yaml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "message"),
     [

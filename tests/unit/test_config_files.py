@@ -97,6 +97,7 @@ def test_a_file_that_is_no_yaml_is_named_with_line_and_column(
     assert len(str(error.value).splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.fault(40)
 @pytest.mark.parametrize(("text", "mistake"), [*BROKEN, *NO_MAPPING])
 def test_a_broken_file_does_not_spoil_the_answer_to_another_mistake(
@@ -138,6 +139,7 @@ def test_no_other_file_that_an_override_names_is_passed_over(root: Path, choice:
         compose(root, ["experiment=mnist", choice])
 
 
+@pytest.mark.slow
 @pytest.mark.fault(40)
 @pytest.mark.parametrize("file", [EXPERIMENT, "conf/data/mnist.yaml"])
 def test_the_command_line_gives_the_same_line_and_no_traceback(root: Path, file: str) -> None:
@@ -163,6 +165,7 @@ def test_params_yaml_and_the_galleries_files_have_line_and_column_too(
         gallery.pipeline()
 
 
+@pytest.mark.slow
 @pytest.mark.fault(41)
 @pytest.mark.parametrize("number", NUMBERS)
 def test_an_exponent_makes_a_number_in_an_experiment_and_in_what_compose_writes(
@@ -176,6 +179,7 @@ def test_an_exponent_makes_a_number_in_an_experiment_and_in_what_compose_writes(
     assert json.loads(Path("build/mnist.json").read_text())["optimizer"]["lr"] == 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.fault(41)
 @pytest.mark.parametrize("number", NUMBERS)
 def test_an_exponent_makes_a_number_in_params_yaml(root: Path, number: str) -> None:
@@ -184,6 +188,7 @@ def test_an_exponent_makes_a_number_in_params_yaml(root: Path, number: str) -> N
     assert tree.load(Path("build/mnist.json")).optimizer.lr == 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.fault(41)
 @pytest.mark.parametrize(
     "spelling", ["+overrides.mnist.optimizer.lr=1e-5", '+overrides.mnist=["optimizer.lr=1e-5"]']
@@ -198,6 +203,7 @@ def test_what_dvc_writes_for_an_override_of_an_experiment_is_taken(
     assert tree.load(Path("build/mnist.json")).optimizer.lr == 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.fault(41)
 @pytest.mark.parametrize("number", ["1e3", "1e+3", "1.0e3", ".1e4", "1000.0", "1000"])
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from goodfit.evaluation.trend import slope
 _MAY_BE_WIDER = "errors correlate by 0.0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", list(cases()), ids=lambda case: f"{case.what}, {case.units}")
 def test_the_truth_is_held_as_often_as_promised(case: Case) -> None:
     share = case.share()

@@ -55,6 +55,7 @@ def runs_of(cfg: DictConfig) -> list[Any]:
     return list(client.search_runs([experiment.experiment_id]))
 
 
+@pytest.mark.slow
 def test_each_share_and_seed_is_a_run_under_one_parent(curved: Any) -> None:
     cfg, _, found, _ = curved
     started_by = [run.data.tags["goodfit.started_by"] for run in runs_of(cfg)]

@@ -112,6 +112,7 @@ def test_a_chunk_that_is_not_what_was_written_is_made_again(tmp_path: Path, harm
     assert not decoded.is_whole(tmp_path, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cores", "said"), [(2, ""), (4, "4 processes")])
 def test_several_threads_or_processes_write_what_one_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],

@@ -199,6 +199,7 @@ def test_the_grid_covers_the_image_with_boxes_of_the_median_size() -> None:
     assert there[:, :4].mean(0).tolist() == pytest.approx([22.0, 22.0, 42.0, 42.0])
 
 
+@pytest.mark.slow
 def test_a_network_learns_three_images_by_heart() -> None:
     torch.manual_seed(0)
     outputs = Detection.outputs(spec())

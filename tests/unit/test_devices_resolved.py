@@ -113,6 +113,7 @@ def cores_of_rank(rank: int, count: int) -> list[int]:
     return [int(core) for core in done.stdout.split()]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity"), reason="this system does not bind processes to cores"
 )
@@ -126,6 +127,7 @@ def test_ranks_divide_the_cores_among_them(count: int) -> None:
         assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     len(hardware.cores()) < 2 or not hasattr(os, "sched_setaffinity"), reason="needs two cores"
 )

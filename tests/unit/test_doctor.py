@@ -83,6 +83,7 @@ def healthy(
     return examine
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*MENDED, *NOT_MENDED])
 def test_a_planted_fault_is_found_and_named(healthy: Healthy, name: str) -> None:
     plant, words = (MENDED | NOT_MENDED)[name]
@@ -92,6 +93,7 @@ def test_a_planted_fault_is_found_and_named(healthy: Healthy, name: str) -> None
     assert words in report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MENDED)
 def test_what_is_safe_to_mend_is_mended_for_good(healthy: Healthy, name: str) -> None:
     MENDED[name][0]()
@@ -102,6 +104,7 @@ def test_what_is_safe_to_mend_is_mended_for_good(healthy: Healthy, name: str) ->
     assert code == 0, report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NOT_MENDED)
 def test_what_is_not_safe_to_mend_stays_as_it_is(healthy: Healthy, name: str) -> None:
     NOT_MENDED[name][0]()
@@ -191,6 +194,7 @@ def test_a_broken_note_of_a_training_is_a_finding_and_stops_the_mending_beside_i
     assert not part.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["{", '{"weights_sha256": "0"}', "[]"])
 def test_a_broken_record_of_a_model_is_a_finding(healthy: Healthy, text: str) -> None:
     (MODEL / "train.json").write_text(text)
@@ -307,6 +311,7 @@ def test_nothing_that_is_broken_gives_a_traceback(healthy: Healthy) -> None:
     assert "cut short" not in report
 
 
+@pytest.mark.slow
 def test_neither_torch_nor_lightning_nor_mlflow_is_imported_to_look(healthy: Healthy) -> None:
     code = """
 import sys

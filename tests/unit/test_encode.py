@@ -70,6 +70,7 @@ def test_a_text_in_the_file_of_digits_is_refused(tmp_path: Path) -> None:
         build.data_set(tiny.cfg("mnist")).read({"digits": raw})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", tiny.cases())
 def test_a_column_that_a_caller_left_out_is_named(
     case: str, prepared: Callable[[str], Path]

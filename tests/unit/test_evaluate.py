@@ -36,6 +36,7 @@ def test_a_model_of_other_data_is_refused(trained: Any, data: Path) -> None:
         evaluate(tiny.cfg("breast_cancer"), data, trained[0] / "model")
 
 
+@pytest.mark.slow
 def test_evaluating_twice_gives_the_same_numbers(trained: Any, data: Path) -> None:
     first, again = (
         evaluate(tiny.cfg("breast_cancer"), data, trained[0] / "model")[0] for _ in range(2)

@@ -55,6 +55,7 @@ def test_a_probe_asks_the_encoder_once_for_each_text(
     assert f"its answers to {texts} samples were computed once" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_with_and_without_them_the_training_is_the_same(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,6 +68,7 @@ def test_with_and_without_them_the_training_is_the_same(
     assert once["head.weight"].std() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.fault(4)
 @pytest.mark.parametrize("average", [0.0, 0.9])
 def test_a_probe_that_goes_on_after_a_cut_is_the_same_bit_by_bit(

@@ -83,6 +83,7 @@ def test_each_fault_is_found_alone_and_by_its_name(fault: str) -> None:
     assert told[0].startswith(expected)
 
 
+@pytest.mark.slow
 def test_large_incomes_and_durations_are_no_mistakes_and_an_age_of_999_is() -> None:
     """Of twenty log-normal columns none is told, whatever their spread."""
     drawn, rows = np.random.default_rng(5), clean()
@@ -138,6 +139,7 @@ def test_torn_groups_are_counted_with_their_rows() -> None:
     assert torn.rows[:4] == (7, 8, 17, 18)
 
 
+@pytest.mark.slow
 def test_labels_that_were_turned_are_found_and_few_others() -> None:
     rows = clean()
     rows = rows[(rows["x0"] + rows["x1"]).abs() > 0.8].reset_index(drop=True)
@@ -150,6 +152,7 @@ def test_labels_that_were_turned_are_found_and_few_others() -> None:
     assert {row - 1 for row in finding.rows} <= {int(row) for row in turned}
 
 
+@pytest.mark.slow
 def test_no_label_is_judged_where_the_columns_do_not_tell_it() -> None:
     rows = clean()
     rows["y"] = np.random.default_rng(3).choice(["yes", "no"], ROWS)
@@ -163,6 +166,7 @@ def test_a_label_is_contradicted_above_the_mean_confidence_of_the_other_class() 
     assert contradicted(p, truth).tolist() == [1]
 
 
+@pytest.mark.slow
 def test_the_command_names_rows_of_the_file_and_what_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

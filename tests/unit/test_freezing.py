@@ -80,6 +80,7 @@ def test_after_unfreeze_at_epochs_all_is_trained(home: Home) -> None:
     assert cost["trainable"] == cost["parameters"]
 
 
+@pytest.mark.slow
 @pytest.mark.fault(4)
 @pytest.mark.parametrize(("epoch", "batch"), [(0, 1), (1, 10_000), (2, 1)])
 def test_with_groups_a_training_that_goes_on_is_the_same_bit_by_bit(

@@ -114,6 +114,7 @@ def test_what_was_asked_for_stays_until_params_yaml_names_it_or_its_file_is_gone
     assert gallery.active() == []
 
 
+@pytest.mark.slow
 @pytest.mark.fault(48)
 def test_dvc_sees_every_file_that_an_experiment_of_the_project_is_composed_of(
     monkeypatch: pytest.MonkeyPatch,

@@ -141,6 +141,7 @@ def by_cost(home: Callable[..., Any], tmp_path: Path) -> tuple[Any, Path]:
     return cfg, tmp_path / "model"
 
 
+@pytest.mark.slow
 def test_the_threshold_of_validation_answers_in_use_as_in_evaluation(
     by_cost: tuple[Any, Path],
 ) -> None:

@@ -110,6 +110,7 @@ def drawn(within: float, units: int, generator: np.random.Generator) -> np.ndarr
     return errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("units", [8, 20])
 @pytest.mark.parametrize("within", [0.0, 0.3, 0.8])
 def test_new_units_are_held_as_often_as_promised_where_samples_depend_on_each_other(

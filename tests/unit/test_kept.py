@@ -36,6 +36,7 @@ print((held() - before) / size)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="counts the kilobytes of Linux")
 def test_of_200_batches_no_more_than_a_few_are_held() -> None:
     printed = subprocess.run(

@@ -88,6 +88,7 @@ def killed(cfg: DictConfig, moment: str, saves: int) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
+@pytest.mark.slow
 @pytest.mark.fault(1)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_while_it_saves_it_goes_on_from_the_save_before(

@@ -33,6 +33,7 @@ def own(
         return length.own(sweep)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "said"),
     [

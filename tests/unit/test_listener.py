@@ -142,6 +142,7 @@ time.sleep(20)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.fault(35)
 def test_a_sweep_that_another_process_runs_is_refused_until_that_one_ends(
     home: Home, tmp_path: Path

@@ -56,6 +56,7 @@ def test_a_rank_without_a_heartbeat_is_killed_and_named(
     assert capsys.readouterr().err == "goodfit: rank 1 has had no heartbeat for 1 s\n"
 
 
+@pytest.mark.slow
 def test_a_rank_with_a_heartbeat_is_left_alone(
     watch: RankWatch,
     sleeper: subprocess.Popen[bytes],
@@ -99,6 +100,7 @@ def test_rank_zero_says_once_that_the_launcher_is_gone(
     assert capsys.readouterr().err == line
 
 
+@pytest.mark.slow
 def test_a_machine_counts_as_alive_no_longer_than_it_was() -> None:
     """Else an error that its end causes on another machine would count as the first one."""
     from torch.distributed import TCPStore

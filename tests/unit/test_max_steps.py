@@ -37,6 +37,7 @@ def short(home: Home, **trainer: Any) -> DictConfig:
     return tiny.calm(home(trainer=trainer, loader={"batch_size": 8}, optimizer={"lr": 0.02}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("epochs", "extra"), [(0, 1), (1, 0), (1, 1), (2, 3)])
 def test_what_max_steps_cuts_is_validated_as_it_is_kept(
     home: Home, tmp_path: Path, epochs: int, extra: int

@@ -53,6 +53,7 @@ def rows() -> pd.DataFrame:
 NOTE = "of fewer than 30 no verdict is given; "
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -105,6 +106,7 @@ def test_skewness_is_the_third_moment_of_standard_scores() -> None:
     assert skew.skewness(np.full(50, 0.1)) == pytest.approx(0, abs=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "transform"),
     [("price", "log"), ("profit", "yeojohnson"), ("length", None), ("far", None)],
@@ -132,6 +134,7 @@ def test_test_rows_do_not_decide_what_is_skewed() -> None:
     assert not any("task.transform=log" in note for note in others)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "told"),
     [

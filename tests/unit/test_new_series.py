@@ -46,6 +46,7 @@ def test_hours_get_two_weeks_of_past_and_the_file_is_pinned(home: Path, make: Ne
     assert "12 forecasts in 3 weeks: of fewer than 30 no verdict is given" in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("freq", "count", "horizon", "context"),
     [("D", 400, 7, 28), ("MS", 300, 12, 36), ("MS", 100, 6, 24), ("30min", 3000, 48, 672)],

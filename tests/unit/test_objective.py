@@ -73,6 +73,7 @@ def parameters(cfg: DictConfig) -> int:
     return sum(parameter.numel() for parameter in build.task(cfg, spec).parameters())
 
 
+@pytest.mark.slow
 def test_a_trial_scores_what_the_same_training_scores_outside_a_sweep(
     home: Home, begin: Any
 ) -> None:
@@ -136,6 +137,7 @@ def test_a_training_that_ends_by_itself_is_complete_even_where_it_would_be_prune
     assert score == fit(stuck).score
 
 
+@pytest.mark.slow
 def test_the_last_epoch_is_never_pruned(home: Home, begin: Any) -> None:
     _, running = begin({**ALWAYS, "n_warmup_steps": 2})
     cfg = home(trainer={"max_epochs": 3})
@@ -172,6 +174,7 @@ def test_the_run_is_named_after_the_trial_and_nested_in_the_sweeps(home: Home, b
     assert tags == {"mlflow.parentRunId": "abc", "goodfit.trial": "0", "goodfit.study": "s"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("confirms", [False, True])
 def test_a_confirmation_is_told_how_well_it_fits_and_leaves_no_model(
     home: Home, begin: Any, confirms: bool

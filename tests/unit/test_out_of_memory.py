@@ -46,6 +46,7 @@ def curve(model: str) -> list[float]:
     return [float(row[key]) for row in history(Path(model)) for key in KEYS]
 
 
+@pytest.mark.slow
 def test_the_loss_curve_is_that_of_the_whole_batch(
     home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,6 +64,7 @@ def test_the_loss_curve_is_that_of_the_whole_batch(
     assert curve("parts") == pytest.approx(curve("whole"), abs=2e-5)
 
 
+@pytest.mark.slow
 def test_a_training_that_goes_on_knows_how_much_memory_holds(
     home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,6 +79,7 @@ def test_a_training_that_goes_on_knows_how_much_memory_holds(
     assert "memory ran out" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_where_not_even_one_sample_fits_the_network_is_too_large(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +115,7 @@ def out_of_memory(*_: object, **__: object) -> None:
     raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
 
+@pytest.mark.slow
 @pytest.mark.fault(57)
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
 @pytest.mark.parametrize("place", ["MLP.__init__", "AdamW.step", "Packed.__init__"])

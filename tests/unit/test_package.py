@@ -31,6 +31,7 @@ def loading_modules() -> list[str]:
     return [name for name in source_hashes(Roots(tuple(roots))) if "version" not in name]
 
 
+@pytest.mark.slow
 def test_the_requirements_are_all_that_loading_and_predicting_imports() -> None:
     packages = set()
     for module in loading_modules():

@@ -60,6 +60,7 @@ def test_files_lie_beside_the_database_not_below_the_present_folder(
     assert not (tmp_path / "clone/mlruns").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["new", "a b", "größe", "a#b", "100%"])
 def test_after_a_move_files_are_read_and_written_in_the_new_folder(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

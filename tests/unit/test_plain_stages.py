@@ -50,6 +50,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.fault(10)
 def test_a_cache_on_a_full_disk_is_no_success(project: Path) -> None:
     """DVC 3.67 prints ERROR, exits with 0, and writes dvc.lock."""
@@ -66,6 +67,7 @@ def test_a_cache_on_a_full_disk_is_no_success(project: Path) -> None:
     assert "models/tiny" in Path("dvc.lock").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.fault(69)
 def test_bytecode_beside_the_source_runs_nothing_again(project: Path) -> None:
     assert "Running stage 'train@tiny'" in repro()

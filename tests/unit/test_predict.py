@@ -71,6 +71,7 @@ def lay(name: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [f"rows.{ending}" for ending in ("csv", "tsv", "csv.gz", "jsonl", "jsonl.gz")]
@@ -131,6 +132,7 @@ def test_a_column_of_the_file_that_is_called_as_an_answer_stays(ask: Callable[..
     assert set(got["predicted_label"]) <= {"yes", "no"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [(), ("--format", "jsonl")])
 @pytest.mark.parametrize("before", ["", "\ufeff", "\n \n"])
 @pytest.mark.parametrize("packed", [True, False])

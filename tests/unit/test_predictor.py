@@ -38,6 +38,7 @@ def on_all(predictor: Predictor, data: Packed) -> torch.Tensor:
     return predictor.predict_packed(data, torch.arange(len(data)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "case"), tiny.pairs_of_all())
 def test_raw_rows_get_the_same_predictions_as_packed_arrays(
     network: str, case: str, prepared: Callable[[str], Path]
@@ -59,6 +60,7 @@ def test_raw_rows_get_the_same_predictions_as_packed_arrays(
         assert np.allclose(answers.to_numpy(), expected.to_numpy(), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_predictions_do_not_depend_on_the_size_of_a_batch(
     trained: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +129,7 @@ def test_a_missing_column_is_named(trained: Any) -> None:
         Predictor.load(trained[0] / "model").predict(example)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(33)
 @pytest.mark.parametrize(("network", "case"), tiny.pairs_of_all())
 def test_no_rows_get_an_empty_table_with_the_columns_of_answers(

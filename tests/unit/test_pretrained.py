@@ -62,6 +62,7 @@ def from_file(path: Path, **changes: Any) -> dict[str, Any]:
     return {"source": {"mirrors": [str(path)], "sha256": sha256(path)}, **changes}
 
 
+@pytest.mark.slow
 def test_frozen_layers_are_the_files_and_the_head_is_the_seeds(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_record_of_a_version_before_is_read(home: Home) -> None:
     assert Training.read(Path("model/train.json")).pretrained_sha256 is None
 
 
+@pytest.mark.slow
 def test_a_trained_model_needs_the_file_no_more(home: Home) -> None:
     fit(home(), out=Path("before"))
     fit(home(pretrained=from_file(Path("before/weights.pt"))), out=Path("model"))
@@ -124,6 +126,7 @@ def test_a_trained_model_needs_the_file_no_more(home: Home) -> None:
     assert all(torch.equal(value, kept[name]) for name, value in model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_a_training_that_goes_on_needs_the_file_no_more(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -76,6 +76,7 @@ print(len(Predictor.load(Path(model)).predict(pandas.read_parquet(rows))))
 """
 
 
+@pytest.mark.slow
 def test_a_model_is_used_evaluated_and_registered_without_lightning(
     trained: Any, tmp_path: Path
 ) -> None:

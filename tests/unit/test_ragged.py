@@ -143,6 +143,7 @@ def test_the_files_do_not_depend_on_the_chunks(tmp_path: Path, folder: Path, chu
     assert again.sha256 == read_json(folder / "manifest.json")["sha256"]
 
 
+@pytest.mark.slow
 def test_several_processes_write_what_one_writes(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

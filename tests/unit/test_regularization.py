@@ -30,6 +30,7 @@ def of(*overrides: str, root: Path = tiny.ROOT) -> tuple[dict[str, Any], str]:
     return content, line or ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", tiny.names("experiment"))
 def test_every_level_suits_every_experiment(experiment: str) -> None:
     composed = compose(tiny.ROOT, [f"experiment={experiment}", "~tuned"])
@@ -90,6 +91,7 @@ def test_series_and_boxes_get_what_suits_them() -> None:
     assert list(boxes["augment"]) == ["aerial"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("override", "key"),
     [

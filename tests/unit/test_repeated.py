@@ -36,6 +36,7 @@ def test_seeds_of_a_fold_are_averaged_and_count_as_no_further_fold() -> None:
     assert over_folds(seeds, [1] * 3, [2] * 3, **FREE).error == pytest.approx(once.error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folds", [3, 5, 10])
 def test_scores_that_correlate_as_nadeau_and_bengio_assume_are_covered_as_the_interval_says(
     folds: int,
@@ -80,6 +81,7 @@ def crossed(
     return over_seeds(scores @ counts.T / units, scores.mean(1).tolist(), units, FREE["limits"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [3, 5])
 @pytest.mark.parametrize(
     ("of_seed", "of_unit", "of_both"),

@@ -48,6 +48,7 @@ def runs_of(cfg: DictConfig) -> list[Any]:
     return list(client.search_runs([experiment.experiment_id]))
 
 
+@pytest.mark.slow
 def test_each_seed_is_a_run_under_one_parent_that_has_all_scores(seeds_of: Any) -> None:
     _, cfg, found = seeds_of
     nested = [run for run in runs_of(cfg) if "mlflow.parentRunId" in run.data.tags]

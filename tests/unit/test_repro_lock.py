@@ -98,6 +98,7 @@ def test_the_room_that_is_free_is_that_of_the_caches_own_disk(
     assert "They need 7.0 MB, 5.0 MB are free" in repro._explain(missing)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(47)
 def test_only_what_was_asked_for_is_looked_for_in_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

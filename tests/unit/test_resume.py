@@ -63,6 +63,7 @@ def batches(cfg: DictConfig) -> int:
     return len(data.train_dataloader())
 
 
+@pytest.mark.slow
 @pytest.mark.fault(4)
 def test_images_that_are_augmented_go_on_bit_by_bit(
     home: Home, prepared: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
@@ -116,6 +117,7 @@ def test_a_run_that_the_database_has_lost_is_made_anew_with_all_rows(
     assert sorted(metric.step for metric in logged) == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_training_that_early_stopping_had_ended_does_not_go_on(home: Home) -> None:
     def cfg() -> DictConfig:
         return home(
@@ -149,6 +151,7 @@ def test_nothing_is_left_of_a_training_that_ended_well(home: Home) -> None:
     assert not FOLDER.exists()
 
 
+@pytest.mark.slow
 def test_other_overrides_by_hand_are_another_training(home: Home) -> None:
     def begin(epoch: int, *overrides: str) -> None:
         with pytest.raises(SystemExit):

@@ -85,6 +85,7 @@ def test_eight_processes_that_start_together_on_no_database_all_succeed(
     assert [run.info.status for run in listed_runs(uri, "shared")] == [runs.FINISHED] * 8
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_marked_by_the_next_one(uri: str) -> None:
     dying = PROCESSES.Process(target=run_and_die, args=(uri,))
     dying.start()
@@ -109,6 +110,7 @@ def end_and_exit(uri: str, run_id: str) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_while_another_lists_runs_keeps_its_own_status(
     uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -347,10 +349,12 @@ def in_new_process(program: str, *arguments: str, **variables: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_importing_tracking_changes_no_variable_and_no_logger_and_imports_no_mlflow() -> None:
     assert in_new_process(IMPORTS, *MODULES) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [({}, "false"), ({"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true"}, "true")],

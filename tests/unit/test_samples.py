@@ -31,6 +31,7 @@ def unpacked(path: Path) -> bytes:
     return decompress[path.suffix](content) if path.suffix in decompress else content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(script().contents()))
 def test_a_sample_is_what_the_script_makes(name: str, tmp_path: Path) -> None:
     content = script().contents()[name]

@@ -39,6 +39,7 @@ def test_hours_are_regular_where_clocks_are_changed(
     assert list(windows["start"]) == shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("freq", "offset", "zone"),
     [

@@ -77,6 +77,7 @@ def refused(uri: str) -> str:
     return str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["http", "postgresql+psycopg", "mysql+pymysql"])
 @pytest.mark.parametrize("address", [swallowing, silent])
 def test_an_address_that_says_nothing(
@@ -106,6 +107,7 @@ def test_a_name_that_is_no_host(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("uri", "reason"),
     [
@@ -120,6 +122,7 @@ def test_what_is_no_address(uri: str, reason: str, monkeypatch: pytest.MonkeyPat
     assert reason in refused(uri)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [404, 500, 503])
 def test_a_server_that_is_not_mlflow_or_has_lost_its_own(
     code: int, monkeypatch: pytest.MonkeyPatch
@@ -129,6 +132,7 @@ def test_a_server_that_is_not_mlflow_or_has_lost_its_own(
         assert f"HTTP {code}" in refused(f"http://{host}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codes", [[200], [401], [503, 503, 200]])
 def test_a_server_that_answers_is_there_also_after_a_restart(codes: list[int]) -> None:
     with answering(*codes) as host:

@@ -59,6 +59,7 @@ def masses(tmp_path_factory: pytest.TempPathFactory) -> tuple[DictConfig, Path]:
     return cfg, folder / "prepared"
 
 
+@pytest.mark.slow
 def test_without_a_leak_it_falls_to_chance(masses: tuple[DictConfig, Path]) -> None:
     cfg, folder = masses
     found = shuffled(cfg, folder, SAMPLE)
@@ -67,6 +68,7 @@ def test_without_a_leak_it_falls_to_chance(masses: tuple[DictConfig, Path]) -> N
     assert found.leak is None
 
 
+@pytest.mark.slow
 def test_samples_of_train_in_validation_show(
     masses: tuple[DictConfig, Path], tmp_path: Path
 ) -> None:

@@ -64,6 +64,7 @@ def call(script: str, *arguments: str, **environment: str) -> subprocess.Complet
     )
 
 
+@pytest.mark.slow
 @pytest.mark.fault(42)
 @pytest.mark.parametrize(
     "form",
@@ -91,6 +92,7 @@ def test_a_hash_is_taken_in_the_forms_in_which_tools_print_it(form: str, digits:
     check.check(OmegaConf.create(composed(*written)))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(42)
 @pytest.mark.parametrize(
     "text",
@@ -149,6 +151,7 @@ def test_a_number_among_the_experiments_of_params_yaml_is_answered_with_the_rule
         check.check(OmegaConf.create(composed() | {"name": 2024}))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(44)
 @pytest.mark.parametrize("text", TEXTS)
 def test_the_advised_quotes_make_a_text_of_any_value(text: str) -> None:
@@ -203,6 +206,7 @@ def test_an_override_that_cannot_be_read_is_answered_in_our_words(
     assert "Exception" not in got
 
 
+@pytest.mark.slow
 @pytest.mark.fault(44)
 @pytest.mark.parametrize(
     ("key", "value", "message"),
@@ -240,6 +244,7 @@ def test_a_value_that_yaml_took_for_something_else_is_answered_with_how_to_write
     assert message in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(45)
 @pytest.mark.parametrize(
     ("arguments", "message"),
@@ -267,6 +272,7 @@ def test_a_flag_that_would_change_where_things_lie_is_refused_in_a_line(
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.fault(45)
 @pytest.mark.parametrize("script", ["train", "compose", "repro", "summary", "results"])
 @pytest.mark.parametrize("level", ["1", "2"])
@@ -290,6 +296,7 @@ COLUMNS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.fault(46)
 @pytest.mark.parametrize("name", COLUMNS)
 def test_what_is_advised_about_a_column_names_it_whatever_its_letters(name: str) -> None:

@@ -80,6 +80,7 @@ def rows(uri: str, run_id: str) -> list[tuple[str, int, float]]:
     return sorted(logged)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(13)
 @pytest.mark.parametrize("fault", [locked, away])
 def test_training_goes_on_and_nothing_is_lost_or_doubled(

@@ -74,6 +74,7 @@ def test_the_norm_of_a_gradient_is_computed_once(
     assert len(clipped(home).after) == len(computed)
 
 
+@pytest.mark.slow
 def test_gradients_are_clipped_by_value_where_that_is_asked_for(home: Home) -> None:
     seen = clipped(home, gradient_clip_algorithm="value")
     for before, after in zip(seen.before, seen.after, strict=True):

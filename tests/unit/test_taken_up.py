@@ -45,6 +45,7 @@ def saved_often(home: Home) -> DictConfig:
     return cfg
 
 
+@pytest.mark.slow
 @pytest.mark.fault(2)
 @pytest.mark.parametrize(
     "spoil", [flip, lambda path: path.write_bytes(path.read_bytes()[:1000])], ids=["bit", "cut"]
@@ -64,6 +65,7 @@ def test_of_two_checkpoints_the_whole_one_is_taken(
     assert same(Path("model"), Path("whole"))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(2)
 def test_a_broken_checkpoint_takes_the_room_of_no_whole_one(home: Home) -> None:
     """The newest is broken twice: each time there is an older one."""
@@ -82,6 +84,7 @@ def test_a_broken_checkpoint_takes_the_room_of_no_whole_one(home: Home) -> None:
     assert same(Path("model"), Path("whole"))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(3)
 def test_where_no_checkpoint_is_whole_nothing_starts_anew_in_silence(home: Home) -> None:
     cut(saved_often(home), 2, 1)
@@ -112,6 +115,7 @@ def test_the_best_weights_of_each_kept_checkpoint_are_kept(home: Home) -> None:
         assert (FOLDER / read_note(path).best).is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.fault(5)
 @pytest.mark.parametrize(
     ("key", "value", "said"),
@@ -133,6 +137,7 @@ def test_another_configuration_is_refused_with_what_differs(
         fit(cfg, out=Path("model"))
 
 
+@pytest.mark.slow
 @pytest.mark.fault(5)
 @pytest.mark.parametrize(
     ("fact", "value"),
@@ -198,6 +203,7 @@ class Late(pl.Callback):
         signals.request_stop(15)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(6)
 def test_one_that_is_told_to_stop_after_its_last_step_is_not_finished(home: Home) -> None:
     cfg = case(home, "plain")
@@ -230,6 +236,7 @@ def test_a_training_that_lives_is_not_taken_over(home: Home) -> None:
         other.join()
 
 
+@pytest.mark.slow
 def test_one_that_stopped_on_another_machine_goes_on_here(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ def test_another_seed_gives_another_history(home: Home, trained: Any, tmp_path: 
     assert history(tmp_path / "other") != history(trained[0] / "model")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("average", [0.0, 0.9])
 def test_the_score_is_that_of_the_weights_that_are_kept(
     home: Home, tmp_path: Path, average: float
@@ -85,6 +86,7 @@ def test_the_score_is_that_of_the_weights_that_are_kept(
     assert facts["scores"]["val/accuracy"] == pytest.approx(best["val/accuracy"])
 
 
+@pytest.mark.slow
 def test_an_average_of_the_weights_is_not_the_last_weights(home: Home, tmp_path: Path) -> None:
     for name, average in (("plain", 0.0), ("average", 0.9)):
         fit(home(average=average, trainer={"max_epochs": 1}), out=tmp_path / name)
@@ -200,6 +202,7 @@ def test_training_works_without_test_data(home: Home, tmp_path: Path, trained: A
     assert done.score == trained[2].score
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("patience", "epochs"), [(2, 3), (0.3, 4), (None, 9)])
 def test_training_stops_when_nothing_gets_better(
     home: Home, tmp_path: Path, patience: float | None, epochs: int

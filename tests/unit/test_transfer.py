@@ -113,6 +113,7 @@ def test_each_epoch_unfreezes_one_layer_more_from_the_last_to_the_first(home: Ho
     assert changed(second, third) == inside(set(before), *LAYERS)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(4)
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_unfreezing_goes_on_after_a_cut_as_if_there_had_been_none(home: Home, epoch: int) -> None:
@@ -176,6 +177,7 @@ def test_from_scratch_no_weights_are_left_and_nothing_is_frozen() -> None:
     assert content["parameters"] == plain["parameters"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("repository")
 @pytest.mark.parametrize(
     ("overrides", "message"),

@@ -25,6 +25,7 @@ from goodfit.repeats.treat import Tried, treat
 from goodfit.stages import diagnose
 
 
+@pytest.mark.slow
 def test_a_remedy_is_compared_with_what_was_by_the_same_seeds(
     tmp_path: Path, prepared: Any, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
