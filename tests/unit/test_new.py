@@ -135,7 +135,6 @@ def test_a_number_is_regression_and_whole_numbers_in_a_few_values_are_asked_abou
     assert (cfg.data.kind, list(cfg.baseline)) == ("number", ["ridge", "boosting"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "task", "baselines"),
     [
@@ -191,7 +190,6 @@ def test_again_it_shows_what_would_change_and_changes_it_when_told_to(
     assert params.experiments().count("churn") == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("form", ["parquet", "xlsx", "sqlite", "jsonl"])
 def test_other_formats_give_the_same_experiment(home: Path, make: New, form: str) -> None:
     path = Path(f"customers.{form}")
