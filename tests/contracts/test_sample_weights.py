@@ -151,6 +151,7 @@ def test_an_epoch_has_the_loss_and_scores_of_copies(
     assert rows[0] == pytest.approx(rows[1], rel=1e-4, abs=1e-5)
 
 
+@pytest.mark.slow
 @weighed
 def test_weights_of_one_change_no_digit_of_the_loss(
     name: str, case: str, prepared: Prepared

@@ -139,6 +139,7 @@ class Refusing:
         raise ValueError("not like this")
 
 
+@pytest.mark.slow
 def test_a_study_without_a_trial_binds_nobody(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -148,6 +148,7 @@ def test_on_a_terminal_the_summary_stays_below(tmp_path: Path) -> None:
     assert b"2/2 trials, 2 complete" in shown
 
 
+@pytest.mark.slow
 def test_the_database_is_in_wal_mode(sweep: Sweep, tmp_path: Path) -> None:
     sweep(fails_at_3, "x=1,2", "hydra.sweeper.n_trials=1", "hydra.sweeper.storage=null")
     with closing(sqlite3.connect(tmp_path / "swept/optuna.db")) as connection:

@@ -65,6 +65,7 @@ def test_a_process_of_another_machine_is_not_gone(identity: str) -> None:
     assert not _process.is_gone(identity)
 
 
+@pytest.mark.slow
 def test_one_process_at_a_time_holds_a_file_lock(tmp_path: Path) -> None:
     path = tmp_path / "new/lock"
     source = (

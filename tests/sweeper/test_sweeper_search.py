@@ -130,6 +130,7 @@ def test_a_constraint_over_a_given_value_is_kept(sweep: Sweep, tmp_path: Path) -
     assert sorted(sweeping.lines(tmp_path / "ran")) == ["2", "4"]
 
 
+@pytest.mark.slow
 def test_a_constraint_on_what_no_job_tells_fails_the_trial(sweep: Sweep) -> None:
     done = sweep(
         bowl, "x=1,2", "hydra.sweeper.constraints=['paramters <= 9']", "hydra.sweeper.n_trials=1"
@@ -159,6 +160,7 @@ def with_given(cfg: DictConfig, trial: Any) -> None:
     trial.suggest_int("x", 0, int(trial.user_attrs["y"]))
 
 
+@pytest.mark.slow
 def test_a_search_space_function_sees_the_given_values(
     sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,7 @@ def pid(cfg: DictConfig) -> float:
     return 0.0
 
 
+@pytest.mark.slow
 def test_a_worker_is_replaced_after_its_share_of_trials(sweep: Sweep, tmp_path: Path) -> None:
     done = sweep(pid, "x=range(1,9)", "hydra.sweeper.recycle=2", "hydra.sweeper.n_trials=3")
     first, second, third = sweeping.lines(tmp_path / "pids")

@@ -43,6 +43,7 @@ def faults(how: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_round_that_takes_what_the_last_one_freed_asks_the_kernel_for_no_page() -> None:
     # in pages of 4 kB 0 and 215,000, of 2 MB 0 and 440
     assert faults("kept") < 20 < 200 < faults("plain")

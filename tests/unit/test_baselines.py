@@ -48,6 +48,7 @@ def test_one_baseline_or_several_are_given_in_one_way(override: str, names: list
     assert composed(*TABLE, override) == names
 
 
+@pytest.mark.slow
 @pytest.mark.fault(62)
 @pytest.mark.parametrize(
     ("overrides", "names"),
@@ -72,6 +73,7 @@ def test_each_of_several_keeps_its_own_arguments() -> None:
     assert [type(method).__name__ for method in methods] == ["Boosting", "Logistic"]
 
 
+@pytest.mark.slow
 @pytest.mark.fault(62)
 @pytest.mark.parametrize(
     ("overrides", "message"),
@@ -197,6 +199,7 @@ def verdict_of(
     return evaluated
 
 
+@pytest.mark.slow
 @pytest.mark.fault(62)
 def test_the_verdict_is_against_the_best_on_validation_whatever_test_says(
     verdict_of: Callable[..., Any],

@@ -93,6 +93,7 @@ def by_hand(frame: pd.DataFrame, splits: list[Any], kind: str, label: str) -> An
     return models[int(np.argmin(losses))].predict(parts[2][0])
 
 
+@pytest.mark.slow
 @pytest.mark.fault(63)
 @pytest.mark.parametrize(
     ("kind", "label", "other"), [("class", "y", "price"), ("number", "price", "y")]
@@ -194,6 +195,7 @@ def fans(rows: int, seed: int) -> LabelledSamples:
     return LabelledSamples({"numbers": x}, pd.DataFrame(index=range(rows)), {"target": target})
 
 
+@pytest.mark.slow
 def test_quantiles_are_learned_each_by_its_own_loss() -> None:
     levels = [0.1, 0.5, 0.9]
     targets = {"target": Field((), "float32")}

@@ -76,6 +76,7 @@ class Second(pl.Callback):
             self.given = in_a_thread(self.cfg, out=Path("second"))
 
 
+@pytest.mark.slow
 def test_two_threads_do_not_draw_from_the_same_random_numbers(
     home: Home, trained: Any, tmp_path: Path
 ) -> None:

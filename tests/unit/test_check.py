@@ -258,6 +258,7 @@ def optimizers() -> list[str]:
     return names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", optimizers())
 def test_every_optimizer_of_torch_is_known_with_its_arguments(
     name: str, good: dict[str, Any]

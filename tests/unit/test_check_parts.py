@@ -69,6 +69,7 @@ def checked(folder: Path, cfg: DictConfig, **files: str) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 def test_a_task_whose_loss_takes_targets_of_other_names_is_refused(tmp_path: Path) -> None:
     cfg = tiny.cfg("breast_cancer")
     cfg.task._target_ = "goodfit.task.boxes.Boxes"

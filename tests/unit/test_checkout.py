@@ -35,11 +35,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_repository_is_all_right(project: Path) -> None:
     checkout.check(["mnist"])
     assert list(checkout.notes()) == []
 
 
+@pytest.mark.slow
 def test_a_shallow_clone_and_a_worktree_are_all_right(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,6 +67,7 @@ def test_without_git_repository_the_way_out_is_one(project: Path) -> None:
     assert list(checkout.notes()) == ["no git repository: runs name no commit"]
 
 
+@pytest.mark.slow
 def test_a_folder_that_another_repository_does_not_have_is_refused(
     project: Path, tmp_path: Path
 ) -> None:
@@ -108,6 +111,7 @@ def test_a_link_to_a_disk_that_is_not_there_is_told(project: Path, name: str) ->
         checkout.check(["mnist"])
 
 
+@pytest.mark.slow
 def test_without_the_program_git_runs_name_no_commit_and_that_is_said(
     project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -117,6 +121,7 @@ def test_without_the_program_git_runs_name_no_commit_and_that_is_said(
     assert environment.commit().sha == "none"
 
 
+@pytest.mark.slow
 def test_a_repository_without_a_commit_is_told(project: Path) -> None:
     shutil.rmtree(project / ".git")
     git("init", "-q")
@@ -125,6 +130,7 @@ def test_a_repository_without_a_commit_is_told(project: Path) -> None:
     assert environment.commit().sha == "none"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="wants the right to give a file away")
 def test_a_repository_of_another_user_is_told_with_the_command_that_trusts_it(
     project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -171,6 +171,7 @@ def test_a_new_network_changes_nothing(tree: Path) -> None:
     assert code(tree) == before
 
 
+@pytest.mark.slow
 def test_an_import_for_types_alone_does_not_count(tree: Path) -> None:
     before = code(tree)
     for_types = """

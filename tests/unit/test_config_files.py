@@ -84,6 +84,7 @@ def call(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(40)
 @pytest.mark.parametrize(("text", "mistake"), BROKEN)
 @pytest.mark.parametrize("file", [EXPERIMENT, "conf/model/cnn.yaml", "conf/config.yaml"])

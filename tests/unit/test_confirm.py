@@ -125,6 +125,7 @@ def test_only_what_differs_from_the_experiment_is_written(tmp_path: Path) -> Non
     assert yaml.safe_load(path.read_text()) == {"model": {"width": 32}}
 
 
+@pytest.mark.slow
 def test_what_is_written_is_what_hydra_composes_and_deleting_it_goes_back(tmp_path: Path) -> None:
     shutil.copytree(tiny.ROOT / "conf", tmp_path / "conf", ignore=shutil.ignore_patterns("*.yaml~"))
     path = tmp_path / "conf/tuned/mnist.yaml"

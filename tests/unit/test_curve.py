@@ -65,6 +65,7 @@ def test_each_share_and_seed_is_a_run_under_one_parent(curved: Any) -> None:
     assert {run.data.params["loader.share"] for run in nested} == {"0.2", "0.4", "0.7", "1.0"}
 
 
+@pytest.mark.slow
 def test_the_same_command_trains_nothing_again_and_gives_the_same(
     curved: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ def test_an_answer_of_weight_two_is_two_answers() -> None:
     assert besides == by_weight
 
 
+@pytest.mark.slow
 def test_what_a_calibrated_network_shows_by_chance_holds_95_of_100_such_errors() -> None:
     generator = torch.Generator().manual_seed(0)
     held = 0

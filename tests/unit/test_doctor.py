@@ -113,6 +113,7 @@ def test_what_is_not_safe_to_mend_stays_as_it_is(healthy: Healthy, name: str) ->
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damaged", [object_of("weights.pt"), "folder"])
 def test_an_object_comes_back_from_the_workspace_byte_for_byte(
     healthy: Healthy, damaged: Path | str
@@ -176,6 +177,7 @@ def begun(process: str) -> BegunTraining:
     return BegunTraining(facts={}, run_id="0", micro_batches=1, process=process)
 
 
+@pytest.mark.slow
 def test_a_broken_note_of_a_training_is_a_finding_and_stops_the_mending_beside_it(
     healthy: Healthy,
 ) -> None:
@@ -203,6 +205,7 @@ def test_a_broken_record_of_a_model_is_a_finding(healthy: Healthy, text: str) ->
     assert f"{MODEL}/train.json is missing, broken, or of another version" in report
 
 
+@pytest.mark.slow
 @pytest.mark.fault(47)
 @pytest.mark.parametrize(
     ("text", "named"),
@@ -272,6 +275,7 @@ def test_a_gpu_beside_a_torch_for_cpus_is_found(
     assert "the installed torch is the build for CPUs" in healthy()[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("driver", "code"), [(570, 1), (580, 0)])
 def test_a_driver_too_old_for_torchs_cuda_is_found(
     healthy: Healthy, monkeypatch: pytest.MonkeyPatch, driver: int, code: int

@@ -274,6 +274,7 @@ def test_a_machine_without_a_registrys_client_is_told_what_to_do(
     assert "name a path or URL in data.sources.table.mirrors" in message
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt-get")
 def test_what_apt_get_says_of_an_unknown_package_is_in_the_message() -> None:
     """It looks into its own lists, and downloads nothing."""

@@ -46,6 +46,7 @@ class States(pl.Callback):
         self.states.append({name: x.clone() for name, x in task.task.model.state_dict().items()})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("average", [0.0, 0.9])
 def test_a_frozen_layer_is_bit_for_bit_what_it_was_and_the_others_are_not(
     home: Home, average: float, capsys: pytest.CaptureFixture[str]

@@ -65,6 +65,7 @@ def test_a_beam_of_one_is_the_likeliest_token_each_time(trained: int) -> None:
     assert torch.equal(written, greedy(made, 24))
 
 
+@pytest.mark.slow
 def test_a_network_that_has_learned_its_texts_writes_them() -> None:
     for beams in (1, 3):
         made = task(60, beams=beams)

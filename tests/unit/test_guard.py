@@ -64,6 +64,7 @@ def guarded(home: Home, guard: str, **options: Any) -> DictConfig:
     return cfg
 
 
+@pytest.mark.slow
 @pytest.mark.fault(18)
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_skip_leaves_no_trace_of_a_broken_step(
@@ -102,6 +103,7 @@ def test_skip_takes_back_what_batchnorm_keeps_of_a_broken_batch(
         assert all(torch.equal(before[name], after[name]) for name in running)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(18)
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_skip_has_an_end(home: Home, what: str) -> None:

@@ -44,6 +44,7 @@ def test_a_number_that_rises_is_told_with_both_medians() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "days", [DAYS, DAYS[:20].repeat(20), pd.DatetimeIndex(["2024-01-01"]).repeat(ROWS)]
 )

@@ -71,6 +71,7 @@ def test_each_number_has_a_width_of_its_own_that_holds_new_samples(
     assert (width / width[0]).tolist() == pytest.approx(spread.tolist(), rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distribution", ["poisson", "negative_binomial"])
 def test_a_count_lies_between_two_whole_numbers_as_often_as_promised(distribution: str) -> None:
     """More often where few are expected, for no whole numbers hold just nine tenths of these."""

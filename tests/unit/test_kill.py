@@ -116,6 +116,7 @@ def test_every_checkpoint_that_a_kill_leaves_can_be_loaded_or_is_refused(home: H
         assert load(path)["state_dict"]
 
 
+@pytest.mark.slow
 @pytest.mark.fault(1)
 def test_what_a_kill_cut_is_gone_once_the_training_goes_on(home: Home) -> None:
     killed(often(home), "mid write", saves=5)

@@ -52,6 +52,7 @@ def test_a_shorter_search_is_confirmed_at_the_experiments_own_length(given: str,
     assert applied == ("experiment=translation", "optimizer.lr=0.1")
 
 
+@pytest.mark.slow
 def test_a_length_that_a_file_gives_is_overruled(tmp_path: Path) -> None:
     """Leaving out the command's own overrides would not be enough."""
     shutil.copytree(tiny.ROOT / "conf", tmp_path / "conf")

@@ -41,6 +41,7 @@ def parent_run(study: optuna.Study, uri: str) -> Any:
     return database.connect(uri).get_run(run_id)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("state", "word"),
     [(TrialState.COMPLETE, "complete"), (TrialState.PRUNED, "pruned"), (TrialState.FAIL, "failed")],
@@ -97,6 +98,7 @@ def test_a_sweep_that_ends_well_is_not_called_stopped_by_another_one_on_its_stud
     assert "goodfit.ended" not in ended.data.tags
 
 
+@pytest.mark.slow
 def test_a_trial_that_ended_as_its_sweep_was_stopped_is_recorded_once_by_the_next_one(
     home: Home,
 ) -> None:

@@ -43,6 +43,7 @@ def look(watch: RankWatch, heartbeat: Path, *, beats: bool) -> None:
         time.sleep(LIMIT / 10)
 
 
+@pytest.mark.slow
 def test_a_rank_without_a_heartbeat_is_killed_and_named(
     watch: RankWatch,
     sleeper: subprocess.Popen[bytes],
@@ -70,6 +71,7 @@ def test_a_rank_with_a_heartbeat_is_left_alone(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_a_rank_that_has_ended_is_not_taken_for_a_frozen_one(
     watch: RankWatch,
     sleeper: subprocess.Popen[bytes],
@@ -144,6 +146,7 @@ def rank(folder: Path, launcher: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+@pytest.mark.slow
 def test_a_rank_looks_by_itself_for_one_that_is_frozen(
     sleeper: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:

@@ -79,6 +79,7 @@ class Slow(pl.Callback):
         time.sleep(0.25)
 
 
+@pytest.mark.slow
 def test_what_max_time_cuts_is_validated_as_well(home: Home, tmp_path: Path) -> None:
     cfg = short(home, max_time="00:00:00:01", max_epochs=50)
     done = fit(cfg, out=tmp_path / "model", callbacks=[Slow()])
@@ -93,6 +94,7 @@ def test_what_max_time_cuts_is_validated_as_well(home: Home, tmp_path: Path) -> 
     assert kept.scores["val/accuracy"] == pytest.approx(best["val/accuracy"])
 
 
+@pytest.mark.slow
 def test_a_stop_at_the_last_step_is_met_after_its_validation(home: Home, tmp_path: Path) -> None:
     """Saved before it, nothing would be left to do but to keep the epoch before."""
     cfg = short(home, max_steps=6)
@@ -103,6 +105,7 @@ def test_a_stop_at_the_last_step_is_met_after_its_validation(home: Home, tmp_pat
     assert same(tmp_path / "model", tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_training_cut_before_max_steps_goes_on_to_them(home: Home, tmp_path: Path) -> None:
     cfg = short(home, max_steps=7)
     cut(cfg, 1, 0)
@@ -129,6 +132,7 @@ def test_a_duration_that_the_timer_does_not_read_is_refused(home: Home) -> None:
         check(home(trainer={"max_time": "12 hours"}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_a_share_of_a_split_that_is_no_batch_is_a_users_mistake(home: Home, split: str) -> None:
     with pytest.raises(UserError, match=rf"the section trainer .* 0.01 of the `{split}_dataloader"):

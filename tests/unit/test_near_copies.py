@@ -98,6 +98,7 @@ def test_thousands_of_frames_of_a_fixed_camera_are_one_group() -> None:
     assert len(set(groups(frames.astype(np.uint8)).tolist())) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.fault(73)
 @pytest.mark.parametrize(("option", "together"), [("together", True), ("apart", False)])
 def test_prepare_keeps_near_copies_in_one_split_and_counts_them(

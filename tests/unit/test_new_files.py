@@ -288,6 +288,7 @@ def test_a_folder_whose_files_no_row_names_is_not_packed_for_a_stray_one(
     assert "120 files" in meant
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "told"),
     [

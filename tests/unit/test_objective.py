@@ -83,6 +83,7 @@ def test_a_trial_scores_what_the_same_training_scores_outside_a_sweep(
     assert score == fit(home()).score
 
 
+@pytest.mark.slow
 def test_each_validation_is_reported_once(home: Home, begin: Any) -> None:
     trial, running = begin(NEVER)
     with running:
@@ -121,6 +122,7 @@ def test_a_pruned_trial_trained_no_epoch_after_the_verdict(home: Home, begin: An
     assert sorted(trial.study.trials[0].intermediate_values) == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_training_that_ends_by_itself_is_complete_even_where_it_would_be_pruned(
     home: Home, begin: Any
 ) -> None:

@@ -207,6 +207,7 @@ def test_a_schedule_keeps_the_factor_of_each_group() -> None:
     assert rates[3] == pytest.approx([0.02 * eighth, 0.2 * eighth])
 
 
+@pytest.mark.slow
 def test_the_rate_that_is_recorded_is_the_optimizers(home: Home) -> None:
     groups = [{"names": "layers.0.*", "lr_factor": 0.1}]
     fit(home(), out=Path("plain"))

@@ -39,6 +39,7 @@ def unpacked(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["folder", "archive"])
 def test_each_file_is_answered_by_its_name(ask: Callable[..., int], model: Path, kind: str) -> None:
     given = unpacked(Path("my phötos")) if kind == "folder" else SAMPLE

@@ -114,6 +114,7 @@ def test_a_row_that_cannot_be_read_is_refused_and_the_others_are_answered(
     assert [row["id"] for row in got] == ["0", "1", "2", "3", "4"]
 
 
+@pytest.mark.slow
 @pytest.mark.fault(33)
 @pytest.mark.parametrize("size", [8192, 2])
 @pytest.mark.parametrize("out", ["got.jsonl", "got.csv", "got.parquet"])

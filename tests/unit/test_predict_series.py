@@ -100,6 +100,7 @@ def model_of_dots(tmp_path_factory: pytest.TempPathFactory, database: Path) -> P
     return folder / "model"
 
 
+@pytest.mark.slow
 @pytest.mark.fault(72)
 def test_days_are_forecast_alike_from_the_form_of_the_file_and_from_iso(
     model_of_dots: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -92,6 +92,7 @@ def test_frozen_layers_are_the_files_and_the_head_is_the_seeds(
     assert capsys.readouterr().out.splitlines().count(line) == 1
 
 
+@pytest.mark.slow
 def test_the_files_hash_is_with_the_model_and_its_run(home: Home) -> None:
     fit(home(), out=Path("before"))
     before = Training.read(Path("before/train.json"))

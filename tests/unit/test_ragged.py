@@ -216,6 +216,7 @@ def test_passes_before_the_encoding_say_how_far_they_are(
     assert passes[:3] == ["looking for equal inputs", "fitting to train", "encoding train"]
 
 
+@pytest.mark.slow
 def test_a_process_that_was_killed_is_said(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -180,6 +180,7 @@ def test_the_alias_moves_to_the_same_files_with_the_code_of_now(client: MlflowCl
     assert champion_version(client) == "3"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("standing", "paired"),
     [(GOOD, TIED), (replace(GOOD, test_sha256="bb"), BETTER), (UNFIT, BETTER), (GOOD, "gone")],

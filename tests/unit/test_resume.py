@@ -81,6 +81,7 @@ def test_images_that_are_augmented_go_on_bit_by_bit(
     assert same(Path("model"), Path("whole"))
 
 
+@pytest.mark.slow
 def test_cut_twice_it_is_still_the_same(home: Home) -> None:
     fit(case(home, "plain"), out=Path("whole"))
     cut(case(home, "plain"), 0, 1)
@@ -89,6 +90,7 @@ def test_cut_twice_it_is_still_the_same(home: Home) -> None:
     assert same(Path("model"), Path("whole"))
 
 
+@pytest.mark.slow
 def test_it_goes_on_in_the_same_run_without_a_row_twice(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,6 +107,7 @@ def test_it_goes_on_in_the_same_run_without_a_row_twice(
     assert "resuming from epoch 3, step " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_run_that_the_database_has_lost_is_made_anew_with_all_rows(
     home: Home, database: Path
 ) -> None:
@@ -145,6 +148,7 @@ def test_a_save_that_fails_leaves_no_file_that_counts_as_a_checkpoint(tmp_path: 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_a_training_that_ended_well(home: Home) -> None:
     cut(case(home, "plain"), 1, 0)
     fit(case(home, "plain"), out=Path("model"))

@@ -265,6 +265,7 @@ def test_more_than_a_hundred_parameters_arrive(uri: str) -> None:
     assert arrived == {key: str(value) for key, value in params.items()}
 
 
+@pytest.mark.slow
 def test_a_parameter_that_is_too_long_is_cut(uri: str) -> None:
     run = begin(uri, long="x" * 20_000)
     assert set(run.client.get_run(run.run_id).data.params["long"]) == {"x"}

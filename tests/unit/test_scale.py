@@ -126,6 +126,7 @@ def test_training_and_evaluation_name_the_row_that_has_none(
         evaluate(cfg, data, model) if split == "test" else loop.prepare(cfg, data, Shard())
 
 
+@pytest.mark.slow
 def test_a_model_in_use_answers_in_the_unit_of_the_target(
     home: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -138,6 +138,7 @@ def test_what_is_sorted_once_has_the_interval_of_what_is_sorted_each_time() -> N
     assert found.interval.value == pytest.approx(expected.interval.value, abs=1e-15)
 
 
+@pytest.mark.slow
 @pytest.mark.fault(34)
 def test_a_thousand_classes_need_no_more_than_samples_times_classes() -> None:
     """Deterministic algorithms made a row of K squared for each sample: 18 GB for 6,000 samples."""

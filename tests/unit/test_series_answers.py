@@ -104,6 +104,7 @@ def test_so_are_the_ends_of_its_interval(asked: tuple[pd.DataFrame, Any]) -> Non
     assert named["low"].tolist() == Series.given(windows, answers, spec)["time"].tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.fault(72)
 @pytest.mark.parametrize(
     ("change", "row", "column", "problem"),

@@ -100,6 +100,7 @@ def test_a_port_where_nobody_listens(scheme: str) -> None:
     assert "s3cret" not in message
 
 
+@pytest.mark.slow
 def test_a_name_that_is_no_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "LIMIT", 1.0)
     assert "tracking.uri=http://no.invalid:5000 does not answer: " in refused(

@@ -169,6 +169,7 @@ def test_the_advised_quotes_make_a_text_of_any_value(text: str) -> None:
     assert value == text
 
 
+@pytest.mark.slow
 @pytest.mark.fault(44)
 @pytest.mark.parametrize(
     ("override", "message"),
@@ -306,6 +307,7 @@ def test_what_is_advised_about_a_column_names_it_whatever_its_letters(name: str)
     assert given.data.time == name
 
 
+@pytest.mark.slow
 @pytest.mark.fault(46)
 @pytest.mark.parametrize("name", COLUMNS)
 def test_how_a_column_is_to_be_read_is_advised_in_a_form_that_works(name: str) -> None:

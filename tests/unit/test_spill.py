@@ -75,6 +75,7 @@ def written(folder: Path, ending: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.fault(75)
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_a_pack_is_the_same_by_both_ways(

@@ -115,6 +115,7 @@ def test_a_lock_holds_up_no_step(home: Home) -> None:
         assert time.monotonic() - started < 1
 
 
+@pytest.mark.slow
 def test_when_the_database_is_back_in_time_the_file_is_gone_again(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -152,6 +152,7 @@ def test_other_data_devices_and_code_are_refused(home: Home, fact: str, value: s
     assert f"{fact} was {value}, is " in str(error.value)
 
 
+@pytest.mark.slow
 def test_what_changes_no_weight_may_differ(home: Home) -> None:
     cut(case(home, "plain"), 1, 0)
     cfg = case(home, "plain")
@@ -248,6 +249,7 @@ def test_one_that_stopped_on_another_machine_goes_on_here(
     assert same(Path("model"), Path("whole"))
 
 
+@pytest.mark.slow
 def test_one_that_another_machine_may_train_is_refused_with_what_to_do(home: Home) -> None:
     cut(case(home, "plain"), 1, 0)
     path = FOLDER / "training.json"
@@ -259,6 +261,7 @@ def test_one_that_another_machine_may_train_is_refused_with_what_to_do(home: Hom
     assert Path("model").exists()
 
 
+@pytest.mark.slow
 def test_after_a_verdict_the_same_command_starts_anew(
     home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

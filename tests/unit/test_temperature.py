@@ -80,6 +80,7 @@ def test_the_temperature_grows_as_the_logits_do() -> None:
     assert second == pytest.approx(2 * first, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_a_calibrated_network_stays_as_it_is(name: str) -> None:
     task = task_of(name)

@@ -256,6 +256,7 @@ def test_data_prepared_with_another_section_are_refused_before_a_run_is_made(hom
     assert database.connect(changed.tracking.uri).get_experiment_by_name("tiny") is None
 
 
+@pytest.mark.slow
 def test_the_commit_is_that_of_the_start(
     home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -102,6 +102,7 @@ def test_a_probe_leaves_all_but_the_head_bit_for_bit_with_its_averages(home: Hom
     assert changed(before, weights(Path("model"))) == {"head.weight", "head.bias"}
 
 
+@pytest.mark.slow
 def test_each_epoch_unfreezes_one_layer_more_from_the_last_to_the_first(home: Home) -> None:
     cfg = home(parameters={"train": "gradual", "layer_decay": 0.5})
     before = initial(cfg)

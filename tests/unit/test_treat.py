@@ -76,6 +76,7 @@ def test_a_bare_name_of_an_option_is_not_dropped() -> None:
     assert diagnose._asked(["experiment=mnist", "keep"]).overrides == ("experiment=mnist", "keep")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("remedy", ["model.dropout=0.5", "regularization=strong"])
 def test_what_is_kept_is_taken_up_and_leaves_what_was_tuned(
     remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
