@@ -97,7 +97,6 @@ def test_a_shape_is_told_from_prose(text: str, shaped: bool) -> None:
     assert bool(SHAPED.search(text)) is shaped
 
 
-@pytest.mark.slow
 def test_no_comprehension_stands_inside_another() -> None:
     nested = []
     for folder in FOLDERS:

@@ -73,7 +73,6 @@ def test_a_file_imports_only_what_stands_on_a_lower_floor(path: Path) -> None:
     assert upwards == set()
 
 
-@pytest.mark.slow
 def test_no_two_files_name_each_other_in_a_circle_not_even_for_types() -> None:
     graph: dict[str, set[str]] = {}
     for path in files():

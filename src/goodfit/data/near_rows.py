@@ -49,17 +49,17 @@ def near_rows(
     some = np.flatnonzero(digests.are_repeated(halves[0]) | digests.are_repeated(halves[1]))
     total, names_of_some = halves.sum(0)[some], names[some]
     train = np.flatnonzero(names_of_some == "train")
+    held_out = {split: np.flatnonzero(names_of_some == split) for split in _HELD_OUT}
     found: dict[str, dict[str, Array]] = {split: {} for split in _HELD_OUT}
     for place, name in enumerate(inputs):
         rest = total - _hashes(rows[name].iloc[some]) * weights[place]
         others = len(rows) - len(some)
         if others + different(np.sort(rest)) < _DIFFERENT * len(rows):
             continue
-        for split, of_split in found.items():
-            asked = np.flatnonzero(names_of_some == split)
+        for split, asked in held_out.items():
             alike = asked[digests.are_in(rest[asked], rest[train])]
             if len(alike):
-                of_split[name] = some[alike]
+                found[split][name] = some[alike]
     return _more_than_by_chance(found, rows, names, inputs, sure)
 
 
@@ -70,7 +70,7 @@ def _more_than_by_chance(
     inputs: Sequence[str],
     sure: float,
 ) -> list[NearRows]:
-    """Those of the columns without which more rows of a split agree than by chance."""
+    """The rows of each split, of columns without which more of them agree than by chance."""
     from scipy.stats import poisson
 
     if not any(found.values()):
