@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from goodfit.contract import END, PAD, DataSpec
-from goodfit.store.arrays import Packed, read_arrays
+from goodfit.store.arrays import Packed
+from goodfit.store.mapped import read_arrays
 from goodfit.system import tokenizer
 from goodfit.task.base import Task
 

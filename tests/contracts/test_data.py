@@ -16,7 +16,8 @@ from goodfit.data.base import DataSet, Encoded
 from goodfit.data.faults import CellsError
 from goodfit.data.split import SPLITS
 from goodfit.records import Exhibit, Manifest
-from goodfit.store.arrays import Packed, read_arrays
+from goodfit.store.arrays import Packed
+from goodfit.store.mapped import read_arrays
 from goodfit.store.prepare import assign_splits, prepare
 
 pytestmark = pytest.mark.parametrize("case", tiny.cases())

@@ -20,7 +20,8 @@ from goodfit.augment.per_sample_random import PerSampleRandom
 from goodfit.baseline.base import Baseline, LabelledSamples, Samples
 from goodfit.contract import Batch, DataSpec
 from goodfit.data.split import SPLITS
-from goodfit.store.arrays import Packed, read_arrays
+from goodfit.store.arrays import Packed
+from goodfit.store.mapped import read_arrays
 
 Prepared = Callable[[str], Path]
 STEPS = 40

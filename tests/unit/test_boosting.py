@@ -17,8 +17,8 @@ from goodfit.baseline.boosting import SMALLEST_LEAVES, Boosting, columns_as_they
 from goodfit.baseline.logistic import Logistic
 from goodfit.contract import DataSpec, Field
 from goodfit.data.split import SPLITS
-from goodfit.store.arrays import read_arrays
 from goodfit.store.manifest import RAW_ROW
+from goodfit.store.mapped import read_arrays
 from goodfit.store.prepare import prepare
 
 OPTIONS: dict[str, Any] = {"lr": 0.1, "trees": 60, "leaves": 15, "quantiles": None}

@@ -40,7 +40,7 @@ def test_what_cannot_work_is_said_in_a_line(
         for key, value in values.items():
             cfg[group][key] = value
     with pytest.raises(UserError) as error:
-        build.task(cfg, DataSpec.read(prepared(case) / "spec.json"))
+        build.check_optimizer(build.task(cfg, DataSpec.read(prepared(case) / "spec.json")))
     assert message in str(error.value)
     assert len(str(error.value).splitlines()) == 1
 

@@ -13,8 +13,8 @@ import torch
 from omegaconf import OmegaConf
 
 from goodfit.contract import Batch
-from goodfit.store.arrays import read_targets
 from goodfit.store.loader import Shard
+from goodfit.store.mapped import read_targets
 from goodfit.task.base import Task
 from goodfit.training import loop
 from goodfit.training.first_batch import FirstBatch, chosen, first_batch, learned

@@ -260,8 +260,9 @@ def test_an_optimizer_that_cannot_step_a_parameter_says_so_in_a_line(prepared: P
     """Muon is for matrices alone, which only the network's own parameters tell."""
     cfg = tiny.cfg("breast_cancer")
     cfg.optimizer = {"_target_": "torch.optim.Muon", "_partial_": True, "lr": 0.1}
+    task = build.task(cfg, DataSpec.read(prepared("breast_cancer") / "spec.json"))
     with pytest.raises(UserError, match="optimizer: Muon only supports 2D parameters"):
-        build.task(cfg, DataSpec.read(prepared("breast_cancer") / "spec.json"))
+        build.check_optimizer(task)
 
 
 def bits(model: nn.Module) -> dict[str, Tensor]:

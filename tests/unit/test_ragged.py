@@ -19,8 +19,9 @@ from torch.nn.utils.rnn import pad_sequence
 from goodfit.contract import DataSpec, Field
 from goodfit.data.base import Encoded
 from goodfit.errors import UserError
-from goodfit.store.arrays import Packed, collate, read_arrays
+from goodfit.store.arrays import Packed, collate
 from goodfit.store.loader import Batches, Shard
+from goodfit.store.mapped import read_arrays
 from goodfit.store.pack import pack
 from goodfit.store.prepare import assign_splits, prepare
 from goodfit.store.ragged import MOST_PADDED, Ragged

@@ -21,7 +21,8 @@ from goodfit import build
 from goodfit.baseline.base import Baseline, LabelledSamples, Samples
 from goodfit.contract import Batch, DataSpec
 from goodfit.records import Role
-from goodfit.store.arrays import Packed, read_arrays, read_targets
+from goodfit.store.arrays import Packed
+from goodfit.store.mapped import read_arrays, read_targets
 from goodfit.task.base import Task
 from goodfit.task.epoch import score_rows
 from goodfit.task.scores import Statistics, with_clusters, with_weight

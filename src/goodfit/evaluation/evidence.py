@@ -26,7 +26,8 @@ from goodfit.predictor import Predictor
 from goodfit.records import Manifest, Training
 from goodfit.records.fit import Curve, Evidence
 from goodfit.records.interval import Interval
-from goodfit.store.arrays import Packed, read_arrays, read_targets
+from goodfit.store.arrays import Packed
+from goodfit.store.mapped import read_arrays, read_targets
 from goodfit.task.base import Task
 from goodfit.task.scores import Statistics, weight_of
 from goodfit.training.share import rows_of_train

@@ -162,7 +162,8 @@ def imported_names(tree: ast.AST) -> Iterator[str]:
     parser, such as one by importlib, is missed.
     """
     for node in ast.iter_child_nodes(tree):
-        if _is_for_types(node):  # runs in no process
+        # an expression holds no import, and most of a file; what is for types runs in no process
+        if isinstance(node, ast.expr) or _is_for_types(node):
             continue
         if isinstance(node, ast.ImportFrom) and node.module:
             yield node.module

@@ -34,9 +34,10 @@ from goodfit.records.curve import Drawn, HeldOut, LearningCurve, MethodCurve, Si
 from goodfit.records.interval import Interval
 from goodfit.repeats.planned import Planned, claimed, digest, open_parent, train_all
 from goodfit.repeats.pool import Pool
-from goodfit.store.arrays import Packed, read_targets
+from goodfit.store.arrays import Packed
 from goodfit.store.loader import Batches
 from goodfit.store.manifest import verify
+from goodfit.store.mapped import read_targets
 from goodfit.store.share import rows_of, units_in
 from goodfit.task.base import Task
 from goodfit.task.scores import Statistics

@@ -8,14 +8,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from goodfit.contract import LENGTH, SAMPLE_WEIGHT, Batch, DataSpec, Field
+from goodfit.contract import LENGTH, Batch, DataSpec, Field
 from goodfit.data.base import Encoded
 from goodfit.store.manifest import CLUSTERS, OFFSETS, WEIGHTS
 from goodfit.store.ragged import Ragged, select
@@ -159,30 +158,6 @@ class Packed:
     def _rows_at(self, rows: Tensor) -> Tensor:
         """Which rows of the arrays the samples at `rows` (B,) are."""
         return rows if self._part is None else self._part[rows]
-
-
-def read_arrays(folder: Path, fields: Mapping[str, Field]) -> dict[str, Any]:
-    """The arrays of a split's folder as NumPy maps them: (N, ...), or N of them where ragged."""
-    arrays: dict[str, Any] = {}
-    for name, field in fields.items():
-        values = np.load(folder / f"{name}.npy", mmap_mode="r")
-        if field.is_ragged:
-            offsets = np.load(folder / f"{name}{OFFSETS}.npy")
-            # behind the last one lies padding
-            values = np.split(values, offsets[1:])[:-1]
-        arrays[name] = values
-    return arrays
-
-
-def read_targets(folder: Path, spec: DataSpec) -> dict[str, Any]:
-    """The targets of a split's folder as `read_arrays` gives them, and beside them the weights.
-
-    (N,) by the name of `SAMPLE_WEIGHT`, where samples do not count alike.
-    """
-    targets = read_arrays(folder, spec.targets)
-    if spec.weighed_by:
-        targets[SAMPLE_WEIGHT] = np.load(folder / f"{WEIGHTS}.npy")
-    return targets
 
 
 def collate(encoded: Mapping[str, Encoded], fields: Mapping[str, Field]) -> dict[str, Tensor]:

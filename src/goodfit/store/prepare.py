@@ -24,9 +24,9 @@ from goodfit.data.split import NO_SPLIT, SPLITS, joined
 from goodfit.errors import UserError
 from goodfit.records import Copies, Finding, Manifest
 from goodfit.store import example
-from goodfit.store.arrays import read_arrays
 from goodfit.store.decode import decode_files, discard
 from goodfit.store.manifest import CLUSTERS, RAW_ROW, WEIGHTS, file_hashes
+from goodfit.store.mapped import read_arrays
 from goodfit.store.pack import chunks, pack
 from goodfit.store.progress import Progress
 from goodfit.system.files import replacing_folder, sha256

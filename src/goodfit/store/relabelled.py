@@ -17,8 +17,9 @@ from torch import Tensor
 from goodfit.contract import Batch, DataSpec
 from goodfit.data import digests
 from goodfit.errors import UserError, nearest
-from goodfit.store.arrays import Packed, read_arrays
+from goodfit.store.arrays import Packed
 from goodfit.store.manifest import RAW_ROW
+from goodfit.store.mapped import read_arrays
 
 SAMPLE = "sample"  # the unit of which every sample with equal inputs is one
 _SPLITS = ("train", "validation")

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from goodfit.baseline.base import at
 from goodfit.errors import UserError
-from goodfit.store.arrays import read_targets
 from goodfit.store.manifest import RAW_ROW
+from goodfit.store.mapped import read_targets
 from goodfit.task.base import Task
 
 _SHOWN = 3

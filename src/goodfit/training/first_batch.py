@@ -19,8 +19,8 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from goodfit.contract import Batch
-from goodfit.store.arrays import read_targets
 from goodfit.store.loader import Shard
+from goodfit.store.mapped import read_targets
 from goodfit.system.units import counted, number
 from goodfit.task.base import Task
 from goodfit.training import loop

@@ -97,6 +97,7 @@ def prepare(
     """
     pl.seed_everything(cfg.seed, verbose=False)
     task = build.task(cfg, DataSpec.read(folder / "spec.json"))
+    build.check_optimizer(task)
     rows = rows_of_train(cfg, folder)
     targets = check_targets(task, folder, "train", rows)
     held_out = check_targets(task, folder, "validation")
