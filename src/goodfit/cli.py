@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from goodfit.errors import FailureError, UserError
 from goodfit.paths import Paths, choices
-from goodfit.system import memory, signals
+from goodfit.system import allocator, memory, signals
 from goodfit.system.claim import claim
 from goodfit.system.secrets import redact
 
@@ -103,6 +103,7 @@ def guarded(action: Callable[[], Any], root: Path = Path()) -> None:
     if sys.flags.optimize:
         _exit(_OPTIMIZED, _MISTAKE)
     limit_spinning()
+    allocator.spare_imports()
     signals.exit_on_signals()
     try:
         _run_own_code(root)

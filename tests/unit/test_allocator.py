@@ -102,3 +102,30 @@ def test_only_what_is_alive_at_the_first_call_is_left_out_of_the_search_for_garb
     gc.unfreeze()
     gc.collect()
     assert alive[0]() is None
+
+
+IMPORTED = """
+import gc
+from goodfit.cli import guarded
+from goodfit.system import allocator
+
+def full():
+    return gc.get_stats()[2]["collections"]
+
+def work():
+    before = full()
+    import mlflow, torch
+    print(full() - before)
+    allocator.freeze_imports()
+    rings = [[] for _ in range(10**6)]
+    print(full() - before > 0)
+
+guarded(work)
+"""
+
+
+@pytest.mark.slow
+def test_garbage_is_sought_in_all_objects_once_a_command_has_imported_what_it_uses() -> None:
+    command = [sys.executable, "-c", IMPORTED]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "True"]

@@ -16,6 +16,7 @@ from goodfit.launch import devices
 from goodfit.launch.ranks import train_together
 from goodfit.paths import Paths
 from goodfit.records import Job, Trained
+from goodfit.system import allocator
 from goodfit.tracking.server import check_answers
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def print_devices(asked: DictConfig, chosen: DictConfig) -> None:
 def _train_alone(
     cfg: DictConfig, job: Job, micro_batches: int, callbacks: Sequence[Callback]
 ) -> Trained | None:
+    allocator.spare_imports()
     from goodfit.launch import session  # imports torch, which a launcher of several does not need
 
     return session.train(cfg, job, micro_batches, callbacks=callbacks)

@@ -12,12 +12,13 @@ from goodfit.launch import devices
 from goodfit.launch.exchange import RankError, RankJob, exit_code
 from goodfit.launch.liveness import RankWatch
 from goodfit.records import Trained
-from goodfit.system import signals
+from goodfit.system import allocator, signals
 
 
 def main(path: Path) -> None:
     """Runs the job in the file `path`; the launcher raises again what it raises."""
     signals.exit_on_signals()
+    allocator.spare_imports()
     job, folder, rank = RankJob.read(path), path.parent, devices.ranks().rank
     watch = RankWatch(folder, job.launcher, rank)
     watch.start()
