@@ -151,7 +151,6 @@ class Sweep:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
 
         check_options(options)
-        preload(options.preload)
         directions = parse_directions(options.direction)
         space = self.space = self._read_space(arguments)
         self._check_sampler(space, directions)
@@ -159,6 +158,7 @@ class Sweep:
         listener = self._make_listener()
         self._check_corners(space, listener)
         self._check_draw(space, directions)
+        preload(options.preload)  # behind the checks: a mistake need not wait for libraries
 
         self.url = studies.storage_url(options.storage, sweep_dir)
         storage = studies.connect(
