@@ -141,17 +141,17 @@ def test_at_once_gives_what_one_behind_the_other_gives(folder: Folder, alone: An
     assert all(line.startswith(("seed 0: ", "seed 1: ", "seed 2: ")) for line in lines)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_command_leaves_no_worker_and_goes_on(folder: Folder, number: int) -> None:
+def test_a_stopped_command_leaves_no_worker_and_goes_on(folder: Folder) -> None:
     folder.change(**LONG)
-    process = folder.start()
-    workers = both_in_training(process)
-    os.killpg(process.pid, number)  # as a terminal, or a scheduler, sends it to all
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 128 + number
-    assert ended(workers)
-    # the parent ends at once; each worker after its step, though two signals may reach it
-    assert (err.count("stopped by"), err.count("stopping after this step")) == (1, 2)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process = folder.start()
+        workers = both_in_training(process)
+        os.killpg(process.pid, number)  # as a terminal, or a scheduler, sends it to all
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 128 + number
+        assert ended(workers)
+        # the parent ends at once; each worker after its step, though two signals may reach it
+        assert (err.count("stopped by"), err.count("stopping after this step")) == (1, 2)
     folder_of_steps = folder.root / "build/checkpoints"
     assert len(list(folder_of_steps.rglob("step-*.ckpt"))) >= 2  # both have saved themselves
 

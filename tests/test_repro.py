@@ -100,16 +100,16 @@ def trained(repository: Repository) -> bool:
 
 
 @pytest.mark.fault(6)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_stop_it_is_not_done_and_goes_on_to_the_same_end(
-    whole: Repository, fresh: Repository, number: signal.Signals
+    whole: Repository, fresh: Repository
 ) -> None:
-    process = begin(fresh)
-    process.send_signal(number)
-    printed, _ = process.communicate(timeout=60)
-    assert process.returncode != 0, printed
-    assert not trained(fresh)
-    assert fresh.sql("select status from runs") == [("KILLED",)]
+    for number, steps in ((signal.SIGTERM, 3), (signal.SIGINT, 60)):
+        process = begin(fresh, steps=steps)
+        process.send_signal(number)
+        printed, _ = process.communicate(timeout=60)
+        assert process.returncode != 0, printed
+        assert not trained(fresh)
+        assert fresh.sql("select status from runs") == [("KILLED",)]
     assert "resuming from epoch" in fresh.run(*REPRO)
     assert fresh.sql("select status from runs") == [("FINISHED",)]
     assert result(fresh) == result(whole)
