@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import tiny
 from scipy.stats import ks_2samp
 
-from goodfit.data.findings import findings
+from goodfit.data.findings import fewest_right, findings
 from goodfit.data.label_noise import contradicted, label_noise
 from goodfit.stages import check
 
@@ -121,6 +122,21 @@ def test_a_leak_into_a_number_is_told_and_a_good_column_is_none() -> None:
     rows["tax"] = rows["y"] * 3 + 0.01 * rows["x2"]
     (told,) = found(rows)
     assert told.startswith("'tax' alone explains 9")
+
+
+def test_a_copy_that_is_wrong_once_in_a_hundred_is_told_though_it_was_unlucky() -> None:
+    """The exact binomial tail, by its sum."""
+    for unseen, fewest in ((60, 58), (210, 205), (1000, 985)):
+        right = [comb(unseen, k) * 0.99**k * 0.01 ** (unseen - k) for k in range(fewest + 1)]
+        assert sum(right[:-1]) < 0.05 <= sum(right)
+        assert fewest_right(unseen) == fewest
+    rows = clean()
+    copy = rows["y"].copy()
+    wrong = np.random.default_rng(1).choice(np.flatnonzero(NAMES == "train"), 8, replace=False)
+    copy.iloc[wrong] = np.where(copy.iloc[wrong] == "yes", "no", "yes")
+    rows["copy"] = copy
+    # four of 210: 206 are right, and 205 are enough
+    assert found(rows) == ["'copy' alone tells 98.1% of 'y' on rows that it has not seen"]
 
 
 def test_a_rare_class_makes_no_leak_of_every_column() -> None:
