@@ -29,7 +29,7 @@ _FAR = 15.0  # interquartile ranges from the median: hardly ever a value of any 
 # the same of log(1 + x / median), where log-normal numbers end at 5.4 deviations
 _FAR_SHARES = 7.0
 _ALONE, _ALONE_NUMBER = 0.99, 0.97  # of the rows, or of the variance, that one column explains
-_UNLUCKY = 0.05  # the probability of as few right by chance, where one column tells 99 of 100
+_SURELY = 0.97  # of the rows that it tells at least, as many as they are, though 0.99 were missed
 _PLAINLY_CHANCE = 1e-3
 _STEPS = 4096  # of a distribution function, which mostly tell
 _LEAVES = 64
@@ -219,11 +219,14 @@ def _gaps(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> dict[str, 
     return found
 
 
-def fewest_right(rows: int) -> int:
-    """Of so many, as few as a column that tells 99 of 100 has right in all but one of 20 tables."""
-    from scipy.stats import binom
+def at_least(right: int, rows: int) -> float:
+    """The share that is right of all, at least: the exact 95 % bound of so many right of so many.
 
-    return int(binom.ppf(_UNLUCKY, rows, _ALONE))
+    Clopper and Pearson 1934, one-sided.
+    """
+    from scipy.special import betaincinv
+
+    return float(betaincinv(right, rows - right + 1, 0.05)) if right else 0.0
 
 
 def _leaks(
@@ -249,7 +252,6 @@ def _leaks(
     guess = dummy.fit(target[known, None], target[known])
     chance = guess.score(target[~known, None], target[~known])
     unseen = len(target[~known])
-    alone = _ALONE_NUMBER if is_number else fewest_right(unseen) / unseen
     found = []
     for name in inputs:
         x = codes(rows[name].iloc[train])[:, None]
@@ -259,7 +261,10 @@ def _leaks(
         right = fitted.score(x[~known], target[~known])
         # of a rare class, always the other one is right as often; one mistake more may be luck
         wrong = 1 - right + (0 if is_number else 1 / unseen)
-        if right >= alone and wrong < 0.1 * (1 - chance):
+        tells = right >= (_ALONE_NUMBER if is_number else _ALONE)
+        # of a copy that is wrong once in a hundred rows chance makes one that is wrong more often
+        tells |= not is_number and at_least(round(right * unseen), unseen) >= _SURELY
+        if tells and wrong < 0.1 * (1 - chance):
             said = f"explains {right:.1%} of the variance" if is_number else f"tells {right:.1%}"
             found.append(
                 Finding(
