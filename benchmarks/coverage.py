@@ -108,7 +108,7 @@ def _lost(units: int, several: bool) -> float:
     found = []
     for pair in zip(train, validation, strict=True):
         splits = [Split({NETWORK: of[0], "trivial": of[1]}, of[0].units) for of in pair]
-        found.append(lost(splits[0], splits[1], "trivial", -1.0))
+        found.append(lost(splits[0], splits[1], "trivial", "min"))
     truth = 1 - (_TRIVIAL - _NETWORK) / (_TRIVIAL - _LEARNED)
     return _share((item for item in found if item is not None), truth)
 

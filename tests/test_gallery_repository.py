@@ -66,8 +66,7 @@ def commit(repository: Repository) -> None:
 @pytest.fixture(scope="module")
 def asked(fresh: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """A copy in which the first of the others has been asked for."""
-    path = tmp_path_factory.mktemp("asked") / "copy"
-    copy = Repository(Path(shutil.copytree(fresh.path, path, symlinks=True)))
+    copy = copied(fresh, tmp_path_factory.mktemp("asked"))
     assert repro(copy, OTHERS[0]) == stages(OTHERS[0])
     return copy
 
@@ -87,8 +86,10 @@ def something_to_do(repository: Repository) -> Iterator[None]:
     file = repository.path / f"conf/experiment/{OTHERS[0]}.yaml"
     kept = file.read_text()
     file.write_text(f"{kept}seed: 9\n")
-    yield
-    file.write_text(kept)
+    try:
+        yield
+    finally:
+        file.write_text(kept)
 
 
 @pytest.mark.fault(48)

@@ -29,7 +29,7 @@ _FAR = 15.0  # interquartile ranges from the median: hardly ever a value of any 
 # the same of log(1 + x / median), where log-normal numbers end at 5.4 deviations
 _FAR_SHARES = 7.0
 _ALONE, _ALONE_NUMBER = 0.99, 0.97  # of the rows, or of the variance, that one column explains
-_SURELY = 0.97  # of the rows that it tells at least, as many as they are, though 0.99 were missed
+_SURELY = 0.97  # the lower bound of that share, where there are rows enough for one
 _PLAINLY_CHANCE = 1e-3
 _STEPS = 4096  # of a distribution function, which mostly tell
 _LEAVES = 64
@@ -219,10 +219,10 @@ def _gaps(rows: pd.DataFrame, names: Array, inputs: Sequence[str]) -> dict[str, 
     return found
 
 
-def at_least(right: int, rows: int) -> float:
-    """The share that is right of all, at least: the exact 95 % bound of so many right of so many.
+def lower_bound(right: int, rows: int) -> float:
+    """The exact one-sided 95 % bound of a share, of so many right of so many independent ones.
 
-    Clopper and Pearson 1934, one-sided.
+    Clopper and Pearson 1934.
     """
     from scipy.special import betaincinv
 
@@ -252,6 +252,7 @@ def _leaks(
     guess = dummy.fit(target[known, None], target[known])
     chance = guess.score(target[~known, None], target[~known])
     unseen = len(target[~known])
+    units = len(np.unique(unit_of[~known]))  # rows of a group are one piece of evidence
     found = []
     for name in inputs:
         x = codes(rows[name].iloc[train])[:, None]
@@ -263,7 +264,7 @@ def _leaks(
         wrong = 1 - right + (0 if is_number else 1 / unseen)
         tells = right >= (_ALONE_NUMBER if is_number else _ALONE)
         # of a copy that is wrong once in a hundred rows chance makes one that is wrong more often
-        tells |= not is_number and at_least(round(right * unseen), unseen) >= _SURELY
+        tells |= not is_number and lower_bound(round(right * units), units) >= _SURELY
         if tells and wrong < 0.1 * (1 - chance):
             said = f"explains {right:.1%} of the variance" if is_number else f"tells {right:.1%}"
             found.append(

@@ -157,7 +157,7 @@ def _compared(
         "trivial": trivial,
         "on_train": compare(on_train, train.of[trivial], mode)[1],
         "on_validation": compare(ours, validation.of[trivial], mode)[1],
-        "lost": lost(train, validation, trivial, sign),
+        "lost": lost(train, validation, trivial, mode),
         "strong": strong.title if strong else None,
         "than_strong": compare(ours, validation.of[strong.title], mode)[1] if strong else None,
         "bias": apart(validation.of[strong.title], on_train, sign) if strong else None,
@@ -185,21 +185,23 @@ def apart(one: Resampled, other: Resampled, sign: float) -> Interval:
     return interval(value, sign * (one.values - other.values), units)
 
 
-def lost(train: Split, validation: Split, trivial: str, sign: float) -> Interval | None:
+def lost(train: Split, validation: Split, trivial: str, mode: str) -> Interval | None:
     """The share of what it knows beyond a trivial baseline on train that it does not elsewhere.
 
     None where it may know nothing there: a share of nothing is none. Draws in which it does, fewer
     than one of 40, are left out.
     """
+    beyond = [
+        compare(split.of[NETWORK], split.of[trivial], mode)[1] for split in (train, validation)
+    ]
+    if beyond[0].low <= 0:
+        return None
+    sign = 1.0 if mode == "max" else -1.0
     known = sign * (train.of[NETWORK].values - train.of[trivial].values)
     kept = sign * (validation.of[NETWORK].values - validation.of[trivial].values)
-    on_train = train.of[NETWORK].interval.value - train.of[trivial].interval.value
-    on_validation = validation.of[NETWORK].interval.value - validation.of[trivial].interval.value
-    units = min(train.of[NETWORK].alike, validation.of[NETWORK].alike)
-    if interval(sign * on_train, known, units).low <= 0:
-        return None
     knows = known > 0
-    return interval(1 - on_validation / on_train, 1 - kept[knows] / known[knows], units)
+    units = min(train.of[NETWORK].alike, validation.of[NETWORK].alike)
+    return interval(1 - beyond[1].value / beyond[0].value, 1 - kept[knows] / known[knows], units)
 
 
 def curve(values: pd.Series[float], kept: int) -> Curve:
